@@ -1,0 +1,21 @@
+"""What goes wrong for a user, as opposed to a programmer: the command line prints the message and exits 2."""
+
+
+class BratsError(Exception):
+    """A user's mistake or a user's machine; the message says what was found, what was expected and what to do."""
+
+
+class DataError(BratsError):
+    """Scans, masks or folders that are missing, broken or not what was announced."""
+
+
+class SettingsError(BratsError):
+    """A setting that does not exist, does not fit its neighbours, or differs from those of the run."""
+
+
+class CheckpointError(BratsError):
+    """A checkpoint or run folder that is missing, broken or of another recipe."""
+
+
+class MachineError(BratsError):
+    """The machine cannot do it: disk full, no such device, not enough memory."""

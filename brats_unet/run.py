@@ -1,0 +1,176 @@
+"""The run folder `runs/<name>`: names every file in it, writes them atomically, keeps the journal."""
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from brats_unet.errors import CheckpointError, MachineError
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training and all that came of it. Nothing here is created until something is written."""
+
+    folder: Path
+
+    @property
+    def name(self) -> str:
+        return self.folder.name
+
+    @property
+    def settings_file(self) -> Path:
+        """What the run was told, as plain JSON; evaluate and predict take what is unset from it."""
+        return self.folder / "settings.json"
+
+    @property
+    def recipe_file(self) -> Path:
+        """All that prediction needs beside the weights: modalities, preparation, outputs, mode; lies beside model.keras."""
+        return self.folder / "recipe.json"
+
+    @property
+    def model_file(self) -> Path:
+        """The network with its last weights in float32, as Keras saves it."""
+        return self.folder / "model.keras"
+
+    @property
+    def environment_file(self) -> Path:
+        """Versions, devices, commit and command: how to repeat it."""
+        return self.folder / "environment.json"
+
+    @property
+    def folds_file(self) -> Path:
+        """The folds that this run was trained with, copied from the dataset's."""
+        return self.folder / "folds.json"
+
+    @property
+    def journal_file(self) -> Path:
+        """One JSON object a line: {"event": "step" | "validation" | …, "step": …, …}."""
+        return self.folder / "journal.jsonl"
+
+    @property
+    def tensorboard_folder(self) -> Path:
+        return self.folder / "tensorboard"
+
+    @property
+    def evaluation_folder(self) -> Path:
+        """scores.csv, summary.json, seed_scores.csv, figures/ and predictions/ of the held-out cases."""
+        return self.folder / "evaluation"
+
+    @property
+    def figures_folder(self) -> Path:
+        return self.folder / "figures"
+
+    def checkpoint_file(self, which: str) -> Path:
+        """Weights, optimizer and step of the "last" or "best" checkpoint, as safetensors."""
+        return self.folder / "checkpoints" / f"{which}.safetensors"
+
+    def settings(self) -> dict[str, Any]:
+        """The settings the run was started with.
+
+        Raises:
+            CheckpointError: The folder is no run, or its settings cannot be read.
+        """
+        return read_json(self.settings_file, what=f"{self.folder} is not a run folder")
+
+    def recipe(self) -> dict[str, Any]:
+        """What prediction needs beside the weights; refuses a folder without it."""
+        return read_json(self.recipe_file, what=f"{self.folder} holds no recipe yet: training has not begun there")
+
+    def note(self, event: str, **facts: Any) -> None:
+        """Append one line to the journal."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with disk_full_is_said(self.journal_file), open(self.journal_file, "a", encoding="utf-8") as file:
+            file.write(json.dumps({"event": event, **facts}) + "\n")
+
+    def journal(self, event: str | None = None) -> list[dict[str, Any]]:
+        """Lines of the journal, of one event or all, oldest first; a last line cut short by a crash is left out."""
+        if not self.journal_file.exists():
+            return []
+        lines = []
+        for text in self.journal_file.read_text(encoding="utf-8").splitlines():
+            try:
+                line = json.loads(text)
+            except json.JSONDecodeError:
+                continue  # written while the power went
+            if event is None or line["event"] == event:
+                lines.append(line)
+        return lines
+
+
+def read_json(path: Path, *, what: str) -> dict[str, Any]:
+    """A JSON object from a file; `what` opens the sentence if it cannot be had."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise CheckpointError(f"{what}: there is no {path.name}. Expected a folder that `brats-unet train` made.") from None
+    except (json.JSONDecodeError, UnicodeDecodeError) as problem:
+        raise CheckpointError(f"{path}: not readable as JSON ({problem}). Train again under another name.") from None
+
+
+def write_json(path: Path, content: Mapping[str, Any] | list[Any]) -> None:
+    """Write JSON under its final name only once it is whole; the folder is made."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_path(path) as temporary:
+        temporary.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+@contextmanager
+def atomic_path(path: Path) -> Iterator[Path]:
+    """A temporary path beside `path` that takes its name when the block ends well, and is removed when it does not.
+
+    Raises:
+        MachineError: The disk is full, or the folder may not be written to.
+    """
+    with disk_full_is_said(path):
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+        os.close(handle)
+        temporary = Path(name)
+        try:
+            yield temporary
+            os.chmod(temporary, 0o666 & ~_umask())
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def disk_full_is_said(path: Path) -> Iterator[None]:
+    """Turn the system's refusal to write into one clear sentence."""
+    try:
+        yield
+    except OSError as problem:
+        free = shutil.disk_usage(existing_parent(path)).free / 2**30
+        raise MachineError(
+            f"{path}: cannot be written ({problem.strerror or problem}; {free:.1f} GiB free there). "
+            f"Make room, or choose another folder."
+        ) from problem
+
+
+def existing_parent(path: Path) -> Path:
+    """The nearest folder above `path` that exists."""
+    path = Path(path).absolute()
+    while not path.is_dir():
+        path = path.parent
+    return path
+
+
+def refuse_unless_room(folder: Path, needed_bytes: int, what: str) -> None:
+    """Raise MachineError before work begins that would fill the disk; a tenth more than `needed_bytes` must be free."""
+    free = shutil.disk_usage(existing_parent(folder)).free
+    if free < 1.1 * needed_bytes:
+        raise MachineError(
+            f"{folder}: {free / 2**30:.1f} GiB free, but {what} needs about {1.1 * needed_bytes / 2**30:.1f} GiB. "
+            f"Make room, or choose another folder."
+        )
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

@@ -1,0 +1,145 @@
+"""What each command may be told: dataclasses of plain types, no behaviour; their values stand in conf/.
+
+A section whose options depend on a part chosen by name (`model`, `loss`, …) is a plain mapping with the key `name`; its
+options are held against that part's signature before any data is read.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Optional
+
+Options = dict[str, Any]
+
+
+@dataclass
+class Data:
+    """Where the scans are, what they mean, how they are prepared and divided (conf/data/)."""
+
+    name: str  # reader: brats | phantom
+    root: Optional[str]
+    labels: str  # label convention, or auto
+    modalities: list[str]
+    leave_out: list[str]  # case ids to pass over
+    cache: str  # folder of the prepared volumes
+    preparation: Options  # see data.preprocess.Preparation
+    folds: int
+    fold: Any  # 0 … folds-1, or "all"
+    fold_seed: int
+    splits: Optional[str]  # a split file of the user's own
+    validation_root: Optional[str]  # an external validation folder
+    cases: int  # phantoms only: how many, and from which seed
+    seed: int
+
+
+@dataclass
+class Sampling:
+    """Patches and batches."""
+
+    patch: list[int]  # voxels of the prepared grid along x, y, z; a 1 makes a slice
+    batch: int  # patches of one update, over all replicas
+    foreground: float  # share of patches centred on a region
+    slices: Optional[list[int]]  # half-open range of axial slices to draw from, on the case's own grid
+
+
+@dataclass
+class Inference:
+    """How whole volumes are predicted; part of the run."""
+
+    mode: str  # whole | tiles
+    tile: list[int]
+    overlap: float
+
+
+@dataclass
+class Validation:
+    """When and on how much the run looks at its held-out cases."""
+
+    every: float  # share of the budget between validations
+    cases: Optional[int]  # at most so many held-out cases, None for all
+
+
+@dataclass
+class Hardware:
+    """What computes, in which precision (conf/hardware/)."""
+
+    device: str  # auto | cpu | gpu | mirrored
+    precision: str  # auto | float32 | bfloat16 | float16
+    jit: str  # auto | on | off
+    replicas: Optional[int]  # logical CPU devices to mirror on, for trying it without GPUs
+
+
+@dataclass
+class Train:
+    """`brats-unet train`."""
+
+    experiment: str
+    name: Optional[str]
+    runs: str
+    seed: int
+    steps: int
+    init: Optional[str]
+    overwrite: bool
+    json: bool
+    data: Data
+    model: Options
+    loss: Options
+    augmentation: Options
+    optimizer: Options
+    schedule: Options
+    sampling: Sampling
+    inference: Inference
+    validation: Validation
+    hardware: Hardware
+
+
+@dataclass
+class Evaluate:
+    """`brats-unet evaluate`: a run, several (out-of-fold), or two folders of masks."""
+
+    run: Any  # path, list of paths, or None
+    checkpoint: str  # last | best
+    predictions: Optional[str]
+    references: Optional[str]
+    output: Optional[str]
+    labels: str
+    protocol: str  # rules for empty masks and distances: brats2020
+    allow_missing: bool
+    figures: bool
+    seed_scores: bool
+    device: str
+    workers: int
+    json: bool
+
+
+@dataclass
+class Predict:
+    """`brats-unet predict`."""
+
+    run: Any  # run folder, list of them (ensemble), or a .keras file with its recipe.json beside it
+    input: str
+    output: str
+    checkpoint: str
+    labels: str  # convention to write; auto: that of the run's training data
+    probabilities: bool
+    overwrite: bool
+    device: str
+    json: bool
+
+
+@dataclass
+class Check:
+    """`brats-unet check`."""
+
+    data: Data
+    json: bool
+    report: Optional[str]  # JSON file to write
+
+
+@dataclass
+class Phantom:
+    """`brats-unet phantom`."""
+
+    output: str
+    cases: int
+    seed: int
+    workers: int
+    json: bool

@@ -1,0 +1,108 @@
+"""Cases (where the files are) and volumes (what is in them), and the turn into L-P-S axes and back."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from brats_unet.anatomy import Modality
+
+
+@dataclass(frozen=True)
+class ImageFile:
+    """One scan on disk: a file, or one channel of a 4-D file (MSD)."""
+
+    path: Path
+    channel: int | None = None
+
+
+@dataclass(frozen=True)
+class Case:
+    """One patient's scan session: where its files are and what is known of it without reading them.
+
+    Attributes:
+        id: Unique in its dataset; names the prediction.
+        images: The scans by modality; discovery refuses cases that lack one that is asked for.
+        mask: The expert's mask, or None for a case to predict.
+        patient: Cases of one patient never straddle folds; equals `id` where names do not tell.
+        grade: "HGG" or "LGG" where a name mapping or folder tells, else None.
+    """
+
+    id: str
+    images: Mapping[Modality, ImageFile]
+    mask: Path | None = None
+    patient: str = ""
+    grade: str | None = None
+
+    def __post_init__(self) -> None:
+        if not self.patient:
+            object.__setattr__(self, "patient", self.id)
+
+
+@dataclass(frozen=True, eq=False)
+class Volume:
+    """Voxels and where they lie.
+
+    Attributes:
+        array: Shape (X, Y, Z) or (X, Y, Z, M).
+        affine: float64, shape (4, 4): voxel indices to millimetres in R-A-S+ world axes, as NIfTI has it.
+    """
+
+    array: np.ndarray
+    affine: np.ndarray = field(default_factory=lambda: np.diag([-1.0, -1.0, 1.0, 1.0]))
+
+    @property
+    def spacing_mm(self) -> tuple[float, float, float]:
+        return spacing_mm(self.affine)
+
+
+def spacing_mm(affine: np.ndarray) -> tuple[float, float, float]:
+    """Edge lengths of a voxel along its three axes, in millimetres."""
+    lengths = np.sqrt((affine[:3, :3] ** 2).sum(axis=0))
+    return (float(lengths[0]), float(lengths[1]), float(lengths[2]))
+
+
+@dataclass(frozen=True)
+class Turn:
+    """A permutation of the three voxel axes, then reversals: what brings an array into L-P-S axes.
+
+    Attributes:
+        axes: Axis of the input that becomes axis i of the output.
+        reverse: Whether output axis i runs backwards.
+    """
+
+    axes: tuple[int, int, int]
+    reverse: tuple[bool, bool, bool]
+
+    def apply(self, array: np.ndarray) -> np.ndarray:
+        """View of `array` with its first three axes turned; later axes stay."""
+        turned = array.transpose(*self.axes, *range(3, array.ndim))
+        return turned[tuple(slice(None, None, -1) if r else slice(None) for r in self.reverse)]
+
+    def undo(self, array: np.ndarray) -> np.ndarray:
+        """The exact inverse of `apply`."""
+        back = array[tuple(slice(None, None, -1) if r else slice(None) for r in self.reverse)]
+        return back.transpose(*np.argsort(self.axes), *range(3, array.ndim))
+
+
+def turn_to_lps(affine: np.ndarray) -> Turn:
+    """The turn that makes the voxel axes run as nearly as possible to Left, Posterior, Superior, as BraTS stores them.
+
+    Raises:
+        ValueError: The affine is singular or not finite.
+    """
+    matrix = np.asarray(affine, float)[:3, :3]
+    if not np.isfinite(affine).all() or abs(np.linalg.det(matrix)) < 1e-12:
+        raise ValueError("The affine is singular or not finite: it gives no orientation.")
+    directions = matrix / np.sqrt((matrix**2).sum(axis=0))  # world (R, A, S) x voxel axis
+    left = np.abs(directions).copy()
+    axes = [0, 0, 0]
+    for _ in range(3):  # greedy, the clearest axis first, as oblique scans need
+        world, voxel = np.unravel_index(np.argmax(left), left.shape)
+        axes[world] = int(voxel)
+        left[world, :] = -1
+        left[:, voxel] = -1
+    wanted = (-1, -1, 1)  # L and P are the negative ends of R and A
+    reverse = tuple(bool(directions[w, axes[w]] * wanted[w] < 0) for w in range(3))
+    return Turn((axes[0], axes[1], axes[2]), (reverse[0], reverse[1], reverse[2]))
