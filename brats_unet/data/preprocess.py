@@ -1,0 +1,228 @@
+"""From the scans of a case to what the network sees: crop to the brain, resample, normalise; and the way back."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Protocol
+
+import cc3d
+import numpy as np
+
+from brats_unet.anatomy import Modality, Region, labels_from_regions, region_masks
+from brats_unet.data.grid import Grid
+from brats_unet.data.resample import area_resampled
+from brats_unet.errors import DataError, SettingsError
+from brats_unet.geometry import Box, bounding_box, crop
+from brats_unet.nifti import read_integers, read_volume
+from brats_unet.volume import Case, Volume, turn_to_lps
+
+# Raise it whenever the prepared volumes change for the same recipe: it is part of the key of the cache.
+VERSION = 1
+CROPS = ("brain", "none")
+NORMALISATIONS = ("zscore", "max")
+FOREGROUND_POSITIONS = 10_000
+SAME_SPACING = 1e-3  # voxels within a thousandth of the wanted length are not resampled
+FLOAT16_LARGEST = 65504.0
+
+
+class Decoder(Protocol):
+    """A label convention, as `data.label_convention` has it."""
+
+    name: str
+
+    def decode(self, integers: np.ndarray, *, where: str) -> np.ndarray: ...
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """The recipe, from scans to prepared volume.
+
+    Attributes:
+        modalities: Channels of the image, in this order.
+        spacing_mm: Voxel of the prepared grid; the case's own where they agree within a thousandth.
+        crop: "brain" (smallest box around it) or "none".
+        normalise: "zscore" (mean 0, standard deviation 1 in the brain) or "max" (divided by the largest value).
+    """
+
+    modalities: tuple[Modality, ...]
+    spacing_mm: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    crop: str = "brain"
+    normalise: str = "zscore"
+
+    @classmethod
+    def of(cls, modalities: Sequence[str], options: Mapping[str, Any]) -> "Preparation":
+        """From plain settings.
+
+        Raises:
+            SettingsError: An unknown modality or choice, or a spacing that is not three positive numbers.
+        """
+        known = {str(m) for m in Modality}
+        wrong = [m for m in modalities if m not in known]
+        if wrong or not modalities or len(set(modalities)) != len(modalities):
+            raise SettingsError(
+                f"data.modalities={list(modalities)} is not a list of different modalities. "
+                f"Choose from {', '.join(sorted(known))}."
+            )
+        spacing = tuple(float(s) for s in options["spacing_mm"])
+        if len(spacing) != 3 or min(spacing) <= 0:
+            raise SettingsError(f"data.preparation.spacing_mm={list(spacing)} is not three lengths in mm above 0.")
+        for key, choices in (("crop", CROPS), ("normalise", NORMALISATIONS)):
+            if options[key] not in choices:
+                raise SettingsError(f"data.preparation.{key}={options[key]}: choose from {', '.join(choices)}.")
+        ordered = tuple(m for m in Modality if m in set(modalities))
+        return cls(ordered, spacing, options["crop"], options["normalise"])
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain types, for JSON and for the key of the cache."""
+        return {"version": VERSION, **asdict(self), "modalities": [str(m) for m in self.modalities]}
+
+    @classmethod
+    def from_dict(cls, plain: Mapping[str, Any]) -> "Preparation":
+        """The inverse of `as_dict`."""
+        return cls.of(plain["modalities"], plain)
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """A case as the network sees it.
+
+    Attributes:
+        image: float16, shape (X, Y, Z, M); 0 outside the brain.
+        brain: bool, shape (X, Y, Z).
+        labels: uint8 of `anatomy.Label`, shape (X, Y, Z), or None for a case without a mask.
+        foreground: Up to 10,000 voxel positions of each region, int16, shape (n, 3); n is 0 where it is absent.
+        grid: The way back.
+    """
+
+    image: np.ndarray
+    brain: np.ndarray
+    labels: np.ndarray | None
+    foreground: dict[Region, np.ndarray]
+    grid: Grid
+
+
+def prepare(case: Case, preparation: Preparation, convention: Decoder | None) -> Prepared:
+    """Read a case and prepare it.
+
+    Args:
+        case: Holds every modality that the preparation names.
+        preparation: The recipe.
+        convention: What the integers of the mask mean; None passes the mask over.
+
+    Raises:
+        DataError: A file is unreadable, the scans or the mask do not share one grid, a scan is empty, not finite or
+            out of float16's range, or the mask holds a label outside its convention.
+    """
+    first = case.images[preparation.modalities[0]]
+    scans: list[np.ndarray] = []
+    reference: Volume | None = None
+    for modality in preparation.modalities:
+        file = case.images[modality]
+        volume = read_volume(file.path, file.channel)
+        if reference is None:
+            reference = volume
+        else:
+            refuse_other_grid(case.id, str(modality), volume, str(preparation.modalities[0]), reference)
+        if volume.array.dtype.kind == "f" and not np.isfinite(volume.array).all():
+            raise DataError(f"{case.id}: {file.path.name} holds NaN or infinite voxels. Expected finite intensities.")
+        scans.append(volume.array)
+    assert reference is not None
+    try:
+        turn = turn_to_lps(reference.affine)
+    except ValueError as problem:
+        raise DataError(f"{case.id}: {first.path.name}: {problem} Write the header anew.") from problem
+
+    scans = [turn.apply(scan) for scan in scans]
+    insides = [scan != border_value(scan) for scan in scans]
+    for modality, inside in zip(preparation.modalities, insides, strict=True):
+        if not inside.any():
+            raise DataError(f"{case.id}: the {modality} volume is constant: no brain in it. Download the case again.")
+    union = np.logical_or.reduce(insides)
+    box = bounding_box(union) if preparation.crop == "brain" else Box((0, 0, 0), union.shape)
+    wanted = zip(preparation.spacing_mm, (reference.spacing_mm[axis] for axis in turn.axes), strict=True)
+    ratio = tuple(1.0 if abs(w / s - 1) < SAME_SPACING else w / s for w, s in wanted)
+    grid = Grid(
+        reference.array.shape,
+        tuple(tuple(float(v) for v in row) for row in reference.affine),
+        turn,
+        box,
+        (ratio[0], ratio[1], ratio[2]),
+    )
+    brain = filled(crop(union, box))
+    small_brain = area_resampled(brain, grid.ratio) >= 0.5
+    image = np.empty((*grid.shape, len(scans)), np.float16)
+    for channel, (modality, scan, inside) in enumerate(zip(preparation.modalities, scans, insides, strict=True)):
+        normal = normalised(crop(scan, box), crop(inside, box), preparation.normalise)
+        normal[~brain] = 0
+        channel_image = area_resampled(normal, grid.ratio)
+        if np.abs(channel_image).max() > FLOAT16_LARGEST:
+            raise DataError(
+                f"{case.id}: the {modality} volume holds an intensity {np.abs(channel_image).max():.3g} standard "
+                f"deviations from its mean, beyond what float16 can hold. Look at the scan for a stray voxel."
+            )
+        image[..., channel] = channel_image
+
+    labels = None
+    if case.mask is not None and convention is not None:
+        mask = read_integers(case.mask)
+        refuse_other_grid(case.id, "mask", mask, str(preparation.modalities[0]), reference)
+        decoded = turn.apply(convention.decode(mask.array, where=f"{case.id}: {case.mask.name}"))
+        labels = prepared_labels(crop(decoded, box), grid.ratio)
+    foreground = {} if labels is None else foreground_positions(labels, case.id)
+    return Prepared(image, np.ascontiguousarray(small_brain), labels, foreground, grid)
+
+
+def refuse_other_grid(case_id: str, name: str, volume: Volume, first_name: str, first: Volume) -> None:
+    """Raise DataError unless both volumes have one shape and, within 0.01 mm, one affine (-0.0 equals 0.0)."""
+    if volume.array.shape != first.array.shape:
+        raise DataError(
+            f"{case_id}: the {name} is {volume.array.shape} voxels, the {first_name} {first.array.shape}. "
+            f"Expected one grid: register and resample the scans first."
+        )
+    if not np.allclose(volume.affine, first.affine, atol=1e-2):
+        raise DataError(
+            f"{case_id}: the {name} lies elsewhere than the {first_name}: their affines differ by up to "
+            f"{np.abs(volume.affine - first.affine).max():.3g}. Expected one grid: register and resample them first."
+        )
+
+
+def border_value(scan: np.ndarray) -> float:
+    """The background: the commonest value on the six faces of a volume, which need not be 0."""
+    faces = [scan[0], scan[-1], scan[:, 0], scan[:, -1], scan[:, :, 0], scan[:, :, -1]]
+    values, counts = np.unique(np.concatenate([face.ravel() for face in faces]), return_counts=True)
+    return values[np.argmax(counts)]
+
+
+def filled(mask: np.ndarray) -> np.ndarray:
+    """`mask` with its holes closed: what cannot be reached from outside through faces belongs to it."""
+    outside = cc3d.connected_components(np.pad(~mask, 1, constant_values=True), connectivity=6)
+    return (outside != outside[0, 0, 0])[1:-1, 1:-1, 1:-1]
+
+
+def normalised(scan: np.ndarray, inside: np.ndarray, how: str) -> np.ndarray:
+    """A scan in float32, by the statistics of its own brain voxels (bool `inside`)."""
+    values = scan[inside].astype(np.float64)
+    if how == "max":
+        return (scan / max(float(np.abs(values).max()), 1e-8)).astype(np.float32)
+    mean, deviation = values.mean(), max(values.std(), 1e-8)
+    return (scan.astype(np.float32) - np.float32(mean)) / np.float32(deviation)
+
+
+def prepared_labels(labels: np.ndarray, ratio: tuple[float, float, float]) -> np.ndarray:
+    """Labels (X, Y, Z) on the prepared grid: where resampled, a region holds the voxels that it fills by half or more."""
+    if ratio == (1.0, 1.0, 1.0):
+        return np.ascontiguousarray(labels)
+    return labels_from_regions(area_resampled(region_masks(labels), ratio) >= 0.5)
+
+
+def foreground_positions(labels: np.ndarray, case_id: str) -> dict[Region, np.ndarray]:
+    """Up to 10,000 voxels of each region, int16, shape (n, 3), drawn from the case's name: the same every time."""
+    seed = int.from_bytes(case_id.encode()[-8:], "little")
+    draw = np.random.Generator(np.random.Philox(key=seed))
+    masks = region_masks(labels)
+    positions = {}
+    for index, region in enumerate(Region):
+        voxels = np.argwhere(masks[..., index]).astype(np.int16)
+        if len(voxels) > FOREGROUND_POSITIONS:
+            voxels = voxels[np.sort(draw.choice(len(voxels), FOREGROUND_POSITIONS, replace=False))]
+        positions[region] = voxels
+    return positions
