@@ -9,12 +9,16 @@ from typing import Any
 from brats_unet.errors import SettingsError
 
 
+def nearest(name: str, choices: Iterable[str]) -> str | None:
+    """The known name most like `name`, or None where none is near enough to be a typo."""
+    return next(iter(difflib.get_close_matches(name, list(choices), n=1, cutoff=0.6)), None)
+
+
 def suggestion(name: str, choices: Iterable[str]) -> str:
     """The sentence that follows "There is no X.": the nearest known name, or all of them where none is near."""
     known = sorted(choices)
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
-    if near:
-        return f"Did you mean {near[0]}?"
+    if near := nearest(name, known):
+        return f"Did you mean {near}?"
     return f"Known: {', '.join(known)}."
 
 
@@ -52,9 +56,18 @@ def check_options(kind: str, name: str, builder: Callable, options: Mapping[str,
         if option not in allowed and not open_ended:
             raise SettingsError(f"{kind}={name} has no option {option}. {suggestion(option, allowed)}")
     missing = [p for p in allowed if p not in options and parameters[p].default is inspect.Parameter.empty]
-    missing = [p for p in missing if parameters[p].kind not in (parameters[p].VAR_KEYWORD, parameters[p].VAR_POSITIONAL)]
+    missing = [
+        p for p in missing if parameters[p].kind not in (parameters[p].VAR_KEYWORD, parameters[p].VAR_POSITIONAL)
+    ]
     if missing:
         raise SettingsError(f"{kind}={name} needs {', '.join(missing)}. Set {kind}.{missing[0]}=….")
+
+
+def chosen(kind: str, table: Mapping[str, Callable], name: Any) -> Callable:
+    """`table[name]`; SettingsError with the nearest known name where there is none."""
+    if name not in table:
+        raise SettingsError(f"There is no {kind} named {name}. {suggestion(str(name), table)}")
+    return table[name]
 
 
 def build(kind: str, table: Mapping[str, Callable], settings: Mapping[str, Any], **given: Any) -> Any:
@@ -71,7 +84,6 @@ def build(kind: str, table: Mapping[str, Callable], settings: Mapping[str, Any],
     """
     options = dict(settings)
     name = options.pop("name", None)
-    if name not in table:
-        raise SettingsError(f"There is no {kind} named {name}. {suggestion(str(name), table)}")
-    check_options(kind, name, table[name], options, given)
-    return table[name](**given, **options)
+    builder = chosen(kind, table, name)
+    check_options(kind, str(name), builder, options, given)
+    return builder(**given, **options)

@@ -1,0 +1,58 @@
+# `make` alone lists the targets. Everything lives in .venv; nothing is installed elsewhere.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON ?= $(firstword $(shell for p in python3 python3.13 python3.12 python3.11; do \
+	"$$p" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null && echo "$$p"; done))
+EXTRAS ?= dev
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/ready
+
+.PHONY: help setup format lint test end-to-end demo bench parity clean
+
+help:  ## List the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
+
+setup: $(READY)  ## Install everything into .venv and leave .venv/bin/brats-unet; EXTRAS=dev,gpu for GPUs
+
+$(READY): pyproject.toml constraints.txt
+	@if [ -z "$(PYTHON)" ]; then \
+		echo "No Python 3.11, 3.12 or 3.13 found (TensorFlow needs one of them). Install one, or say make setup PYTHON=/path/to/python3." >&2; \
+		exit 2; fi
+	@echo "Setting up $(VENV) with $$($(PYTHON) --version) ..."
+	@[ -x $(BIN)/python ] || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt setuptools wheel
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --no-build-isolation -e '.[$(EXTRAS)]'
+	@touch $(READY)
+	@echo "Ready: $(BIN)/brats-unet --help"
+
+format: setup  ## Lay the code out
+	@$(BIN)/ruff check --quiet --fix-only . || true
+	@$(BIN)/ruff format --quiet .
+
+lint: setup  ## Check style, types and who imports whom
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/ruff format --quiet --check .
+	@$(BIN)/mypy --no-error-summary
+	@$(BIN)/lint-imports --no-timing
+
+test: setup  ## Run the tests (10 minutes at most on 2 cores)
+	@$(BIN)/python -m pytest -q -m "not slow"
+
+end-to-end: setup  ## Run the long proofs
+	@$(BIN)/python -m pytest -q -m slow
+
+demo: setup  ## Phantoms -> train -> evaluate -> predict, in runs/demo
+	@scripts/demo.sh
+
+bench: setup  ## Measure speed on this machine
+	@for script in scripts/bench/*.py; do $(BIN)/python "$$script"; done
+
+parity: setup  ## Compare our scores with other packages' (in an environment of their own)
+	@scripts/parity.sh
+
+clean:  ## Remove caches and builds; never runs, data or .venv
+	@rm -rf build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache .import_linter_cache .hypothesis
+	@find brats_unet conf tests scripts -name __pycache__ -type d -prune -exec rm -rf {} +

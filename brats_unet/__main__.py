@@ -1,0 +1,8 @@
+"""`python -m brats_unet` is `brats-unet`."""
+
+import sys
+
+from brats_unet.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,75 @@
+"""`brats-unet COMMAND key=value…`: from the command line to a settings dataclass, then to the command.
+
+Only what the next step needs is imported: help and typos are answered without Hydra, Hydra without TensorFlow.
+"""
+
+import importlib
+import os
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from brats_unet import __version__, cli_checks, cli_conf, cli_help
+from brats_unet.binding import bind
+from brats_unet.errors import BratsError
+
+FAILED, INTERRUPTED = 2, 130
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command line, without the program's name; the exit code: 0, 1 if the answer is bad, 2 if refused."""
+    try:
+        code = _answer(sys.argv[1:] if argv is None else argv)
+        sys.stdout.flush()
+    except BratsError as problem:
+        _say_error(str(problem))
+        code = FAILED
+    except KeyboardInterrupt:
+        print("\nStopped.", file=sys.stderr)
+        code = INTERRUPTED
+    except BrokenPipeError:  # the reader of our output has gone, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
+    return code
+
+
+def _answer(argv: list[str]) -> int:
+    if argv[:1] in (["-sc"], ["--shell-completion"]):
+        from brats_unet import cli_completion
+
+        return cli_completion.answer(argv[1:])
+    request = cli_checks.split(argv)
+    if "--version" in request.flags:
+        print(f"brats-unet {__version__}")
+        return 0
+    if request.command is None:
+        print(cli_help.overview(), end="")
+        return 0
+    if "--help" in request.flags:
+        conf = request.conf
+        overrides = [cli_checks.parsed(text, index, request) for index, text in enumerate(request.arguments)]
+        overrides = cli_checks.with_machine_defaults(conf, overrides)
+        print(cli_help.of_command(conf, cli_checks.asked_choices(conf, overrides, multirun=True)), end="")
+        return 0
+    overrides = cli_checks.checked(request)
+
+    from brats_unet import cli_hydra
+
+    if {"--cfg", "--info"} & set(request.flags):
+        cli_hydra.show(request, overrides)
+        return 0
+    if request.multirun:
+        return cli_hydra.sweep(request, overrides)
+    values = cli_hydra.settings_of(request, overrides)
+    cli_checks.refuse_gaps(request.conf, overrides, values)
+    settings: Any = bind(cli_conf.COMMANDS[request.command], values)
+    return _command(request.command)(settings)
+
+
+def _command(name: str) -> Callable[[Any], int]:
+    return importlib.import_module(f"brats_unet.commands.{name}").main
+
+
+def _say_error(message: str) -> None:
+    colour = sys.stderr.isatty() and "NO_COLOR" not in os.environ
+    print(("\033[31merror:\033[0m " if colour else "error: ") + message, file=sys.stderr)

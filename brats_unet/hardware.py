@@ -1,0 +1,44 @@
+"""How many GPUs this machine offers, told in milliseconds and without TensorFlow."""
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+DRIVER_FOLDER = Path("/proc/driver/nvidia/gpus")
+DEVICE_FOLDER = Path("/dev")
+
+
+def gpu_count() -> int:
+    """NVIDIA GPUs that a program started now may use: those present, less those CUDA_VISIBLE_DEVICES hides.
+
+    It asks the driver, not TensorFlow: a TensorFlow without its CUDA libraries finds none of them.
+    """
+    present = _gpus_present()
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is None or present == 0:
+        return present
+    shown = 0
+    for name in (name.strip() for name in visible.split(",")):
+        if not name or name.startswith("-") or (name.isdigit() and int(name) >= present):
+            break  # CUDA ignores what follows the first invalid entry
+        shown += 1
+    return min(shown, present)
+
+
+def _gpus_present() -> int:
+    try:
+        driven = len(list(DRIVER_FOLDER.iterdir()))
+    except OSError:
+        driven = 0
+    if driven:  # a container may be given fewer devices than the host has
+        given = sum(bool(re.fullmatch(r"nvidia\d+", entry.name)) for entry in DEVICE_FOLDER.iterdir())
+        return min(driven, given)
+    if not (program := shutil.which("nvidia-smi")):
+        return 0
+    try:  # where /proc does not tell, as under WSL
+        listing = subprocess.run([program, "-L"], capture_output=True, text=True, timeout=5, check=False).stdout
+    except (OSError, subprocess.TimeoutExpired):
+        return 0
+    return sum(line.startswith("GPU ") for line in listing.splitlines())
