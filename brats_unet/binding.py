@@ -50,6 +50,8 @@ def value_of(kind: Any, value: Any, key: str) -> Any:
     if origin in (Union, types.UnionType):
         return None if value is None else value_of(_without_none(arguments), value, key)
     if origin is Literal:
+        if isinstance(value, bool) and {"on", "off"} <= set(arguments):
+            return "on" if value else "off"  # as YAML reads those words
         if value not in arguments:
             choices = [str(choice) for choice in arguments]
             raise SettingsError(f"{key}={_shown(value)} is not a choice. {suggestion(_shown(value), choices)}")
@@ -80,6 +82,8 @@ def described(kind: Any) -> str:
     if origin in (Union, types.UnionType):
         return f"{described(_without_none(arguments))}, or null"
     if origin is Literal:
+        if isinstance(value, bool) and {"on", "off"} <= set(arguments):
+            return "on" if value else "off"  # as YAML reads those words
         return "one of " + ", ".join(str(choice) for choice in arguments)
     if origin is list:
         example = {int: "[1,2]", float: "[0.5,1]", str: "[a,b]"}.get(arguments[0], "[…]")

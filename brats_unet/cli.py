@@ -11,9 +11,7 @@ from typing import Any
 
 from brats_unet import __version__, cli_checks, cli_conf, cli_help
 from brats_unet.binding import bind
-from brats_unet.errors import BratsError
-
-FAILED, INTERRUPTED = 2, 130
+from brats_unet.errors import BratsError, Interrupted
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -21,12 +19,15 @@ def main(argv: list[str] | None = None) -> int:
     try:
         code = _answer(sys.argv[1:] if argv is None else argv)
         sys.stdout.flush()
+    except Interrupted as stop:
+        print(stop, file=sys.stderr)
+        code = stop.exit_code
     except BratsError as problem:
         _say_error(str(problem))
-        code = FAILED
+        code = problem.exit_code
     except KeyboardInterrupt:
         print("\nStopped.", file=sys.stderr)
-        code = INTERRUPTED
+        code = Interrupted.exit_code
     except BrokenPipeError:  # the reader of our output has gone, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0

@@ -4,6 +4,8 @@
 class BratsError(Exception):
     """A user's mistake or a user's machine; the message says what was found, what was expected and what to do."""
 
+    exit_code = 2
+
 
 class DataError(BratsError):
     """Scans, masks or folders that are missing, broken or not what was announced."""
@@ -19,3 +21,9 @@ class CheckpointError(BratsError):
 
 class MachineError(BratsError):
     """The machine cannot do it: disk full, no such device, not enough memory."""
+
+
+class Interrupted(BratsError):
+    """The user stopped it, and what was done is saved."""
+
+    exit_code = 130

@@ -5,7 +5,7 @@ options are held against that part's signature before any data is read.
 """
 
 from dataclasses import dataclass
-from typing import Any, Optional
+from typing import Any, Literal, Optional
 
 Options = dict[str, Any]
 
@@ -44,7 +44,7 @@ class Sampling:
 class Inference:
     """How whole volumes are predicted; part of the run."""
 
-    mode: str  # whole | tiles
+    mode: Literal["whole", "tiles"]
     tile: list[int]
     overlap: float
 
@@ -61,9 +61,9 @@ class Validation:
 class Hardware:
     """What computes, in which precision (conf/hardware/)."""
 
-    device: str  # auto | cpu | gpu | mirrored
-    precision: str  # auto | float32 | bfloat16 | float16
-    jit: str  # auto | on | off
+    device: Literal["auto", "cpu", "gpu", "mirrored"]
+    precision: Literal["auto", "float32", "bfloat16", "float16"]
+    jit: Literal["auto", "on", "off"]
     replicas: Optional[int]  # logical CPU devices to mirror on, for trying it without GPUs
 
 
@@ -96,7 +96,7 @@ class Evaluate:
     """`brats-unet evaluate`: a run, several (out-of-fold), or two folders of masks."""
 
     run: Any  # path, list of paths, or None
-    checkpoint: str  # last | best
+    checkpoint: Literal["last", "best"]
     predictions: Optional[str]
     references: Optional[str]
     output: Optional[str]
@@ -117,7 +117,7 @@ class Predict:
     run: Any  # run folder, list of them (ensemble), or a .keras file with its recipe.json beside it
     input: str
     output: str
-    checkpoint: str
+    checkpoint: Literal["last", "best"]
     labels: str  # convention to write; auto: that of the run's training data
     probabilities: bool
     overwrite: bool
