@@ -1,0 +1,118 @@
+"""What a person sees while a command works: bars, sentences, and nothing at all when JSON was asked for."""
+
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+
+class Display:
+    """Sentences and bars on a terminal; plain lines in a file; on stderr where stdout belongs to JSON.
+
+    Args:
+        json: Whether stdout is to hold one JSON document only.
+    """
+
+    def __init__(self, *, json: bool) -> None:
+        self.console = Console(stderr=json, highlight=False, soft_wrap=not sys.stdout.isatty())
+        self.quiet = json
+        self.bars: Progress | None = None
+        self.tasks: dict[str, TaskID] = {}
+
+    def say(self, sentence: str) -> None:
+        """One sentence, above the bars."""
+        if not self.quiet:
+            (self.bars.console if self.bars else self.console).print(sentence, markup=False)
+
+    def progress(self, what: str, done: int, total: int) -> None:
+        """`done` of `total` parts of `what`; a bar appears with the first and goes when all are done."""
+        if self.quiet or not self.console.is_terminal or (done >= total and what not in self.tasks):
+            return
+        if self.bars is None:
+            self.bars = Progress(
+                TextColumn("{task.description}"),
+                BarColumn(),
+                MofNCompleteColumn(),
+                TimeElapsedColumn(),
+                TimeRemainingColumn(),
+                console=self.console,
+                transient=True,
+            )
+            self.bars.start()
+        if what not in self.tasks:
+            self.tasks[what] = self.bars.add_task(what, total=total)
+        self.bars.update(self.tasks[what], completed=done, total=total)
+        if done >= total:
+            self.bars.remove_task(self.tasks.pop(what))
+            if not self.tasks:
+                self.close()
+
+    def close(self) -> None:
+        """Take the bars away."""
+        if self.bars is not None:
+            self.bars.stop()
+            self.bars = None
+            self.tasks.clear()
+
+
+@contextmanager
+def shown(*, json: bool) -> Iterator[Display]:
+    """A display that is taken away however the block ends."""
+    display = Display(json=json)
+    try:
+        yield display
+    finally:
+        display.close()
+
+
+class TrainingDisplay:
+    """The bar of a training: step, loss, Dice at the last look, patches a second, time left.
+
+    Args:
+        display: Whose console it draws on.
+        done: Steps that were done before.
+        steps: Of the whole budget.
+    """
+
+    def __init__(self, display: Display, done: int, steps: int) -> None:
+        self.display = display
+        self.steps = steps
+        self.loss: float | None = None
+        self.bar = Progress(
+            TextColumn("Training"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[facts]}"),
+            TimeRemainingColumn(),
+            console=display.console,
+            transient=True,
+            disable=display.quiet or not display.console.is_terminal,
+        )
+        self.task = self.bar.add_task("", total=steps, completed=done, facts="first step traces the graph …")
+        self.dice = ""
+
+    def __enter__(self) -> "TrainingDisplay":
+        self.bar.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.bar.stop()
+
+    def step(self, step: int, loss: float, patches_per_second: float) -> None:
+        """After each update."""
+        self.loss = loss if self.loss is None else 0.95 * self.loss + 0.05 * loss
+        facts = f"loss {self.loss:.3f}{self.dice}  {patches_per_second:.2f} patches/s"
+        self.bar.update(self.task, completed=step, facts=facts)
+
+    def validation(self, step: int, dice: Mapping[str, float], seconds: float, best: bool) -> None:
+        """After each look at the held-out cases."""
+        shown = "  ".join(f"{region} {value:.3f}" for region, value in dice.items())
+        self.dice = f"  Dice {sum(dice.values()) / len(dice):.3f}"
+        mark = "  (best so far)" if best else ""
+        if not self.display.quiet:
+            self.bar.console.print(
+                f"step {step:>{len(str(self.steps))}} of {self.steps}  loss {self.loss or 0:.3f}  held-out Dice {shown}{mark}",
+                markup=False,
+            )

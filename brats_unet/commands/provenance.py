@@ -1,0 +1,57 @@
+"""What made a run: versions, machine, commit and command."""
+
+import os
+import platform
+import subprocess
+import sys
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import brats_unet
+
+PACKAGES = ("tensorflow", "keras", "numpy", "scipy", "nibabel", "hydra-core", "safetensors")
+
+
+def environment(devices: str, precision: str) -> dict[str, Any]:
+    """All that is needed to repeat a run elsewhere, in plain types.
+
+    Args:
+        devices: What computes, in words.
+        precision: Of the arithmetic.
+    """
+    return {
+        "brats_unet": brats_unet.__version__,
+        "commit": commit(),
+        "command": sys.argv[1:],
+        "python": platform.python_version(),
+        "packages": {name: version(name) for name in PACKAGES},
+        "system": platform.platform(),
+        "processor": processor(),
+        "cores": os.cpu_count(),
+        "devices": devices,
+        "precision": precision,
+    }
+
+
+def commit() -> str | None:
+    """The commit of the checkout that runs, with "+" for uncommitted changes; None outside a checkout."""
+    folder = Path(brats_unet.__file__).parents[1]
+    if not (folder / ".git").exists():
+        return None
+    command = ["git", "-C", str(folder), "describe", "--always", "--dirty=+", "--abbrev=12", "--exclude=*"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+def processor() -> str:
+    """The processor's name as the system gives it."""
+    try:
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    except OSError:
+        pass
+    return platform.processor()

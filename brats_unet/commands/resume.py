@@ -1,0 +1,55 @@
+"""May this training go on in that folder? The same settings resume a run, others are refused with what differs."""
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from brats_unet.errors import SettingsError
+from brats_unet.run import Run
+from brats_unet.settings import Train
+
+# These change where a run lies, what is shown of it or how fast it is, not what it computes.
+FREE = {"name", "runs", "overwrite", "json", "steps", "data.cache", "hardware.device", "hardware.jit", "validation.every"}
+
+
+def run_folder(settings: Train) -> Path:
+    """`runs/<name>`; the name is made of the experiment, the data, the fold and the seed, never of the clock."""
+    data = settings.data
+    name = settings.name or f"{settings.experiment}-{data.name}-fold{data.fold}-seed{settings.seed}"
+    return Path(settings.runs) / name
+
+
+def enter(run: Run, settings: Train) -> None:
+    """Make sure that `settings` may be trained in the folder of `run`; an earlier run is removed if told to overwrite.
+
+    Raises:
+        SettingsError: The folder holds something else, or a run of other settings; the keys that differ are listed.
+    """
+    if not run.folder.exists() or not any(run.folder.iterdir()):
+        return
+    if not run.settings_file.exists():
+        raise SettingsError(f"{run.folder}: the folder holds something that is no run. Choose another with name=….")
+    if settings.overwrite:
+        shutil.rmtree(run.folder)
+        return
+    old, new = flat(run.settings()), flat(asdict(settings))
+    differ = sorted(key for key in old.keys() | new.keys() if key not in FREE and old.get(key) != new.get(key))
+    if differ:
+        listed = "\n".join(f"  {key}: {old.get(key)!r} there, {new.get(key)!r} now" for key in differ)
+        raise SettingsError(
+            f"{run.folder} is a run of other settings:\n{listed}\n"
+            f"Give this one a name of its own with name=…, go back to those settings, or start afresh with overwrite=true."
+        )
+
+
+def flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested settings as {"data.root": …}; tuples as lists, as JSON gives them back."""
+    found: dict[str, Any] = {}
+    for key, value in settings.items():
+        if isinstance(value, Mapping):
+            found |= flat(value, f"{prefix}{key}.")
+        else:
+            found[prefix + key] = list(value) if isinstance(value, tuple) else value
+    return found

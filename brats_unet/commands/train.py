@@ -1,0 +1,230 @@
+"""`brats-unet train`: from settings to a run folder with a trained network."""
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from brats_unet import models
+from brats_unet.anatomy import Region, region_masks
+from brats_unet.commands.display import Display, TrainingDisplay, shown
+from brats_unet.commands.provenance import environment
+from brats_unet.commands.resume import enter, run_folder
+from brats_unet.data.augment import AUGMENTATIONS
+from brats_unet.data.cache import PreparedCase
+from brats_unet.data.preprocess import Preparation
+from brats_unet.data.sampling import Sampler
+from brats_unet.data.study import Study, open_study
+from brats_unet.errors import SettingsError
+from brats_unet.inference.network import Network, forward_of, recipe
+from brats_unet.losses import known as known_losses
+from brats_unet.losses.compound import deep_supervision
+from brats_unet.metrics.counts import count, dice
+from brats_unet.metrics.empty import PROTOCOLS
+from brats_unet.parts import build
+from brats_unet.report.figures import training_curves
+from brats_unet.run import Run, write_json
+from brats_unet.settings import Train
+from brats_unet.models import checkpoint
+from brats_unet.training.loop import Budget, train
+from brats_unet.training.optimizers import OPTIMIZERS
+from brats_unet.training.schedules import SCHEDULES
+from brats_unet.training.step import LossScale, build_step
+from brats_unet.training.strategy import choose_devices
+
+
+def main(settings: Train) -> int:
+    """Train, or go on training; 0 when the budget is done."""
+    with shown(json=settings.json) as display:
+        return _train(settings, display)
+
+
+def _train(settings: Train, display: Display) -> int:
+    # The parts, refused before any data is read if they do not fit one another.
+    options = {key: value for key, value in settings.model.items() if key != "name"}
+    plan = models.describe(settings.model["name"], options)
+    plan.refuse_patch(settings.sampling.patch)
+    loss = build("loss", known_losses(), settings.loss)
+    augmentation = build("augmentation", AUGMENTATIONS, settings.augmentation)
+    schedule = build("schedule", SCHEDULES, settings.schedule)
+    preparation = Preparation.of(settings.data.modalities, settings.data.preparation)
+    devices = choose_devices(**vars(settings.hardware))
+    with devices.strategy.scope():
+        optimizer = build("optimizer", OPTIMIZERS, settings.optimizer)
+    _refuse_odd_numbers(settings, devices.replicas)
+
+    run = Run(run_folder(settings))
+    enter(run, settings)
+    init = Run(Path(settings.init)) if settings.init else None
+    if init is not None:
+        init.recipe()
+
+    study = open_study(**vars(settings.data), say=display.say, progress=display.progress)
+    held_out = study.validation[: settings.validation.cases]
+
+    # The network and where it stands.
+    with devices.strategy.scope():
+        model = _network(settings, preparation, loss.logits, devices.policy)
+    step = build_step(
+        devices=devices,
+        model=model,
+        loss=lambda logits, labels: deep_supervision(loss, logits, labels),
+        optimizer=optimizer,
+        augmentation=augmentation,
+        seed=settings.seed,
+        batch=settings.sampling.batch,
+        loss_scale=(loss_scale := LossScale() if devices.precision == "float16" else None),
+    )
+    last = run.checkpoint_file("last")
+    state = checkpoint.State(step=0)
+    if last.exists():
+        state = checkpoint.restore(last, model, optimizer.rule)
+        if loss_scale is not None and state.loss_scale is not None:
+            loss_scale.value, loss_scale.since = state.loss_scale[0], int(state.loss_scale[1])
+    elif init is not None:
+        checkpoint.restore(init.checkpoint_file("last"), model, None)
+    if state.step > settings.steps:
+        raise SettingsError(f"{run.folder} has done {state.step} steps already: steps={settings.steps} would be fewer.")
+    run_recipe = recipe(
+        model=settings.model,
+        outputs=loss.outputs,
+        logits=loss.logits,
+        stride=plan.stride,
+        preparation=preparation,
+        inference=vars(settings.inference),
+        convention=study.convention.name,
+        precision=devices.precision,
+    )
+    network = Network(forward_of(model, loss.outputs), run_recipe, plan.stride, display.say)
+
+    write_json(run.settings_file, asdict(settings))
+    write_json(run.recipe_file, run_recipe)
+    write_json(run.folds_file, study.folds | {"train": study.split.train, "validation": study.split.validation})
+    write_json(run.environment_file, environment(devices.description, devices.precision))
+    _say_what_begins(display, run, study, settings, model, devices.description, devices.precision, state)
+
+    sampler = Sampler(
+        study.train,
+        tuple(settings.sampling.patch),
+        settings.sampling.batch,
+        settings.sampling.foreground,
+        None if settings.sampling.slices is None else tuple(settings.sampling.slices),
+        settings.seed,
+    )
+    with TrainingDisplay(display, state.step, settings.steps) as bar:
+        state = train(
+            run=run,
+            devices=devices,
+            model=model,
+            step=step,
+            optimizer=optimizer,
+            schedule=schedule,
+            sampler=sampler,
+            budget=Budget.of(settings.steps, settings.validation.every),
+            state=state,
+            loss_scale=loss_scale,
+            validate=_validation(network, held_out) if held_out else None,
+            display=bar,
+        )
+
+    # What is left behind for prediction and for people.
+    plain = _network(settings, preparation, loss.logits, "float32")
+    plain.set_weights(model.get_weights())
+    save_model(run, plain)
+    training_curves(run.journal(), run.figures_folder / "training.png")
+    return _say_what_came_of_it(display, run, settings, state, bool(held_out))
+
+
+def _refuse_odd_numbers(settings: Train, replicas: int) -> None:
+    """Numbers that no type can refuse."""
+    sampling = settings.sampling
+    if sampling.batch < 1 or sampling.batch % replicas:
+        raise SettingsError(
+            f"sampling.batch={sampling.batch} cannot be dealt out to {replicas} devices. "
+            f"Choose a multiple of {replicas}."
+        )
+    if not 0 <= sampling.foreground <= 1:
+        raise SettingsError(f"sampling.foreground={sampling.foreground}: a share lies from 0 to 1.")
+    if settings.steps < 1:
+        raise SettingsError(f"steps={settings.steps}: expected 1 or more.")
+    if not 0 < settings.validation.every <= 1:
+        raise SettingsError(f"validation.every={settings.validation.every}: a share of the steps, above 0 and up to 1.")
+    if sampling.slices is not None and not (len(sampling.slices) == 2 and 0 <= sampling.slices[0] < sampling.slices[1]):
+        raise SettingsError(f"sampling.slices={sampling.slices}: expected [first, end) with first below end.")
+
+
+def _network(settings: Train, preparation: Preparation, outputs: int, policy: str) -> keras.Model:
+    """The network with its first weights, which depend on the seed alone."""
+    return build(
+        "model",
+        models.known(),
+        settings.model,
+        channels=len(preparation.modalities),
+        outputs=outputs,
+        dtype=policy,
+        seed=settings.seed,
+    )
+
+
+def _validation(network: Network, cases: list[PreparedCase]) -> Callable[[], dict[str, float]]:
+    """Mean Dice by region over whole held-out volumes, on the prepared grid; empty masks by the brats2020 rule."""
+    rule = PROTOCOLS["brats2020"].dice
+
+    def validate() -> dict[str, float]:
+        rows = []
+        for case in cases:
+            predicted = network.on_prepared_grid(np.asarray(case.image)) >= 0.5
+            reference = region_masks(np.asarray(case.labels))
+            rows.append([dice(count(reference[..., i], predicted[..., i]), rule) for i in range(len(Region))])
+        return {str(region): float(value) for region, value in zip(Region, np.mean(rows, axis=0), strict=True)}
+
+    return validate
+
+
+def save_model(run: Run, model: keras.Model) -> None:
+    """Write model.keras under its name only once it is whole."""
+    temporary = run.folder / ".model.part.keras"  # Keras goes by the ending, which atomic_path's names lack
+    try:
+        model.save(temporary)
+        temporary.replace(run.model_file)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _say_what_begins(
+    display: Display,
+    run: Run,
+    study: Study,
+    settings: Train,
+    model: keras.Model,
+    devices: str,
+    precision: str,
+    state: checkpoint.State,
+) -> None:
+    spacing = "×".join(f"{s:g}" for s in settings.data.preparation["spacing_mm"])
+    display.say(
+        f"{run.folder}: {settings.model['name']} with {model.count_params():,} weights on {len(study.split.train)} cases "
+        f"at {spacing} mm, {len(study.split.validation)} held out; {precision} on {devices}."
+    )
+    if state.step:
+        display.say(f"Going on from step {state.step} of {settings.steps}.")
+
+
+def _say_what_came_of_it(
+    display: Display, run: Run, settings: Train, state: checkpoint.State, validated: bool
+) -> int:
+    validations = run.journal("validation")
+    dice_now = validations[-1]["dice"] if validated and validations else None
+    if settings.json:
+        result = {"run": str(run.folder), "step": state.step, "dice": dice_now, "best_mean_dice": state.best}
+        print(json.dumps(result, indent=2))
+        return 0
+    display.say(f"Trained {state.step} steps: {run.folder}")
+    if validated:
+        display.say(f"Next: brats-unet evaluate run={run.folder}")
+    else:
+        display.say(f"Next: brats-unet predict run={run.folder} input=… output=…")
+    return 0

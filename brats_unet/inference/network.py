@@ -1,0 +1,129 @@
+"""A trained network as a function from prepared patches to region probabilities, from a run folder or a .keras file."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from brats_unet.anatomy import CLASSES, REGION_LABELS, Region
+from brats_unet.data.grid import Grid
+from brats_unet.data.preprocess import Preparation
+from brats_unet.inference.predictor import Forward, region_probabilities, tiled
+
+SLICES_AT_ONCE = 16  # of a two-dimensional network, to bound memory
+
+
+@dataclass(frozen=True)
+class Network:
+    """What prediction needs.
+
+    Attributes:
+        forward: Prepared patch to region probabilities.
+        recipe: Of the run; see `recipe`.
+        stride: Total stride of the network along x, y, z.
+        say: Told, in a sentence, what a person should know of what happened on the way.
+    """
+
+    forward: Forward
+    recipe: Mapping[str, Any]
+    stride: tuple[int, int, int]
+    say: Callable[[str], None] = lambda sentence: None
+
+    @property
+    def preparation(self) -> Preparation:
+        return Preparation.from_dict(self.recipe["preparation"])
+
+    def on_prepared_grid(self, image: np.ndarray) -> np.ndarray:
+        """Region probabilities float32 (X, Y, Z, R) of a prepared image, in the mode that the run was made with."""
+        how = self.recipe["inference"]
+        try:
+            return region_probabilities(
+                self.forward, image, mode=how["mode"], stride=self.stride, tile=how["tile"], overlap=how["overlap"]
+            )
+        except tf.errors.ResourceExhaustedError:
+            if how["mode"] != "whole":
+                raise
+            self.say(
+                f"Not enough memory for a whole volume of {image.shape[:3]} voxels: predicted it in tiles of "
+                f"{tuple(how['tile'])} instead. The mask can differ a little from one made in one pass."
+            )
+            return tiled(self.forward, image, self.stride, how["tile"], how["overlap"])
+
+    def on_case_grid(self, image: np.ndarray, grid: Grid) -> np.ndarray:
+        """Region probabilities float32 (X, Y, Z, R) on the case's own grid, 0 outside the box around the brain."""
+        return grid.to_case(self.on_prepared_grid(image))
+
+
+def recipe(
+    *,
+    model: Mapping[str, Any],
+    outputs: str,
+    logits: int,
+    stride: tuple[int, int, int],
+    preparation: Preparation,
+    inference: Mapping[str, Any],
+    convention: str,
+    precision: str,
+) -> dict[str, Any]:
+    """What travels with the weights: all that turns scans into masks, in plain types.
+
+    Args:
+        model: Its settings, name and options.
+        outputs: "regions" (sigmoid WT, TC, ET) or "labels" (softmax over `anatomy.CLASSES`).
+        logits: How many a voxel has.
+        stride: Total stride along x, y, z.
+        preparation: Of the scans.
+        inference: mode, tile, overlap.
+        convention: Label convention of the training data; predictions are written in it.
+        precision: Of the arithmetic the run was trained in.
+    """
+    return {
+        "format": 1,
+        "model": dict(model),
+        "outputs": outputs,
+        "logits": logits,
+        "stride": list(stride),
+        "preparation": preparation.as_dict(),
+        "inference": dict(inference),
+        "convention": convention,
+        "precision": precision,
+    }
+
+
+def forward_of(model: keras.Model, outputs: str) -> Forward:
+    """`model` as a function from patches (B, X, Y, Z, M) to region probabilities (B, X, Y, Z, 3), traced once.
+
+    Args:
+        model: Takes (B, X, Y, Z, M), or (B, X, Y, M) slices if of rank 2; first output: logits at full resolution.
+        outputs: "regions" or "labels": what the logits stand for.
+    """
+    channels = model.inputs[0].shape[-1]
+    flat = len(model.inputs[0].shape) == 4
+
+    @tf.function(input_signature=[tf.TensorSpec((None,) * (3 if flat else 4) + (channels,), tf.float16)])
+    def regions(patches: tf.Tensor) -> tf.Tensor:
+        logits = model(patches, training=False)
+        logits = tf.cast(logits[0] if isinstance(logits, (list, tuple)) else logits, tf.float32)
+        if outputs == "regions":
+            return tf.sigmoid(logits)
+        classes = tf.nn.softmax(logits)
+        return tf.stack(
+            [sum(classes[..., CLASSES.index(label)] for label in REGION_LABELS[region]) for region in Region], axis=-1
+        )
+
+    def forward(patches: np.ndarray) -> np.ndarray:
+        patches = patches.astype(np.float16, copy=False)
+        if not flat:
+            return regions(tf.constant(patches)).numpy()
+        batch, x, y, z, _ = patches.shape
+        slices = np.moveaxis(patches, 3, 1).reshape(batch * z, x, y, channels)
+        parts = [
+            regions(tf.constant(slices[i : i + SLICES_AT_ONCE])).numpy()
+            for i in range(0, len(slices), SLICES_AT_ONCE)
+        ]
+        return np.moveaxis(np.concatenate(parts).reshape(batch, z, x, y, -1), 1, 3)
+
+    return forward

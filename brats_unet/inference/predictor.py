@@ -1,0 +1,85 @@
+"""Region probabilities of a whole prepared volume, in one pass or from overlapping tiles."""
+
+from collections.abc import Callable, Sequence
+from itertools import product
+
+import numpy as np
+
+from brats_unet.errors import SettingsError
+from brats_unet.geometry import Box, crop, pad_at_least, pad_to, tile_starts, unpad
+
+# (B, X, Y, Z, M) to region probabilities (B, X, Y, Z, R), float32; a network, or a lambda in a test.
+Forward = Callable[[np.ndarray], np.ndarray]
+MODES = ("whole", "tiles")
+
+
+def region_probabilities(
+    forward: Forward, image: np.ndarray, *, mode: str, stride: Sequence[int], tile: Sequence[int], overlap: float
+) -> np.ndarray:
+    """Probabilities of each region at each voxel.
+
+    Args:
+        forward: Patch to probabilities.
+        image: Prepared, shape (X, Y, Z, M).
+        mode: "whole": one pass, padded only to the stride, since more would change instance norm; "tiles": Gaussian
+            weighted tiles.
+        stride: The network's total stride along x, y, z; lengths must be multiples of it.
+        tile: Voxels of a tile; only for "tiles".
+        overlap: Share that neighbouring tiles have in common at the least; only for "tiles".
+
+    Returns:
+        float32, shape (X, Y, Z, R), from 0 to 1.
+
+    Raises:
+        SettingsError: An unknown mode, or a tile that is no multiple of the stride.
+    """
+    if mode == "whole":
+        return whole(forward, image, stride)
+    if mode == "tiles":
+        return tiled(forward, image, stride, tile, overlap)
+    raise SettingsError(f"inference.mode={mode} is none of the choices: {', '.join(MODES)}.")
+
+
+def whole(forward: Forward, image: np.ndarray, stride: Sequence[int]) -> np.ndarray:
+    """One pass over the volume; see `region_probabilities`."""
+    padding = pad_to(image.shape[:3], tuple(stride))
+    padded = np.pad(image, (*padding, (0, 0)))
+    return unpad(forward(padded[None])[0], padding)
+
+
+def tiled(
+    forward: Forward, image: np.ndarray, stride: Sequence[int], tile: Sequence[int], overlap: float
+) -> np.ndarray:
+    """Weighted mean over overlapping tiles; see `region_probabilities`."""
+    if any(t % s for t, s in zip(tile, stride, strict=True)):
+        raise SettingsError(f"inference.tile={list(tile)}: each length must be a multiple of {list(stride)}.")
+    padding = pad_at_least(image.shape[:3], tuple(tile))
+    padded = np.pad(image, (*padding, (0, 0)))
+    shape = padded.shape[:3]
+    weight = gaussian_weights(tile)
+    total = np.zeros(shape, np.float32)
+    weighted: np.ndarray | None = None
+    for start in product(*(tile_starts(n, t, overlap) for n, t in zip(shape, tile, strict=True))):
+        box = Box(start, tuple(a + t for a, t in zip(start, tile, strict=True)))
+        probabilities = forward(crop(padded, box)[None])[0]
+        if weighted is None:
+            weighted = np.zeros((*shape, probabilities.shape[-1]), np.float32)
+        crop(weighted, box)[...] += weight[..., None] * probabilities
+        crop(total, box)[...] += weight
+    assert weighted is not None
+    weighted /= total[..., None]
+    return unpad(weighted, padding)
+
+
+def gaussian_weights(tile: Sequence[int]) -> np.ndarray:
+    """Weight of each voxel of a tile: a Gaussian of sigma one eighth of its length, 1 at the centre, never 0.
+
+    Source:
+        nnU-Net's compute_gaussian (sigma_scale 1/8, zeros replaced by the smallest other weight).
+    """
+    weight = np.ones((), np.float32)
+    for length in tile:
+        distance = (np.arange(length) - (length - 1) / 2) / (length / 8)
+        weight = weight[..., None] * np.exp(-0.5 * distance**2).astype(np.float32)
+    weight = weight / weight.max()
+    return np.maximum(weight, 1e-6).astype(np.float32)

@@ -1,0 +1,154 @@
+"""One update of the weights, on one device or mirrored on many, with the same result."""
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from brats_unet.data.augment import Augmentation
+from brats_unet.data.draws import uniforms
+from brats_unet.training.optimizers import Optimizer
+from brats_unet.training.strategy import Devices
+
+# (step, samples, images, labels), each per replica, to (loss, gradient norm): what one update does.
+Step = Callable[..., tuple[tf.Tensor, tf.Tensor]]
+# A network's logits, full resolution first, and labels to one loss a sample.
+PerSample = Callable[[list[Any], Any], Any]
+
+
+def build_step(
+    *,
+    devices: Devices,
+    model: keras.Model,
+    loss: PerSample,
+    optimizer: Optimizer,
+    augmentation: Augmentation,
+    seed: int,
+    batch: int,
+    loss_scale: "LossScale | None" = None,
+) -> Step:
+    """Compile the update.
+
+    The forward and backward pass is one graph function, compiled by XLA if the devices ask for it, that holds no
+    optimizer call; gradients are summed over the replicas, then looked at, clipped and applied. The loss of a sample
+    is divided by the whole batch, so the sum over replicas is the mean over samples however they are dealt out.
+
+    Args:
+        devices: Where it runs.
+        model: Built within the scope of the strategy; takes (b, X, Y, Z, M), or (b, X, Y, M) if of rank 2.
+        loss: One value per sample.
+        optimizer: Its variables are built here.
+        augmentation: Drawn from (seed, step, sample), applied on the device.
+        seed: Of the run.
+        batch: Patches of one update over all replicas.
+        loss_scale: For float16; None otherwise.
+
+    Returns:
+        The step. Its loss is the mean over the batch; a non-finite one comes back as it is. With a loss scale, an
+        update whose gradients overflowed on any replica is left out and the scale halved.
+    """
+    weights = model.trainable_variables
+    flat = len(model.inputs[0].shape) == 4
+    with devices.strategy.scope():
+        optimizer.rule.build(weights)
+
+    @tf.function(jit_compile=devices.jit, reduce_retracing=True)
+    def forward_backward(step, samples, images, labels, scale):
+        images, labels = augmented(augmentation, seed, step, samples, images, labels)
+        if flat:
+            images, labels = tf.squeeze(images, 3), tf.squeeze(labels, 3)
+        with tf.GradientTape() as tape:
+            value = tf.reduce_sum(loss(model(images, training=True), labels)) / batch
+            scaled = value * scale
+        return value, tape.gradient(scaled, [weight.value for weight in weights])
+
+    def gradients(step, samples, images, labels, scale):
+        value, slopes = forward_backward(step, samples, images, labels, scale)
+        context = tf.distribute.get_replica_context()
+        value = context.all_reduce(tf.distribute.ReduceOp.SUM, value)
+        slopes = context.all_reduce(tf.distribute.ReduceOp.SUM, slopes)
+        slopes = [slope / scale for slope in slopes]
+        norm = tf.linalg.global_norm(slopes)
+        if optimizer.clip_norm is not None:
+            factor = tf.minimum(1.0, optimizer.clip_norm / tf.maximum(norm, 1e-12))
+            slopes = [slope * factor for slope in slopes]
+        if optimizer.coupled_decay:
+            decay = optimizer.coupled_decay
+            slopes = [slope + decay * weight.value for slope, weight in zip(slopes, weights, strict=True)]
+        # Keras sums over the replicas once more inside apply: each hands in its share.
+        return value, norm, [slope / devices.replicas for slope in slopes]
+
+    def apply(slopes):
+        optimizer.rule.apply(slopes, weights)
+
+    def first(value):
+        return devices.strategy.experimental_local_results(value)[0]
+
+    if loss_scale is None:
+
+        @tf.function(reduce_retracing=True)
+        def step(index, samples, images, labels):
+            value, norm, slopes = devices.strategy.run(gradients, (index, samples, images, labels, tf.constant(1.0)))
+            devices.strategy.run(apply, (slopes,))
+            return first(value), first(norm)
+
+        return step
+
+    computed = tf.function(lambda *inputs: devices.strategy.run(gradients, inputs), reduce_retracing=True)
+    applied = tf.function(lambda slopes: devices.strategy.run(apply, (slopes,)), reduce_retracing=True)
+
+    def scaled_step(index, samples, images, labels):
+        value, norm, slopes = computed(index, samples, images, labels, tf.constant(loss_scale.value, tf.float32))
+        # The sum over replicas is not finite if it overflowed on any of them.
+        if loss_scale.update(bool(tf.math.is_finite(first(norm)))):
+            applied(slopes)
+        return first(value), first(norm)
+
+    return scaled_step
+
+
+def augmented(augmentation: Augmentation, seed: int, step: Any, samples: Any, images: Any, labels: Any) -> tuple:
+    """A batch with its own draws applied."""
+    if not augmentation.uniforms:
+        return images, labels
+    parameters = augmentation.draw(uniforms(seed, step, samples, augmentation.uniforms))
+    return augmentation.apply(images, labels, parameters)
+
+
+def per_replica(devices: Devices, shares: list[tuple[Any, ...]]) -> tuple[Any, ...]:
+    """The shares of a batch as arguments for the strategy: distributed values if there are several."""
+    if devices.replicas == 1:
+        return shares[0]
+    return tuple(
+        devices.strategy.experimental_distribute_values_from_function(
+            lambda context, i=i: shares[context.replica_id_in_sync_group][i]
+        )
+        for i in range(len(shares[0]))
+    )
+
+
+class LossScale:
+    """Dynamic scale of the loss for float16: halved on overflow, doubled after 2,000 updates without.
+
+    Attributes:
+        value: The scale now, from 1 to 2**24.
+        since: Updates since it last changed.
+    """
+
+    PATIENCE = 2000
+    LARGEST = 2.0**24
+
+    def __init__(self, value: float = 2.0**15, since: int = 0) -> None:
+        self.value = value
+        self.since = since
+
+    def update(self, finite: bool) -> bool:
+        """Take note of one update's gradients; whether they are fit to be applied."""
+        if not finite:
+            self.value, self.since = max(1.0, self.value / 2), 0
+            return False
+        self.since += 1
+        if self.since >= self.PATIENCE:
+            self.value, self.since = min(self.LARGEST, self.value * 2), 0
+        return True

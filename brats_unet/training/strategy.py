@@ -1,0 +1,111 @@
+"""Which devices compute, in which precision, and whether XLA compiles: decided once, before TensorFlow starts work."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import tensorflow as tf
+
+from brats_unet.errors import MachineError, SettingsError
+from brats_unet.parts import suggestion
+
+DEVICES = ("auto", "cpu", "gpu", "mirrored")
+PRECISIONS = ("auto", "float32", "bfloat16", "float16")
+POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16", "float16": "mixed_float16"}
+SWITCHES = ("auto", "on", "off")
+
+
+@dataclass(frozen=True)
+class Devices:
+    """What a run computes on.
+
+    Attributes:
+        strategy: Of tf.distribute; the default one for a single device.
+        replicas: Devices that share a batch.
+        precision: "float32", "bfloat16" or "float16" of the layers' arithmetic; weights are float32 always.
+        jit: Whether XLA compiles the forward and backward pass.
+        description: For people.
+    """
+
+    strategy: tf.distribute.Strategy
+    replicas: int
+    precision: str
+    jit: bool
+    description: str
+
+    @property
+    def policy(self) -> str:
+        """Name of the Keras dtype policy, given to each layer and never set globally."""
+        return POLICIES[self.precision]
+
+
+def choose_devices(*, device: str, precision: str, jit: str, replicas: int | None) -> Devices:
+    """Make the choice; "auto" takes what there is.
+
+    Args:
+        device: "cpu", "gpu" (the first), "mirrored" (all GPUs, or `replicas` logical CPUs), or "auto": all GPUs, else CPU.
+        precision: "auto": bfloat16 where the hardware computes in it, float16 on older GPUs, float32 elsewhere.
+        jit: "auto": on for GPUs, off for CPUs, where XLA's convolutions are many times slower.
+        replicas: Logical CPUs to mirror on, to try it without GPUs; None otherwise.
+
+    Raises:
+        SettingsError: An unknown choice.
+        MachineError: A GPU was asked for and there is none.
+    """
+    for key, value, choices in (("device", device, DEVICES), ("precision", precision, PRECISIONS), ("jit", jit, SWITCHES)):
+        if value not in choices:
+            raise SettingsError(f"hardware.{key}={value} is none of the choices. {suggestion(str(value), choices)}")
+    if replicas is not None and device != "mirrored":
+        raise SettingsError("hardware.replicas is for hardware=mirrored without GPUs. Leave it out, or add hardware=mirrored.")
+    gpus = tf.config.list_physical_devices("GPU")
+    if device == "cpu" or replicas is not None:
+        tf.config.set_visible_devices([], "GPU")
+        gpus = []
+    if device == "gpu" and not gpus:
+        raise MachineError(
+            "hardware=gpu, but TensorFlow finds no GPU. Check nvidia-smi and that brats-unet[gpu] is installed, "
+            "or use hardware=cpu."
+        )
+    if device == "mirrored" and not gpus and replicas is None:
+        raise MachineError("hardware=mirrored, but TensorFlow finds no GPU. Use hardware=cpu, or hardware.replicas=2 to try it.")
+    if device == "gpu":
+        tf.config.set_visible_devices(gpus[:1], "GPU")
+        gpus = gpus[:1]
+    for gpu in gpus:
+        tf.config.experimental.set_memory_growth(gpu, True)
+
+    if replicas is not None:
+        cpu = tf.config.list_physical_devices("CPU")[0]
+        tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * replicas)
+        strategy = tf.distribute.MirroredStrategy([f"CPU:{i}" for i in range(replicas)])
+        count, description = replicas, f"{replicas} logical CPUs"
+    elif len(gpus) > 1 or (gpus and device == "mirrored"):
+        strategy = tf.distribute.MirroredStrategy()
+        count, description = len(gpus), f"{len(gpus)} × {gpu_name(gpus[0])}"
+    else:
+        strategy = tf.distribute.get_strategy()
+        count, description = 1, gpu_name(gpus[0]) if gpus else f"CPU, {os.cpu_count()} cores"
+    if precision == "auto":
+        precision = natural_precision(gpus)
+    return Devices(strategy, count, precision, jit == "on" or (jit == "auto" and bool(gpus)), description)
+
+
+def natural_precision(gpus: list) -> str:
+    """The fastest precision that these GPUs, or this CPU if there are none, compute in."""
+    if gpus:
+        capability = tf.config.experimental.get_device_details(gpus[0]).get("compute_capability", (0, 0))
+        return "bfloat16" if capability >= (8, 0) else "float16"
+    return "bfloat16" if cpu_has_bfloat16() else "float32"
+
+
+def cpu_has_bfloat16() -> bool:
+    """Whether the processor multiplies bfloat16 natively (AVX-512 BF16 or AMX); False where the system does not tell."""
+    try:
+        flags = Path("/proc/cpuinfo").read_text(encoding="ascii", errors="ignore")
+    except OSError:
+        return False
+    return "avx512_bf16" in flags or "amx_bf16" in flags
+
+
+def gpu_name(gpu: tf.config.PhysicalDevice) -> str:
+    return str(tf.config.experimental.get_device_details(gpu).get("device_name", "GPU"))
