@@ -4,9 +4,8 @@ import csv
 import io
 import json
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -143,7 +142,7 @@ def write_dataset(
             left half-written is completed; more cases than asked for stay.
         cases: How many.
         seed: Of the dataset.
-        workers: Processes.
+        workers: Threads.
         scale: See `phantom_case`.
         progress: Told (cases done, cases) at the start and after each case.
 
@@ -169,7 +168,7 @@ def write_dataset(
     tell(done, cases)
     jobs = [(folder, seed, i, scale) for i in missing]
     if workers > 1 and len(jobs) > 1:
-        with ProcessPoolExecutor(min(workers, len(jobs)), mp_context=get_context("spawn")) as pool:
+        with ThreadPoolExecutor(min(workers, len(jobs))) as pool:  # NumPy lets go of the interpreter
             for _ in pool.map(write_case, *zip(*jobs, strict=True)):
                 done += 1
                 tell(done, cases)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
+from scipy import ndimage
 
 from brats_unet.data.phantom_fields import (
     at_positions,
@@ -62,65 +63,73 @@ def cortex_mm(x, hull, arch, sylvian, sylvian_end, sulcus, sulcus_depth, opening
     """
     ax = np.abs(x)
     inside = np.maximum(arch, 0)
-    outer = np.minimum(hull, np.sqrt(x * x + inside * inside) - 0.5 - 0.5 * opening)
+    outer = np.minimum(hull, np.sqrt(x * x + inside * inside) - 0.3 - opening)
     below = np.maximum(outer - sulcus_depth, 0)
-    walls = np.sqrt(sulcus * sulcus + below * below) - opening * (1 + 0.9 * np.exp(outer * -0.25))
+    walls = np.sqrt(sulcus * sulcus + below * below) - opening - np.clip(1.1 - 0.25 * outer, 0, 1.1)
     end2 = sylvian_end * sylvian_end
     short = np.maximum(38 - ax, 0)
     stem = np.sqrt(sylvian * sylvian + short * short + end2)
-    tall = np.maximum(np.abs(sylvian) - 11, 0)
-    island = np.sqrt((ax - 38.5) ** 2 + tall * tall + end2)
-    return np.minimum(np.minimum(outer, walls), np.minimum(stem, island) - 0.4 - opening)
+    tall = np.maximum(np.abs(sylvian) - 10, 0)
+    island = np.sqrt((ax - 36.5 - 0.025 * sylvian * sylvian - 0.2 * sulcus) ** 2 + tall * tall + end2)
+    return np.minimum(np.minimum(outer, walls), np.minimum(stem, island) - 0.2 - opening)
 
 
 def tentorium_mm(ax: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Height of the tent between cerebrum and cerebellum; highest at the midline in front."""
     rise = np.clip((208 - y) / 50, 0, 1)
-    return 44 + 25 * np.exp(-((ax / 24) ** 2)) * rise * rise * (3 - 2 * rise)
+    return 44 + 23 * np.exp(-((ax / 19) ** 2)) * rise * rise * (3 - 2 * rise)
 
 
 def cerebrum(ax, y, z) -> np.ndarray:
     """Depth below the smooth surface of both hemispheres together; `ax` is |x|."""
-    narrowing = 1 + 0.0016 * np.clip(146 - y, 0, 100) + 0.0008 * np.clip(y - 150, 0, 80)  # slimmer in front
-    body = ellipsoid(ax * narrowing, y, z, (0, 131, 75), (69, 86, 61))
-    body = np.minimum(body, z - np.where(y < 118, np.float32(56), np.float32(0)))
-    body = np.minimum(body, z - tentorium_mm(ax, y) - 1 + np.clip(132 - y, 0, 15) * 3)
-    temporal = ellipsoid(ax, y, z, (45, 116, 49), (21, 42, 18))
-    return smooth_max(body, temporal, 4)
+    narrowing = 1 + 0.0022 * np.clip(140 - y, 0, 100) + 0.0008 * np.clip(y - 155, 0, 80)  # slimmer in front
+    body = ellipsoid(ax * narrowing, y, z, (0, 131, 74), (69, 86, 62))
+    front = (
+        z - 55 - 0.06 * np.clip(90 - y, 0, 60) - 0.005 * (ax - 22) ** 2 * (ax > 22) + 6 * np.clip((y - 112) * 0.1, 0, 4)
+    )
+    body = -smooth_max(-body, -front, 14)
+    back = z - tentorium_mm(ax, y) - 1 + np.clip(136 - y, 0, 20) * 3
+    body = -smooth_max(-body, -back, 5)
+    temporal = capsule(ax, y, z, (42, 92, 47), (46, 140, 52), 16, 16)
+    return smooth_max(body, temporal, 6)
 
 
 def cerebellum(ax, y, z) -> np.ndarray:
     """Depth below the smooth surface of the cerebellum."""
-    lobes = ellipsoid(ax, y, z, (23, 168, 31), (28, 31, 24))
-    vermis = ellipsoid(ax, y, z, (0, 171, 38), (13, 30, 28))
-    return np.minimum(smooth_max(lobes, vermis, 5), tentorium_mm(ax, y) - 2.5 - z)
+    lobes = ellipsoid(ax, y, z, (24, 167, 31), (29, 32, 25))
+    vermis = ellipsoid(ax, y, z, (0, 166, 38), (17, 28, 29))
+    return -smooth_max(-smooth_max(lobes, vermis, 5), z + 1.5 - tentorium_mm(ax, y), 4)
 
 
 def brainstem(ax, y, z) -> np.ndarray:
     """Depth below the surface of midbrain, pons and medulla with the middle peduncles."""
-    stem = ellipsoid(ax, y, z, (0, 128, 41), (17, 13, 15))
-    stem = smooth_max(stem, ellipsoid(ax, y, z, (0, 128, 60), (17, 13, 14)), 5)
-    stem = smooth_max(stem, capsule(ax, y, z, (0, 133, 30), (0, 144, -8), 9.5, 7.5), 5)
-    return smooth_max(stem, ellipsoid(ax, y, z, (17, 142, 36), (12, 17, 7)), 4)
+    stem = ellipsoid(ax, y, z, (0, 129, 40), (18, 14, 15))
+    stem = smooth_max(stem, ellipsoid(ax, y, z, (0, 131, 60), (18, 15, 15)), 6)
+    stem = smooth_max(stem, capsule(ax, y, z, (0, 133, 30), (0, 143, -8), 9.5, 7.5), 5)
+    return smooth_max(stem, capsule(ax, y, z, (10, 134, 38), (20, 154, 35), 7, 6), 5)
 
 
 def ventricles(ax, y, z, width: float) -> np.ndarray:
     """Depth below the walls of the lateral, third and fourth ventricles; `width` scales the lateral ones."""
     path = [
-        ((13, 86, 79), 2.5),
-        ((9, 99, 84), 5.0),
-        ((8, 118, 89), 4.5),
-        ((12, 136, 87), 4.5),
-        ((20, 150, 80), 6.0),
-        ((26, 160, 71), 6.0),
+        ((12, 84, 79), 2.5),
+        ((9, 97, 84), 7.5),
+        ((8, 118, 89), 7.0),
+        ((13, 138, 87), 6.5),
+        ((21, 152, 79), 7.5),
+        ((27, 160, 71), 6.0),
     ]
-    horns = [((26, 160, 71), 5.5, (22, 182, 72), 2.0), ((26, 158, 68), 4.0, (33, 141, 54), 2.2)]
+    horns = [((27, 160, 71), 5.5, (23, 184, 71), 1.5), ((27, 158, 68), 4.0, (33, 141, 54), 2.2)]
     horns.append(((33, 141, 54), 2.2, (31, 117, 47), 2.0))
     rods = [(a, ra, b, rb) for (a, ra), (b, rb) in pairwise(path)] + horns
     depth = np.full_like(y, -50)
     for a, ra, b, rb in rods:
         depth = np.maximum(depth, capsule(ax, y, z, a, b, ra * width, rb * width))
     depth = np.minimum(depth, ax - 0.9)  # the septum stays
+    depth = np.minimum(depth, ellipsoid(np.float32(0) * ax, y, z, (0, 118, 70), (30, 90, 22)) - 1)  # under the callosum
+    # The caudate and the thalamus bulge into it.
+    bulge = np.maximum(ellipsoid(ax, y, z, (17, 99, 77), (8, 14, 11)), ellipsoid(ax, y, z, (12, 129, 74), (11, 16, 11)))
+    depth = np.minimum(depth, -bulge)
     third = np.minimum(ellipsoid(np.float32(0) * ax, y, z, (0, 122, 67), (9, 15, 12)), 1.3 * width - ax)
     fourth = ellipsoid(ax, y, z, (0, 150, 37), (6 * width, 5, 10))
     return np.maximum(np.maximum(depth, third), fourth)
@@ -130,7 +139,7 @@ def deep_grey(ax, y, z) -> np.ndarray:
     """Depth below the surface of thalamus, caudate, putamen, hippocampus."""
     depth = ellipsoid(ax, y, z, (11.5, 129, 74), (9.5, 15, 10))
     for centre, radii in (
-        ((14.5, 97, 80), (5.5, 11, 9)),
+        ((16, 98, 79), (6, 12, 9)),
         ((27.5, 108, 70), (5, 17, 11)),
         ((27, 125, 44), (5, 17, 5)),
     ):
@@ -151,40 +160,46 @@ def grow(rng: np.random.Generator, x: np.ndarray, y: np.ndarray, z: np.ndarray, 
     hull = cerebrum(ax, y, z)
     small = cerebellum(ax, y, z)
     stem = brainstem(ax, y, z)
-    arch = ellipsoid(np.float32(0) * ax, y, z, (0, 117, 72), (30, 36, 22))
+    arch = ellipsoid(np.float32(0) * ax, y, z, (0, 117, 71), (30, 37, 23))
     inside = np.maximum(arch, (66 - z) * np.float32(0.8))
     medial = np.sqrt(ax * ax + np.maximum(inside, 0) ** 2)
 
     outer = np.minimum(hull, medial)
-    gz, gy, gx = slopes(outer)
-    pull = np.float32(0.8) * np.clip(outer, 0, 25)
-    wander = np.float32(2.2)
+    gz, gy, gx = slopes(ndimage.uniform_filter(outer, 5))
+    pull = np.clip(outer, 0, 25) / (np.sqrt(gz * gz + gy * gy + gx * gx) + np.float32(0.1))
+    wander = np.float32(1.2)
     labyrinth = at_positions(
-        random_field(rng, 21, 0.22),
+        random_field(rng, 20, 0.2),
         x - pull * gx + wander * rough,
         y - pull * gy + wander * np.roll(rough, 20, 1),
         z - pull * gz + wander * np.roll(rough, 30, 2),
     )
+    sulcus = signed_distance(labyrinth, 12)
     angle = np.arctan2(z - 36, y - 146)
     leaf = np.sqrt((z - 36) ** 2 + (y - 146) ** 2)
-    folia = np.sin(13 * angle + 0.02 * leaf + 1.2 * rough + 0.06 * ax) * leaf * np.float32(1 / 13)
+    folia = np.sin(22 * angle + 0.8 * rough + 0.07 * ax) * leaf * np.float32(1 / 22)
     vessels = (
         signed_distance(random_field(rng, 26, 0.4), 8),
         signed_distance(random_field(rng, 30, 0.4), 8),
     )
     return Anatomy(
         x=x,
-        head=smooth_max(smooth_max(hull, small, 3), stem, 4) + 0.9 + 0.5 * rough,
+        head=np.minimum(
+            smooth_max(smooth_max(hull - np.exp(sulcus * sulcus * -0.4) * (2.2 + rough), small, 12), stem, 9)
+            + 0.3
+            + 0.5 * rough,
+            z - 3,
+        ),
         hull=hull,
         arch=inside,
         sylvian=z - (56 + 0.36 * (y - 90)) - 1.5 * rough,
         sylvian_end=np.maximum(np.maximum(86 - y, y - 152), 0),
-        sulcus=signed_distance(labyrinth, 12),
-        sulcus_depth=12 + 4 * random_field(rng, 25),
+        sulcus=sulcus,
+        sulcus_depth=14 + 5 * random_field(rng, 25),
         ventricle=ventricles(ax, y, z, 0.8 + 0.6 * atrophy) + 0.4 * rough,
         deep_grey=deep_grey(ax, y, z) + 0.4 * rough,
         pallidum=ellipsoid(ax, y, z, (20, 112, 67), (4, 9, 7)),
-        callosum=np.minimum(np.minimum(arch, 6 - arch), z - 72),
+        callosum=np.minimum(np.minimum(arch + 0.5, 5.5 - arch), np.minimum(z - 70, 24 - ax)),
         cerebellum=small,
         stem=stem,
         folia=folia,

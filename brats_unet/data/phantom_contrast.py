@@ -11,7 +11,7 @@ from brats_unet.data.phantom_tumour import Tumour
 
 # Mean signal of healthy tissue over the brain's median, after eight BraTS 2021 scans.
 TISSUES: dict[Modality, dict[str, float]] = {
-    Modality.FLAIR: {"white": 0.93, "grey": 1.08, "deep": 1.02, "fluid": 0.30},
+    Modality.FLAIR: {"white": 0.93, "grey": 1.08, "deep": 1.02, "fluid": 0.38},
     Modality.T1: {"white": 1.13, "grey": 0.86, "deep": 0.97, "fluid": 0.40},
     Modality.T1CE: {"white": 1.10, "grey": 0.90, "deep": 0.98, "fluid": 0.42},
     Modality.T2: {"white": 0.83, "grey": 1.08, "deep": 0.95, "fluid": 2.5},
@@ -105,18 +105,22 @@ def blur_in_plane(volume: np.ndarray, centre: float = 0.6) -> np.ndarray:
 def tissue_shares(rng: np.random.Generator, anatomy: Anatomy, box: Sampler) -> dict[str, np.ndarray]:
     """Share of each voxel that is white, grey, deep, fluid (they sum to 1), and vessel on top; float32."""
     a = anatomy
-    opening = 0.35 + 0.5 * a.atrophy
+    opening = 0.05 + 0.4 * a.atrophy
     x, hull, sulcus = box(a.x), box(a.hull), box(a.sulcus)
     cortex = cortex_mm(x, hull, box(a.arch), box(a.sylvian), box(a.sylvian_end), sulcus, box(a.sulcus_depth), opening)
     thickness = 2.9
     small, stem = box(a.cerebellum), box(a.stem)
     leaf = np.abs(box(a.folia))
-    folds = np.minimum(small, leaf + np.maximum(small - 12, 0) - 0.25)
-    soft = np.maximum(cortex, np.maximum(folds, stem))
+    folds = np.minimum(small, leaf + np.maximum(small - 14, 0))
+    callosum = box(a.callosum)
+    soft = np.maximum(np.maximum(cortex, callosum), np.maximum(folds, stem))
     ventricle = box(a.ventricle)
     fluid = np.maximum(1 - ramp(soft, 1.2), ramp(ventricle, 1.2))
     solid = 1 - fluid
-    white = np.maximum(ramp(cortex - thickness, 1.6), np.maximum(ramp(stem - 0.5, 1.5), ramp(folds - 1.6, 1.5)))
+    white = np.maximum(
+        np.maximum(ramp(cortex - thickness, 1.6), ramp(callosum, 1.5)),
+        np.maximum(ramp(stem - 0.5, 1.5), ramp(folds - 1.0, 1.2)),
+    )
     deep = np.maximum(ramp(box(a.deep_grey), 1.5), 0.5 * ramp(box(a.pallidum), 1.5))
     deep = deep * solid
     white = white * (solid - deep)
@@ -126,7 +130,7 @@ def tissue_shares(rng: np.random.Generator, anatomy: Anatomy, box: Sampler) -> d
     in_white = ramp(0.5 - np.maximum(first, second), 1.2)
     in_fissure = ramp(1.0 - np.abs(x), 1.2) * ramp(1.8 - first, 2) * (cortex < 1)
     sinus = ramp(3.2 - np.abs(x), 1.5) * ramp(2.2 - hull, 1.5) * (hull > -4)
-    plexus = ramp(ventricle - 1.2, 1.2) * ramp(second - 2.5, 2)
+    plexus = ramp(ventricle - 1.0, 1.2) * ramp(1.3 - second, 1.2) * ramp(1.8 - first, 2)
     vessel = np.maximum(
         np.maximum(in_sulcus * fluid, 0.6 * in_white), np.maximum(np.maximum(in_fissure, sinus), 0.7 * plexus)
     )

@@ -1,0 +1,153 @@
+"""How far a rule gets without learning: a threshold and the largest connected component, per region.
+
+    python scripts/simple_rules.py DATA_ROOT [DATA_ROOT …] [--json] [--folds N]
+
+For every case folder in BraTS 2018-2021 naming under a root: the scans are z-scored within the brain, and every rule of
+`RULES` (a contrast, a threshold, with or without an opening) marks the largest connected component of what exceeds it.
+The rule of a region is the one with the best mean Dice over all the other cases (leave one out, or one of N folds), so that
+no case is scored by a rule that was tuned on it. Dice of two empty masks is 1, of one empty mask 0. The yardstick for
+networks, and for phantoms: these must be no easier than real scans.
+"""
+
+import argparse
+import itertools
+import json
+import sys
+from pathlib import Path
+
+import cc3d
+import numpy as np
+
+from brats_unet import nifti
+from brats_unet.anatomy import Modality, Region, region_mask
+from brats_unet.errors import BratsError, DataError
+from brats_unet.geometry import bounding_box, crop
+
+CONTRASTS: dict[Region, tuple[str, ...]] = {
+    Region.WT: ("flair", "t2", "flair+t2"),
+    Region.TC: ("t1ce", "t1ce-t1", "t2", "flair"),
+    Region.ET: ("t1ce", "t1ce-t1"),
+}
+THRESHOLDS = tuple(float(t) for t in np.arange(0.5, 5.01, 0.25))
+RULES: dict[Region, list[tuple[str, float, bool]]] = {
+    region: list(itertools.product(contrasts, THRESHOLDS, (False, True))) for region, contrasts in CONTRASTS.items()
+}
+
+
+def dice(a: np.ndarray, b: np.ndarray) -> float:
+    """Overlap of two masks in [0, 1]; 1 if both are empty, 0 if one is."""
+    total = int(a.sum()) + int(b.sum())
+    return 1.0 if total == 0 else 2 * int((a & b).sum()) / total
+
+
+def opened(mask: np.ndarray) -> np.ndarray:
+    """Opening by the six neighbours of a voxel."""
+    inner, outer = np.pad(mask, 1), None
+    core = inner.copy()
+    for axis, step in itertools.product(range(3), (-1, 1)):
+        core &= np.roll(inner, step, axis)
+    outer = core.copy()
+    for axis, step in itertools.product(range(3), (-1, 1)):
+        outer |= np.roll(core, step, axis)
+    return outer[1:-1, 1:-1, 1:-1]
+
+
+def contrasts(scans: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Z-scores within the brain (all that is not 0 in every scan), and their sums and differences."""
+    brain = np.logical_or.reduce([scan != 0 for scan in scans.values()])
+    z = {}
+    for name, scan in scans.items():
+        inside = scan[brain].astype(np.float32)
+        z[name] = np.where(brain, (scan - inside.mean()) / inside.std(), -9).astype(np.float32)
+    z["t1ce-t1"] = np.where(brain, z["t1ce"] - z["t1"], -9)
+    z["flair+t2"] = np.where(brain, (z["flair"] + z["t2"]) / 2, -9)
+    return z
+
+
+def rule_scores(folder: Path) -> dict[Region, np.ndarray]:
+    """Dice of every rule on one case, per region, in the order of `RULES`."""
+    names = [str(m) for m in Modality]
+    found = {part: sorted(folder.glob(f"{folder.name}_{part}.nii*")) for part in (*names, "seg")}
+    missing = [part for part, paths in found.items() if not paths]
+    if missing:
+        raise DataError(f"{folder}: no {', '.join(missing)}. Expected {folder.name}_{missing[0]}.nii[.gz].")
+    scans = {name: nifti.read_volume(found[name][0]).array for name in names}
+    labels = nifti.read_integers(found["seg"][0]).array
+    box = bounding_box(np.logical_or.reduce([scan != 0 for scan in scans.values()]))
+    z = contrasts({name: crop(scan, box) for name, scan in scans.items()})
+    masks = {region: region_mask(crop(labels, box), region) for region in Region}
+    outside = {region: int(region_mask(labels, region).sum()) - int(mask.sum()) for region, mask in masks.items()}
+    if any(outside.values()):
+        print(f"{folder.name}: {outside} mask voxels lie outside the brain and are not counted.", file=sys.stderr)
+    scores: dict[Region, list[float]] = {region: [] for region in Region}
+    marked: dict[tuple[str, float, bool], np.ndarray] = {}
+    for rule in sorted(set(itertools.chain(*RULES.values()))):
+        name, threshold, opening = rule
+        mask = z[name] > threshold
+        if opening:
+            mask = opened(mask)
+        marked[rule] = np.packbits(cc3d.largest_k(mask, k=1, connectivity=26, binary_image=True) > 0)
+    shape = labels[box.slices].shape
+    for region in Region:
+        for rule in RULES[region]:
+            mask = np.unpackbits(marked[rule], count=int(np.prod(shape))).reshape(shape).astype(bool)
+            scores[region].append(dice(mask, masks[region]))
+    return {region: np.array(row) for region, row in scores.items()}
+
+
+def held_out(scores: np.ndarray, folds: int) -> tuple[np.ndarray, list[int]]:
+    """Score of each case under the rule that is best on the cases of the other folds, and those rules.
+
+    Args:
+        scores: Dice, shape (cases, rules).
+        folds: At most the number of cases; case i is of fold i modulo `folds`.
+    """
+    fold = np.arange(len(scores)) % folds
+    best = [int(np.argmax(scores[fold != k].mean(axis=0))) for k in range(folds)]
+    return np.array([scores[i, best[fold[i]]] for i in range(len(scores))]), best
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("roots", nargs="+", type=Path, metavar="DATA_ROOT")
+    parser.add_argument("--json", action="store_true", help="print one JSON document instead of the table")
+    parser.add_argument("--folds", type=int, help="tune on the cases of the other folds; default: leave one out")
+    told = parser.parse_args(arguments)
+    report = {}
+    for root in told.roots:
+        folders = sorted(p.parent for p in root.rglob("*_seg.nii*") if p.name.startswith(p.parent.name))
+        if len(folders) < 2:
+            raise DataError(
+                f"{root}: {len(folders)} cases with a mask. Expected two or more folders as BraTS names them."
+            )
+        rows = [rule_scores(folder) for folder in folders]
+        report[str(root)] = {"cases": [f.name for f in folders]}
+        for region in Region:
+            scores = np.stack([row[region] for row in rows])
+            dices, best = held_out(scores, told.folds or len(folders))
+            name, threshold, opening = RULES[region][max(set(best), key=best.count)]
+            rule = f"{name} > {threshold:g}" + (", opened" if opening else "")
+            report[str(root)][str(region)] = {
+                "mean_dice": round(float(dices.mean()), 4),
+                "n": len(dices),
+                "usual_rule": rule,
+                "dice": [round(float(d), 4) for d in dices],
+            }
+    if told.json:
+        print(json.dumps(report))
+        return 0
+    for root, facts in report.items():
+        print(root)
+        for region in Region:
+            line = facts[str(region)]
+            print(f"  {region}  mean Dice {line['mean_dice']:.3f}  n={line['n']}  {line['usual_rule']}")
+            print("      " + " ".join(f"{d:.2f}" for d in line["dice"]))
+    return 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except BratsError as problem:
+        print(problem, file=sys.stderr)
+        sys.exit(2)
