@@ -1,0 +1,98 @@
+"""Hashes of files by content, remembered by path, size and time of change, so that a file is read once."""
+
+import hashlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from brats_unet.errors import DataError
+from brats_unet.nifti import read_volume
+from brats_unet.run import disk_full_is_said, write_json
+
+DIGEST_BYTES = 16
+
+
+def file_hash(path: Path) -> str:
+    """BLAKE2b of a file's bytes, 32 hexadecimal digits."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=DIGEST_BYTES)).hexdigest()
+
+
+def voxel_hash(array: np.ndarray) -> str:
+    """BLAKE2b of an array's voxels, type and shape, 32 hexadecimal digits; headers and compression play no part."""
+    digest = hashlib.blake2b(f"{array.dtype.str}{array.shape}".encode(), digest_size=DIGEST_BYTES)
+    digest.update(np.asfortranarray(array).T.data)  # the order on disk: no copy
+    return digest.hexdigest()
+
+
+class HashMemo:
+    """Hashes that are computed once for each state of a file.
+
+    Args:
+        file: JSON file in the cache folder that keeps them; read if it is there, written by `save`. One that is broken
+            counts as empty: the hashes are computed again.
+    """
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+        self.known: dict[str, list[Any]] = _read(file)
+        self.changed = False
+
+    def hash(self, path: Path) -> str:
+        """Hash of the bytes of a file.
+
+        Raises:
+            DataError: The file cannot be read.
+        """
+        return self._remembered("bytes", path, lambda: file_hash(path))
+
+    def voxels(self, path: Path, channel: int | None = None) -> str:
+        """Hash of the voxels of a scan: equal for copies that were packed or headed differently.
+
+        Raises:
+            DataError: The file cannot be read as a scan.
+        """
+        kind = "voxels" if channel is None else f"voxels {channel}"
+        return self._remembered(kind, path, lambda: voxel_hash(read_volume(path, channel).array))
+
+    def _remembered(self, kind: str, path: Path, digest: Callable[[], str]) -> str:
+        try:
+            facts = path.stat()
+            state = [facts.st_size, facts.st_mtime_ns]
+            key = f"{kind}:{path.resolve()}"
+            before = self.known.get(key)
+            if before is not None and before[:2] == state:
+                return str(before[2])
+            content = digest()
+        except OSError as problem:
+            raise DataError(f"{path}: {problem.strerror or problem}. Expected a readable file.") from problem
+        self.known[key] = [*state, content]
+        self.changed = True
+        return content
+
+    def save(self) -> None:
+        """Write what is new, keeping what another process has written in the meantime.
+
+        Raises:
+            MachineError: The disk is full, or the folder may not be written to.
+        """
+        if not self.changed:
+            return
+        with disk_full_is_said(self.file):
+            self.file.parent.mkdir(parents=True, exist_ok=True)
+        self.known = {**_read(self.file), **self.known}
+        write_json(self.file, self.known)
+        self.changed = False
+
+
+def _read(file: Path) -> dict[str, list[Any]]:
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    if not isinstance(content, dict):
+        return {}
+    return {key: value for key, value in content.items() if isinstance(value, list) and len(value) == 3}

@@ -1,0 +1,182 @@
+"""The division of a dataset into folds, written once and held against the data ever after; or one of the user's own."""
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from brats_unet.data.assignment import Subject, assign, grouped
+from brats_unet.errors import SettingsError
+from brats_unet.run import write_json
+
+__all__ = ["Split", "Subject", "assign", "read_split_file", "split", "write_or_verify"]
+ALL = "all"
+
+
+@dataclass(frozen=True)
+class Split:
+    """Ids of the cases to train on and of those held out, each sorted; nothing is held out of `data.fold=all`."""
+
+    train: tuple[str, ...]
+    validation: tuple[str, ...]
+
+
+def write_or_verify(file: Path, subjects: Sequence[Subject], *, folds: int, seed: int) -> dict[str, Any]:
+    """The division of a dataset: made and written once, read and held against the dataset ever after.
+
+    Args:
+        file: JSON file of the division; its folder is made.
+        subjects: The cases with masks, as they are now.
+        folds: How many.
+        seed: Of the division.
+
+    Returns:
+        {"folds", "seed", "digest", "subjects": [{case, patient, stratum, duplicates}], "assignment": {case: fold}}.
+
+    Raises:
+        SettingsError: Cases came or went, changed their patient or content so that a fold leaks into another, the file
+            was made with other settings or cannot be read; or as `assign`.
+        MachineError: The file cannot be written.
+    """
+    if not file.exists():
+        ordered = sorted(subjects, key=lambda subject: subject.case)
+        plain = [asdict(subject) for subject in ordered]
+        made: dict[str, Any] = {
+            "folds": folds,
+            "seed": seed,
+            "digest": _digest(plain),
+            "assignment": assign(subjects, folds=folds, seed=seed),
+            "subjects": plain,
+        }
+        write_json(file, made)
+        return made
+    document = _read_document(file)
+    if (document["folds"], document["seed"]) != (folds, seed):
+        raise SettingsError(
+            f"{file}: {document['folds']} folds with seed {document['seed']}, but data.folds={folds} and "
+            f"data.fold_seed={seed} are set. Set those of the file, or choose another data.cache."
+        )
+    _refuse_changes(file, document["assignment"], subjects)
+    return document
+
+
+def _read_document(file: Path) -> dict[str, Any]:
+    document = _read_json(file, "Remove it to divide the cases anew.")
+    sound = (
+        isinstance(document, dict)
+        and {"folds", "seed", "digest", "assignment", "subjects"} <= set(document)
+        and _digest(document["subjects"]) == document["digest"]
+        and set(document["assignment"]) == {subject["case"] for subject in document["subjects"]}
+    )
+    if not sound:
+        raise SettingsError(f"{file}: not as it was written. Remove it to divide the cases anew.")
+    return document
+
+
+def _refuse_changes(file: Path, assignment: Mapping[str, int], subjects: Sequence[Subject]) -> None:
+    """Raise SettingsError unless the cases are those that were divided, and no group straddles."""
+    now, then = {subject.case for subject in subjects}, set(assignment)
+    if now != then:
+        changes = [
+            f"{len(cases)} {what} ({', '.join(cases[:5])}{', …' if len(cases) > 5 else ''})"
+            for what, cases in (("came", sorted(now - then)), ("went", sorted(then - now)))
+            if cases
+        ]
+        raise SettingsError(
+            f"The cases changed since they were divided into folds: {' and '.join(changes)}. Put them back (or list "
+            f"what came under data.leave_out), or remove {file} to divide anew: scores from before then no longer compare."
+        )
+    for group in grouped(subjects):
+        apart = next((s for s in group if assignment[s.case] != assignment[group[0].case]), None)
+        if apart is not None:
+            raise SettingsError(
+                f"{group[0].case} and {apart.case} are of one patient or hold the same scan, but lie in different "
+                f"folds: the files changed since they were divided. Put them back, or remove {file} to divide anew."
+            )
+
+
+def _digest(subjects: Sequence[Mapping[str, str]]) -> str:
+    return hashlib.blake2b(json.dumps(subjects, sort_keys=True).encode(), digest_size=16).hexdigest()
+
+
+def split(document: Mapping[str, Any], fold: int | str) -> Split:
+    """Cases to train on and to hold out; "all" trains on everything and holds nothing out.
+
+    Args:
+        document: As `write_or_verify` gives it.
+        fold: 0 … folds - 1, or "all".
+
+    Raises:
+        SettingsError: There is no such fold.
+    """
+    assignment: Mapping[str, int] = document["assignment"]
+    if fold == ALL:
+        return Split(tuple(sorted(assignment)), ())
+    number = fold_number(fold, document["folds"])
+    train = tuple(sorted(case for case, of in assignment.items() if of != number))
+    return Split(train, tuple(sorted(case for case, of in assignment.items() if of == number)))
+
+
+def fold_number(fold: int | str, folds: int) -> int:
+    """`fold` as an integer from 0 to folds - 1; SettingsError where it is none."""
+    number = int(fold) if str(fold).isdigit() and not isinstance(fold, bool) else -1
+    if not 0 <= number < folds:
+        raise SettingsError(f"There is no data.fold={fold}. Expected a number from 0 to {folds - 1}, or all.")
+    return number
+
+
+def _read_json(path: Path, remedy: str) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8-sig"))
+    except FileNotFoundError:
+        raise SettingsError(f"{path}: there is no such file. {remedy}") from None
+    except (OSError, ValueError) as problem:
+        raise SettingsError(f"{path}: cannot be read as JSON ({problem}). {remedy}") from problem
+
+
+def read_split_file(path: Path, case_ids: Sequence[str], fold: int | str) -> Split:
+    """A division of the user's own.
+
+    Args:
+        path: JSON: {"train": [ids], "validation": [ids]}, a list of such to choose from by `fold` (nnU-Net's
+            splits_final.json, with "val", is one), or a folds.json of ours.
+        case_ids: The cases with masks.
+        fold: Index into a list; "all" trains on every case.
+
+    Raises:
+        SettingsError: It cannot be read, has no such fold, names a case that is not there, names one twice, or leaves
+            one out.
+    """
+    content = _read_json(path, 'Expected {"train": [case ids], "validation": [case ids]}, or a list of such.')
+    if fold == ALL:
+        return Split(tuple(sorted(case_ids)), ())
+    if isinstance(content, dict) and {"assignment", "folds"} <= set(content):
+        found = split(content, fold)
+        train, validation = list(found.train), list(found.validation)
+    else:
+        entry = content[fold_number(fold, len(content))] if isinstance(content, list) and content else content
+        train, validation = _lists(path, entry)
+    problems = []
+    for what, ids in (
+        ("names cases that are not there or have no mask", sorted({*train, *validation} - set(case_ids))),
+        ("names cases twice", sorted(case for case, count in Counter([*train, *validation]).items() if count > 1)),
+        ("leaves cases out (list them under data.leave_out)", sorted(set(case_ids) - {*train, *validation})),
+    ):
+        if ids:
+            problems.append(f"{what}: {', '.join(ids[:5])}{f' and {len(ids) - 5} more' if len(ids) > 5 else ''}")
+    if not train:
+        problems.append("has no case to train on")
+    if problems:
+        raise SettingsError(f"{path}: {'; '.join(problems)}. Correct the file.")
+    return Split(tuple(sorted(train)), tuple(sorted(validation)))
+
+
+def _lists(path: Path, entry: Any) -> tuple[list[str], list[str]]:
+    if isinstance(entry, dict) and "train" in entry:
+        train, validation = entry["train"], entry.get("validation", entry.get("val", []))
+        if isinstance(train, list) and isinstance(validation, list):
+            return [str(case) for case in train], [str(case) for case in validation]
+    raise SettingsError(f'{path}: expected {{"train": [case ids], "validation": [case ids]}}, or a list of such.')
