@@ -82,8 +82,6 @@ def described(kind: Any) -> str:
     if origin in (Union, types.UnionType):
         return f"{described(_without_none(arguments))}, or null"
     if origin is Literal:
-        if isinstance(value, bool) and {"on", "off"} <= set(arguments):
-            return "on" if value else "off"  # as YAML reads those words
         return "one of " + ", ".join(str(choice) for choice in arguments)
     if origin is list:
         example = {int: "[1,2]", float: "[0.5,1]", str: "[a,b]"}.get(arguments[0], "[…]")

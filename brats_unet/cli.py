@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from brats_unet import __version__, cli_checks, cli_conf, cli_help
+from brats_unet import __version__, cli_arguments, cli_checks, cli_conf, cli_help
 from brats_unet.binding import bind
 from brats_unet.errors import BratsError, Interrupted
 
@@ -39,7 +39,7 @@ def _answer(argv: list[str]) -> int:
         from brats_unet import cli_completion
 
         return cli_completion.answer(argv[1:])
-    request = cli_checks.split(argv)
+    request = cli_arguments.split(argv)
     if "--version" in request.flags:
         print(f"brats-unet {__version__}")
         return 0
@@ -48,7 +48,7 @@ def _answer(argv: list[str]) -> int:
         return 0
     if "--help" in request.flags:
         conf = request.conf
-        overrides = [cli_checks.parsed(text, index, request) for index, text in enumerate(request.arguments)]
+        overrides = [cli_arguments.parsed(text, index, request) for index, text in enumerate(request.arguments)]
         overrides = cli_checks.with_machine_defaults(conf, overrides)
         print(cli_help.of_command(conf, cli_checks.asked_choices(conf, overrides, multirun=True)), end="")
         return 0

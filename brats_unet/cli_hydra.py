@@ -4,6 +4,7 @@ import json
 import logging
 import os
 import re
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -20,7 +21,8 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from brats_unet.cli_checks import Override, Request
+from brats_unet.binding import NEEDED
+from brats_unet.cli_arguments import Override, Request
 from brats_unet.cli_conf import own_folder
 from brats_unet.errors import SettingsError
 
@@ -81,7 +83,7 @@ def sweep(request: Request, overrides: list[Override]) -> int:
             command = [sys.executable, "-m", "brats_unet", request.command or "", *told]
             command += ["--config-dir", own] if own else []
             number = HydraConfig.get().job.num
-            _say(f"\n── job {number + 1}: {' '.join(told)}")
+            _say(f"\n── job {number + 1}: {_typed(told)}")
             code = _child(command)
             (outcomes / f"{number:06}.json").write_text(json.dumps({"overrides": told, "code": code}))
             return code
@@ -91,7 +93,7 @@ def sweep(request: Request, overrides: list[Override]) -> int:
     failed = [one for one in done if one["code"] != 0]
     _say(f"\n{len(done) - len(failed)} of {len(done)} jobs done.")
     for one in failed:
-        _say(f"failed (exit {one['code']}): brats-unet {request.command} {' '.join(one['overrides'])}")
+        _say(f"failed (exit {one['code']}): brats-unet {request.command} {_typed(one['overrides'])}")
     return 1 if failed else 0
 
 
@@ -174,10 +176,12 @@ def hydra_value(override: Override, kind: Any, *, multirun: bool) -> str:
     value = override.value or ""
     if value == "~" or value.startswith("~/"):
         value = str(Path(value).expanduser())
-    if value in ("", "null", "???") or value.startswith(ALREADY_HYDRAS) or "${" in value:
+    if value in ("", "null", NEEDED) or "${" in value:
         return value
     if Path(value).exists() and not re.fullmatch(r"-?[\d.]+", value):
         return _quoted(value)
+    if value.startswith(ALREADY_HYDRAS):
+        return value
     if _is_text(kind):
         several = multirun and ("," in value or re.fullmatch(r"\w+\(.*\)", value))
         return value if several else _quoted(value)
@@ -197,6 +201,17 @@ def _is_text(kind: Any) -> bool:
     if get_origin(kind) is Union:
         return any(_is_text(one) for one in get_args(kind))
     return kind is str or get_origin(kind) is Literal
+
+
+def _typed(overrides: list[str]) -> str:
+    """Overrides in Hydra's grammar as one would type them in a shell."""
+    words = []
+    for override in overrides:
+        key, equals, value = override.partition("=")
+        if len(value) > 1 and value[0] == value[-1] == "'":
+            value = value[1:-1].replace("\\'", "'")
+        words.append(shlex.quote(key + equals + value))
+    return " ".join(words)
 
 
 def _quoted(value: str) -> str:
