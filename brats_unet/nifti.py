@@ -1,6 +1,7 @@
 """Read and write NIfTI files; the only importer of nibabel."""
 
 import gzip
+import logging
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,9 +9,10 @@ from typing import Any
 
 import nibabel
 import numpy as np
-from isal import igzip, isal_zlib
+from isal import igzip, igzip_lib
 from nibabel.filebasedimages import ImageFileError
 from nibabel.spatialimages import HeaderDataError
+from nibabel.wrapstruct import WrapStructError
 
 from brats_unet.errors import DataError
 from brats_unet.run import atomic_path
@@ -19,7 +21,17 @@ from brats_unet.volume import Volume, spacing_mm
 SUFFIXES = (".nii.gz", ".nii")
 GZIP_MAGIC = b"\x1f\x8b"
 # What nibabel and gzip raise on files that are cut short or are no NIfTI at all.
-BROKEN = (gzip.BadGzipFile, isal_zlib.error, EOFError, ValueError, zlib.error, ImageFileError, HeaderDataError)
+BROKEN: tuple[type[Exception], ...] = (
+    gzip.BadGzipFile,
+    igzip_lib.IsalError,
+    EOFError,
+    ValueError,
+    zlib.error,
+    ImageFileError,
+    HeaderDataError,
+    WrapStructError,
+)
+logging.getLogger("nibabel.global").setLevel(logging.CRITICAL)  # what it has to say of a header stands in our message
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,7 +61,7 @@ def is_nifti(path: Path) -> bool:
 
 
 def load(path: Path) -> Any:
-    """The nibabel image of a file, its bytes already unpacked; one sentence instead of a traceback where it is broken."""
+    """The nibabel image of a file, its bytes already unpacked; DataError in one sentence where it is broken."""
     try:
         data = path.read_bytes()
         if data[:2] == GZIP_MAGIC:
@@ -69,8 +81,9 @@ def unreadable(path: Path, problem: OSError) -> DataError:
 def broken(path: Path, problem: BaseException) -> DataError:
     """The message for a file that cannot be read as NIfTI."""
     size = path.stat().st_size if path.exists() else 0
+    reason = next(iter(str(problem).splitlines()), type(problem).__name__)
     return DataError(
-        f"{path}: cannot be read as NIfTI ({size:,} bytes; {problem or type(problem).__name__}). "
+        f"{path}: cannot be read as NIfTI ({size:,} bytes; {reason}). "
         f"It is probably truncated: copy or download it again."
     )
 
@@ -108,11 +121,8 @@ def read_volume(path: Path, channel: int | None = None) -> Volume:
     Raises:
         DataError: The file is missing, truncated or of another rank.
     """
-    image = load(path)
-    try:
-        array = np.asanyarray(image.dataobj)
-    except BROKEN as problem:
-        raise broken(path, problem) from problem
+    volume = read_array(path)
+    array = volume.array
     if channel is None:
         while array.ndim > 3 and array.shape[-1] == 1:
             array = array[..., 0]
@@ -122,6 +132,20 @@ def read_volume(path: Path, channel: int | None = None) -> Volume:
         if array.ndim != 4 or channel >= array.shape[3]:
             raise DataError(f"{path}: a volume of shape {array.shape}. Expected four axes with channel {channel}.")
         array = array[..., channel]
+    return Volume(array, volume.affine)
+
+
+def read_array(path: Path) -> Volume:
+    """All that a file holds, of whatever rank, scaled by its slope and intercept where it has them.
+
+    Raises:
+        DataError: The file is missing or truncated.
+    """
+    image = load(path)
+    try:
+        array = np.asanyarray(image.dataobj)
+    except (*BROKEN, OSError) as problem:  # nibabel says OSError where the bytes run out
+        raise broken(path, problem) from problem
     return Volume(array, image.affine.astype(float))
 
 

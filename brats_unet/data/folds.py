@@ -87,7 +87,8 @@ def _refuse_changes(file: Path, assignment: Mapping[str, int], subjects: Sequenc
         ]
         raise SettingsError(
             f"The cases changed since they were divided into folds: {' and '.join(changes)}. Put them back (or list "
-            f"what came under data.leave_out), or remove {file} to divide anew: scores from before then no longer compare."
+            f"what came under data.leave_out), or remove {file} to divide anew; scores from before then no longer "
+            f"compare."
         )
     for group in grouped(subjects):
         apart = next((s for s in group if assignment[s.case] != assignment[group[0].case]), None)
