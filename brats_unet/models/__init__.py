@@ -1,0 +1,42 @@
+"""Networks by name. They know nothing of BraTS: they are told channels, outputs and precision.
+
+A network is a function with the keyword arguments `channels`, `outputs`, `dtype` and `seed`, given by the program, and
+options of its own; it carries its shapes as `plan` (`plan.planned_by`). Another package adds one without forking, by
+an entry point of the group `brats_unet.models`.
+"""
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from brats_unet.errors import SettingsError
+from brats_unet.models.plan import Plan
+from brats_unet.models.unet import unet2d, unet3d
+from brats_unet.parts import check_options, chosen, with_plugins
+
+MODELS: dict[str, Callable[..., Any]] = {"unet2d": unet2d, "unet3d": unet3d}
+GIVEN = ("channels", "outputs", "dtype", "seed")  # what the program, not the user, passes to a network
+
+
+def known() -> dict[str, Callable[..., Any]]:
+    """Our networks and those of installed packages."""
+    return with_plugins(MODELS, "models")
+
+
+def describe(name: str, options: Mapping[str, Any]) -> Plan:
+    """Rank, strides and heads of a network, without building it or importing Keras.
+
+    Raises:
+        SettingsError: No such network or option, options that do not fit one another, or a network without a plan.
+    """
+    builder = chosen("model", known(), name)
+    check_options("model", name, builder, options, GIVEN)
+    plan = getattr(builder, "plan", None)
+    if plan is None:
+        raise SettingsError(
+            f"The network {name} does not say its rank and strides. "
+            f"Its builder needs an attribute `plan`: mark it with brats_unet.models.plan.planned_by."
+        )
+    parameters = inspect.signature(builder).parameters.items()
+    defaults = {key: p.default for key, p in parameters if p.default is not p.empty and key not in GIVEN}
+    return plan(**{**defaults, **options})
