@@ -12,6 +12,7 @@ from typing import Any
 from brats_unet import __version__, cli_arguments, cli_checks, cli_conf, cli_help
 from brats_unet.binding import bind
 from brats_unet.errors import BratsError, Interrupted
+from brats_unet.hardware import tensorflow_starts_quietly
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -68,7 +69,8 @@ def _answer(argv: list[str]) -> int:
 
 
 def _command(name: str) -> Callable[[Any], int]:
-    return importlib.import_module(f"brats_unet.commands.{name}").main
+    with tensorflow_starts_quietly():
+        return importlib.import_module(f"brats_unet.commands.{name}").main
 
 
 def _say_error(message: str) -> None:

@@ -4,6 +4,9 @@ import os
 import re
 import shutil
 import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 DRIVER_FOLDER = Path("/proc/driver/nvidia/gpus")
@@ -42,3 +45,25 @@ def _gpus_present() -> int:
     except (OSError, subprocess.TimeoutExpired):
         return 0
     return sum(line.startswith("GPU ") for line in listing.splitlines())
+
+
+@contextmanager
+def tensorflow_starts_quietly() -> Iterator[None]:
+    """Import TensorFlow within: what its C++ parts say of themselves on start-up stays out of a person's sight.
+
+    They write to the file descriptor of stderr before any log level is read; Python's own errors are not lost.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+    if gpu_count() == 0:
+        os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")  # else it reports at length that there is none
+    sys.stderr.flush()
+    kept = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)

@@ -27,12 +27,16 @@ def enter(run: Run, settings: Train) -> None:
     Raises:
         SettingsError: The folder holds something else, or a run of other settings; the keys that differ are listed.
     """
-    if not run.folder.exists() or not any(run.folder.iterdir()):
+    # Data and cache may lie in the run folder, as those of `make demo` do, before the run itself begins.
+    own = {Path(path).resolve() for path in (settings.data.root, settings.data.cache) if path}
+    if not run.folder.exists() or all(path.resolve() in own for path in run.folder.iterdir()):
         return
     if not run.settings_file.exists():
         raise SettingsError(f"{run.folder}: the folder holds something that is no run. Choose another with name=….")
     if settings.overwrite:
-        shutil.rmtree(run.folder)
+        for path in run.folder.iterdir():
+            if path.resolve() not in own:
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
         return
     old, new = flat(run.settings()), flat(asdict(settings))
     differ = sorted(key for key in old.keys() | new.keys() if key not in FREE and old.get(key) != new.get(key))
