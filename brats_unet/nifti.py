@@ -5,7 +5,7 @@ import logging
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import nibabel
 import numpy as np
@@ -23,7 +23,7 @@ GZIP_MAGIC = b"\x1f\x8b"
 # What nibabel and gzip raise on files that are cut short or are no NIfTI at all.
 BROKEN: tuple[type[Exception], ...] = (
     gzip.BadGzipFile,
-    igzip_lib.IsalError,
+    cast(type[Exception], igzip_lib.IsalError),  # its stub calls the class an instance
     EOFError,
     ValueError,
     zlib.error,
@@ -31,6 +31,7 @@ BROKEN: tuple[type[Exception], ...] = (
     HeaderDataError,
     WrapStructError,
 )
+CUT_SHORT: tuple[type[Exception], ...] = (*BROKEN, OSError)  # nibabel says OSError where the voxels run out
 logging.getLogger("nibabel.global").setLevel(logging.CRITICAL)  # what it has to say of a header stands in our message
 
 
@@ -144,7 +145,7 @@ def read_array(path: Path) -> Volume:
     image = load(path)
     try:
         array = np.asanyarray(image.dataobj)
-    except (*BROKEN, OSError) as problem:  # nibabel says OSError where the bytes run out
+    except CUT_SHORT as problem:
         raise broken(path, problem) from problem
     return Volume(array, image.affine.astype(float))
 

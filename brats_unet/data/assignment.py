@@ -16,7 +16,8 @@ class Subject:
         case: Its id.
         patient: Cases of one patient share a fold.
         stratum: Grade, or whether there is enhancing tumour: every fold gets its share of each.
-        duplicates: Key of its content; cases with the same key share a fold. "" stands alone.
+        duplicates: Hash of its content, or several with blanks between them; cases that have one in common share a
+            fold. "" stands alone.
     """
 
     case: str
@@ -79,9 +80,8 @@ def grouped(subjects: Iterable[Subject]) -> list[list[Subject]]:
 
     first: dict[tuple[str, str], int] = {}
     for index, subject in enumerate(ordered):
-        for key in (("patient", subject.patient), ("content", subject.duplicates)):
-            if key[1]:
-                parent[root(index)] = root(first.setdefault(key, index))
+        for key in (("patient", subject.patient), *(("content", part) for part in subject.duplicates.split())):
+            parent[root(index)] = root(first.setdefault(key, index))
     groups: dict[int, list[Subject]] = {}
     for index, subject in enumerate(ordered):
         groups.setdefault(root(index), []).append(subject)

@@ -1,0 +1,127 @@
+"""`brats-unet check`: open every file of a data folder and say what would stop a training."""
+
+import json
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from brats_unet.commands.display import shown
+from brats_unet.data.check import CheckReport, check_cases
+from brats_unet.data.discovery import survey
+from brats_unet.data.findings import Finding, Severity
+from brats_unet.data.folds import ALL
+from brats_unet.data.preprocess import Preparation
+from brats_unet.errors import SettingsError
+from brats_unet.run import write_json
+from brats_unet.settings import Check, Data
+
+STYLES = {Severity.ERROR: "bold red", Severity.WARNING: "yellow", Severity.NOTE: "dim"}
+NAMED = 3  # cases that a row names before it counts
+
+
+def main(settings: Check) -> int:
+    """Check `data.root` and print a table, or one JSON document; 1 if anything would stop a training, else 0.
+
+    Raises:
+        SettingsError: `data.root` is not set, or `report` lies where it may not.
+        DataError: The folder holds no cases at all.
+    """
+    data = settings.data
+    if data.root is None:
+        raise SettingsError("data.root is not set. Give the folder of the scans: data.root=/path/to/BraTS2020.")
+    root = Path(data.root)
+    report_file = Path(settings.report) if settings.report else None
+    _refuse_report(report_file, root)
+    began = time.monotonic()
+    modalities = Preparation.of(data.modalities, data.preparation).modalities
+    with shown(json=settings.json) as display:
+        report = check_cases(
+            survey(root, modalities=modalities, leave_out=data.leave_out),
+            data.labels,
+            folds=_folds(data),
+            progress=lambda done, total: display.progress("Opening cases", done, total),
+        )
+        console = display.console
+    document = {**report.as_dict(), "seconds": round(time.monotonic() - began, 2)}
+    if report_file is not None:
+        write_json(report_file, document)
+    if settings.json:
+        print(json.dumps(document, indent=2, ensure_ascii=False))
+    else:
+        show(report, console, time.monotonic() - began)
+        if report_file is not None:
+            console.print(f"Written to {report_file}.", markup=False)
+    return 1 if report.stops_training else 0
+
+
+def _folds(data: Data) -> int | None:
+    """Into how many folds these settings would have the cases divided, None if not at all."""
+    divided = data.fold != ALL and data.splits is None and data.validation_root is None
+    return data.folds if divided else None
+
+
+def _refuse_report(file: Path | None, root: Path) -> None:
+    """Raise SettingsError for a report inside the data, or in place of a file that is no report."""
+    if file is None:
+        return
+    if file.resolve().is_relative_to(root.resolve()):
+        raise SettingsError(f"report={file} lies in data.root, which is never written to. Choose another folder.")
+    if file.is_dir():
+        raise SettingsError(f"report={file} is a folder. Give the name of a JSON file.")
+    if file.exists():
+        try:
+            ours = "stops_training" in json.loads(file.read_text(encoding="utf-8"))
+        except (OSError, ValueError, TypeError):
+            ours = False
+        if not ours:
+            raise SettingsError(f"report={file} is there already and is no report. Choose another name.")
+
+
+def show(report: CheckReport, console: Console, seconds: float) -> None:
+    """The table of findings and the sentences below it."""
+    if report.findings:
+        table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+        table.add_column("case", overflow="fold", max_width=32)
+        table.add_column("", no_wrap=True)
+        table.add_column("what was found", ratio=3, overflow="fold")
+        table.add_column("what to do", ratio=2, overflow="fold")
+        for cases, finding in rows(report.findings):
+            style = STYLES[finding.severity]
+            table.add_row(Text(cases), Text(finding.severity, style), Text(finding.found), Text(finding.remedy))
+        console.print(table)
+        console.print()
+    if report.convention is not None:
+        labels = f"Labels {report.convention.name} ({report.convention.why})."
+    else:
+        labels = "Labels not decided." if report.with_masks else "No masks."
+    counts = ", ".join(_counted(report.count(severity), severity) for severity in Severity)
+    cases = _counted(report.cases, "case")
+    console.print(
+        f"{report.root}: {cases}, {report.with_masks} with masks, layout {report.layout}. {labels}", markup=False
+    )
+    console.print(f"{counts} in {seconds:.1f} s.", markup=False)
+    if report.stops_training:
+        console.print(Text("The errors would stop a training.", STYLES[Severity.ERROR]))
+    else:
+        console.print(Text("Ready to train.", "bold green"))
+
+
+def rows(findings: Sequence[Finding]) -> list[tuple[str, Finding]]:
+    """The findings with their cases in words; the same finding in many cases is one row."""
+    alike: dict[tuple[str, str, str], list[Finding]] = {}
+    for finding in findings:
+        alike.setdefault((finding.severity, finding.found, finding.remedy), []).append(finding)
+    result = []
+    for group in alike.values():
+        names = [finding.case or "all" for finding in group]
+        shown_names = names if len(names) <= NAMED else [*names[: NAMED - 1], f"and {len(names) - NAMED + 1} more"]
+        result.append(("\n".join(shown_names), group[0]))
+    return result
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"
