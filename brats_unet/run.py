@@ -76,11 +76,16 @@ class Run:
         Raises:
             CheckpointError: The folder is no run, or its settings cannot be read.
         """
-        return read_json(self.settings_file, what=f"{self.folder} is not a run folder")
+        return self._json(self.settings_file)
 
     def recipe(self) -> dict[str, Any]:
-        """What prediction needs beside the weights; refuses a folder without it."""
-        return read_json(self.recipe_file, what=f"{self.folder} holds no recipe yet: training has not begun there")
+        """What prediction needs beside the weights; raises CheckpointError for a folder without it."""
+        return self._json(self.recipe_file)
+
+    def _json(self, file: Path) -> dict[str, Any]:
+        if not self.folder.is_dir():
+            raise CheckpointError(f"{self.folder}: no such run folder. Expected one that `brats-unet train` made.")
+        return read_json(file, what=f"{self.folder} is not a run folder")
 
     def note(self, event: str, **facts: Any) -> None:
         """Append one line to the journal."""
