@@ -1,0 +1,136 @@
+"""Scores that follow from four counts of voxels: true and false, positive and negative."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from brats_unet.metrics.empty import WhenEmpty
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Voxels by what the reference and the prediction say of them.
+
+    Attributes:
+        true_positive: In both masks.
+        false_positive: In the prediction only.
+        false_negative: In the reference only.
+        true_negative: In neither.
+    """
+
+    true_positive: int
+    false_positive: int
+    false_negative: int
+    true_negative: int
+
+    @property
+    def reference_voxels(self) -> int:
+        return self.true_positive + self.false_negative
+
+    @property
+    def prediction_voxels(self) -> int:
+        return self.true_positive + self.false_positive
+
+    @property
+    def reference_empty(self) -> bool:
+        return self.reference_voxels == 0
+
+    @property
+    def prediction_empty(self) -> bool:
+        return self.prediction_voxels == 0
+
+
+def count(reference: np.ndarray, prediction: np.ndarray, *, outside_voxels: int = 0) -> Counts:
+    """Count voxels of two masks.
+
+    Args:
+        reference: Expert mask, bool.
+        prediction: Model mask, bool, same shape.
+        outside_voxels: Voxels of the case's grid that lie outside these arrays and in neither mask.
+
+    Raises:
+        ValueError: The arrays are not bool, or differ in shape.
+    """
+    require_masks(reference, prediction)
+    both = int(np.count_nonzero(reference & prediction))
+    only_prediction = int(np.count_nonzero(prediction)) - both
+    only_reference = int(np.count_nonzero(reference)) - both
+    neither = reference.size + outside_voxels - both - only_prediction - only_reference
+    return Counts(both, only_prediction, only_reference, neither)
+
+
+def require_masks(reference: np.ndarray, prediction: np.ndarray) -> None:
+    """Raise ValueError unless both are bool arrays of one shape."""
+    if reference.shape != prediction.shape:
+        raise ValueError(f"The masks do not share one grid: {reference.shape} and {prediction.shape}.")
+    if reference.dtype != bool or prediction.dtype != bool:
+        raise ValueError(f"Masks are bool arrays, not {reference.dtype} and {prediction.dtype}.")
+
+
+def dice(counts: Counts, when_empty: WhenEmpty) -> float:
+    """Dice overlap of two masks, 2 TP / (2 TP + FP + FN).
+
+    Returns:
+        0 to 1, higher is better; the rule's value if either mask is empty.
+
+    Source:
+        Dice 1945, doi:10.2307/1932409. Hard masks, one region, the whole volume; not the seed's Dice (`seed.py`).
+    """
+    ruled = _ruled(counts, when_empty)
+    if ruled is not None:
+        return ruled
+    return 2 * counts.true_positive / (counts.reference_voxels + counts.prediction_voxels)
+
+
+def sensitivity(counts: Counts, when_empty: WhenEmpty) -> float:
+    """Share of the reference that was found, TP / (TP + FN); also called recall.
+
+    Returns:
+        0 to 1, higher is better; the rule's value if either mask is empty.
+    """
+    ruled = _ruled(counts, when_empty)
+    return counts.true_positive / counts.reference_voxels if ruled is None else ruled
+
+
+def precision(counts: Counts, when_empty: WhenEmpty) -> float:
+    """Share of the prediction that is right, TP / (TP + FP); also called positive predictive value.
+
+    Returns:
+        0 to 1, higher is better; the rule's value if either mask is empty.
+    """
+    ruled = _ruled(counts, when_empty)
+    return counts.true_positive / counts.prediction_voxels if ruled is None else ruled
+
+
+def specificity(counts: Counts) -> float:
+    """Share of what lies outside the reference that was left alone, TN / (TN + FP).
+
+    Over the case's whole grid, air included, as BraTS has it: on 8.9 million voxels it is 0.99 for almost any mask
+    and says little.
+
+    Returns:
+        0 to 1, higher is better; 1 for a reference that fills the grid, where nothing could be claimed falsely.
+    """
+    outside = counts.true_negative + counts.false_positive
+    return counts.true_negative / outside if outside else 1.0
+
+
+def accuracy(counts: Counts) -> float:
+    """Share of the grid's voxels on which the two masks agree, (TP + TN) / all; the whole grid, air included.
+
+    Returns:
+        0 to 1, higher is better. An empty prediction of a small lesion scores near 1: see docs/METRICS.md.
+    """
+    voxels = counts.reference_voxels + counts.false_positive + counts.true_negative
+    if voxels == 0:
+        raise ValueError("A grid without voxels has no accuracy.")
+    return (counts.true_positive + counts.true_negative) / voxels
+
+
+def volume_mm3(voxels: int, spacing_mm: tuple[float, float, float]) -> float:
+    """Volume of that many voxels in cubic millimetres (1000 mm3 = 1 mL); 0 for none."""
+    return voxels * float(np.prod(spacing_mm))
+
+
+def _ruled(counts: Counts, when_empty: WhenEmpty) -> float | None:
+    return when_empty.value(reference_empty=counts.reference_empty, prediction_empty=counts.prediction_empty)

@@ -1,0 +1,48 @@
+"""Two masks of one region on one grid, as every metric is given them."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from brats_unet.geometry import bounding_box, crop
+from brats_unet.metrics.counts import Counts, count, require_masks
+from brats_unet.metrics.empty import Protocol
+
+
+@dataclass(frozen=True, eq=False)
+class MaskPair:
+    """What a metric may look at.
+
+    Attributes:
+        reference: Expert mask of one region, bool, shape (X, Y, Z).
+        prediction: Model mask, same shape and grid.
+        spacing_mm: Edge lengths of a voxel along x, y, z.
+        protocol: The challenge whose rules hold.
+        outside_voxels: Voxels of the case's grid beyond these arrays, in neither mask: both may have been cropped.
+    """
+
+    reference: np.ndarray
+    prediction: np.ndarray
+    spacing_mm: tuple[float, float, float]
+    protocol: Protocol
+    outside_voxels: int = 0
+
+    def __post_init__(self) -> None:
+        require_masks(self.reference, self.prediction)
+
+    @cached_property
+    def counts(self) -> Counts:
+        return count(self.reference, self.prediction, outside_voxels=self.outside_voxels)
+
+    def cropped(self) -> "MaskPair":
+        """The same pair inside the box that holds both masks; all scores are those of the whole."""
+        union = self.reference | self.prediction
+        if not union.any():
+            corner = (slice(0, 1),) * union.ndim
+            reference, prediction = self.reference[corner], self.prediction[corner]
+        else:
+            box = bounding_box(union)
+            reference, prediction = crop(self.reference, box), crop(self.prediction, box)
+        outside = self.outside_voxels + union.size - reference.size
+        return MaskPair(reference, prediction, self.spacing_mm, self.protocol, outside)

@@ -1,0 +1,248 @@
+"""The seed notebook's own numbers: its formulas on its slices, so that anyone sees what 0.9764 does and does not mean.
+
+They average over pixels and over four one-hot classes, background included. On slices that are 98 % background a
+network that finds no tumour at all scores 0.98: every table of them has that predictor's row beside the real one.
+
+Source: the Kaggle notebook "3d-mri-brain-tumor-segmentation-u-net" and its many copies; smoothed slice means after
+NVIDIA's UNet3P. All formulas stand in docs/METRICS.md.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from brats_unet.anatomy import CLASSES, Label
+
+# What the seed's page claims, by the names of our metrics; its Dice is of unknown kind.
+CLAIM = {
+    "dice": 0.9764,
+    "accuracy": 0.9864,
+    "sensitivity_micro": 0.98,
+    "specificity_micro": 0.99,
+    "precision_micro": 0.97,
+}
+
+FIRST_SLICE, STOP_SLICE = 22, 122  # half-open, from the bottom, on the case's own grid
+PIXELS = 128  # edge of a slice after resizing
+KERAS_EPSILON = 1e-7
+
+PREDICTION, ALL_BACKGROUND = "prediction", "all_background"
+HARD, SOFT = "hard", "soft"
+
+
+@dataclass(frozen=True)
+class SeedRow:
+    """One of the seed's numbers, on one case (its "batch": all slices of one patient).
+
+    Attributes:
+        predictor: "prediction", or "all_background": what finding nothing at all scores.
+        masks: "hard" (labels) or "soft" (probabilities and bilinear targets, as in the seed).
+    """
+
+    case: str
+    predictor: str
+    masks: str
+    metric: str
+    value: float
+
+
+def seed_rows(
+    case_id: str,
+    reference: np.ndarray,
+    prediction: np.ndarray,
+    *,
+    probabilities: np.ndarray | None = None,
+) -> tuple[list[SeedRow], str]:
+    """All of the seed's numbers of one case, and the all-background predictor's.
+
+    Args:
+        case_id: Written into the rows.
+        reference: Integers of `anatomy.Label`, shape (X, Y, Z), axes L-P-S.
+        prediction: Likewise, same shape.
+        probabilities: Softmax over `CLASSES`, shape (X, Y, Z, 4); None leaves the soft rows out.
+
+    Returns:
+        The rows, and "" or the reason why there are none.
+    """
+    if reference.shape[2] <= FIRST_SLICE:
+        return [], f"{reference.shape[2]} axial slices; the seed's begin at {FIRST_SLICE}"
+    rows = []
+
+    def add(predictor: str, masks: str, sums: Sums) -> None:
+        rows.extend(SeedRow(case_id, predictor, masks, name, value) for name, value in scores_of(sums).items())
+
+    background = CLASSES.index(Label.BACKGROUND)
+    target = class_indices(resize_nearest(protocol_slices(reference)))
+    add(PREDICTION, HARD, hard_sums(target, class_indices(resize_nearest(protocol_slices(prediction)))))
+    add(ALL_BACKGROUND, HARD, hard_sums(target, np.full_like(target, background)))
+    if probabilities is not None:
+        soft_target = resize_bilinear(one_hot(protocol_slices(reference)))
+        add(PREDICTION, SOFT, soft_sums(soft_target, resize_bilinear(protocol_slices(probabilities))))
+        nothing = np.broadcast_to(np.eye(len(CLASSES), dtype=np.float32)[background], soft_target.shape)
+        add(ALL_BACKGROUND, SOFT, soft_sums(soft_target, nothing))
+    return rows, ""
+
+
+@dataclass(frozen=True, eq=False)
+class Sums:
+    """All that the formulas need of a target y and a prediction p; per class in the order of `CLASSES`, float64.
+
+    Attributes:
+        overlap: Sum of y p.
+        target: Sum of y.
+        prediction: Sum of p.
+        target_squared: Sum of y².
+        prediction_squared: Sum of p².
+        hits: Sum of round(y p).
+        predicted: Sum of round(p).
+        present: Sum of round(y).
+        rejected: Sum of round((1 - y) (1 - p)).
+        absent: Sum of round(1 - y).
+        agreement: Share of pixels whose likeliest class is the same.
+        slice_overlap: Per slice, sum of y p for the whole tumour: 1 - background.
+        slice_size: Per slice, sum of y and p for it.
+    """
+
+    overlap: np.ndarray
+    target: np.ndarray
+    prediction: np.ndarray
+    target_squared: np.ndarray
+    prediction_squared: np.ndarray
+    hits: np.ndarray
+    predicted: np.ndarray
+    present: np.ndarray
+    rejected: np.ndarray
+    absent: np.ndarray
+    agreement: float
+    slice_overlap: np.ndarray
+    slice_size: np.ndarray
+
+
+def scores_of(sums: Sums) -> dict[str, float]:
+    """The seed's formulas.
+
+    Returns:
+        Shares from 0 to 1, by name. `dice_*_sq` is 0 where the class is absent from both, though nothing is wrong;
+        `dice_slice_mean_*` counts 1 for every slice where both are empty.
+    """
+    scores = {
+        "accuracy": sums.agreement,
+        "precision_micro": sums.hits.sum() / (sums.predicted.sum() + KERAS_EPSILON),
+        "sensitivity_micro": sums.hits.sum() / (sums.present.sum() + KERAS_EPSILON),
+        "specificity_micro": sums.rejected.sum() / (sums.absent.sum() + KERAS_EPSILON),
+        "dice_macro4_s1": ((2 * sums.overlap + 1) / (sums.target + sums.prediction + 1)).mean(),
+        "dice_micro_all": 2 * sums.overlap.sum() / (sums.target.sum() + sums.prediction.sum()),
+    }
+    for name, smooth in (("s1", 1.0), ("s1e-9", 1e-9)):
+        slices = (2 * sums.slice_overlap + smooth) / (sums.slice_size + smooth)
+        scores[f"dice_slice_mean_{name}"] = slices.mean()
+    for name, label in (("ncr", Label.NECROTIC), ("ed", Label.OEDEMA), ("et", Label.ENHANCING)):
+        c = CLASSES.index(label)
+        squares = sums.target_squared[c] + sums.prediction_squared[c]
+        scores[f"dice_{name}_sq"] = 2 * sums.overlap[c] / (squares + 1e-6)
+    return {name: float(value) for name, value in scores.items()}
+
+
+def hard_sums(target: np.ndarray, prediction: np.ndarray) -> Sums:
+    """Sums of two hard masks, uint8 indices into `CLASSES` of shape (S, W, H), by counting."""
+    n = len(CLASSES)
+    confusion = np.bincount((target * np.uint8(n) + prediction).ravel(), minlength=n * n).reshape(n, n).astype(float)
+    overlap, present, predicted = np.diag(confusion), confusion.sum(axis=1), confusion.sum(axis=0)
+    background = CLASSES.index(Label.BACKGROUND)
+    tumour, found = target != background, prediction != background
+    return Sums(
+        overlap=overlap,
+        target=present,
+        prediction=predicted,
+        target_squared=present,
+        prediction_squared=predicted,
+        hits=overlap,
+        predicted=predicted,
+        present=present,
+        rejected=target.size - present - predicted + overlap,
+        absent=target.size - present,
+        agreement=overlap.sum() / target.size,
+        slice_overlap=_slice_sums(tumour & found),
+        slice_size=_slice_sums(tumour) + _slice_sums(found),
+    )
+
+
+def soft_sums(target: np.ndarray, prediction: np.ndarray) -> Sums:
+    """Sums of soft masks.
+
+    Args:
+        target: One-hot, or what resizing made of it, float, shape (S, W, H, 4), classes in the order of `CLASSES`.
+        prediction: Probabilities of the same shape.
+    """
+    y = [np.ascontiguousarray(target[..., c], np.float32) for c in range(len(CLASSES))]
+    p = [np.ascontiguousarray(prediction[..., c], np.float32) for c in range(len(CLASSES))]
+    pairs = list(zip(y, p, strict=True))
+    background = CLASSES.index(Label.BACKGROUND)
+    tumour, found = 1 - y[background], 1 - p[background]
+    return Sums(
+        overlap=_sums(a * b for a, b in pairs),
+        target=_sums(y),
+        prediction=_sums(p),
+        target_squared=_sums(a * a for a in y),
+        prediction_squared=_sums(b * b for b in p),
+        hits=_sums(_rounded(a * b) for a, b in pairs),
+        predicted=_sums(_rounded(b) for b in p),
+        present=_sums(_rounded(a) for a in y),
+        rejected=_sums(_rounded((1 - a) * (1 - b)) for a, b in pairs),
+        absent=_sums(_rounded(1 - a) for a in y),
+        agreement=float((np.argmax(y, axis=0) == np.argmax(p, axis=0)).mean()),
+        slice_overlap=_slice_sums(tumour * found),
+        slice_size=_slice_sums(tumour) + _slice_sums(found),
+    )
+
+
+def protocol_slices(volume: np.ndarray) -> np.ndarray:
+    """Axial slices 22 to 121 of a volume (X, Y, Z) or (X, Y, Z, C), as (S, X, Y) or (S, X, Y, C)."""
+    return np.moveaxis(volume[:, :, FIRST_SLICE:STOP_SLICE], 2, 0)
+
+
+def class_indices(labels: np.ndarray) -> np.ndarray:
+    """Labels as indices into `CLASSES`, uint8, same shape; a label of no class (a cavity) is background."""
+    table = np.full(256, CLASSES.index(Label.BACKGROUND), np.uint8)
+    table[list(CLASSES)] = np.arange(len(CLASSES), dtype=np.uint8)
+    return table[labels]
+
+
+def one_hot(labels: np.ndarray) -> np.ndarray:
+    """Labels as float32 classes on a new last axis, in the order of `CLASSES`; a label of no class is background."""
+    return np.eye(len(CLASSES), dtype=np.float32)[class_indices(labels)]
+
+
+def resize_nearest(slices: np.ndarray) -> np.ndarray:
+    """Labels (S, X, Y) at 128×128: the pixel under each new pixel's centre."""
+    for axis in (1, 2):
+        length = slices.shape[axis]
+        centres = (np.arange(PIXELS) + 0.5) * length / PIXELS
+        slices = slices.take(np.minimum(centres.astype(int), length - 1), axis=axis)
+    return slices
+
+
+def resize_bilinear(slices: np.ndarray) -> np.ndarray:
+    """Values (S, X, Y, C) at 128×128 in float32, as `tf.image.resize` has them: half-pixel centres, no smoothing."""
+    for axis in (1, 2):
+        length = slices.shape[axis]
+        centres = (np.arange(PIXELS) + 0.5) * length / PIXELS - 0.5
+        floor = np.floor(centres)
+        share = (centres - floor).astype(np.float32).reshape((-1,) + (1,) * (slices.ndim - axis - 1))
+        low = slices.take(np.clip(floor, 0, length - 1).astype(int), axis=axis).astype(np.float32)
+        high = slices.take(np.clip(np.ceil(centres), 0, length - 1).astype(int), axis=axis).astype(np.float32)
+        slices = low + (high - low) * share
+    return slices
+
+
+def _rounded(values: np.ndarray) -> np.ndarray:
+    return np.rint(np.clip(values, 0, 1))
+
+
+def _sums(per_class: Iterable[np.ndarray]) -> np.ndarray:
+    return np.array([values.sum(dtype=np.float64) for values in per_class])
+
+
+def _slice_sums(values: np.ndarray) -> np.ndarray:
+    return values.sum(axis=(1, 2), dtype=np.float64)
