@@ -36,7 +36,7 @@ lint: setup  ## Check style, types and who imports whom
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/ruff format --quiet --check .
 	@$(BIN)/mypy --no-error-summary
-	@$(BIN)/lint-imports --no-timing
+	@$(BIN)/lint-imports --no-logo
 
 test: setup  ## Run the tests (10 minutes at most on 2 cores)
 	@$(BIN)/python -m pytest -q -m "not slow"

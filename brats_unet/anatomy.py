@@ -78,9 +78,13 @@ def labels_from_regions(masks: np.ndarray) -> np.ndarray:
 def regions_from_classes(probabilities: np.ndarray) -> np.ndarray:
     """Region probabilities (..., 3) from softmax class probabilities (..., 4) in the order of `CLASSES`: sums."""
     return np.stack(
-        [
-            sum(probabilities[..., CLASSES.index(label)] for label in REGION_LABELS[region])
-            for region in Region
-        ],
+        [sum(probabilities[..., CLASSES.index(label)] for label in REGION_LABELS[region]) for region in Region],
         axis=-1,
     )
+
+
+def classes_from_regions(probabilities: np.ndarray) -> np.ndarray:
+    """The inverse of `regions_from_classes`: (..., 4) from (..., 3), exact where the regions came from a softmax."""
+    wt, tc, et = (probabilities[..., index] for index in range(len(Region)))
+    shares = {Label.BACKGROUND: 1 - wt, Label.NECROTIC: tc - et, Label.OEDEMA: wt - tc, Label.ENHANCING: et}
+    return np.stack([shares[label] for label in CLASSES], axis=-1)

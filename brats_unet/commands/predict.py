@@ -4,15 +4,27 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from brats_unet.anatomy import Modality
+import numpy as np
+
+from brats_unet.anatomy import Modality, Region
 from brats_unet.commands.display import Display, shown
-from brats_unet.commands.predicting import open_networks, origin_of, predict_cases
+from brats_unet.commands.predicting import (
+    PROBABILITIES,
+    Keep,
+    keep_nothing,
+    open_networks,
+    origin_of,
+    predict_cases,
+    scan_of,
+)
 from brats_unet.data.discovery import find_cases
 from brats_unet.data.label_convention import CONVENTIONS, Convention
 from brats_unet.errors import DataError, SettingsError
 from brats_unet.inference.network import Network
+from brats_unet.nifti import write_volume
 from brats_unet.parts import suggestion
 from brats_unet.settings import Predict
+from brats_unet.volume import Case, Volume
 
 
 def main(settings: Predict) -> int:
@@ -34,14 +46,15 @@ def _predict(settings: Predict, display: Display) -> int:
         display.say(note)
     if not dataset.cases:
         raise DataError(f"{settings.input}: no case was found there.")
+    kept = PROBABILITIES if settings.probabilities else None
     done = predict_cases(
         networks,
         dataset.cases,
         output,
         convention,
-        origin=origin_of(paths, networks, settings.checkpoint, convention.name),
+        origin=origin_of(paths, networks, checkpoint=settings.checkpoint, convention=convention.name, kept=kept),
         overwrite=settings.overwrite,
-        probabilities=settings.probabilities,
+        keep=keep_regions(output / PROBABILITIES) if settings.probabilities else keep_nothing,
         progress=lambda count, total: display.progress("Predicting", count, total),
     )
     if settings.json:
@@ -52,6 +65,18 @@ def _predict(settings: Predict, display: Display) -> int:
     for sentence in done.failed.values():
         display.say(f"Not predicted: {sentence}")
     return 1 if done.failed else 0
+
+
+def keep_regions(folder: Path) -> Keep:
+    """Write each region's probability as float32 into `folder`, named `<id>_<region>.nii.gz`."""
+
+    def keep(case: Case, probabilities: np.ndarray) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        for index, region in enumerate(Region):
+            volume = Volume(np.ascontiguousarray(probabilities[..., index]))
+            write_volume(folder / f"{case.id}_{region}.nii.gz", volume, like=scan_of(case))
+
+    return keep
 
 
 def run_paths(run: str | Sequence[str] | None) -> list[Path]:

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from brats_unet.anatomy import Region, labels_from_regions
+from brats_unet.anatomy import labels_from_regions
 from brats_unet.data.label_convention import Convention
 from brats_unet.data.preprocess import Preparation, Prepared, prepare
-from brats_unet.errors import CheckpointError, DataError, SettingsError
+from brats_unet.errors import DataError, SettingsError
 from brats_unet.inference.loading import open_network
 from brats_unet.inference.network import Network
 from brats_unet.nifti import write_volume
@@ -28,11 +28,6 @@ def mask_file(folder: Path, case_id: str) -> Path:
     return folder / f"{case_id}.nii.gz"
 
 
-def probability_file(folder: Path, case_id: str, region: Region) -> Path:
-    """Where the probability of a region goes."""
-    return folder / PROBABILITIES / f"{case_id}_{region}.nii.gz"
-
-
 def open_networks(paths: Sequence[Path], *, checkpoint: str, device: str, say: Callable[[str], None]) -> list[Network]:
     """The networks of an ensemble, on one device, in the precision they were trained in where it has that."""
     if device not in ("auto", "cpu", "gpu"):
@@ -42,18 +37,16 @@ def open_networks(paths: Sequence[Path], *, checkpoint: str, device: str, say: C
     return [open_network(path, which=checkpoint, policies=policies, say=say) for path in paths]
 
 
-def probabilities_of(networks: Sequence[Network], case: Case) -> tuple[np.ndarray, Prepared]:
-    """Mean region probabilities float32 (X, Y, Z, 3) on the case's own grid, and the case as the last network saw it."""
+def probabilities_of(networks: Sequence[Network], case: Case) -> np.ndarray:
+    """Mean region probabilities of the networks, float32 (X, Y, Z, 3), on the case's own grid."""
     prepared: dict[Preparation, Prepared] = {}
-    total: np.ndarray | None = None
+    total: Any = 0.0
     for network in networks:
-        seen = prepared.setdefault(network.preparation, None) or prepare(case, network.preparation, None)  # type: ignore[arg-type]
-        prepared[network.preparation] = seen
-        probabilities = network.on_case_grid(seen.image, seen.grid)
-        total = probabilities if total is None else total + probabilities
-    if total is None:
-        raise ValueError("An ensemble needs a network.")
-    return total / len(networks), seen
+        if network.preparation not in prepared:
+            prepared[network.preparation] = prepare(case, network.preparation, None)
+        seen = prepared[network.preparation]
+        total = total + network.on_case_grid(seen.image, seen.grid)
+    return total / len(networks)
 
 
 @dataclass(frozen=True)
@@ -71,6 +64,14 @@ class Predicted:
     failed: dict[str, str]
 
 
+# Given a case and its region probabilities (X, Y, Z, 3) on its own grid, before its mask is written.
+Keep = Callable[[Case, np.ndarray], None]
+
+
+def keep_nothing(case: Case, probabilities: np.ndarray) -> None:
+    """Only the masks are wanted."""
+
+
 def predict_cases(
     networks: Sequence[Network],
     cases: Sequence[Case],
@@ -78,8 +79,8 @@ def predict_cases(
     convention: Convention,
     *,
     origin: dict[str, Any],
-    overwrite: bool,
-    probabilities: bool,
+    overwrite: bool = False,
+    keep: Keep = keep_nothing,
     progress: Callable[[int, int], None],
 ) -> Predicted:
     """Predict cases one by one; each mask gets its name once it is whole, so an interrupted run can go on.
@@ -89,9 +90,9 @@ def predict_cases(
         cases: To predict.
         output: Folder of the masks; made if need be.
         convention: To write labels in.
-        origin: Which networks, in plain types; a folder of masks of another origin is refused.
+        origin: Which networks and what is kept, in plain types; a folder of masks of another origin is refused.
         overwrite: Replace what is there.
-        probabilities: Also write each region's probability as float32.
+        keep: What else to keep of each case.
         progress: Told how many are done.
 
     Returns:
@@ -101,26 +102,26 @@ def predict_cases(
     written, failed, found = [], {}, 0
     for count, case in enumerate(cases, 1):
         target = mask_file(output, case.id)
-        if target.exists() and not (probabilities and not probability_file(output, case.id, Region.ET).exists()):
+        if target.exists():
             found += 1
             written.append(case.id)
         else:
             try:
-                mean, _ = probabilities_of(networks, case)
+                probabilities = probabilities_of(networks, case)
             except DataError as problem:
                 failed[case.id] = str(problem)
             else:
-                like = case.images[networks[0].preparation.modalities[0]].path
-                if probabilities:
-                    for index, region in enumerate(Region):
-                        file = probability_file(output, case.id, region)
-                        file.parent.mkdir(exist_ok=True)
-                        write_volume(file, Volume(np.ascontiguousarray(mean[..., index])), like=like)
-                labels = convention.encode(labels_from_regions(mean >= 0.5))
-                write_volume(target, Volume(labels), like=like)
+                keep(case, probabilities)
+                labels = convention.encode(labels_from_regions(probabilities >= 0.5))
+                write_volume(target, Volume(labels), like=scan_of(case))
                 written.append(case.id)
         progress(count, len(cases))
     return Predicted(tuple(written), found, failed)
+
+
+def scan_of(case: Case) -> Path:
+    """The scan whose grid and header the mask of a case takes."""
+    return next(iter(case.images.values())).path
 
 
 def enter(output: Path, origin: dict[str, Any], *, overwrite: bool) -> None:
@@ -145,12 +146,12 @@ def enter(output: Path, origin: dict[str, Any], *, overwrite: bool) -> None:
     write_json(mark, origin)
 
 
-def origin_of(paths: Sequence[Path], networks: Sequence[Network], checkpoint: str, convention: str) -> dict[str, Any]:
-    """What makes masks what they are: the networks with their weights' state, and the convention."""
+def origin_of(
+    paths: Sequence[Path], networks: Sequence[Network], *, checkpoint: str, convention: str, kept: str | None
+) -> dict[str, Any]:
+    """What makes masks what they are: the networks with their weights' state, the convention, and what else is kept."""
     described = []
     for path, network in zip(paths, networks, strict=True):
         file = path if path.suffix == ".keras" else Run(path).checkpoint_file(checkpoint)
-        if not file.exists():
-            raise CheckpointError(f"{file}: no such checkpoint.")
         described.append({"weights": str(file), "modified_ns": file.stat().st_mtime_ns, "recipe": dict(network.recipe)})
-    return {"networks": described, "convention": convention}
+    return {"networks": described, "convention": convention, "kept": kept}

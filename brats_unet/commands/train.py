@@ -1,7 +1,7 @@
 """`brats-unet train`: from settings to a run folder with a trained network."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -102,16 +102,16 @@ def _train(settings: Train, display: Display) -> int:
 
     write_json(run.settings_file, asdict(settings))
     write_json(run.recipe_file, run_recipe)
-    write_json(run.folds_file, study.folds | {"train": study.split.train, "validation": study.split.validation})
+    write_json(run.folds_file, {**study.folds, "train": study.split.train, "validation": study.split.validation})
     write_json(run.environment_file, environment(devices.description, devices.precision))
     _say_what_begins(display, run, study, settings, model, devices.description, devices.precision, state)
 
     sampler = Sampler(
         study.train,
-        tuple(settings.sampling.patch),
+        _triple(settings.sampling.patch),
         settings.sampling.batch,
         settings.sampling.foreground,
-        None if settings.sampling.slices is None else tuple(settings.sampling.slices),
+        None if settings.sampling.slices is None else (settings.sampling.slices[0], settings.sampling.slices[1]),
         settings.seed,
     )
     with TrainingDisplay(display, state.step, settings.steps) as bar:
@@ -154,6 +154,11 @@ def _refuse_odd_numbers(settings: Train, replicas: int) -> None:
         raise SettingsError(f"validation.every={settings.validation.every}: a share of the steps, above 0 and up to 1.")
     if sampling.slices is not None and not (len(sampling.slices) == 2 and 0 <= sampling.slices[0] < sampling.slices[1]):
         raise SettingsError(f"sampling.slices={sampling.slices}: expected [first, end) with first below end.")
+
+
+def _triple(patch: Sequence[int]) -> tuple[int, int, int]:
+    x, y, z = patch
+    return x, y, z
 
 
 def _network(settings: Train, preparation: Preparation, outputs: int, policy: str) -> keras.Model:
@@ -213,9 +218,7 @@ def _say_what_begins(
         display.say(f"Going on from step {state.step} of {settings.steps}.")
 
 
-def _say_what_came_of_it(
-    display: Display, run: Run, settings: Train, state: checkpoint.State, validated: bool
-) -> int:
+def _say_what_came_of_it(display: Display, run: Run, settings: Train, state: checkpoint.State, validated: bool) -> int:
     validations = run.journal("validation")
     dice_now = validations[-1]["dice"] if validated and validations else None
     if settings.json:

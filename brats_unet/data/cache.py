@@ -25,7 +25,8 @@ import numpy as np
 from brats_unet.anatomy import Region
 from brats_unet.data.content_hash import HashMemo
 from brats_unet.data.grid import Grid
-from brats_unet.data.preprocess import Decoder, Preparation, Prepared, prepare
+from brats_unet.data.label_convention import Convention
+from brats_unet.data.preprocess import Preparation, Prepared, prepare
 from brats_unet.errors import DataError
 from brats_unet.nifti import read_header
 from brats_unet.run import disk_full_is_said, refuse_unless_room, write_json
@@ -81,7 +82,7 @@ class PreparedCase:
 def prepare_all(
     cases: Sequence[Case],
     preparation: Preparation,
-    convention: Decoder,
+    convention: Convention,
     folder: Path,
     *,
     workers: int | None = None,
@@ -123,7 +124,7 @@ def prepare_all(
     return [open_prepared(case.id, target) for case, target in zip(cases, targets, strict=True)]
 
 
-def _run(jobs: list[tuple[Case, Preparation, Decoder, Path]], workers: int | None) -> Iterator[str | None]:
+def _run(jobs: list[tuple[Case, Preparation, Convention, Path]], workers: int | None) -> Iterator[str | None]:
     """Do the jobs, in processes where there are several; each yields None or what is wrong with its case."""
     workers = min(len(jobs), workers or os.cpu_count() or 1)
     if workers <= 1:
@@ -139,7 +140,7 @@ def _run(jobs: list[tuple[Case, Preparation, Decoder, Path]], workers: int | Non
             raise
 
 
-def build(case: Case, preparation: Preparation, convention: Decoder, target: Path) -> str | None:
+def build(case: Case, preparation: Preparation, convention: Convention, target: Path) -> str | None:
     """Prepare one case into `target` unless another process has just done so; the sentence of a DataError, or None."""
     with locked(target):
         if is_whole(target):
@@ -201,6 +202,7 @@ def open_prepared(case_id: str, target: Path) -> PreparedCase:
 
 
 def manifest_of(target: Path) -> dict[str, Any]:
+    """What `write` says of a prepared case."""
     return json.loads((target / MANIFEST).read_text(encoding="utf-8"))
 
 

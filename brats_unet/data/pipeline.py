@@ -14,6 +14,8 @@ def read_batch(sampler: Sampler, step: int, samples: np.ndarray) -> tuple[np.nda
     for row, sample in enumerate(samples):
         place = sampler.place(int(step), int(sample))
         case = sampler.cases[place.case]
+        if case.labels is None:
+            raise ValueError(f"{case.id} has no labels to learn from.")
         cut(case.image, place.start, images[row])
         cut(case.labels, place.start, labels[row])
     return images, labels

@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import cc3d
 import numpy as np
 
 from brats_unet.anatomy import Modality, Region, labels_from_regions, region_masks
 from brats_unet.data.grid import Grid
+from brats_unet.data.label_convention import Convention
 from brats_unet.data.resample import area_resampled
 from brats_unet.errors import DataError, SettingsError
 from brats_unet.geometry import Box, bounding_box, crop
@@ -22,14 +23,6 @@ NORMALISATIONS = ("zscore", "max")
 FOREGROUND_POSITIONS = 10_000
 SAME_SPACING = 1e-3  # voxels within a thousandth of the wanted length are not resampled
 FLOAT16_LARGEST = 65504.0
-
-
-class Decoder(Protocol):
-    """A label convention, as `data.label_convention` has it."""
-
-    name: str
-
-    def decode(self, integers: np.ndarray, *, where: str) -> np.ndarray: ...
 
 
 @dataclass(frozen=True)
@@ -100,7 +93,7 @@ class Prepared:
     grid: Grid
 
 
-def prepare(case: Case, preparation: Preparation, convention: Decoder | None) -> Prepared:
+def prepare(case: Case, preparation: Preparation, convention: Convention | None) -> Prepared:
     """Read a case and prepare it.
 
     Args:

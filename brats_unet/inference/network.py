@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from brats_unet.anatomy import CLASSES, REGION_LABELS, Region
+from brats_unet.anatomy import regions_from_classes
 from brats_unet.data.grid import Grid
 from brats_unet.data.preprocess import Preparation
 from brats_unet.inference.predictor import Forward, region_probabilities, tiled
@@ -104,26 +104,21 @@ def forward_of(model: keras.Model, outputs: str) -> Forward:
     flat = len(model.inputs[0].shape) == 4
 
     @tf.function(input_signature=[tf.TensorSpec((None,) * (3 if flat else 4) + (channels,), tf.float16)])
-    def regions(patches: tf.Tensor) -> tf.Tensor:
-        logits = model(patches, training=False)
-        logits = tf.cast(logits[0] if isinstance(logits, (list, tuple)) else logits, tf.float32)
-        if outputs == "regions":
-            return tf.sigmoid(logits)
-        classes = tf.nn.softmax(logits)
-        return tf.stack(
-            [sum(classes[..., CLASSES.index(label)] for label in REGION_LABELS[region]) for region in Region], axis=-1
-        )
+    def probabilities(patches: tf.Tensor) -> tf.Tensor:
+        logits = tf.cast(model(patches, training=False)[0], tf.float32)
+        return tf.sigmoid(logits) if outputs == "regions" else tf.nn.softmax(logits)
+
+    def regions(patches: np.ndarray) -> np.ndarray:
+        found = probabilities(tf.constant(patches)).numpy()
+        return found if outputs == "regions" else regions_from_classes(found)
 
     def forward(patches: np.ndarray) -> np.ndarray:
         patches = patches.astype(np.float16, copy=False)
         if not flat:
-            return regions(tf.constant(patches)).numpy()
+            return regions(patches)
         batch, x, y, z, _ = patches.shape
         slices = np.moveaxis(patches, 3, 1).reshape(batch * z, x, y, channels)
-        parts = [
-            regions(tf.constant(slices[i : i + SLICES_AT_ONCE])).numpy()
-            for i in range(0, len(slices), SLICES_AT_ONCE)
-        ]
+        parts = [regions(slices[i : i + SLICES_AT_ONCE]) for i in range(0, len(slices), SLICES_AT_ONCE)]
         return np.moveaxis(np.concatenate(parts).reshape(batch, z, x, y, -1), 1, 3)
 
     return forward

@@ -30,6 +30,7 @@ def constant(*, warmup_steps: int = 0) -> Schedule:
 
 
 def refuse_negative(warmup_steps: int) -> None:
+    """Raise SettingsError for a warm-up below 0."""
     if warmup_steps < 0:
         raise SettingsError(f"schedule.warmup_steps={warmup_steps}: expected 0 or more.")
 

@@ -7,12 +7,8 @@ from pathlib import Path
 import tensorflow as tf
 
 from brats_unet.errors import MachineError, SettingsError
-from brats_unet.parts import suggestion
 
-DEVICES = ("auto", "cpu", "gpu", "mirrored")
-PRECISIONS = ("auto", "float32", "bfloat16", "float16")
 POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16", "float16": "mixed_float16"}
-SWITCHES = ("auto", "on", "off")
 
 
 @dataclass(frozen=True)
@@ -49,14 +45,13 @@ def choose_devices(*, device: str, precision: str, jit: str, replicas: int | Non
         replicas: Logical CPUs to mirror on, to try it without GPUs; None otherwise.
 
     Raises:
-        SettingsError: An unknown choice.
+        SettingsError: Replicas without mirroring.
         MachineError: A GPU was asked for and there is none.
     """
-    for key, value, choices in (("device", device, DEVICES), ("precision", precision, PRECISIONS), ("jit", jit, SWITCHES)):
-        if value not in choices:
-            raise SettingsError(f"hardware.{key}={value} is none of the choices. {suggestion(str(value), choices)}")
     if replicas is not None and device != "mirrored":
-        raise SettingsError("hardware.replicas is for hardware=mirrored without GPUs. Leave it out, or add hardware=mirrored.")
+        raise SettingsError(
+            "hardware.replicas is for hardware=mirrored without GPUs. Leave it out, or add hardware=mirrored."
+        )
     gpus = tf.config.list_physical_devices("GPU")
     if device == "cpu" or replicas is not None:
         tf.config.set_visible_devices([], "GPU")
@@ -67,7 +62,9 @@ def choose_devices(*, device: str, precision: str, jit: str, replicas: int | Non
             "or use hardware=cpu."
         )
     if device == "mirrored" and not gpus and replicas is None:
-        raise MachineError("hardware=mirrored, but TensorFlow finds no GPU. Use hardware=cpu, or hardware.replicas=2 to try it.")
+        raise MachineError(
+            "hardware=mirrored, but TensorFlow finds no GPU. Use hardware=cpu, or hardware.replicas=2 to try it."
+        )
     if device == "gpu":
         tf.config.set_visible_devices(gpus[:1], "GPU")
         gpus = gpus[:1]
@@ -108,4 +105,5 @@ def cpu_has_bfloat16() -> bool:
 
 
 def gpu_name(gpu: tf.config.PhysicalDevice) -> str:
+    """What its maker calls it."""
     return str(tf.config.experimental.get_device_details(gpu).get("device_name", "GPU"))
