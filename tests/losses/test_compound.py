@@ -1,0 +1,204 @@
+import math
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from keras import ops
+
+import brats_unet.losses
+from brats_unet import anatomy
+from brats_unet.errors import SettingsError
+from brats_unet.losses import LOSSES, Loss
+from brats_unet.losses.compound import class_masks, deep_supervision, head_weights, region_masks
+from brats_unet.parts import build
+
+EVERY_LOSS = [
+    (name, options)
+    for name in LOSSES
+    for options in ([{}] if name == "label_ce" else [{}, {"batch_dice": True}, {"smooth": 0.0}])
+]
+
+
+def labels_of(*shape, seed=0, values=(0, 1, 2, 4)):
+    return np.random.default_rng(seed).choice(values, size=shape).astype("uint8")
+
+
+def logits_of(loss, labels, seed=1):
+    shape = (*labels.shape, loss.logits)
+    return 3 * np.random.default_rng(seed).normal(size=shape).astype("float32")
+
+
+def sure(loss, labels, by=50.0):
+    """Logits of a network that is sure of `labels`, and right."""
+    if loss.outputs == "regions":
+        masks = anatomy.region_masks(labels)
+    else:
+        masks = np.stack([labels == label for label in anatomy.CLASSES], axis=-1)
+    return np.where(masks, by, -by).astype("float32")
+
+
+def value(loss, logits, labels):
+    return ops.convert_to_numpy(loss.per_sample(ops.convert_to_tensor(logits), ops.convert_to_tensor(labels)))
+
+
+def test_regions_in_the_graph_are_those_of_anatomy():
+    labels = np.array([[0, 1, 2, 3, 4]], "uint8")
+    np.testing.assert_array_equal(ops.convert_to_numpy(region_masks(labels)), anatomy.region_masks(labels))
+
+
+def test_classes_are_exclusive_and_a_cavity_is_background():
+    one_hot = ops.convert_to_numpy(class_masks(np.array([0, 1, 2, 3, 4], "uint8")))
+    assert one_hot.argmax(axis=-1).tolist() == [0, 1, 2, 0, 3]
+    assert one_hot.sum(axis=-1).tolist() == [1] * 5
+
+
+@pytest.mark.parametrize(("name", "options"), EVERY_LOSS, ids=str)
+@pytest.mark.parametrize("shape", [(3, 4, 4, 2), (3, 4, 4)], ids=["volumes", "slices"])
+def test_every_loss_is_one_positive_float32_a_sample(name, options, shape):
+    loss, labels = LOSSES[name](**options), labels_of(*shape)
+    found = value(loss, logits_of(loss, labels), labels)
+    assert found.shape == (3,) and found.dtype == np.float32 and (found > 0).all()
+
+
+@pytest.mark.parametrize(("name", "options"), EVERY_LOSS, ids=str)
+def test_to_be_sure_and_right_costs_nothing(name, options):
+    loss, labels = LOSSES[name](**options), labels_of(2, 4, 4, 2)
+    assert value(loss, sure(loss, labels), labels) == pytest.approx([0, 0], abs=1e-6)
+
+
+@pytest.mark.parametrize(("name", "options"), EVERY_LOSS, ids=str)
+def test_labels_may_be_uint8_or_int32_and_logits_bfloat16(name, options):
+    loss, labels = LOSSES[name](**options), labels_of(2, 4, 4, 2)
+    exact = value(loss, logits_of(loss, labels), labels)
+    np.testing.assert_array_equal(value(loss, logits_of(loss, labels), labels.astype("int32")), exact)
+    rough = loss.per_sample(ops.cast(logits_of(loss, labels), "bfloat16"), labels)
+    assert rough.dtype == tf.float32
+    np.testing.assert_allclose(ops.convert_to_numpy(rough), exact, rtol=0.01)
+
+
+@pytest.mark.parametrize(("name", "options"), EVERY_LOSS, ids=str)
+def test_the_sample_beside_it_changes_a_loss_only_under_batch_dice(name, options):
+    loss, labels = LOSSES[name](**options), labels_of(2, 4, 4, 2)
+    logits = logits_of(loss, labels)
+    together, alone = value(loss, logits, labels)[0], value(loss, logits[:1], labels[:1])[0]
+    assert (together == pytest.approx(alone, rel=1e-5)) is not options.get("batch_dice", False)
+
+
+@pytest.mark.parametrize(("name", "options"), EVERY_LOSS, ids=str)
+def test_flipping_image_and_labels_together_changes_nothing(name, options):
+    loss, labels = LOSSES[name](**options), labels_of(2, 4, 4, 2)
+    logits = logits_of(loss, labels)
+    flipped = value(loss, logits[:, ::-1], labels[:, ::-1])
+    np.testing.assert_allclose(flipped, value(loss, logits, labels), rtol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", [tf.float32, tf.bfloat16], ids=["float32", "bfloat16"])
+@pytest.mark.parametrize("values", [(0,), (4,), (0, 1, 2, 4)], ids=["empty", "full", "mixed"])
+@pytest.mark.parametrize(("name", "options"), [(n, o) for n, o in EVERY_LOSS if o.get("smooth") != 0.0], ids=str)
+def test_value_and_gradient_are_finite_for_extreme_logits_and_masks(name, options, values, dtype):
+    loss, labels = LOSSES[name](**options), labels_of(2, 4, 4, 2, values=values)
+    for extreme in (
+        np.full((*labels.shape, loss.logits), 1e4, "float32"),
+        np.full((*labels.shape, loss.logits), -1e4, "float32"),
+        np.zeros((*labels.shape, loss.logits), "float32"),
+        sure(loss, labels, 1e4),
+        sure(loss, labels, -1e4),
+    ):
+        logits = tf.cast(extreme, dtype)
+        with tf.GradientTape() as tape:
+            tape.watch(logits)
+            found = loss.per_sample(logits, labels)
+        assert np.isfinite(found.numpy()).all()
+        assert np.isfinite(tf.cast(tape.gradient(found, logits), tf.float32).numpy()).all()
+
+
+def test_regions_of_an_undecided_network_by_hand():
+    # One voxel of oedema beside one of background, every probability 0.5:
+    # Dice loss of WT 1 - 1/2, of TC and ET (empty) 1 - 0/1; cross-entropy ln 2.
+    labels = np.array([[[[2, 0]]]], "uint8")
+    found = value(LOSSES["region_dice_bce"](), np.zeros((1, 1, 1, 2, 3), "float32"), labels)
+    assert found == pytest.approx([(0.5 + 1 + 1) / 3 + math.log(2)], abs=1e-4)
+
+
+def test_labels_of_an_undecided_network_by_hand():
+    # The same voxels, every class 1/4: Dice loss of oedema 1 - 2 · 1/4 / (1/2 + 1), of the absent tissues 1; ln 4.
+    labels = np.array([[[[2, 0]]]], "uint8")
+    found = value(LOSSES["label_dice_ce"](), np.zeros((1, 1, 1, 2, 4), "float32"), labels)
+    assert found == pytest.approx([(2 / 3 + 1 + 1) / 3 + math.log(4)], abs=1e-4)
+
+
+def test_label_dice_ce_without_its_dice_is_label_ce():
+    # Smoothing without end makes every Dice 1.
+    labels = labels_of(2, 4, 4, 2)
+    both, ce = LOSSES["label_dice_ce"](smooth=1e9), LOSSES["label_ce"]()
+    logits = logits_of(ce, labels)
+    np.testing.assert_allclose(value(both, logits, labels), value(ce, logits, labels), rtol=1e-5)
+
+
+def test_one_tissue_by_regions_and_by_labels_has_the_same_dice():
+    # Oedema alone is the whole tumour; with the other regions surely empty, both Dice parts are those of one mask.
+    labels = labels_of(1, 4, 4, 4, values=(0, 2))
+    x = logits_of(LOSSES["label_ce"](), labels)[..., :1]
+    never = np.full_like(x, -1e4)
+    by_region = value(LOSSES["region_dice_bce"](), np.concatenate([x, never, never], -1), labels)
+    by_label = value(LOSSES["label_dice_ce"](), np.concatenate([0 * x, never, x, never], -1), labels)
+    bce = np.logaddexp(0, np.where(labels[..., None] == 2, -x, x)).mean()
+    np.testing.assert_allclose(by_region - bce / 3, by_label - bce, rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("heads", "expected"), [(1, [1]), (2, [1, 0]), (3, [2 / 3, 1 / 3, 0]), (4, [4 / 7, 2 / 7, 1 / 7, 0])]
+)
+def test_weights_of_the_heads_halve_end_in_0_and_sum_to_1(heads, expected):
+    assert head_weights(heads) == pytest.approx(expected)
+
+
+def test_a_single_head_is_its_loss_bare_or_in_a_list():
+    loss, labels = LOSSES["region_dice_bce"](), labels_of(2, 4, 4, 2)
+    logits = ops.convert_to_tensor(logits_of(loss, labels))
+    alone = value(loss, logits, labels)
+    np.testing.assert_array_equal(ops.convert_to_numpy(deep_supervision(loss, [logits], labels)), alone)
+    np.testing.assert_array_equal(ops.convert_to_numpy(deep_supervision(loss, logits, labels)), alone)
+
+
+@pytest.mark.parametrize("shape", [(1, 8, 8, 4), (1, 8, 8)], ids=["volumes", "slices"])
+def test_coarser_heads_see_the_first_label_of_every_block(shape):
+    labels = labels_of(*shape)
+    seen = []
+    spy = Loss("regions", lambda logits, labels: (seen.append(np.asarray(labels)), ops.zeros((1,)))[1])
+    heads = [np.zeros((1, 8, 8, 4, 3)), np.zeros((1, 4, 4, 4, 3)), np.zeros((1, 2, 2, 2, 3))]
+    heads = [head if len(shape) == 4 else head[:, :, :, 0] for head in heads]
+    deep_supervision(spy, heads, labels)
+    np.testing.assert_array_equal(seen[0], labels)
+    np.testing.assert_array_equal(seen[1], labels[:, ::2, ::2])
+    np.testing.assert_array_equal(seen[2], labels[:, ::4, ::4, ::2] if len(shape) == 4 else labels[:, ::4, ::4])
+
+
+def test_every_head_has_a_gradient_and_the_lowest_one_of_zero():
+    loss, labels = LOSSES["region_dice_bce"](), labels_of(2, 8, 8, 8)
+    heads = [tf.constant(logits_of(loss, labels[:, ::s, ::s, ::s])) for s in (1, 2, 4)]
+
+    @tf.function(input_signature=[[tf.TensorSpec((None,) * 4 + (3,))] * 3, tf.TensorSpec((None,) * 4, tf.uint8)])
+    def gradients(logits, labels):
+        with tf.GradientTape() as tape:
+            tape.watch(logits)
+            total = deep_supervision(loss, logits, labels)
+        return total, tape.gradient(total, logits)
+
+    total, (full, half, quarter) = gradients(heads, tf.constant(labels))
+    assert total.shape == (2,)
+    assert np.abs(full).max() > 0 and np.abs(half).max() > 0 and np.abs(quarter).max() == 0
+
+
+def test_a_misspelt_loss_or_option_is_answered_with_the_right_one():
+    with pytest.raises(SettingsError, match=r"no loss named region_dice_cbe. Did you mean region_dice_bce\?"):
+        build("loss", LOSSES, {"name": "region_dice_cbe"})
+    with pytest.raises(SettingsError, match=r"loss=label_dice_ce has no option smoth. Did you mean smooth\?"):
+        build("loss", LOSSES, {"name": "label_dice_ce", "smoth": 1})
+
+
+def test_the_losses_never_import_tensorflow():
+    for file in Path(brats_unet.losses.__file__).parent.glob("*.py"):
+        assert not re.search(r"^\s*(import|from) tensorflow", file.read_text(), re.MULTILINE), file

@@ -1,0 +1,57 @@
+import math
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from brats_unet.losses.entropy import binary_cross_entropy, cross_entropy
+
+
+def tensors(*arrays):
+    return [ops.convert_to_tensor(np.asarray(array, "float32")) for array in arrays]
+
+
+def random_logits(*shape):
+    return 4 * np.random.default_rng(3).normal(size=shape).astype("float32")
+
+
+def test_an_undecided_mask_costs_ln_2():
+    logits, masks = tensors(np.zeros((2, 3, 2, 1)), np.ones((2, 3, 2, 1)))
+    assert ops.convert_to_numpy(binary_cross_entropy(logits, masks)) == pytest.approx([math.log(2)] * 2)
+
+
+def test_a_logit_of_ln_3_inside_costs_ln_four_thirds_and_outside_ln_4():
+    logits, masks = tensors(np.full((2, 1, 1, 1), math.log(3)), np.reshape([1, 0], (2, 1, 1, 1)))
+    assert ops.convert_to_numpy(binary_cross_entropy(logits, masks)) == pytest.approx([math.log(4 / 3), math.log(4)])
+
+
+def test_of_independent_masks_it_is_keras_binary_cross_entropy():
+    logits, masks = random_logits(2, 3, 4, 5, 3), np.random.default_rng(0).integers(0, 2, (2, 3, 4, 5, 3))
+    expected = keras.losses.BinaryCrossentropy(from_logits=True, reduction=None)(
+        masks.reshape(2, -1), logits.reshape(2, -1)
+    )
+    found = binary_cross_entropy(*tensors(logits, masks))
+    np.testing.assert_allclose(ops.convert_to_numpy(found), ops.convert_to_numpy(expected), rtol=1e-5)
+
+
+def test_equal_logits_of_four_classes_cost_ln_4():
+    logits, one_hot = tensors(np.full((1, 2, 2, 4), 7.0), np.eye(4)[[[[0, 1], [2, 3]]]])
+    assert ops.convert_to_numpy(cross_entropy(logits, one_hot)) == pytest.approx([math.log(4)])
+
+
+def test_of_exclusive_classes_it_is_keras_categorical_cross_entropy():
+    logits, classes = random_logits(2, 3, 4, 5, 4), np.random.default_rng(0).integers(0, 4, (2, 3, 4, 5))
+    expected = keras.losses.SparseCategoricalCrossentropy(from_logits=True, reduction=None)(classes, logits)
+    found = cross_entropy(*tensors(logits, np.eye(4)[classes]))
+    np.testing.assert_allclose(
+        ops.convert_to_numpy(found), ops.convert_to_numpy(expected).mean(axis=(1, 2, 3)), rtol=1e-5
+    )
+
+
+def test_two_classes_are_one_mask():
+    logits, mask = random_logits(2, 3, 3, 3, 1), np.random.default_rng(0).integers(0, 2, (2, 3, 3, 3, 1))
+    both = np.concatenate([np.zeros_like(logits), logits], axis=-1)
+    softmax = cross_entropy(*tensors(both, np.concatenate([1 - mask, mask], axis=-1)))
+    sigmoid = binary_cross_entropy(*tensors(logits, mask))
+    np.testing.assert_allclose(ops.convert_to_numpy(softmax), ops.convert_to_numpy(sigmoid), rtol=1e-5)
