@@ -77,9 +77,9 @@ def phantom_case(seed: int, index: int, *, scale: float = 1.0) -> PhantomCase:
     rng = np.random.Generator(np.random.PCG64(np.random.SeedSequence([VERSION, seed, index])))
     variety = CYCLE[index % len(CYCLE)]
     anatomy, tumour = head(rng, variety)
-    look = looks(rng, variety is not Variety.NO_ET)
+    look = looks(rng)
     box = around(anatomy.head, shape, scale)
-    images, labels = paint(rng, anatomy, tumour, look, box, scale)
+    images, labels = paint(rng, anatomy, tumour, look, box, scale, variety is not Variety.NO_ET)
     whole = np.zeros(shape[::-1], np.uint8)
     where = tuple(slice(a, b) for a, b in zip(box.start, box.stop, strict=True))
     whole[where] = labels

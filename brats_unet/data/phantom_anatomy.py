@@ -27,9 +27,11 @@ class Anatomy:
         hull: Below the smooth surface of the cerebrum; negative in cerebellum and brainstem.
         arch: Below the outer edge of the callosum seen from the side: where the fissure between the hemispheres ends.
         sylvian, sylvian_end: Signed distance to the sheet of the Sylvian fissure, and distance beyond its ends.
+        insula: Signed distance to the sheet before the insula, where the Sylvian fissure ends.
         sulcus: Signed distance to the sheet of the nearest sulcus.
         sulcus_depth: How deep sulci cut there.
-        ventricle, deep_grey, pallidum, callosum, cerebellum, stem: Below the surface of each.
+        ventricle, deep_grey, pallidum, callosum, cerebellum, stem, cavernous: Below the surface of each.
+        skull: Below the inside of the skull, about.
         folia: Signed distance to the sheet of the nearest cerebellar fold.
         vessels: Signed distances to two random sheets; where both are near 0, a vessel runs.
         atrophy: 0 young and tight, 1 old, with wide sulci and ventricles.
@@ -41,6 +43,7 @@ class Anatomy:
     arch: np.ndarray
     sylvian: np.ndarray
     sylvian_end: np.ndarray
+    insula: np.ndarray
     sulcus: np.ndarray
     sulcus_depth: np.ndarray
     ventricle: np.ndarray
@@ -49,28 +52,30 @@ class Anatomy:
     callosum: np.ndarray
     cerebellum: np.ndarray
     stem: np.ndarray
+    cavernous: np.ndarray
+    skull: np.ndarray
     folia: np.ndarray
     vessels: tuple[np.ndarray, np.ndarray]
     atrophy: float
 
 
-def cortex_mm(x, hull, arch, sylvian, sylvian_end, sulcus, sulcus_depth, opening) -> np.ndarray:
+def cortex_mm(x, hull, arch, sylvian, sylvian_end, insula, sulcus, sulcus_depth, opening) -> np.ndarray:
     """Depth below the folded surface of the cerebrum, on any grid.
 
     Args:
-        x, hull, arch, sylvian, sylvian_end, sulcus, sulcus_depth: See `Anatomy`.
+        x, hull, arch, sylvian, sylvian_end, insula, sulcus, sulcus_depth: See `Anatomy`.
         opening: Half the width of a sulcus, mm.
     """
     ax = np.abs(x)
     inside = np.maximum(arch, 0)
-    outer = np.minimum(hull, np.sqrt(x * x + inside * inside) - 0.3 - opening)
+    outer = np.minimum(hull, np.sqrt(x * x + inside * inside) - 0.2 - 0.6 * opening)
     below = np.maximum(outer - sulcus_depth, 0)
     walls = np.sqrt(sulcus * sulcus + below * below) - opening - np.clip(1.1 - 0.25 * outer, 0, 1.1)
     end2 = sylvian_end * sylvian_end
     short = np.maximum(38 - ax, 0)
     stem = np.sqrt(sylvian * sylvian + short * short + end2)
     tall = np.maximum(np.abs(sylvian) - 10, 0)
-    island = np.sqrt((ax - 36.5 - 0.025 * sylvian * sylvian - 0.2 * sulcus) ** 2 + tall * tall + end2)
+    island = np.sqrt(insula * insula + tall * tall + end2)
     return np.minimum(np.minimum(outer, walls), np.minimum(stem, island) - 0.2 - opening)
 
 
@@ -171,10 +176,11 @@ def grow(rng: np.random.Generator, x: np.ndarray, y: np.ndarray, z: np.ndarray, 
     labyrinth = at_positions(
         random_field(rng, 20, 0.2),
         x - pull * gx + wander * rough,
-        y - pull * gy + wander * np.roll(rough, 20, 1),
+        y - pull * gy + wander * np.roll(rough, 20, 1) + np.where(x > 0, np.float32(67), np.float32(0)),  # two sides
         z - pull * gz + wander * np.roll(rough, 30, 2),
     )
     sulcus = signed_distance(labyrinth, 12)
+    sylvian = z - (56 + 0.36 * (y - 90)) - 2.2 * rough
     angle = np.arctan2(z - 36, y - 146)
     leaf = np.sqrt((z - 36) ** 2 + (y - 146) ** 2)
     folia = np.sin(22 * angle + 0.8 * rough + 0.07 * ax) * leaf * np.float32(1 / 22)
@@ -182,18 +188,18 @@ def grow(rng: np.random.Generator, x: np.ndarray, y: np.ndarray, z: np.ndarray, 
         signed_distance(random_field(rng, 26, 0.4), 8),
         signed_distance(random_field(rng, 30, 0.4), 8),
     )
+    notch = np.exp(sulcus * sulcus * -0.4) * (1.7 + 0.8 * rough) * np.clip(z * 0.1 - 6, 0, 1)  # where a sulcus opens
+    cavernous = ellipsoid(ax, y, z, (10, 107, 53), (4, 9, 4)) + 0.5 * rough
+    cisterns = ellipsoid(ax, y, z, (0, 148, 58), (26, 17, 13))
+    head = np.maximum(smooth_max(smooth_max(hull - notch, small, 12), stem, 9), cisterns)
     return Anatomy(
         x=x,
-        head=np.minimum(
-            smooth_max(smooth_max(hull - np.exp(sulcus * sulcus * -0.4) * (2.2 + rough), small, 12), stem, 9)
-            + 0.3
-            + 0.5 * rough,
-            z - 3,
-        ),
+        head=np.minimum(smooth_max(head, cavernous, 2) + 0.1 + 0.5 * rough, z - 3),
         hull=hull,
         arch=inside,
-        sylvian=z - (56 + 0.36 * (y - 90)) - 1.5 * rough,
+        sylvian=sylvian,
         sylvian_end=np.maximum(np.maximum(86 - y, y - 152), 0),
+        insula=ax - 39 - 0.03 * sylvian * sylvian + 0.006 * (y - 116) ** 2 + 2.2 * np.roll(rough, 15, 1) - 0.2 * sulcus,
         sulcus=sulcus,
         sulcus_depth=14 + 5 * random_field(rng, 25),
         ventricle=ventricles(ax, y, z, 0.8 + 0.6 * atrophy) + 0.4 * rough,
@@ -202,6 +208,8 @@ def grow(rng: np.random.Generator, x: np.ndarray, y: np.ndarray, z: np.ndarray, 
         callosum=np.minimum(np.minimum(arch + 0.5, 5.5 - arch), np.minimum(z - 70, 24 - ax)),
         cerebellum=small,
         stem=stem,
+        cavernous=cavernous,
+        skull=ellipsoid(ax, y, z, (0, 131, 74), (69, 86, 62)),
         folia=folia,
         vessels=vessels,
         atrophy=atrophy,

@@ -2,20 +2,26 @@
 
 from dataclasses import dataclass
 
+import cc3d
 import numpy as np
 
 from brats_unet.anatomy import Label, Modality
-from brats_unet.data.phantom_anatomy import Anatomy, cortex_mm
+from brats_unet.data.phantom_anatomy import Anatomy
 from brats_unet.data.phantom_fields import Sampler, ramp, random_field
+from brats_unet.data.phantom_tissue import tissue_shares
 from brats_unet.data.phantom_tumour import Tumour
 
 # Mean signal of healthy tissue over the brain's median, after eight BraTS 2021 scans.
 TISSUES: dict[Modality, dict[str, float]] = {
-    Modality.FLAIR: {"white": 0.93, "grey": 1.08, "deep": 1.02, "fluid": 0.38},
-    Modality.T1: {"white": 1.13, "grey": 0.86, "deep": 0.97, "fluid": 0.40},
-    Modality.T1CE: {"white": 1.10, "grey": 0.90, "deep": 0.98, "fluid": 0.42},
-    Modality.T2: {"white": 0.83, "grey": 1.08, "deep": 0.95, "fluid": 2.5},
+    Modality.FLAIR: {"white": 0.93, "grey": 1.08, "deep": 1.02, "fluid": 0.52, "pool": 0.36},
+    Modality.T1: {"white": 1.13, "grey": 0.86, "deep": 0.97, "fluid": 0.44, "pool": 0.40},
+    Modality.T1CE: {"white": 1.10, "grey": 0.90, "deep": 0.98, "fluid": 0.46, "pool": 0.42},
+    Modality.T2: {"white": 0.83, "grey": 1.08, "deep": 0.95, "fluid": 2.1, "pool": 2.6},
 }
+
+
+# Range of the standard deviation of the smooth gain across the head.
+BIAS = {Modality.FLAIR: (0.06, 0.14), Modality.T1: (0.04, 0.08), Modality.T1CE: (0.06, 0.12), Modality.T2: (0.04, 0.08)}
 
 
 @dataclass(frozen=True)
@@ -23,37 +29,41 @@ class Look:
     """How one contrast of one case was acquired and what each tissue shines like, over the brain's median.
 
     Attributes:
-        tissue: Signal of white, grey, deep, fluid, oedema, core, enhancing, vessel.
+        tissue: Signal of white, grey, deep, fluid, pool, oedema, core, enhancing, vessel.
         noise: Standard deviation.
+        bias: Standard deviation of the smooth gain across the head.
         slice_mm: Thickness of a slice; 1 where the scan was volumetric.
         gain: Scanner units of a signal of 1.
     """
 
     tissue: dict[str, float]
     noise: float
+    bias: float
     slice_mm: float
     gain: float
 
 
-def looks(rng: np.random.Generator, enhances: bool) -> dict[Modality, Look]:
+def looks(rng: np.random.Generator) -> dict[Modality, Look]:
     """Draw the four contrasts of a case; what drives a tissue in one drives it in the others."""
-    wetness, cell, blood = rng.uniform(0, 1, 3)
+    wetness, cell, blood, old, warm = rng.uniform(0, 1, 5)
     out = {}
-    flat = {m: rng.uniform(0.6, 1.1) for m in Modality}
+    flat = {m: rng.uniform(0.55, 1.0) for m in Modality}
+    flat[Modality.FLAIR] = rng.uniform(0.8, 1.8)
     core_flair = rng.uniform(0.95, 1.6)
     for modality, base in TISSUES.items():
         tissue = {
-            k: 1 + (v - 1) * flat[modality] if k != "fluid" else v * rng.uniform(0.85, 1.15) for k, v in base.items()
+            k: 1 + (v - 1) * flat[modality] if k not in ("fluid", "pool") else v * rng.uniform(0.85, 1.15)
+            for k, v in base.items()
         }
         tissue |= {
             Modality.FLAIR: {
-                "oedema": 1.28 + 0.30 * wetness, "core": core_flair, "enhancing": 1.25 + 0.25 * cell, "vessel": 0.75,
+                "oedema": 1.25 + 0.28 * wetness, "core": core_flair, "enhancing": 1.22 + 0.28 * cell, "vessel": 0.75,
             },
             Modality.T1: {
                 "oedema": 0.98 - 0.10 * wetness, "core": 0.80 - 0.10 * wetness, "enhancing": 0.93, "vessel": 0.75,
             },
             Modality.T1CE: {
-                "oedema": 0.98 - 0.08 * wetness, "core": 0.80 - 0.08 * wetness, "enhancing": 1.35 + 0.35 * blood,
+                "oedema": 0.98 - 0.08 * wetness, "core": 0.80 - 0.08 * wetness, "enhancing": 1.22 + 0.30 * blood,
                 "vessel": 1.55 + 0.5 * blood,
             },
             Modality.T2: {
@@ -61,10 +71,19 @@ def looks(rng: np.random.Generator, enhances: bool) -> dict[Modality, Look]:
                 "vessel": 0.7,
             },
         }[modality]  # fmt: skip
+        mottle = {Modality.FLAIR: 0.09, Modality.T1: 0.05, Modality.T1CE: 0.12, Modality.T2: 0.10}
+        age = old * {Modality.FLAIR: 1, Modality.T2: 0.5}.get(modality, -0.15)
+        tissue |= {
+            "caps": 0.45 * age,
+            "spots": 0.5 * age,
+            "ribbon": 0.13 * warm if modality is Modality.FLAIR else 0.0,
+            "mottle": mottle[modality],
+        }
         thick = {Modality.FLAIR: 0.75, Modality.T2: 0.75, Modality.T1: 0.45, Modality.T1CE: 0.2}[modality]
         out[modality] = Look(
             tissue,
             noise=float(rng.uniform(0.02, 0.045)),
+            bias=float(rng.uniform(*BIAS[modality])),
             slice_mm=float(rng.choice([4, 5, 6])) if rng.random() < thick else 1.0,
             gain=float(np.exp(rng.uniform(np.log(130), np.log(1200)))),
         )
@@ -102,47 +121,18 @@ def blur_in_plane(volume: np.ndarray, centre: float = 0.6) -> np.ndarray:
     return volume
 
 
-def tissue_shares(rng: np.random.Generator, anatomy: Anatomy, box: Sampler) -> dict[str, np.ndarray]:
-    """Share of each voxel that is white, grey, deep, fluid (they sum to 1), and vessel on top; float32."""
-    a = anatomy
-    opening = 0.05 + 0.4 * a.atrophy
-    x, hull, sulcus = box(a.x), box(a.hull), box(a.sulcus)
-    cortex = cortex_mm(x, hull, box(a.arch), box(a.sylvian), box(a.sylvian_end), sulcus, box(a.sulcus_depth), opening)
-    thickness = 2.9
-    small, stem = box(a.cerebellum), box(a.stem)
-    leaf = np.abs(box(a.folia))
-    folds = np.minimum(small, leaf + np.maximum(small - 14, 0))
-    callosum = box(a.callosum)
-    soft = np.maximum(np.maximum(cortex, callosum), np.maximum(folds, stem))
-    ventricle = box(a.ventricle)
-    fluid = np.maximum(1 - ramp(soft, 1.2), ramp(ventricle, 1.2))
-    solid = 1 - fluid
-    white = np.maximum(
-        np.maximum(ramp(cortex - thickness, 1.6), ramp(callosum, 1.5)),
-        np.maximum(ramp(stem - 0.5, 1.5), ramp(folds - 1.0, 1.2)),
-    )
-    deep = np.maximum(ramp(box(a.deep_grey), 1.5), 0.5 * ramp(box(a.pallidum), 1.5))
-    deep = deep * solid
-    white = white * (solid - deep)
-    grey = solid - deep - white
-    first, second = (np.abs(box(v)) for v in a.vessels)
-    in_sulcus = ramp(1.0 - np.maximum(np.abs(sulcus) * (cortex < 6), second), 1.2) * (hull > -2)
-    in_white = ramp(0.5 - np.maximum(first, second), 1.2)
-    in_fissure = ramp(1.0 - np.abs(x), 1.2) * ramp(1.8 - first, 2) * (cortex < 1)
-    sinus = ramp(3.2 - np.abs(x), 1.5) * ramp(2.2 - hull, 1.5) * (hull > -4)
-    plexus = ramp(ventricle - 1.0, 1.2) * ramp(1.3 - second, 1.2) * ramp(1.8 - first, 2)
-    vessel = np.maximum(
-        np.maximum(in_sulcus * fluid, 0.6 * in_white), np.maximum(np.maximum(in_fissure, sinus), 0.7 * plexus)
-    )
-    return {"white": white, "grey": grey, "deep": deep, "fluid": fluid, "vessel": vessel}
-
-
 def paint(
-    rng: np.random.Generator, anatomy: Anatomy, tumour: Tumour, look: dict[Modality, Look], box: Sampler, scale: float
+    rng: np.random.Generator,
+    anatomy: Anatomy,
+    tumour: Tumour,
+    look: dict[Modality, Look],
+    box: Sampler,
+    scale: float,
+    enhances: bool,
 ) -> tuple[dict[Modality, np.ndarray], np.ndarray]:
     """The four scans (int16) and the labels (uint8) of the voxels of `box`, axes Z, Y, X."""
     head = box(anatomy.head) > 0
-    shares = tissue_shares(rng, anatomy, box)
+    shares = tissue_shares(anatomy, box)
     whole, core, enhancing = box(tumour.whole), box(tumour.core), box(tumour.enhancing)
     if tumour.enhancing_mm3 is not None:
         count = max(1, round(tumour.enhancing_mm3 * scale**3))
@@ -150,27 +140,43 @@ def paint(
         enhancing -= flat[enhancing.size - count - 1] + np.float32(1e-6)
         core = np.maximum(core, enhancing)
         whole = np.maximum(whole, enhancing)
+    speck = max(1, round(60 * scale**3))
     labels = np.zeros(head.shape, np.uint8)
-    labels[(whole > 0) & head] = Label.OEDEMA
-    labels[(core > 0) & head] = Label.NECROTIC
-    labels[(enhancing > 0) & head] = Label.ENHANCING
+    for label, field in ((Label.OEDEMA, whole), (Label.NECROTIC, core), (Label.ENHANCING, enhancing)):
+        mask = (field > 0) & head
+        if tumour.enhancing_mm3 is None or label != Label.ENHANCING:
+            mask = cc3d.dust(mask, threshold=speck, connectivity=6) > 0
+        labels[mask] = label
 
+    in_whole = ramp(whole - 1, 4)
+    effaced = shares["fluid"] * (0.6 * in_whole)
+    shares["fluid"] -= effaced
+    shares["grey"] += effaced
+    shares["vessel"] *= 1 - (0.7 if enhances else 1.0) * ramp(whole + 1, 2)
     w_enhancing = ramp(enhancing, 1.2)
-    w_core = ramp(core, 1.5) * (1 - w_enhancing)
-    w_oedema = ramp(whole, 3.0) * (1 - ramp(core, 1.5)) * (1 - shares["fluid"])
-    healthy = (1 - w_enhancing) * (1 - ramp(core, 1.5)) - w_oedema
-    texture = box(random_field(rng, 12))
+    in_core = ramp(core, 1.5)
+    w_core = in_core * (1 - w_enhancing)
+    w_oedema = ramp(whole, 3.0) * np.clip(0.62 + 0.05 * whole, 0, 1) * (1 - in_core)
+    w_oedema *= 1 - shares["fluid"] - shares["pool"]
+    healthy = (1 - w_enhancing) * (1 - in_core) - w_oedema
+    caps = np.exp(np.minimum(box(anatomy.ventricle), 0) * np.float32(0.3)) * shares["white"]
+    spots = ramp(box(random_field(rng, 11)) - 2.2, 0.8) * shares["white"]
+    texture = box(0.6 * random_field(rng, 24) + 0.8 * random_field(rng, 9))
+    grain = box(0.022 * random_field(rng, 18))
+    ribbon = box(np.clip(random_field(rng, 45), 0, 2)) * shares["grey"]
     images = {}
     for modality, how in look.items():
         t = how.tissue
         signal = np.zeros(head.shape, np.float32)
-        for name in ("white", "grey", "deep", "fluid"):
+        for name in TISSUES[modality]:
             signal += np.float32(t[name]) * shares[name]
         signal += shares["vessel"] * (np.float32(t["vessel"]) - signal)
+        signal += np.float32(t["caps"]) * caps + np.float32(t["spots"]) * spots + grain
+        signal += np.float32(t["ribbon"]) * ribbon
         signal *= healthy
         for name, weight in (("oedema", w_oedema), ("core", w_core), ("enhancing", w_enhancing)):
-            signal += weight * (np.float32(t[name]) + np.float32(0.07) * texture)
-        bias = 1 + 0.05 * random_field(rng, 160)
+            signal += weight * (np.float32(t[name]) + np.float32(t["mottle"]) * texture)
+        bias = 1 + np.float32(how.bias) * random_field(rng, 160)
         signal *= box(bias)
         signal = blur_in_plane(signal)
         if how.slice_mm * scale >= 2:

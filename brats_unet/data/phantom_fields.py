@@ -5,6 +5,8 @@ at 1 mm they equal the voxel index, except x, which counts from the midline (pos
 Everything is elementwise or an FFT, so that the result does not depend on the number of threads.
 """
 
+from functools import lru_cache
+
 import numpy as np
 from scipy import fft, ndimage
 
@@ -59,15 +61,23 @@ def random_field(rng: np.random.Generator, wavelength_mm: float, band: float | N
         wavelength_mm: Of the waves in it; with `band` None, all longer waves too.
         band: Relative width of the wave band; narrow bands make labyrinths.
     """
-    white = rng.standard_normal(LATTICE, dtype=np.float32)
-    spectrum = fft.rfftn(white)
+    spectrum = fft.rfftn(rng.standard_normal(LATTICE, dtype=np.float32))
+    spectrum *= wave_filter(wavelength_mm, band)
+    field = fft.irfftn(spectrum, LATTICE)
+    field *= 1 / field.std()
+    return field
+
+
+@lru_cache(maxsize=32)
+def wave_filter(wavelength_mm: float, band: float | None) -> np.ndarray:
+    """Weight of each wave of the lattice in a random field, float32, shaped for `rfftn`; 0 for the mean."""
     kz, ky = (np.fft.fftfreq(n, PITCH_MM).astype(np.float32) for n in LATTICE[:2])
     kx = np.fft.rfftfreq(LATTICE[2], PITCH_MM).astype(np.float32)
     k = np.sqrt(kz[:, None, None] ** 2 + ky[None, :, None] ** 2 + kx[None, None, :] ** 2) * np.float32(wavelength_mm)
-    spectrum *= np.exp(-(k * k)) if band is None else np.exp(-(((k - 1) / band) ** 2))
-    spectrum[0, 0, 0] = 0
-    field = fft.irfftn(spectrum, LATTICE)
-    return (field / field.std()).astype(np.float32)
+    weight = np.exp(-(k * k)) if band is None else np.exp(-(((k - 1) / np.float32(band)) ** 2))
+    weight[0, 0, 0] = 0
+    weight.flags.writeable = False
+    return weight
 
 
 def at_positions(field: np.ndarray, x, y, z) -> np.ndarray:

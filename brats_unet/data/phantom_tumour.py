@@ -119,13 +119,14 @@ def spread(rng: np.random.Generator, variety: Variety, seats: tuple[Lesion, ...]
         anatomy: What it grows in.
     """
     x, y, z = place_mm
-    broad, fine, patch, gap, finger = (random_field(rng, w) for w in (60, 26, 22, 50, 36))
+    broad, fine, patch, gap, finger = (random_field(rng, w) for w in (44, 18, 22, 50, 32))
     cortex = cortex_mm(
         anatomy.x,
         anatomy.hull,
         anatomy.arch,
         anatomy.sylvian,
         anatomy.sylvian_end,
+        anatomy.insula,
         anatomy.sulcus,
         anatomy.sulcus_depth,
         0.5,
@@ -141,7 +142,7 @@ def spread(rng: np.random.Generator, variety: Variety, seats: tuple[Lesion, ...]
                 for p, c, s in zip((x, y, z), seat.centre, seat.stretch, strict=True)
             )
         )
-        wobble = seat.core_mm * (np.float32(0.16) * broad + np.float32(0.09) * fine)
+        wobble = seat.core_mm * (np.float32(0.17) * broad + np.float32(0.075) * fine)
         depth = seat.core_mm - radius + wobble
         side = np.float32(np.sign(seat.centre[0]))
         across = np.maximum(side * x - 1.5, anatomy.callosum)
@@ -165,9 +166,9 @@ def enhancement(variety: Variety, seat: Lesion, depth, radius, fine, patch, gap)
         at = np.unravel_index(int(np.argmax(cells)), cells.shape)
         grids = np.indices(depth.shape, dtype=np.float32)
         return 8 - 2 * np.sqrt(sum((g - a) ** 2 for g, a in zip(grids, at, strict=True))) + 0.4 * fine
-    thickness = np.float32(0.26 * seat.core_mm) * np.clip(1 + np.float32(0.45) * patch, 0.35, 2.2)
+    thickness = np.float32(0.25 * seat.core_mm) * np.clip(1 + np.float32(0.5) * patch, 0.4, 2.2)
     if variety is Variety.PATCHY:
-        return np.minimum(depth, 4 * (patch + 0.35 * fine) + 1.0)
+        return np.minimum(depth, 3 * fine + 1.5 * patch + 0.5)
     if variety is Variety.BROKEN_RING:
         thickness = thickness * np.clip(1.6 - 1.6 * gap, 0, 1.3)
     return smooth_max(np.minimum(depth, thickness - depth), np.minimum(depth, 4 * patch - 6), 1)

@@ -1,0 +1,55 @@
+"""From the parts of a phantom's head to the share of each tissue in a voxel."""
+
+import numpy as np
+
+from brats_unet.data.phantom_anatomy import Anatomy, cortex_mm
+from brats_unet.data.phantom_fields import Sampler, ramp
+
+CORTEX_MM = 2.9  # thickness
+
+
+def tissue_shares(anatomy: Anatomy, box: Sampler) -> dict[str, np.ndarray]:
+    """Share of each voxel of `box` that is white, grey, deep (grey), fluid (in sulci), pool (in ventricles), vessel.
+
+    The first five sum to 1; vessel lies on top of them.
+
+    Args:
+        anatomy: The parts.
+        box: The voxels.
+    """
+    a = anatomy
+    x, hull, sulcus, ventricle = box(a.x), box(a.hull), box(a.sulcus), box(a.ventricle)
+    reach = box(a.sulcus_depth)
+    opening = (0.02 + 0.45 * a.atrophy) * np.clip(reach * reach * np.float32(1 / 220), 0.1, 2)  # deep sulci gape
+    cortex = cortex_mm(x, hull, box(a.arch), box(a.sylvian), box(a.sylvian_end), box(a.insula), sulcus, reach, opening)
+    small, stem, callosum = box(a.cerebellum), box(a.stem), box(a.callosum)
+    folds = np.minimum(small, np.abs(box(a.folia)) + np.maximum(small - 14, 0))
+    soft = np.maximum(np.maximum(cortex, callosum), np.maximum(folds, stem))
+    pool = ramp(ventricle, 1.2)
+    fluid = np.maximum(1 - ramp(soft, 1.2), pool)
+    white = np.maximum(ramp(cortex - CORTEX_MM, 1.6), ramp(callosum, 1.5))
+    white = np.maximum(white, np.maximum(ramp(stem - 0.5, 1.5), ramp(folds - 1.0, 1.2)))
+    solid = 1 - fluid
+    deep = np.maximum(ramp(box(a.deep_grey), 1.5), 0.5 * ramp(box(a.pallidum), 1.5)) * solid
+    white = white * (solid - deep)
+    grey = solid - deep - white
+
+    first, second = (np.abs(box(sheet)) for sheet in a.vessels)
+    in_sulcus = ramp(1.0 - np.maximum(np.abs(sulcus) * (cortex < 6), second), 1.2) * (hull > -2) * fluid
+    in_white = 0.6 * ramp(0.5 - np.maximum(first, second), 1.2)
+    in_fissure = ramp(0.8 - np.abs(x), 1.2) * np.maximum(0.2, ramp(0.9 - np.minimum(first, second), 2)) * (cortex < 1)
+    plexus = 0.7 * ramp(ventricle - 1.0, 1.2) * ramp(1.3 - second, 1.2) * ramp(1.8 - first, 2)
+    vessel = np.maximum(
+        np.maximum(in_sulcus, in_white),
+        np.maximum(np.maximum(in_fissure, plexus), sinuses(x, hull, small, box(a.skull))),
+    )
+    vessel = np.maximum(vessel, 0.9 * ramp(box(a.cavernous), 1.5))
+    return {"white": white, "grey": grey, "deep": deep, "fluid": fluid - pool, "pool": pool, "vessel": vessel}
+
+
+def sinuses(x, hull, small, skull) -> np.ndarray:
+    """Share of a voxel that is a venous sinus: along the top of the midline, and in the gap above the cerebellum."""
+    gap = np.maximum(hull, small)
+    top = ramp(4.2 - np.abs(x) - 0.8 * hull, 1.5) * (hull > small) * (hull > -3)
+    under = ramp(1.2 - gap, 1.5) * (hull > -8) * (small > -8)
+    return np.maximum(top, under * np.maximum(ramp(2.6 - np.abs(x), 1.5), ramp(8 - skull, 2)))
