@@ -140,13 +140,15 @@ def read_array(path: Path) -> Volume:
     """All that a file holds, of whatever rank, scaled by its slope and intercept where it has them.
 
     Raises:
-        DataError: The file is missing or truncated.
+        DataError: The file is missing or truncated, or its voxels are colours or complex numbers.
     """
     image = load(path)
     try:
         array = np.asanyarray(image.dataobj)
     except CUT_SHORT as problem:
         raise broken(path, problem) from problem
+    if array.dtype.kind not in "iuf":
+        raise DataError(f"{path}: voxels of type {array.dtype} (colours or complex). Expected one number a voxel.")
     return Volume(array, image.affine.astype(float))
 
 
@@ -161,7 +163,8 @@ def read_integers(path: Path) -> Volume:
         whole = volume.array
     else:
         whole = np.rint(volume.array)
-        wrong = ~(np.abs(volume.array - whole) <= 1e-3)
+        with np.errstate(invalid="ignore"):  # infinity less infinity: no number, and so no integer
+            wrong = ~(np.abs(volume.array - whole) <= 1e-3)
         if wrong.any():
             value = volume.array[wrong].ravel()[0]
             raise DataError(f"{path}: holds {value}, not an integer. Expected a mask of labels, not a scan.")

@@ -1,0 +1,110 @@
+"""`brats-unet check` as its user sees it."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from brats_unet import nifti
+from brats_unet.commands.check import main, rows
+from brats_unet.data.findings import Finding, Severity
+from brats_unet.errors import DataError, SettingsError
+from brats_unet.settings import Check, Data
+from brats_unet.volume import Volume
+
+DATA = Data(
+    name="brats",
+    root=None,
+    labels="auto",
+    modalities=["flair", "t1ce"],
+    leave_out=[],
+    cache="cache",
+    preparation={"spacing_mm": [1, 1, 1], "crop": "brain", "normalise": "zscore"},
+    folds=2,
+    fold=0,
+    fold_seed=0,
+    splits=None,
+    validation_root=None,
+    cases=0,
+    seed=0,
+)
+
+
+def settings(root: Path | None, *, as_json: bool = False, report: Path | None = None) -> Check:
+    data = replace(DATA, root=None if root is None else str(root))
+    return Check(data=data, json=as_json, report=None if report is None else str(report))
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """Two sound cases of two modalities."""
+    draw = np.random.default_rng(0)
+    for case_id in ("BraTS20_Training_001", "BraTS20_Training_002"):
+        folder = tmp_path / "data" / case_id
+        folder.mkdir(parents=True)
+        for suffix in ("flair", "t1ce"):
+            array = np.zeros((8, 8, 8), np.int16)
+            array[1:7, 1:7, 1:7] = draw.integers(1, 99, (6, 6, 6))
+            nifti.write_volume(folder / f"{case_id}_{suffix}.nii.gz", Volume(array))
+        mask = np.zeros((8, 8, 8), np.uint8)
+        mask[3, 3, 3] = 4
+        nifti.write_volume(folder / f"{case_id}_seg.nii.gz", Volume(mask))
+    return tmp_path / "data"
+
+
+def test_sound_data_is_ready_to_train(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(settings(root)) == 0
+    shown = capsys.readouterr().out
+    assert "2 cases, 2 with masks, layout brats2018-2021. Labels brats2017" in shown
+    assert "0 errors, 0 warnings, 0 notes" in shown
+    assert "Ready to train." in shown
+
+
+def test_a_defect_is_shown_with_what_to_do_and_exits_1(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (root / "BraTS20_Training_002" / "BraTS20_Training_002_t1ce.nii.gz").unlink()
+    assert main(settings(root)) == 1
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "no t1ce scan." in shown
+    assert "1 error, 0 warnings" in shown
+    assert "The errors would stop a training." in shown
+
+
+def test_json_is_one_document_on_stdout(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(settings(root, as_json=True)) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert (document["cases"], document["labels"], document["findings"]) == (2, "brats2017", [])
+
+
+def test_a_report_is_written_and_written_anew(root: Path, tmp_path: Path) -> None:
+    report = tmp_path / "reports" / "check.json"
+    for _ in range(2):
+        assert main(settings(root, report=report)) == 0
+    assert json.loads(report.read_text())["stops_training"] is False
+
+
+def test_a_report_never_replaces_another_file_and_never_lies_in_the_data(root: Path, tmp_path: Path) -> None:
+    other = tmp_path / "mine.json"
+    other.write_text("{}")
+    with pytest.raises(SettingsError, match="is no report"):
+        main(settings(root, report=other))
+    assert other.read_text() == "{}"
+    with pytest.raises(SettingsError, match="never written to"):
+        main(settings(root, report=root / "check.json"))
+    with pytest.raises(SettingsError, match="is a folder"):
+        main(settings(root, report=tmp_path))
+
+
+def test_no_root_and_a_wrong_one_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"data\.root is not set"):
+        main(settings(None))
+    with pytest.raises(DataError, match="there is no such folder"):
+        main(settings(tmp_path / "nowhere"))
+
+
+def test_the_same_finding_in_many_cases_is_one_row() -> None:
+    findings = [Finding(f"c{n}", Severity.WARNING, "is odd.", "Look.") for n in range(9)]
+    findings.append(Finding("", Severity.NOTE, "All is well."))
+    assert [cases for cases, _ in rows(findings)] == ["c0\nc1\nand 7 more", "all"]
+    assert [cases for cases, _ in rows(findings[:3])] == ["c0\nc1\nc2"]

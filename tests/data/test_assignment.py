@@ -1,0 +1,90 @@
+"""Cases dealt out to folds."""
+
+import random
+from collections import Counter
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from brats_unet.data.assignment import Subject, assign, grouped
+from brats_unet.errors import SettingsError
+
+
+def alone(case: str, stratum: str = "HGG") -> Subject:
+    return Subject(case, case, stratum, "")
+
+
+SUBJECTS = st.lists(
+    st.builds(
+        Subject,
+        st.integers(0, 10**6).map(str),
+        st.integers(0, 30).map(lambda n: f"p{n}"),
+        st.sampled_from(["HGG", "LGG"]),
+        st.integers(0, 40).map(lambda n: f"h{n}"),
+    ),
+    min_size=1,
+    max_size=60,
+    unique_by=lambda subject: subject.case,
+)
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(SUBJECTS, st.integers(2, 5), st.integers(0, 3))
+def test_patients_and_duplicates_never_straddle_folds(subjects: list[Subject], folds: int, seed: int) -> None:
+    if len(grouped(subjects)) < folds:
+        with pytest.raises(SettingsError):
+            assign(subjects, folds=folds, seed=seed)
+        return
+    fold = assign(subjects, folds=folds, seed=seed)
+    assert set(fold) == {subject.case for subject in subjects}
+    for one in subjects:
+        for other in subjects:
+            if one.patient == other.patient or one.duplicates == other.duplicates:
+                assert fold[one.case] == fold[other.case]
+
+
+def test_the_order_of_the_cases_does_not_matter_and_the_seed_does() -> None:
+    subjects = [alone(f"c{n}", "HGG" if n % 3 else "LGG") for n in range(40)]
+    first = assign(subjects, seed=1)
+    random.Random(0).shuffle(subjects)
+    assert assign(subjects, seed=1) == first
+    assert assign(subjects, seed=2) != first
+
+
+def test_every_fold_gets_its_share_of_every_stratum() -> None:
+    subjects = [alone(f"h{n}", "HGG") for n in range(293)] + [alone(f"l{n}", "LGG") for n in range(76)]
+    fold = assign(subjects, seed=12345)
+    hgg = Counter(fold[s.case] for s in subjects if s.stratum == "HGG")
+    lgg = Counter(fold[s.case] for s in subjects if s.stratum == "LGG")
+    assert sorted(hgg.values()) == [58, 58, 59, 59, 59]
+    assert sorted(lgg.values()) == [15, 15, 15, 15, 16]
+    assert sorted(Counter(fold.values()).values()) == [73, 74, 74, 74, 74]
+
+
+def test_groups_are_joined_through_a_third_case() -> None:
+    subjects = [
+        Subject("a", "p", "", "x"),
+        Subject("b", "p", "", "y"),
+        Subject("c", "q", "", "y z"),
+        Subject("d", "r", "", "z"),
+    ]
+    assert [[s.case for s in group] for group in grouped([*subjects, alone("e")])] == [["a", "b", "c", "d"], ["e"]]
+
+
+def test_the_assignment_never_changes_between_versions() -> None:
+    dealt = {"a": 2, "b": 0, "c": 2, "d": 1, "e": 1, "f": 1, "g": 0, "h": 0}
+    assert assign([alone(case) for case in "abcdefgh"], folds=3, seed=7) == dealt
+
+
+def test_more_folds_than_patients_are_refused() -> None:
+    subjects = [Subject("a", "p", "", ""), Subject("b", "p", "", ""), alone("c")]
+    with pytest.raises(SettingsError, match=r"data\.folds=3, but there are 2 patients .* Lower data\.folds to 2"):
+        assign(subjects, folds=3, seed=0)
+    with pytest.raises(SettingsError, match="expected 2 or more"):
+        assign(subjects, folds=1, seed=0)
+
+
+def test_a_case_twice_is_a_programmers_mistake() -> None:
+    with pytest.raises(ValueError, match="twice"):
+        assign([alone("a"), alone("a")], folds=2, seed=0)

@@ -1,0 +1,130 @@
+"""A division into folds, kept and held against the data."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from brats_unet.data.folds import Split, Subject, read_split_file, split, write_or_verify
+from brats_unet.errors import SettingsError
+
+SUBJECTS = [Subject(f"c{n:02}", f"p{n // 2}", "HGG" if n % 3 else "LGG", f"h{n}") for n in range(20)]
+CASES = [subject.case for subject in SUBJECTS]
+
+
+def test_the_division_is_written_once_and_read_ever_after(tmp_path: Path) -> None:
+    file = tmp_path / "cache" / "folds.json"
+    first = write_or_verify(file, SUBJECTS, folds=5, seed=1)
+    written = file.read_bytes()
+    assert write_or_verify(file, SUBJECTS[::-1], folds=5, seed=1) == first
+    assert file.read_bytes() == written
+    assert json.loads(written) == first
+
+
+def test_folds_hold_out_every_case_exactly_once(tmp_path: Path) -> None:
+    document = write_or_verify(tmp_path / "folds.json", SUBJECTS, folds=5, seed=1)
+    held_out = [case for fold in range(5) for case in split(document, fold).validation]
+    assert sorted(held_out) == CASES
+    for fold in range(5):
+        division = split(document, fold)
+        assert sorted(division.train + division.validation) == CASES
+    assert split(document, "2") == split(document, 2)
+
+
+def test_fold_all_trains_on_everything(tmp_path: Path) -> None:
+    assert split(write_or_verify(tmp_path / "f.json", SUBJECTS, folds=5, seed=1), "all") == Split(tuple(CASES), ())
+
+
+@pytest.mark.parametrize("fold", [5, -1, "five", 1.5, None, True])
+def test_a_fold_that_is_not_there_is_refused(tmp_path: Path, fold: object) -> None:
+    document = write_or_verify(tmp_path / "f.json", SUBJECTS, folds=5, seed=1)
+    with pytest.raises(SettingsError, match="Expected a number from 0 to 4, or all"):
+        split(document, fold)  # type: ignore[arg-type]
+
+
+def test_cases_that_came_or_went_are_named(tmp_path: Path) -> None:
+    file = tmp_path / "folds.json"
+    write_or_verify(file, SUBJECTS, folds=5, seed=1)
+    changed = [*SUBJECTS[1:], replace(SUBJECTS[0], case="new")]
+    with pytest.raises(SettingsError, match=r"1 came \(new\) and 1 went \(c00\).*remove .*folds\.json"):
+        write_or_verify(file, changed, folds=5, seed=1)
+
+
+def test_content_that_now_straddles_folds_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "folds.json"
+    document = write_or_verify(file, SUBJECTS, folds=5, seed=1)
+    other = next(s for s in SUBJECTS if document["assignment"][s.case] != document["assignment"]["c00"])
+    leaking = [replace(s, duplicates="h0") if s is other else s for s in SUBJECTS]
+    with pytest.raises(SettingsError, match=f"c00 and {other.case}.*different folds|c00 and c.. .*different folds"):
+        write_or_verify(file, leaking, folds=5, seed=1)
+
+
+def test_a_stratum_that_changed_keeps_the_division(tmp_path: Path) -> None:
+    file = tmp_path / "folds.json"
+    first = write_or_verify(file, SUBJECTS, folds=5, seed=1)
+    assert write_or_verify(file, [replace(s, stratum="ET") for s in SUBJECTS], folds=5, seed=1) == first
+
+
+def test_other_folds_or_seed_than_the_files_are_refused(tmp_path: Path) -> None:
+    file = tmp_path / "folds.json"
+    write_or_verify(file, SUBJECTS, folds=5, seed=1)
+    with pytest.raises(SettingsError, match=r"5 folds with seed 1, but data\.folds=4 and data\.fold_seed=1"):
+        write_or_verify(file, SUBJECTS, folds=4, seed=1)
+
+
+def test_a_broken_or_edited_file_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "folds.json"
+    document = write_or_verify(file, SUBJECTS, folds=5, seed=1)
+    document["subjects"][0]["patient"] = "another"
+    file.write_text(json.dumps(document))
+    with pytest.raises(SettingsError, match="not as it was written"):
+        write_or_verify(file, SUBJECTS, folds=5, seed=1)
+    file.write_text("{")
+    with pytest.raises(SettingsError, match="cannot be read as JSON"):
+        write_or_verify(file, SUBJECTS, folds=5, seed=1)
+
+
+def given(path: Path, content: object) -> Path:
+    path.write_text(json.dumps(content))
+    return path
+
+
+def test_a_split_file_of_ones_own(tmp_path: Path) -> None:
+    file = given(tmp_path / "s.json", {"train": ["b", "a"], "validation": ["c"]})
+    assert read_split_file(file, ["a", "b", "c"], 0) == Split(("a", "b"), ("c",))
+    assert read_split_file(file, ["a", "b", "c"], "all") == Split(("a", "b", "c"), ())
+
+
+def test_splits_final_of_nnunet_is_chosen_from_by_fold(tmp_path: Path) -> None:
+    file = given(tmp_path / "splits_final.json", [{"train": ["a"], "val": ["b"]}, {"train": ["b"], "val": ["a"]}])
+    assert read_split_file(file, ["a", "b"], 1) == Split(("b",), ("a",))
+    with pytest.raises(SettingsError, match="Expected a number from 0 to 1"):
+        read_split_file(file, ["a", "b"], 2)
+
+
+def test_the_folds_of_a_run_are_a_split_file_too(tmp_path: Path) -> None:
+    document = write_or_verify(tmp_path / "folds.json", SUBJECTS, folds=5, seed=1)
+    assert read_split_file(tmp_path / "folds.json", CASES, 3) == split(document, 3)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ({"train": ["a", "z"], "validation": ["b"]}, "not there or have no mask: z"),
+        ({"train": ["a", "b"], "validation": ["b"]}, "names cases twice: b"),
+        ({"train": ["a"], "validation": []}, "leaves cases out .*: b"),
+        ({"train": [], "validation": ["a", "b"]}, "no case to train on"),
+        ({"training": ["a"]}, 'expected {"train"'),
+        ([], 'expected {"train"'),
+        ({"train": "ab"}, 'expected {"train"'),
+    ],
+)
+def test_a_split_that_does_not_fit_is_refused(tmp_path: Path, content: object, words: str) -> None:
+    with pytest.raises(SettingsError, match=words):
+        read_split_file(given(tmp_path / "s.json", content), ["a", "b"], 0)
+
+
+def test_a_split_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="there is no such file"):
+        read_split_file(tmp_path / "s.json", ["a"], 0)
