@@ -20,6 +20,7 @@ from brats_unet.run import write_json
 from brats_unet.settings import Check, Data
 
 STYLES = {Severity.ERROR: "bold red", Severity.WARNING: "yellow", Severity.NOTE: "dim"}
+WIDTH_IN_FILES = 140
 NAMED = 3  # cases that a row names before it counts
 
 
@@ -84,7 +85,8 @@ def _refuse_report(file: Path | None, root: Path) -> None:
 def show(report: CheckReport, console: Console, seconds: float) -> None:
     """The table of findings and the sentences below it."""
     if report.findings:
-        table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+        width = None if console.is_terminal else WIDTH_IN_FILES
+        table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold", width=width)
         table.add_column("case", overflow="fold", max_width=32)
         table.add_column("", no_wrap=True)
         table.add_column("what was found", ratio=3, overflow="fold")

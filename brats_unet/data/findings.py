@@ -44,6 +44,12 @@ def error(case: str, found: str, remedy: str = "") -> Finding:
     return Finding(case, Severity.ERROR, found, remedy)
 
 
+def error_of(case: str, message: str) -> Finding:
+    """The finding for the message of a DataError, whose last sentence says what to do."""
+    found, _, remedy = message.removeprefix(f"{case}: ").rpartition(". ")
+    return error(case, f"{found}.", remedy) if found else error(case, remedy)
+
+
 def warning(case: str, found: str, remedy: str = "") -> Finding:
     """A finding that might spoil a training."""
     return Finding(case, Severity.WARNING, found, remedy)

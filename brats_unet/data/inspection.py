@@ -9,7 +9,7 @@ import numpy as np
 
 from brats_unet.anatomy import Modality
 from brats_unet.data.content_hash import voxel_hash
-from brats_unet.data.findings import Finding, error, warning
+from brats_unet.data.findings import Finding, error, error_of, warning
 from brats_unet.data.preprocess import border_value, refuse_other_grid
 from brats_unet.errors import DataError
 from brats_unet.nifti import read_array, read_integers
@@ -84,7 +84,7 @@ def _scans(case: Case, tell: Tell) -> Iterator[tuple[Modality, Volume]]:
         try:
             volume = read_array(path)
         except DataError as problem:
-            tell(error(case.id, str(problem)))
+            tell(error_of(case.id, str(problem).replace(str(path), path.name)))
             continue
         array = volume.array
         if scans[0][1].channel is None:
@@ -112,7 +112,7 @@ def _same_grid(case_id: str, name: str, volume: Volume, first: tuple[str, Volume
     try:
         refuse_other_grid(case_id, name, volume, *first)
     except DataError as problem:
-        tell(error(case_id, str(problem).removeprefix(f"{case_id}: ")))
+        tell(error_of(case_id, str(problem)))
         return False
     return True
 
@@ -141,6 +141,7 @@ def _look_at_scan(case_id: str, modality: Modality, scan: np.ndarray, tell: Tell
             f"the background of the {modality} scan is not one value ({background:g} fills {plain:.0%} of its faces)."
         )
         tell(warning(case_id, text, "Is it skull-stripped? Networks for BraTS expect that."))
+        return None
     if (count := int(np.count_nonzero(scan == SATURATED))) >= SATURATED_VOXELS:
         text = f"the {modality} scan is saturated: {count:,} voxels at {SATURATED}."
         tell(warning(case_id, text, "Export it again with a scale that fits, or leave the case out."))
@@ -176,7 +177,7 @@ def _look_at_mask(
     try:
         mask = read_integers(path)
     except DataError as problem:
-        tell(error(case_id, str(problem)))
+        tell(error_of(case_id, str(problem).replace(str(path), path.name)))
         return None
     labelled = mask.array != 0
     integers, voxels = np.unique(mask.array[labelled], return_counts=True)

@@ -139,7 +139,7 @@ def negative_mask(folder: Path) -> None:
     [
         (constant, "the t1 scan is constant: no brain in it."),
         (not_a_number, "the t1 scan holds 2 NaN or infinite voxels."),
-        (truncated, "It is probably truncated"),
+        (truncated, "cannot be read as NIfTI"),
         (no_nifti, "cannot be read as NIfTI (43 bytes"),
         (missing, "no t1 scan. Expected BraTS20_Training_002_t1.nii.gz beside the other three."),
         (other_shape, "the t1 is (11, 12, 12) voxels, the flair (12, 12, 12)."),

@@ -5,24 +5,24 @@ import pytest
 from brats_unet.anatomy import Label
 from brats_unet.data.label_evidence import declared_meaning
 
-B, N, O, C, E = Label
+B, N, OE, C, E = Label
 
 
 @pytest.mark.parametrize(
     ("declared", "meaning"),
     [
-        ({"background": 0, "edema": 1, "non-enhancing tumor": 2, "enhancing tumour": 3}, {0: B, 1: O, 2: N, 3: E}),
-        ({"background": 0, "NCR": 1, "ED": 2, "ET": 3}, {0: B, 1: N, 2: O, 3: E}),
-        ({"background": 0, "NCR/NET": 1, "peritumoral oedema": 2, "GD-ET": 4}, {0: B, 1: N, 2: O, 4: E}),
+        ({"background": 0, "edema": 1, "non-enhancing tumor": 2, "enhancing tumour": 3}, {0: B, 1: OE, 2: N, 3: E}),
+        ({"background": 0, "NCR": 1, "ED": 2, "ET": 3}, {0: B, 1: N, 2: OE, 3: E}),
+        ({"background": 0, "NCR/NET": 1, "peritumoral oedema": 2, "GD-ET": 4}, {0: B, 1: N, 2: OE, 4: E}),
         (
             {"background": 0, "necrotic core": 1, "SNFH": 2, "enhancing": 3, "resection cavity": 4},
-            {0: B, 1: N, 2: O, 3: E, 4: C},
+            {0: B, 1: N, 2: OE, 3: E, 4: C},
         ),
         (
             {"background": 0, "whole tumor": [1, 2, 3], "tumor core": [2, 3], "enhancing tumor": [3]},
-            {0: B, 1: O, 2: N, 3: E},
+            {0: B, 1: OE, 2: N, 3: E},
         ),
-        ({"background": 0, "WT": [1, 2, 3], "TC": [1, 3], "ET": 3, "RC": 4}, {0: B, 1: N, 2: O, 3: E, 4: C}),
+        ({"background": 0, "WT": [1, 2, 3], "TC": [1, 3], "ET": 3, "RC": 4}, {0: B, 1: N, 2: OE, 3: E, 4: C}),
     ],
 )
 def test_labels_and_regions_are_understood(declared: dict, meaning: dict) -> None:
