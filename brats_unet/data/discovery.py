@@ -130,7 +130,7 @@ def _tree_of(root: Path) -> tuple[Tree, Path | None]:
     tree = walk(root)
     bases = task_folder.task_bases(tree)
     if len(bases) > 1:
-        names = ", ".join(str(base.relative_to(root)) for base in bases)
+        names = ", ".join(str(base.relative_to(root)) for base in bases[:5]) + (", …" if len(bases) > 5 else "")
         raise DataError(f"{root}: holds {len(bases)} datasets ({names}). Give data.root=… one of them.")
     return tree, bases[0] if bases else None
 
