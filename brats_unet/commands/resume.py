@@ -11,7 +11,17 @@ from brats_unet.run import Run
 from brats_unet.settings import Train
 
 # These change where a run lies, what is shown of it or how fast it is, not what it computes.
-FREE = {"name", "runs", "overwrite", "json", "steps", "data.cache", "hardware.device", "hardware.jit", "validation.every"}
+FREE = {
+    "name",
+    "runs",
+    "overwrite",
+    "json",
+    "steps",
+    "data.cache",
+    "hardware.device",
+    "hardware.jit",
+    "validation.every",
+}
 
 
 def run_folder(settings: Train) -> Path:

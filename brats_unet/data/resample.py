@@ -48,9 +48,7 @@ def area_resampled(array: np.ndarray, ratio: tuple[float, float, float]) -> np.n
     """`array` (X, Y, Z, …) on voxels `ratio` times as long, by area means; untouched where every ratio is 1."""
     if ratio == (1.0, 1.0, 1.0):
         return array
-    matrices = tuple(
-        None if r == 1 else area_matrix(n, r) for n, r in zip(array.shape[:3], ratio, strict=True)
-    )
+    matrices = tuple(None if r == 1 else area_matrix(n, r) for n, r in zip(array.shape[:3], ratio, strict=True))
     return along_axes(array, matrices)
 
 

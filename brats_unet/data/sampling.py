@@ -27,7 +27,8 @@ class Sampler:
         patch: Voxels along x, y, z.
         batch: Patches of one update, over all replicas.
         foreground: Share of patches centred on a voxel of a region, 0 to 1; the region is drawn among those present.
-        slices: Half-open range of axial slices of the case's own grid to draw starts from, or None.
+        slices: Half-open range of axial slices, counted upwards on the case's own grid, that patches are cut from as
+            far as it holds one; None for all.
         seed: Of the run.
     """
 
@@ -47,18 +48,23 @@ class Sampler:
         count = step * self.batch + sample
         case_index = int(case_order(self.seed, count // len(self.cases), len(self.cases))[count % len(self.cases)])
         case = self.cases[case_index]
-        draw = np.random.Generator(np.random.Philox(key=self.seed, counter=[1, step, sample, 0]))
+        draw = np.random.Generator(np.random.Philox(key=self.seed, counter=[0, step, sample, 0]))
         low, high = self.bounds(case)
         start = [int(draw.integers(a, b + 1)) for a, b in zip(low, high, strict=True)]
         forced = int((count + 1) * self.foreground) > int(count * self.foreground)
-        if forced and case.foreground:
-            present = [region for region in Region if region in case.foreground]
-            positions = case.foreground[present[int(draw.integers(len(present)))]]
+        present = self.foreground_within(case, low[2], high[2] + self.patch[2]) if forced else []
+        if present:
+            positions = present[int(draw.integers(len(present)))]
             centre = positions[int(draw.integers(len(positions)))]
-            start = [
-                int(np.clip(c - p // 2, a, b)) for c, p, a, b in zip(centre, self.patch, low, high, strict=True)
-            ]
+            start = [int(np.clip(c - p // 2, a, b)) for c, p, a, b in zip(centre, self.patch, low, high, strict=True)]
         return PatchPlace(case_index, (start[0], start[1], start[2]))
+
+    def foreground_within(self, case: PreparedCase, first: int, end: int) -> list[np.ndarray]:
+        """Voxel positions of each region that has any in the slices `first` … `end` - 1 that patches reach."""
+        found = [case.foreground[region] for region in Region if region in case.foreground]
+        if self.slices is not None:
+            found = [positions[(positions[:, 2] >= first) & (positions[:, 2] < end)] for positions in found]
+        return [positions for positions in found if len(positions)]
 
     def bounds(self, case: PreparedCase) -> tuple[list[int], list[int]]:
         """Least and greatest start on each axis; equal, and centred, where the volume is smaller than the patch."""
@@ -69,14 +75,15 @@ class Sampler:
         if self.slices is not None:
             first, last = (round((s - case.grid.box.start[2]) / case.grid.ratio[2]) for s in self.slices)
             low[2] = int(np.clip(first, low[2], high[2]))
-            high[2] = int(np.clip(last - self.patch[2], low[2], high[2]))
+            high[2] = max(low[2], int(np.clip(last - self.patch[2], low[2], high[2])))
         return low, high
 
 
 @lru_cache(maxsize=4)
 def case_order(seed: int, epoch: int, cases: int) -> np.ndarray:
     """The order in which the cases are seen for the `epoch`-th time."""
-    return np.random.Generator(np.random.Philox(key=seed, counter=[0, epoch, 0, 0])).permutation(cases)
+    # The last counter keeps it apart from the draws of patches, whose streams open with (0, step, sample, 0).
+    return np.random.Generator(np.random.Philox(key=seed, counter=[0, epoch, 0, 1])).permutation(cases)
 
 
 def cut(array: np.ndarray, start: tuple[int, int, int], out: np.ndarray) -> None:

@@ -110,7 +110,10 @@ def open_study(
     else:
         subjects = _subjects(by_id, label_sets, convention, cache_folder)
         document = write_or_verify(
-            cache_folder / f"folds-{_dataset_name(root)}-{folds}-{fold_seed}.json", subjects, folds=folds, seed=fold_seed
+            cache_folder / f"folds-{_dataset_name(root)}-{folds}-{fold_seed}.json",
+            subjects,
+            folds=folds,
+            seed=fold_seed,
         )
         division = split(document, fold)
     if not division.train:
@@ -120,9 +123,7 @@ def open_study(
     prepared = prepare_all(
         chosen, recipe, convention, cache_folder, progress=lambda d, n: progress("Preparing volumes", d, n)
     )
-    return Study(
-        dataset, convention, division, document, {c.id: c for c in chosen}, {p.id: p for p in prepared}
-    )
+    return Study(dataset, convention, division, document, {c.id: c for c in chosen}, {p.id: p for p in prepared})
 
 
 def _found(
@@ -176,7 +177,7 @@ def _subjects(
         enhancing = any(convention.to_label.get(value) == Label.ENHANCING for value in label_sets[case_id])
         first = next(iter(case.images.values()))
         stratum = case.grade or ("ET" if enhancing else "no ET")
-        subjects.append(Subject(case_id, case.patient, stratum, memo.hash(first.path)))
+        subjects.append(Subject(case_id, case.patient, stratum, memo.voxels(first.path, first.channel)))
     memo.save()
     return subjects
 
