@@ -193,9 +193,7 @@ def write_volume(path: Path, volume: Volume, *, like: Path | None = None) -> Non
     image.header.set_slope_inter(1, 0)
     image.header["cal_min"] = image.header["cal_max"] = 0
     data = image.to_bytes()
+    if path.name.endswith(".gz"):
+        data = igzip.compress(data, 2, mtime=0)  # neither clock nor temporary name: the same mask is the same file
     with atomic_path(path) as temporary:
-        if path.name.endswith(".gz"):
-            with igzip.open(temporary, "wb", compresslevel=2) as file:
-                file.write(data)
-        else:
-            temporary.write_bytes(data)
+        temporary.write_bytes(data)

@@ -1,6 +1,7 @@
 """The run folder `runs/<name>`: names every file in it, writes them atomically, keeps the journal."""
 
 import json
+import math
 import os
 import shutil
 import tempfile
@@ -30,7 +31,7 @@ class Run:
 
     @property
     def recipe_file(self) -> Path:
-        """All that prediction needs beside the weights: modalities, preparation, outputs, mode; lies beside model.keras."""
+        """All that prediction needs beside the weights: preparation, outputs, mode, …; lies beside model.keras."""
         return self.folder / "recipe.json"
 
     @property
@@ -89,23 +90,40 @@ class Run:
 
     def note(self, event: str, **facts: Any) -> None:
         """Append one line to the journal."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with disk_full_is_said(self.journal_file), open(self.journal_file, "a", encoding="utf-8") as file:
-            file.write(json.dumps({"event": event, **facts}) + "\n")
+        line = json.dumps({"event": event, **facts}, allow_nan=False) + "\n"
+        with disk_full_is_said(self.journal_file):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with open(self.journal_file, "ab+") as file:
+                if file.tell():
+                    file.seek(-1, os.SEEK_END)
+                    if file.read() != b"\n":  # cut short by a crash: this line shall not be lost with that one
+                        line = "\n" + line
+                file.write(line.encode())
 
     def journal(self, event: str | None = None) -> list[dict[str, Any]]:
-        """Lines of the journal, of one event or all, oldest first; a last line cut short by a crash is left out."""
+        """Lines of the journal, of one event or all, oldest first.
+
+        Left out are a line cut short by a crash, and steps that were done again from an earlier checkpoint: each step
+        is there once, as it was last done.
+        """
         if not self.journal_file.exists():
             return []
-        lines = []
-        for text in self.journal_file.read_text(encoding="utf-8").splitlines():
+        lines: list[dict[str, Any]] = []
+        earliest: float = math.inf
+        seen: set[tuple[str, int]] = set()
+        for text in reversed(self.journal_file.read_text(encoding="utf-8", errors="replace").splitlines()):
             try:
                 line = json.loads(text)
             except json.JSONDecodeError:
                 continue  # written while the power went
+            if (step := line.get("step")) is not None:
+                if step > earliest or (line["event"], step) in seen:
+                    continue
+                earliest = step
+                seen.add((line["event"], step))
             if event is None or line["event"] == event:
                 lines.append(line)
-        return lines
+        return lines[::-1]
 
 
 def read_json(path: Path, *, what: str) -> dict[str, Any]:
@@ -113,14 +131,19 @@ def read_json(path: Path, *, what: str) -> dict[str, Any]:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise CheckpointError(f"{what}: there is no {path.name}. Expected a folder that `brats-unet train` made.") from None
+        raise CheckpointError(
+            f"{what}: there is no {path.name}. Expected a folder that `brats-unet train` made."
+        ) from None
+    except OSError as problem:
+        raise CheckpointError(f"{path}: {problem.strerror or problem}. Expected a readable file.") from problem
     except (json.JSONDecodeError, UnicodeDecodeError) as problem:
         raise CheckpointError(f"{path}: not readable as JSON ({problem}). Train again under another name.") from None
 
 
 def write_json(path: Path, content: Mapping[str, Any] | list[Any]) -> None:
     """Write JSON under its final name only once it is whole; the folder is made."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    with disk_full_is_said(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_path(path) as temporary:
         temporary.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
@@ -138,8 +161,8 @@ def atomic_path(path: Path) -> Iterator[Path]:
         temporary = Path(name)
         try:
             yield temporary
-            os.chmod(temporary, 0o666 & ~_umask())
-            os.replace(temporary, path)
+            temporary.chmod(0o666 & ~_umask())
+            temporary.replace(path)
         finally:
             temporary.unlink(missing_ok=True)
 

@@ -63,6 +63,13 @@ def spacing_mm(affine: np.ndarray) -> tuple[float, float, float]:
     return (float(lengths[0]), float(lengths[1]), float(lengths[2]))
 
 
+def corners_apart_mm(shape: tuple[int, ...], affine: np.ndarray, other: np.ndarray) -> float:
+    """How far apart two affines put the same corner voxel of a volume at the most, in millimetres; -0.0 equals 0.0."""
+    corners = np.array(np.meshgrid(*[(0, n - 1) for n in shape[:3]], indexing="ij")).reshape(3, -1)
+    moved = (affine - other)[:3] @ np.vstack([corners, np.ones(corners.shape[1])])
+    return float(np.sqrt((moved**2).sum(axis=0)).max())
+
+
 @dataclass(frozen=True)
 class Turn:
     """A permutation of the three voxel axes, then reversals: what brings an array into L-P-S axes.

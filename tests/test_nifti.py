@@ -1,92 +1,269 @@
-"""NIfTI files that are whole, cut short, or no NIfTI at all."""
+import gzip
 
-from collections.abc import Callable
-from pathlib import Path
-
+import nibabel
 import numpy as np
 import pytest
 
-from brats_unet import nifti
-from brats_unet.errors import DataError
+from brats_unet.errors import DataError, MachineError
+from brats_unet.nifti import is_nifti, read_array, read_header, read_integers, read_volume, stem, write_volume
 from brats_unet.volume import Volume
 
-ARRAY = np.random.default_rng(0).integers(0, 999, (9, 8, 7)).astype(np.int16)
-AFFINE = np.array([[-1.0, 0, 0, -0.0], [0, -1, 0, 239], [0, 0, 1, 0], [0, 0, 0, 1]])
+AFFINE = np.array([[-1.0, 0, 0, 5], [0, -1.0, 0, 239], [0, 0, 2.0, -3], [0, 0, 0, 1]])
+SCAN = np.arange(24, dtype=np.int16).reshape(2, 3, 4)
+ENDINGS = ["nii", "nii.gz"]
 
 
-@pytest.mark.parametrize("ending", [".nii", ".nii.gz"])
-def test_what_was_written_is_read(tmp_path: Path, ending: str) -> None:
-    path = tmp_path / f"x{ending}"
-    nifti.write_volume(path, Volume(ARRAY, AFFINE))
-    volume = nifti.read_volume(path)
-    assert volume.array.dtype == np.int16
-    assert np.array_equal(volume.array, ARRAY)
-    assert np.array_equal(volume.affine, AFFINE)
-    header = nifti.read_header(path)
-    assert (header.shape, header.dtype, header.spacing_mm) == ((9, 8, 7), np.int16, (1.0, 1.0, 1.0))
+def image_file(path, array, affine=AFFINE, *, slope=None, sform=1, qform=1, change=lambda header: None):
+    """A NIfTI file as other tools write it, by nibabel alone; `slope` is written beside voxels as they are."""
+    image = nibabel.Nifti1Image(array, affine, dtype=array.dtype)
+    image.set_sform(affine, sform)
+    image.set_qform(affine, qform)
+    change(image.header)
+    data = bytearray(image.to_bytes())
+    if slope is not None:
+        data[112:116] = np.float32(slope).tobytes()  # scl_slope in the header
+    path.write_bytes(gzip.compress(bytes(data)) if path.name.endswith(".gz") else bytes(data))
+    return path
 
 
-@pytest.mark.parametrize("read", [nifti.read_volume, nifti.read_integers, nifti.read_array])
-@pytest.mark.parametrize("ending", [".nii", ".nii.gz"])
-@pytest.mark.parametrize("kept", [0, 1, 10, 200, 347, 348, 352, 400, -200, -5, -1])
-def test_a_file_cut_short_is_one_sentence_wherever_it_ends(
-    tmp_path: Path, read: Callable[[Path], Volume], ending: str, kept: int
-) -> None:
-    path = tmp_path / f"x{ending}"
-    nifti.write_volume(path, Volume(ARRAY, AFFINE))
-    path.write_bytes(path.read_bytes()[:kept])
-    with pytest.raises(DataError, match="It is probably truncated: copy or download it again") as refusal:
+@pytest.mark.parametrize("ending", ENDINGS)
+@pytest.mark.parametrize("dtype", ["uint8", "int16", "float32", "float64"])
+def test_what_is_written_is_read_again(tmp_path, ending, dtype):
+    path = tmp_path / f"scan.{ending}"
+    write_volume(path, Volume(SCAN.astype(dtype), AFFINE))
+    back = read_volume(path)
+    assert back.array.dtype == dtype
+    np.testing.assert_array_equal(back.array, SCAN)
+    np.testing.assert_array_equal(back.affine, AFFINE)
+    assert back.spacing_mm == (1, 1, 2)
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_nibabel_reads_what_we_write(tmp_path, ending):
+    path = tmp_path / f"scan.{ending}"
+    write_volume(path, Volume(SCAN, AFFINE))
+    image = nibabel.load(path)
+    np.testing.assert_array_equal(np.asarray(image.dataobj), SCAN)
+    assert image.header.get_xyzt_units()[0] == "mm"
+    assert (int(image.header["sform_code"]), int(image.header["qform_code"])) == (1, 1)
+    np.testing.assert_allclose(image.get_qform(), AFFINE, atol=1e-6)
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_the_header_alone_says_shape_affine_and_type(tmp_path, ending):
+    header = read_header(image_file(tmp_path / f"scan.{ending}", SCAN))
+    assert header.shape == (2, 3, 4) and header.dtype == np.int16 and header.spacing_mm == (1, 1, 2)
+    np.testing.assert_array_equal(header.affine, AFFINE)
+
+
+def test_a_gzip_file_is_known_by_its_content_whatever_its_name(tmp_path):
+    packed = image_file(tmp_path / "scan.nii.gz", SCAN).rename(tmp_path / "scan.nii")
+    np.testing.assert_array_equal(read_volume(packed).array, SCAN)
+    assert read_header(packed).shape == (2, 3, 4)
+
+
+@pytest.mark.parametrize("read", [read_volume, read_integers, read_array])
+@pytest.mark.parametrize("keep", [0, 1, 9, 200, 347, 348, 352, 400, -200, -5, -1])
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_a_file_cut_short_is_refused_by_name_wherever_it_ends(tmp_path, ending, keep, read):
+    noise = np.random.default_rng(0).integers(0, 256, (9, 9, 9)).astype(np.uint8)
+    path = image_file(tmp_path / f"BraTS20_Training_007_seg.{ending}", noise)
+    path.write_bytes(path.read_bytes()[:keep])
+    with pytest.raises(
+        DataError, match=r"BraTS20_Training_007_seg\.nii.*truncated: copy or download it again"
+    ) as caught:
         read(path)
-    assert "\n" not in str(refusal.value)
+    assert "\n" not in str(caught.value)
 
 
-def test_a_header_cut_short_is_one_sentence(tmp_path: Path) -> None:
-    (tmp_path / "x.nii").write_bytes(bytes(100))
-    with pytest.raises(DataError, match="probably truncated"):
-        nifti.read_header(tmp_path / "x.nii")
+def test_a_header_cut_short_is_refused(tmp_path):
+    (tmp_path / "scan.nii").write_bytes(bytes(100))
+    with pytest.raises(DataError, match="truncated"):
+        read_header(tmp_path / "scan.nii")
 
 
-def test_a_text_file_is_no_nifti_and_says_nothing_else(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "x.nii").write_text("version https://git-lfs.github.com/spec/v1\n" * 20)
+def test_nothing_but_the_error_is_said_of_a_file_that_is_no_nifti(tmp_path, capfd):
+    (tmp_path / "scan.nii").write_text("version https://git-lfs.github.com/spec/v1\n" * 20)
     with pytest.raises(DataError, match="cannot be read as NIfTI"):
-        nifti.read_volume(tmp_path / "x.nii")
+        read_volume(tmp_path / "scan.nii")
     assert capfd.readouterr() == ("", "")
 
 
-def test_a_missing_file_and_a_folder_are_said(tmp_path: Path) -> None:
+@pytest.mark.parametrize("content", [b"", b"<html>404</html>" * 50, b"\x1f\x8b" + b"\0" * 600, bytes(range(256)) * 4])
+def test_what_is_no_nifti_is_refused(tmp_path, content):
+    path = tmp_path / "scan.nii.gz"
+    path.write_bytes(content)
+    for read in (read_volume, read_header, read_integers):
+        with pytest.raises(DataError, match=r"scan\.nii\.gz"):
+            read(path)
+
+
+@pytest.mark.parametrize("read", [read_volume, read_header])
+def test_a_missing_file_and_a_folder_are_refused(tmp_path, read):
     with pytest.raises(DataError, match="No such file"):
-        nifti.read_volume(tmp_path / "x.nii")
+        read(tmp_path / "nothing.nii.gz")
     with pytest.raises(DataError, match="Is a directory"):
-        nifti.read_volume(tmp_path)
+        read(tmp_path)
 
 
-def test_a_channel_of_a_4d_file_is_a_volume(tmp_path: Path) -> None:
-    path = tmp_path / "x.nii.gz"
-    stack = np.stack([ARRAY, ARRAY + 1], axis=-1)
-    nifti.write_volume(path, Volume(stack, AFFINE))
-    assert np.array_equal(nifti.read_volume(path, 1).array, ARRAY + 1)
-    assert np.array_equal(nifti.read_array(path).array, stack)
+def test_colours_are_no_scan(tmp_path):
+    colours = np.zeros((2, 2, 2), [("R", "u1"), ("G", "u1"), ("B", "u1")])
+    path = image_file(tmp_path / "colour.nii", colours)
+    with pytest.raises(DataError, match="Expected one number a voxel"):
+        read_volume(path)
+    with pytest.raises(DataError, match="Expected one number a voxel"):
+        read_integers(path)
+
+
+def test_one_channel_of_a_4d_file_is_a_scan(tmp_path):
+    four = np.stack([SCAN, 10 * SCAN], axis=-1)
+    path = image_file(tmp_path / "BRATS_001.nii.gz", four)
+    np.testing.assert_array_equal(read_volume(path, channel=1).array, 10 * SCAN)
+    np.testing.assert_array_equal(read_array(path).array, four)
+
+
+def test_a_4d_file_needs_a_channel_that_it_has(tmp_path):
+    path = image_file(tmp_path / "BRATS_001.nii.gz", np.stack([SCAN, SCAN], axis=-1))
+    with pytest.raises(DataError, match="Expected three axes: one scan a file"):
+        read_volume(path)
     with pytest.raises(DataError, match="Expected four axes with channel 2"):
-        nifti.read_volume(path, 2)
-    with pytest.raises(DataError, match="Expected three axes"):
-        nifti.read_volume(path)
+        read_volume(path, channel=2)
+    with pytest.raises(DataError, match="Expected four axes with channel 0"):
+        read_volume(image_file(tmp_path / "flat.nii", SCAN), channel=0)
 
 
-def test_a_slope_that_bends_one_is_rounded_back(tmp_path: Path) -> None:
-    nifti.write_volume(tmp_path / "x.nii", Volume(np.array([[[0.0, 0.99999997, 4.0]]], np.float32)))
-    volume = nifti.read_integers(tmp_path / "x.nii")
-    assert volume.array.dtype == np.int16
-    assert volume.array.ravel().tolist() == [0, 1, 4]
+def test_a_fourth_axis_of_length_1_is_none(tmp_path):
+    assert read_volume(image_file(tmp_path / "scan.nii", SCAN[..., None])).array.shape == (2, 3, 4)
 
 
-@pytest.mark.parametrize("value", [0.5, np.nan, np.inf])
-def test_what_is_no_integer_is_no_mask(tmp_path: Path, value: float) -> None:
-    nifti.write_volume(tmp_path / "x.nii", Volume(np.array([[[0.0, value]]], np.float32)))
-    with pytest.raises(DataError, match="not an integer"):
-        nifti.read_integers(tmp_path / "x.nii")
+def test_a_slope_scales_what_is_read(tmp_path):
+    np.testing.assert_allclose(read_volume(image_file(tmp_path / "scan.nii", SCAN, slope=0.5)).array, SCAN / 2)
 
 
-def test_macos_shadows_are_no_nifti() -> None:
-    assert nifti.is_nifti(Path("x_T1.NII.GZ"))
-    assert not nifti.is_nifti(Path("._x_t1.nii"))
-    assert nifti.stem(Path("x_T1.NII.GZ")) == "x_T1"
+@pytest.mark.parametrize("dtype", ["uint8", "int16", "uint16", "int32", "float32", "float64"])
+def test_a_mask_of_any_type_becomes_integers(tmp_path, dtype):
+    mask = read_integers(image_file(tmp_path / "seg.nii.gz", np.array([[[0, 1, 2, 4]]], dtype)))
+    assert mask.array.dtype == np.int16 and mask.array.ravel().tolist() == [0, 1, 2, 4]
+
+
+def test_a_slope_that_makes_0_99999997_of_1_is_rounded_away(tmp_path):
+    path = image_file(tmp_path / "seg.nii.gz", np.array([[[0, 1, 2, 4]]], np.uint8), slope=0.99999997)
+    assert read_volume(path).array.max() != 4  # else this test tests nothing
+    assert read_integers(path).array.ravel().tolist() == [0, 1, 2, 4]
+
+
+@pytest.mark.parametrize("value", [0.5, 1.5, np.nan, np.inf])
+def test_a_voxel_that_is_no_integer_is_refused(tmp_path, value):
+    path = image_file(tmp_path / "seg.nii.gz", np.array([[[0, value]]], np.float32))
+    with pytest.raises(DataError, match=rf"holds {value}.*not an integer. Expected a mask of labels, not a scan"):
+        read_integers(path)
+
+
+@pytest.mark.parametrize(("dtype", "value"), [("int16", 256), ("int16", -1), ("float32", 70000), ("uint16", 65535)])
+def test_a_label_that_no_byte_holds_is_refused(tmp_path, dtype, value):
+    path = image_file(tmp_path / "seg.nii.gz", np.array([[[0, value]]], dtype))
+    with pytest.raises(DataError, match="Expected labels from 0 to 255"):
+        read_integers(path)
+
+
+@pytest.mark.parametrize(("value", "rounds"), [(1.0009, True), (0.9991, True), (1.0011, False), (0.9989, False)])
+def test_a_voxel_counts_as_an_integer_within_a_thousandth(tmp_path, value, rounds):
+    path = image_file(tmp_path / "seg.nii.gz", np.array([[[0, value]]], np.float64))
+    if rounds:
+        assert read_integers(path).array.max() == 1
+    else:
+        with pytest.raises(DataError, match="not an integer"):
+            read_integers(path)
+
+
+def test_a_minus_0_in_a_mask_is_a_0(tmp_path):
+    mask = read_integers(image_file(tmp_path / "seg.nii.gz", np.array([[[-0.0, 1]]], np.float32)))
+    assert mask.array.ravel().tolist() == [0, 1]
+
+
+@pytest.mark.parametrize(("sform", "qform"), [(1, 1), (2, 0), (0, 1), (4, 1)])
+def test_a_mask_written_like_a_scan_lies_on_it_with_its_codes(tmp_path, sform, qform):
+    def dressed(header):
+        header["descrip"] = b"a scanner's own words"
+        header["cal_max"] = 900
+        header.set_xyzt_units("mm", "sec")
+        header.extensions.append(nibabel.nifti1.Nifti1Extension("comment", b"a note " * 40))
+
+    scan = image_file(tmp_path / "scan.nii.gz", SCAN.astype("float32"), sform=sform, qform=qform, change=dressed)
+    mask = tmp_path / "mask.nii.gz"
+    write_volume(mask, Volume((SCAN % 3).astype(np.uint8)), like=scan)
+    before, after = nibabel.load(scan), nibabel.load(mask)
+    np.testing.assert_array_equal(np.asarray(after.dataobj), SCAN % 3)
+    assert after.get_data_dtype() == np.uint8
+    np.testing.assert_array_equal(after.affine, before.affine)
+    for name in ("sform_code", "qform_code", "srow_x", "quatern_b", "qoffset_y", "pixdim", "xyzt_units", "descrip"):
+        np.testing.assert_array_equal(after.header[name], before.header[name], err_msg=name)
+    assert after.header["cal_max"] == 0  # a viewer shall not show labels in the scan's window
+
+
+def test_a_mask_written_like_a_scaled_scan_is_not_scaled(tmp_path):
+    scan = image_file(tmp_path / "scan.nii", SCAN, slope=0.25)
+    write_volume(tmp_path / "mask.nii", Volume((SCAN % 3).astype(np.uint8)), like=scan)
+    np.testing.assert_array_equal(read_integers(tmp_path / "mask.nii").array, SCAN % 3)
+
+
+def test_a_mask_written_like_a_4d_file_has_three_axes(tmp_path):
+    scan = image_file(tmp_path / "scan.nii", np.stack([SCAN, SCAN], axis=-1))
+    write_volume(tmp_path / "mask.nii", Volume((SCAN % 3).astype(np.uint8)), like=scan)
+    assert read_header(tmp_path / "mask.nii").shape == (2, 3, 4)
+    np.testing.assert_array_equal(read_header(tmp_path / "mask.nii").affine, AFFINE)
+
+
+def test_a_minus_0_in_an_affine_is_written_as_it_came(tmp_path):
+    affine = AFFINE.copy()
+    affine[0, 3] = -0.0
+    scan = image_file(tmp_path / "scan.nii", SCAN, affine)
+    write_volume(tmp_path / "mask.nii", Volume(SCAN), like=scan)
+    np.testing.assert_array_equal(read_volume(tmp_path / "mask.nii").affine, affine)
+    assert np.signbit(read_volume(tmp_path / "mask.nii").affine[0, 3])
+
+
+def test_writing_the_same_twice_gives_the_same_bytes(tmp_path):
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        write_volume(tmp_path / name / "mask.nii.gz", Volume(SCAN, AFFINE))
+    assert (tmp_path / "a/mask.nii.gz").read_bytes() == (tmp_path / "b/mask.nii.gz").read_bytes()
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_a_full_disk_leaves_the_old_file_and_nothing_half_written(tmp_path, ending, monkeypatch):
+    path = tmp_path / f"mask.{ending}"
+    path.write_bytes(b"of the user's")
+
+    def full(*arguments, **options):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(type(path), "write_bytes", full)
+    with pytest.raises(MachineError, match=r"mask\.nii.*No space left on device.*Make room"):
+        write_volume(path, Volume(SCAN, AFFINE))
+    assert list(tmp_path.iterdir()) == [path] and path.read_bytes() == b"of the user's"
+
+
+def test_writing_into_a_folder_that_is_not_there_is_refused(tmp_path):
+    with pytest.raises(MachineError, match="cannot be written"):
+        write_volume(tmp_path / "nowhere" / "mask.nii.gz", Volume(SCAN, AFFINE))
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("a.nii.gz", "a"),
+        ("a.nii", "a"),
+        ("a.b.NII.GZ", "a.b"),
+        ("BraTS20_355_t1.nii", "BraTS20_355_t1"),
+        ("a.csv", "a"),
+    ],
+)
+def test_the_stem_of_a_name_lacks_the_whole_ending(tmp_path, name, expected):
+    assert stem(tmp_path / name) == expected
+
+
+def test_shadows_that_macos_leaves_are_no_scans(tmp_path):
+    assert is_nifti(tmp_path / "a.nii.gz") and is_nifti(tmp_path / "A.NII")
+    assert not is_nifti(tmp_path / "._a.nii.gz") and not is_nifti(tmp_path / "a.gz") and not is_nifti(tmp_path / "nii")

@@ -1,0 +1,23 @@
+import pickle
+
+import pytest
+
+from brats_unet import errors
+from brats_unet.errors import BratsError, Interrupted
+
+CHILDREN = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, BratsError)]
+
+
+@pytest.mark.parametrize("kind", CHILDREN)
+def test_what_goes_wrong_for_a_user_exits_2_and_a_stop_by_hand_130(kind):
+    assert kind.exit_code == (130 if kind is Interrupted else 2)
+
+
+@pytest.mark.parametrize("kind", CHILDREN)
+def test_an_error_comes_whole_out_of_another_process(kind):
+    back = pickle.loads(pickle.dumps(kind("case 7: a sentence.")))
+    assert type(back) is kind and str(back) == "case 7: a sentence."
+
+
+def test_a_programmers_mistake_is_no_brats_error():
+    assert not issubclass(ValueError, BratsError) and not issubclass(BratsError, ValueError)
