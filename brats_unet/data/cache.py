@@ -12,6 +12,7 @@ import json
 import multiprocessing
 import os
 import shutil
+import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
@@ -131,7 +132,9 @@ def _run(jobs: list[tuple[Case, Preparation, Convention, Path]], workers: int | 
         yield from (build(*job) for job in jobs)
         return
     # spawn: a fork of a process that may hold TensorFlow's threads can hang
-    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
+    context = multiprocessing.get_context("spawn")
+    # Ctrl-C reaches every process; the workers finish the case in hand and leave the word to this one.
+    with ProcessPoolExecutor(workers, context, signal.signal, (signal.SIGINT, signal.SIG_IGN)) as pool:
         try:
             for future in as_completed([pool.submit(build, *job) for job in jobs]):
                 yield future.result()
@@ -176,7 +179,7 @@ def write(prepared: Prepared, case_id: str, preparation: Preparation, target: Pa
             }
             write_json(part / MANIFEST, manifest)
             shutil.rmtree(target, ignore_errors=True)  # an earlier one that was found damaged
-            os.rename(part, target)
+            part.rename(target)
         finally:
             shutil.rmtree(part, ignore_errors=True)
 
@@ -186,7 +189,7 @@ def is_whole(target: Path) -> bool:
     try:
         manifest = json.loads((target / MANIFEST).read_text(encoding="utf-8"))
         return all((target / name).stat().st_size == facts["bytes"] for name, facts in manifest["files"].items())
-    except (OSError, json.JSONDecodeError, KeyError):
+    except (OSError, ValueError, KeyError, TypeError):
         return False
 
 
@@ -238,6 +241,7 @@ def locked(target: Path) -> Iterator[None]:
     lock = target.parent / ".locks" / target.name
     with disk_full_is_said(target):
         lock.parent.mkdir(exist_ok=True)
-        with open(lock, "w") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            yield
+        lock.touch()
+    with open(lock) as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield

@@ -14,7 +14,7 @@ from brats_unet.data.resample import area_resampled
 from brats_unet.errors import DataError, SettingsError
 from brats_unet.geometry import Box, bounding_box, crop
 from brats_unet.nifti import read_integers, read_volume
-from brats_unet.volume import Case, Volume, turn_to_lps
+from brats_unet.volume import Case, Volume, corners_apart_mm, turn_to_lps
 
 # Raise it whenever the prepared volumes change for the same recipe: it is part of the key of the cache.
 VERSION = 1
@@ -147,10 +147,11 @@ def prepare(case: Case, preparation: Preparation, convention: Convention | None)
         normal = normalised(crop(scan, box), crop(inside, box), preparation.normalise)
         normal[~brain] = 0
         channel_image = area_resampled(normal, grid.ratio)
-        if np.abs(channel_image).max() > FLOAT16_LARGEST:
+        largest = float(np.abs(channel_image).max())
+        if not largest <= FLOAT16_LARGEST:  # NaN neither
             raise DataError(
-                f"{case.id}: the {modality} volume holds an intensity {np.abs(channel_image).max():.3g} standard "
-                f"deviations from its mean, beyond what float16 can hold. Look at the scan for a stray voxel."
+                f"{case.id}: the {modality} volume holds an intensity {largest:.3g} standard deviations from its mean, "
+                f"beyond what float16 can hold. Look at the scan for a stray voxel."
             )
         image[..., channel] = channel_image
 
@@ -165,16 +166,17 @@ def prepare(case: Case, preparation: Preparation, convention: Convention | None)
 
 
 def refuse_other_grid(case_id: str, name: str, volume: Volume, first_name: str, first: Volume) -> None:
-    """Raise DataError unless both volumes have one shape and, within 0.01 mm, one affine (-0.0 equals 0.0)."""
+    """Raise DataError unless both volumes have one shape and their corners lie within a tenth of a voxel."""
     if volume.array.shape != first.array.shape:
         raise DataError(
             f"{case_id}: the {name} is {volume.array.shape} voxels, the {first_name} {first.array.shape}. "
             f"Expected one grid: register and resample the scans first."
         )
-    if not np.allclose(volume.affine, first.affine, atol=1e-2):
+    apart_mm = corners_apart_mm(first.array.shape, volume.affine, first.affine)
+    if not apart_mm <= 0.1 * min(first.spacing_mm):
         raise DataError(
-            f"{case_id}: the {name} lies elsewhere than the {first_name}: their affines differ by up to "
-            f"{np.abs(volume.affine - first.affine).max():.3g}. Expected one grid: register and resample them first."
+            f"{case_id}: the {name} lies elsewhere than the {first_name}: by their affines, corners are up to "
+            f"{apart_mm:.3g} mm apart. Expected one grid: register and resample them first."
         )
 
 
@@ -201,7 +203,7 @@ def normalised(scan: np.ndarray, inside: np.ndarray, how: str) -> np.ndarray:
 
 
 def prepared_labels(labels: np.ndarray, ratio: tuple[float, float, float]) -> np.ndarray:
-    """Labels (X, Y, Z) on the prepared grid: where resampled, a region holds the voxels that it fills by half or more."""
+    """Labels (X, Y, Z) on the prepared grid; where resampled, a region holds the voxels that it fills at least half."""
     if ratio == (1.0, 1.0, 1.0):
         return np.ascontiguousarray(labels)
     return labels_from_regions(area_resampled(region_masks(labels), ratio) >= 0.5)
