@@ -31,13 +31,29 @@ def region_probabilities(
         float32, shape (X, Y, Z, R), from 0 to 1.
 
     Raises:
-        SettingsError: An unknown mode, or a tile that is no multiple of the stride.
+        SettingsError: See `refuse_unfit`.
     """
+    refuse_unfit(mode=mode, stride=stride, tile=tile, overlap=overlap)
     if mode == "whole":
         return whole(forward, image, stride)
-    if mode == "tiles":
-        return tiled(forward, image, stride, tile, overlap)
-    raise SettingsError(f"inference.mode={mode} is none of the choices: {', '.join(MODES)}.")
+    return tiled(forward, image, stride, tile, overlap)
+
+
+def refuse_unfit(*, mode: str, stride: Sequence[int], tile: Sequence[int], overlap: float) -> None:
+    """Refuse settings that no volume could be predicted with, before any is read; see `region_probabilities`.
+
+    Raises:
+        SettingsError: An unknown mode, a tile that is not three multiples of the stride, an overlap outside [0, 1).
+    """
+    if mode not in MODES:
+        raise SettingsError(f"inference.mode={mode} is none of the choices: {', '.join(MODES)}.")
+    if len(tile) != 3 or any(t < 1 or t % s for t, s in zip(tile, stride, strict=True)):
+        raise SettingsError(
+            f"inference.tile={list(tile)}: expected three lengths that are multiples of {list(stride)}, "
+            f"by which the network shrinks them."
+        )
+    if not 0 <= overlap < 1:
+        raise SettingsError(f"inference.overlap={overlap}: neighbouring tiles share from 0 to below 1 of their length.")
 
 
 def whole(forward: Forward, image: np.ndarray, stride: Sequence[int]) -> np.ndarray:
@@ -51,8 +67,7 @@ def tiled(
     forward: Forward, image: np.ndarray, stride: Sequence[int], tile: Sequence[int], overlap: float
 ) -> np.ndarray:
     """Weighted mean over overlapping tiles; see `region_probabilities`."""
-    if any(t % s for t, s in zip(tile, stride, strict=True)):
-        raise SettingsError(f"inference.tile={list(tile)}: each length must be a multiple of {list(stride)}.")
+    refuse_unfit(mode="tiles", stride=stride, tile=tile, overlap=overlap)
     padding = pad_at_least(image.shape[:3], tuple(tile))
     padded = np.pad(image, (*padding, (0, 0)))
     shape = padded.shape[:3]

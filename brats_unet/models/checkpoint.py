@@ -12,7 +12,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from brats_unet.errors import CheckpointError
-from brats_unet.run import atomic_path
+from brats_unet.run import atomic_path, disk_full_is_said
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,8 @@ class State:
 def save(path: Path, model: keras.Model, optimizer: keras.optimizers.Optimizer, state: State) -> None:
     """Write a checkpoint under its final name once it is whole."""
     tensors = {key: np.asarray(variable) for key, variable in named(model, optimizer).items()}
-    path.parent.mkdir(parents=True, exist_ok=True)
+    with disk_full_is_said(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_path(path) as temporary:
         save_file(tensors, temporary, metadata={"format": "1", "state": json.dumps(vars(state))})
 
@@ -48,7 +49,8 @@ def restore(path: Path, model: keras.Model, optimizer: keras.optimizers.Optimize
     try:
         with safe_open(path, framework="numpy") as file:
             state = State(**json.loads(file.metadata()["state"]))
-            here, there = set(wanted), {k for k in file.keys() if optimizer is not None or k.startswith("weights/")}
+            stored = list(file.keys())
+            here, there = set(wanted), {k for k in stored if optimizer is not None or k.startswith("weights/")}
             differ = sorted(here ^ there)
             shapes = [k for k in sorted(here & there) if tuple(file.get_slice(k).get_shape()) != tuple(wanted[k].shape)]
             if differ or shapes:
@@ -61,8 +63,12 @@ def restore(path: Path, model: keras.Model, optimizer: keras.optimizers.Optimize
                 variable.assign(file.get_tensor(key))
     except FileNotFoundError:
         raise CheckpointError(f"{path}: no such checkpoint. Train first, or name another run.") from None
+    except OSError as problem:
+        raise CheckpointError(f"{path}: {problem.strerror or problem}. Expected a readable checkpoint.") from problem
     except (SafetensorError, KeyError, TypeError, json.JSONDecodeError) as problem:
-        raise CheckpointError(f"{path}: not readable as a checkpoint ({problem}). Use another, or train again.") from None
+        raise CheckpointError(
+            f"{path}: not readable as a checkpoint ({problem}). Use another, or train again."
+        ) from None
     return state
 
 

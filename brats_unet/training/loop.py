@@ -14,8 +14,8 @@ import tensorflow as tf
 from brats_unet.data.pipeline import batches
 from brats_unet.data.sampling import Sampler
 from brats_unet.errors import DataError, Interrupted
-from brats_unet.run import Run
 from brats_unet.models import checkpoint
+from brats_unet.run import Run
 from brats_unet.training.optimizers import Optimizer
 from brats_unet.training.schedules import Schedule
 from brats_unet.training.step import LossScale, Step, per_replica
@@ -109,17 +109,21 @@ def train(
             inputs = per_replica(devices, [next(dataset) for _ in range(share)])
             loss, norm = (float(value) for value in step(*inputs))
             if not math.isfinite(loss):
-                raise not_finite(sampler, index, loss)
-            if loss_scale is None and not math.isfinite(norm):
-                raise not_finite(sampler, index, loss, "its gradient")
+                raise not_finite(sampler, index, f"the loss is {loss}")
+            overflowed = not math.isfinite(norm)
+            if overflowed and (loss_scale is None or loss_scale.value <= 1):
+                raise not_finite(sampler, index, f"the loss is {loss:.4g}, but its gradient is not finite")
             done = index + 1
             speed = rate.update()
-            facts = {"loss": loss, "gradient_norm": norm, "learning_rate": float(optimizer.rule.learning_rate)}
+            facts = {"loss": loss, "learning_rate": float(optimizer.rule.learning_rate)}
+            if not overflowed:  # else the loss scale has left this update out
+                facts["gradient_norm"] = norm
             run.note("step", step=done, **facts, patches_per_second=round(speed, 3))
             for name, value in facts.items():
                 tf.summary.scalar(f"train/{name}", value, step=done)
             display.step(done, loss, speed)
-            if validate is not None and (done % budget.validate_every == 0 or done == budget.steps):
+            validated = validate is not None and (done % budget.validate_every == 0 or done == budget.steps)
+            if validate is not None and validated:
                 begun = time.perf_counter()
                 dice = validate()
                 seconds = time.perf_counter() - begun
@@ -131,12 +135,12 @@ def train(
                 if improved:
                     best = mean
                     save("best", done)
-                state = save("last", done)
                 display.validation(done, dice, seconds, improved)
                 rate.restart()
-            elif done % budget.save_every == 0 or done == budget.steps or stop():
+            stopping = stop()  # asked once: what is announced below must have been saved here
+            if validated or done % budget.save_every == 0 or done == budget.steps or stopping:
                 state = save("last", done)
-            if stop() and done < budget.steps:
+            if stopping and done < budget.steps:
                 raise Interrupted(
                     f"Stopped at step {done} of {budget.steps}; everything up to there is saved in {run.folder}. "
                     f"Give the same command again to go on."
@@ -144,13 +148,13 @@ def train(
     return state
 
 
-def not_finite(sampler: Sampler, step: int, loss: float, what: str = "it") -> DataError:
+def not_finite(sampler: Sampler, step: int, found: str) -> DataError:
     """The message for a loss that is no number, with the cases to look at."""
     places = [sampler.place(step, sample) for sample in range(sampler.batch)]
     ids = ", ".join(sorted({sampler.cases[place.case].id for place in places}))
     return DataError(
-        f"Step {step + 1}: the loss is {loss} and {what} is not finite; the batch was cut from {ids}. The last checkpoint "
-        f"is from before. Look at these cases with `brats-unet check`, or lower optimizer.learning_rate."
+        f"Step {step + 1}: {found}; the batch was cut from {ids}. The last checkpoint is from before. Look at these "
+        f"cases with `brats-unet check`, or lower optimizer.learning_rate."
     )
 
 

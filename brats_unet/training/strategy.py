@@ -39,7 +39,8 @@ def choose_devices(*, device: str, precision: str, jit: str, replicas: int | Non
     """Make the choice; "auto" takes what there is.
 
     Args:
-        device: "cpu", "gpu" (the first), "mirrored" (all GPUs, or `replicas` logical CPUs), or "auto": all GPUs, else CPU.
+        device: "cpu", "gpu" (the first), "mirrored" (all GPUs, or `replicas` logical CPUs), or "auto" (all GPUs, else
+            the CPU).
         precision: "auto": bfloat16 where the hardware computes in it, float16 on older GPUs, float32 elsewhere.
         jit: "auto": on for GPUs, off for CPUs, where XLA's convolutions are many times slower.
         replicas: Logical CPUs to mirror on, to try it without GPUs; None otherwise.
@@ -52,6 +53,8 @@ def choose_devices(*, device: str, precision: str, jit: str, replicas: int | Non
         raise SettingsError(
             "hardware.replicas is for hardware=mirrored without GPUs. Leave it out, or add hardware=mirrored."
         )
+    if replicas is not None and replicas < 1:
+        raise SettingsError(f"hardware.replicas={replicas}: expected 1 or more logical CPUs.")
     gpus = tf.config.list_physical_devices("GPU")
     if device == "cpu" or replicas is not None:
         tf.config.set_visible_devices([], "GPU")
@@ -96,7 +99,7 @@ def natural_precision(gpus: list) -> str:
 
 
 def cpu_has_bfloat16() -> bool:
-    """Whether the processor multiplies bfloat16 natively (AVX-512 BF16 or AMX); False where the system does not tell."""
+    """Whether the processor multiplies bfloat16 natively (AVX-512 BF16 or AMX); False if the system does not tell."""
     try:
         flags = Path("/proc/cpuinfo").read_text(encoding="ascii", errors="ignore")
     except OSError:
