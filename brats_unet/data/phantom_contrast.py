@@ -43,8 +43,13 @@ class Look:
     gain: float
 
 
-def looks(rng: np.random.Generator) -> dict[Modality, Look]:
-    """Draw the four contrasts of a case; what drives a tissue in one drives it in the others."""
+def looks(rng: np.random.Generator, bead: bool) -> dict[Modality, Look]:
+    """Draw the four contrasts of a case; what drives a tissue in one drives it in the others.
+
+    Args:
+        rng: Where they come from.
+        bead: Whether all that enhances is one small bead, which then enhances clearly.
+    """
     wetness, cell, blood, old, warm = rng.uniform(0, 1, 5)
     out = {}
     flat = {m: rng.uniform(0.55, 1.0) for m in Modality}
@@ -63,8 +68,8 @@ def looks(rng: np.random.Generator) -> dict[Modality, Look]:
                 "oedema": 0.98 - 0.10 * wetness, "core": 0.80 - 0.10 * wetness, "enhancing": 0.93, "vessel": 0.75,
             },
             Modality.T1CE: {
-                "oedema": 0.98 - 0.08 * wetness, "core": 0.80 - 0.08 * wetness, "enhancing": 1.22 + 0.30 * blood,
-                "vessel": 1.55 + 0.5 * blood,
+                "oedema": 0.98 - 0.08 * wetness, "core": 0.80 - 0.08 * wetness,
+                "enhancing": 1.22 + 0.30 * blood + 0.35 * bead, "vessel": 1.55 + 0.5 * blood,
             },
             Modality.T2: {
                 "oedema": 1.30 + 0.40 * wetness, "core": 1.65 + 0.6 * wetness, "enhancing": 1.40 + 0.3 * cell,

@@ -35,10 +35,11 @@ def tissue_shares(anatomy: Anatomy, box: Sampler) -> dict[str, np.ndarray]:
     grey = solid - deep - white
 
     first, second = (np.abs(box(sheet)) for sheet in a.vessels)
-    in_sulcus = ramp(1.0 - np.maximum(np.abs(sulcus) * (cortex < 6), second), 1.2) * (hull > -2) * fluid
+    in_sulcus = ramp(0.75 - np.maximum(np.abs(sulcus) * (cortex < 6), second), 1.2) * (hull > -2) * fluid
     in_white = 0.6 * ramp(0.5 - np.maximum(first, second), 1.2)
-    in_fissure = ramp(0.8 - np.abs(x), 1.2) * np.maximum(0.2, ramp(0.9 - np.minimum(first, second), 2)) * (cortex < 1)
-    plexus = 0.7 * ramp(ventricle - 1.0, 1.2) * ramp(1.3 - second, 1.2) * ramp(1.8 - first, 2)
+    in_fissure = ramp(0.8 - np.abs(x), 1.2) * np.maximum(0.2, ramp(0.9 - np.minimum(first, second), 2))
+    in_fissure *= (cortex < 1) & (hull > -1) & (stem < 0) & (ventricle < 0)
+    plexus = 0.7 * ramp(ventricle - 1.5, 1.2) * ramp(1.7 - np.maximum(first, second), 1.2)
     vessel = np.maximum(
         np.maximum(in_sulcus, in_white),
         np.maximum(np.maximum(in_fissure, plexus), sinuses(x, hull, small, box(a.skull))),
@@ -50,6 +51,6 @@ def tissue_shares(anatomy: Anatomy, box: Sampler) -> dict[str, np.ndarray]:
 def sinuses(x, hull, small, skull) -> np.ndarray:
     """Share of a voxel that is a venous sinus: along the top of the midline, and in the gap above the cerebellum."""
     gap = np.maximum(hull, small)
-    top = ramp(4.2 - np.abs(x) - 0.8 * hull, 1.5) * (hull > small) * (hull > -3)
-    under = ramp(1.2 - gap, 1.5) * (hull > -8) * (small > -8)
-    return np.maximum(top, under * np.maximum(ramp(2.6 - np.abs(x), 1.5), ramp(8 - skull, 2)))
+    top = ramp(4.2 - np.abs(x) - 0.8 * hull, 1.5) * (hull > small) * (hull > -3) * (skull < 9)
+    under = ramp(1.0 - gap, 1.5) * (hull > -5) * (small > -3)
+    return np.maximum(top, under * np.maximum(ramp(2.4 - np.abs(x), 1.5), ramp(6.5 - skull, 2)))
