@@ -121,6 +121,7 @@ class TrainingDisplay:
         mark = "  (best so far)" if best else ""
         if not self.display.quiet:
             self.bar.console.print(
-                f"step {step:>{len(str(self.steps))}} of {self.steps}  loss {self.loss or 0:.3f}  held-out Dice {shown}{mark}",
+                f"step {step:>{len(str(self.steps))}} of {self.steps}  loss {self.loss or 0:.3f}  "
+                f"held-out Dice {shown}{mark}",
                 markup=False,
             )

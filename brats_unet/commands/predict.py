@@ -4,27 +4,21 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-
-from brats_unet.anatomy import Modality, Region
+from brats_unet.anatomy import Modality
 from brats_unet.commands.display import Display, shown
 from brats_unet.commands.predicting import (
     PROBABILITIES,
-    Keep,
     keep_nothing,
     open_networks,
     origin_of,
     predict_cases,
-    scan_of,
 )
 from brats_unet.data.discovery import find_cases
 from brats_unet.data.label_convention import CONVENTIONS, Convention
 from brats_unet.errors import DataError, SettingsError
 from brats_unet.inference.network import Network
-from brats_unet.nifti import write_volume
 from brats_unet.parts import suggestion
 from brats_unet.settings import Predict
-from brats_unet.volume import Case, Volume
 
 
 def main(settings: Predict) -> int:
@@ -65,18 +59,6 @@ def _predict(settings: Predict, display: Display) -> int:
     for sentence in done.failed.values():
         display.say(f"Not predicted: {sentence}")
     return 1 if done.failed else 0
-
-
-def keep_regions(folder: Path) -> Keep:
-    """Write each region's probability as float32 into `folder`, named `<id>_<region>.nii.gz`."""
-
-    def keep(case: Case, probabilities: np.ndarray) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        for index, region in enumerate(Region):
-            volume = Volume(np.ascontiguousarray(probabilities[..., index]))
-            write_volume(folder / f"{case.id}_{region}.nii.gz", volume, like=scan_of(case))
-
-    return keep
 
 
 def run_paths(run: str | Sequence[str] | None) -> list[Path]:

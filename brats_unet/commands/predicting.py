@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from brats_unet.anatomy import labels_from_regions
+from brats_unet.anatomy import Region, labels_from_regions
 from brats_unet.data.label_convention import Convention
 from brats_unet.data.preprocess import Preparation, Prepared, prepare
 from brats_unet.errors import DataError, SettingsError
@@ -70,6 +70,23 @@ Keep = Callable[[Case, np.ndarray], None]
 
 def keep_nothing(case: Case, probabilities: np.ndarray) -> None:
     """Only the masks are wanted."""
+
+
+def keep_regions(folder: Path) -> Keep:
+    """Write each region's probability as float32 into `folder`, named `<id>_<region>.nii.gz`."""
+
+    def keep(case: Case, probabilities: np.ndarray) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        for index, region in enumerate(Region):
+            volume = Volume(np.ascontiguousarray(probabilities[..., index]))
+            write_volume(probability_file(folder, case.id, region), volume, like=scan_of(case))
+
+    return keep
+
+
+def probability_file(folder: Path, case_id: str, region: Region) -> Path:
+    """Where the probability of a region goes."""
+    return folder / f"{case_id}_{region}.nii.gz"
 
 
 def predict_cases(
@@ -136,7 +153,7 @@ def enter(output: Path, origin: dict[str, Any], *, overwrite: bool) -> None:
             for path in (*output.glob("*.nii.gz"), mark):
                 path.unlink()
             shutil.rmtree(output / PROBABILITIES, ignore_errors=True)
-        elif read_json(mark, what=f"{output} is no folder of predictions") != origin:
+        elif is_stale(output, origin):
             raise SettingsError(
                 f"{output} holds masks of other networks or settings. Choose another output, or replace them with "
                 f"overwrite=true."
@@ -144,6 +161,12 @@ def enter(output: Path, origin: dict[str, Any], *, overwrite: bool) -> None:
     elif output.exists() and any(output.iterdir()):
         raise SettingsError(f"{output} is not empty and holds no predictions of ours. Choose another output folder.")
     write_json(mark, origin)
+
+
+def is_stale(output: Path, origin: dict[str, Any]) -> bool:
+    """Whether a folder holds masks of ours that come from elsewhere."""
+    mark = output / MARK
+    return mark.exists() and read_json(mark, what=f"{output} is no folder of predictions") != origin
 
 
 def origin_of(

@@ -54,7 +54,8 @@ def enter(run: Run, settings: Train) -> None:
         listed = "\n".join(f"  {key}: {old.get(key)!r} there, {new.get(key)!r} now" for key in differ)
         raise SettingsError(
             f"{run.folder} is a run of other settings:\n{listed}\n"
-            f"Give this one a name of its own with name=…, go back to those settings, or start afresh with overwrite=true."
+            f"Give this one a name of its own with name=…, go back to those settings, or start afresh with "
+            f"overwrite=true."
         )
 
 

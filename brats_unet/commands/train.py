@@ -24,11 +24,11 @@ from brats_unet.losses import known as known_losses
 from brats_unet.losses.compound import deep_supervision
 from brats_unet.metrics.counts import count, dice
 from brats_unet.metrics.empty import PROTOCOLS
+from brats_unet.models import checkpoint
 from brats_unet.parts import build
 from brats_unet.report.figures import training_curves
 from brats_unet.run import Run, write_json
 from brats_unet.settings import Train
-from brats_unet.models import checkpoint
 from brats_unet.training.loop import Budget, train
 from brats_unet.training.optimizers import OPTIMIZERS
 from brats_unet.training.schedules import SCHEDULES
@@ -211,8 +211,8 @@ def _say_what_begins(
 ) -> None:
     spacing = "×".join(f"{s:g}" for s in settings.data.preparation["spacing_mm"])
     display.say(
-        f"{run.folder}: {settings.model['name']} with {model.count_params():,} weights on {len(study.split.train)} cases "
-        f"at {spacing} mm, {len(study.split.validation)} held out; {precision} on {devices}."
+        f"{run.folder}: {settings.model['name']} with {model.count_params():,} weights on {len(study.split.train)} "
+        f"cases at {spacing} mm, {len(study.split.validation)} held out; {precision} on {devices}."
     )
     if state.step:
         display.say(f"Going on from step {state.step} of {settings.steps}.")

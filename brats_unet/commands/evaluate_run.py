@@ -1,0 +1,146 @@
+"""`brats-unet evaluate run=…`: predict the held-out cases of a run, or of several, and score them."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from brats_unet.anatomy import Modality, Region
+from brats_unet.commands.display import Display, shown
+from brats_unet.commands.predict import run_paths
+from brats_unet.commands.predicting import (
+    PROBABILITIES,
+    is_stale,
+    keep_nothing,
+    keep_regions,
+    mask_file,
+    open_networks,
+    origin_of,
+    predict_cases,
+    probability_file,
+)
+from brats_unet.data.discovery import find_cases
+from brats_unet.data.label_convention import CONVENTIONS
+from brats_unet.errors import DataError, SettingsError
+from brats_unet.evaluation.score import Pair
+from brats_unet.report.scores import PREDICTIONS, report_scores
+from brats_unet.run import Run, read_json
+from brats_unet.settings import Evaluate
+from brats_unet.volume import Case
+
+
+def evaluate_run(settings: Evaluate) -> int:
+    """Score one run on its held-out cases, or several on theirs: every case by a run that has not seen it."""
+    with shown(json=settings.json) as display:
+        runs = [Run(path) for path in run_paths(settings.run)]
+        output = _output(settings, runs)
+        cases = [held_out_cases(run) for run in runs]
+        _refuse_overlap(runs, cases)
+        pairs = [
+            pair
+            for run, held_out in zip(runs, cases, strict=True)
+            for pair in _predicted(run, held_out, settings, display)
+        ]
+        display.close()
+        best = settings.checkpoint == "best"
+        report_scores(
+            pairs,
+            output,
+            protocol=settings.protocol,
+            seed_scores=settings.seed_scores,
+            figures=settings.figures,
+            workers=settings.workers,
+            title=", ".join(run.name for run in runs),
+            note="The best checkpoint was selected on these very cases: its scores flatter." if best else "",
+            json=settings.json,
+            progress=display.progress,
+        )
+        return 0
+
+
+def held_out_cases(run: Run) -> list[Case]:
+    """The cases that a run held out, with masks, as they lie on disk now.
+
+    Raises:
+        DataError: The run held none out, or some are no longer there.
+    """
+    settings = run.settings()["data"]
+    wanted = read_json(run.folds_file, what=f"{run.folder} has not begun to train")["validation"]
+    if not wanted:
+        raise DataError(
+            f"{run.folder} was trained on every case (data.fold=all): none is left to evaluate it on. Predict other "
+            f"cases with `brats-unet predict`, then `brats-unet evaluate predictions=… references=…`."
+        )
+    root = settings["validation_root"] or settings["root"]
+    modalities = [Modality(name) for name in settings["modalities"]]
+    dataset = find_cases(root, modalities=modalities, leave_out=settings["leave_out"])
+    found = {case.id: case for case in dataset.cases if case.mask is not None}
+    gone = [case_id for case_id in wanted if case_id not in found]
+    if gone:
+        raise DataError(f"{root}: {len(gone)} held-out cases of {run.folder} are gone, {gone[0]} first. Put them back.")
+    return [found[case_id] for case_id in wanted]
+
+
+def evaluation_folder(run: Run, checkpoint: str) -> Path:
+    """`evaluation/` in the run; `evaluation_best/` for the checkpoint that was selected on the held-out cases."""
+    return run.evaluation_folder if checkpoint == "last" else run.folder / f"evaluation_{checkpoint}"
+
+
+def _output(settings: Evaluate, runs: Sequence[Run]) -> Path:
+    if settings.output is not None:
+        return Path(settings.output)
+    if len(runs) > 1:
+        raise SettingsError(f"output is not set. Say where the scores of {len(runs)} runs together go: output=….")
+    return evaluation_folder(runs[0], settings.checkpoint)
+
+
+def _refuse_overlap(runs: Sequence[Run], cases: Sequence[Sequence[Case]]) -> None:
+    seen: dict[str, Run] = {}
+    for run, held_out in zip(runs, cases, strict=True):
+        for case in held_out:
+            if case.id in seen:
+                raise SettingsError(
+                    f"{case.id} was held out by {seen[case.id].folder} and by {run.folder}. Expected runs of different "
+                    f"folds, so that each case is scored once."
+                )
+            seen[case.id] = run
+
+
+def _predicted(run: Run, cases: Sequence[Case], settings: Evaluate, display: Display) -> list[Pair]:
+    """The held-out cases of one run, predicted (or found predicted by the same weights), with where their masks are."""
+    networks = open_networks([run.folder], checkpoint=settings.checkpoint, device=settings.device, say=display.say)
+    recipe = networks[0].recipe
+    convention = CONVENTIONS[recipe["convention"]]
+    output = evaluation_folder(run, settings.checkpoint) / PREDICTIONS
+    softmax = recipe["outputs"] == "labels" and settings.seed_scores
+    folder = output / PROBABILITIES
+    origin = origin_of(
+        [run.folder],
+        networks,
+        checkpoint=settings.checkpoint,
+        convention=convention.name,
+        kept=PROBABILITIES if softmax else None,
+    )
+    done = predict_cases(
+        networks,
+        cases,
+        output,
+        convention,
+        origin=origin,
+        overwrite=is_stale(output, origin),
+        keep=keep_regions(folder) if softmax else keep_nothing,
+        progress=lambda count, total: display.progress(f"Predicting {run.name}", count, total),
+    )
+    if done.failed:
+        raise DataError("\n".join(done.failed.values()))
+    return [
+        Pair(
+            case.id,
+            case.mask,
+            mask_file(output, case.id),
+            case.images,
+            convention,
+            convention,
+            {region: probability_file(folder, case.id, region) for region in Region} if softmax else None,
+        )
+        for case in cases
+        if case.mask is not None
+    ]
