@@ -1,0 +1,66 @@
+"""`brats-unet evaluate`: score a run on its held-out cases, or one folder of masks against another."""
+
+from pathlib import Path
+
+from brats_unet.commands.display import shown
+from brats_unet.errors import DataError, SettingsError
+from brats_unet.evaluation.folders import pair_folders
+from brats_unet.metrics.empty import protocol_named
+from brats_unet.report.scores import refuse_foreign_folder, report_scores
+from brats_unet.settings import Evaluate
+
+
+def main(settings: Evaluate) -> int:
+    """Score what the settings name; the exit code."""
+    if settings.run is not None:
+        if settings.predictions is not None or settings.references is not None:
+            raise SettingsError("Give run=…, or predictions=… and references=…, not both.")
+        from brats_unet.commands.evaluate_run import evaluate_run  # brings TensorFlow
+
+        return evaluate_run(settings)
+    if settings.predictions is None or settings.references is None:
+        lacking = " and ".join(name for name in ("predictions", "references") if getattr(settings, name) is None)
+        raise SettingsError(
+            f"Nothing to evaluate: {lacking} not set. Give run=runs/<name>, or two folders of masks: "
+            "predictions=<folder> references=<folder> output=<folder>."
+        )
+    return evaluate_folders(settings, Path(settings.predictions), Path(settings.references))
+
+
+def evaluate_folders(settings: Evaluate, predictions: Path, references: Path) -> int:
+    """Score the masks of one folder against those of another."""
+    protocol_named(settings.protocol)
+    output = Path(settings.output) if settings.output is not None else None
+    if output is not None:
+        refuse_foreign_folder(output)  # before the work, not after
+        for name, folder in (("predictions", predictions), ("references", references)):
+            if output.resolve() == folder.resolve():
+                raise SettingsError(f"output={output} is the folder of the {name}. Give another.")
+    for name, folder in (("predictions", predictions), ("references", references)):
+        if not folder.is_dir():
+            raise DataError(
+                f"{name}={folder}: {'is a file' if folder.exists() else 'no such folder'}. Give a folder of masks."
+            )
+    with shown(json=settings.json) as display:
+        paired = pair_folders(
+            predictions,
+            references,
+            labels=settings.labels,
+            allow_missing=settings.allow_missing,
+            workers=settings.workers,
+            progress=lambda done, total: display.progress("Reading masks", done, total),
+        )
+        display.say(f"Labels: {paired.convention.name} ({paired.convention.why}).")
+        report_scores(
+            paired.pairs,
+            output,
+            protocol=settings.protocol,
+            seed_scores=settings.seed_scores,
+            figures=settings.figures,
+            workers=settings.workers,
+            title=predictions.resolve().name,
+            not_scored=paired.not_scored,
+            json=settings.json,
+            progress=display.progress,
+        )
+    return 0

@@ -1,0 +1,211 @@
+"""From rows of scores to the numbers of a paper: mean, median, quartiles and n by region and metric."""
+
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+
+from brats_unet import __version__
+from brats_unet.anatomy import Region
+from brats_unet.evaluation.score import Row, Scored
+from brats_unet.metrics.empty import Protocol, is_undefined, protocol_named
+from brats_unet.metrics.seed import CLAIM, SeedRow
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """One score over many cases; every number is None where no case has a value.
+
+    Attributes:
+        n: Cases that have a value.
+        undefined: Cases whose rule says that there is none; they are in no other number here.
+        mean: Arithmetic mean.
+        sd: Standard deviation of the sample (n - 1), None for n < 2.
+        median: Second quartile; quartiles are interpolated linearly.
+        q1: First quartile.
+        q3: Third quartile.
+        minimum: Smallest value.
+        maximum: Largest value.
+    """
+
+    n: int
+    undefined: int
+    mean: float | None
+    sd: float | None
+    median: float | None
+    q1: float | None
+    q3: float | None
+    minimum: float | None
+    maximum: float | None
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What an evaluation found, over all its cases.
+
+    Attributes:
+        title: What was evaluated.
+        note: A sentence that must be read with the numbers, or "".
+        protocol: The rules that held.
+        cases: Ids of all cases, scored in this order.
+        missing: Cases whose prediction was missing and counted as empty.
+        not_scored: Predictions that no reference belongs to.
+        regions: Statistics by region and metric, over all cases.
+        where_present: Likewise, over the cases whose reference has the region: no rule for empty masks is in these.
+        units: Unit of each metric; "1" for a share.
+        empty_references: By region, cases without a voxel of it.
+        empty_predictions: Likewise in the prediction.
+        seed: Mean over cases of the seed's numbers by predictor, then masks ("hard", "soft"), then metric.
+        seed_n: Cases that they are the mean of.
+        seed_left_out: Why a case has none, by case.
+    """
+
+    title: str
+    note: str
+    protocol: Protocol
+    cases: tuple[str, ...]
+    missing: tuple[str, ...]
+    not_scored: tuple[str, ...]
+    regions: Mapping[str, Mapping[str, Statistics]]
+    where_present: Mapping[str, Mapping[str, Statistics]]
+    units: Mapping[str, str]
+    empty_references: Mapping[str, int]
+    empty_predictions: Mapping[str, int]
+    seed: Mapping[str, Mapping[str, Mapping[str, float]]]
+    seed_n: int
+    seed_left_out: Mapping[str, str]
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain types, in the order of reading."""
+        document: dict[str, Any] = {
+            "title": self.title,
+            "note": self.note,
+            "cases": len(self.cases),
+            "missing_predictions_counted_as_empty": list(self.missing),
+            "predictions_without_a_reference": list(self.not_scored),
+            "regions": {
+                region: {
+                    "empty_references": self.empty_references[region],
+                    "empty_predictions": self.empty_predictions[region],
+                    "all_cases": self._with_units(metrics),
+                    "cases_with_the_region_in_the_reference": self._with_units(self.where_present[region]),
+                }
+                for region, metrics in self.regions.items()
+            },
+            "protocol": _plain(asdict(self.protocol)),
+            "versions": {
+                "brats_unet": __version__,
+                "python": platform.python_version(),
+                **{name: version(name) for name in ("numpy", "scipy", "nibabel")},
+            },
+        }
+        if self.seed or self.seed_left_out:
+            document["seed"] = {
+                "read_this_first": "These average over pixels and over four classes, background included; "
+                "all_background is what finding no tumour at all scores. See docs/METRICS.md.",
+                "claim": CLAIM,
+                "n": self.seed_n,
+                "left_out": dict(self.seed_left_out),
+                "means": self.seed,
+            }
+        return document
+
+    def _with_units(self, metrics: Mapping[str, Statistics]) -> dict[str, dict[str, Any]]:
+        return {name: {"unit": self.units[name], **asdict(found)} for name, found in metrics.items()}
+
+
+def statistics(values: Sequence[float]) -> Statistics:
+    """Statistics of one score; NaN counts as undefined."""
+    defined = np.array([value for value in values if not is_undefined(value)], float)
+    undefined = len(values) - defined.size
+    if defined.size == 0:
+        return Statistics(0, undefined, None, None, None, None, None, None, None)
+    q1, median, q3 = (float(q) for q in np.percentile(defined, (25, 50, 75)))
+    return Statistics(
+        n=int(defined.size),
+        undefined=undefined,
+        mean=float(defined.mean()),
+        sd=float(defined.std(ddof=1)) if defined.size > 1 else None,
+        median=median,
+        q1=q1,
+        q3=q3,
+        minimum=float(defined.min()),
+        maximum=float(defined.max()),
+    )
+
+
+def summarise(
+    scored: Sequence[Scored],
+    *,
+    protocol: str,
+    title: str = "",
+    note: str = "",
+    missing: Sequence[str] = (),
+    not_scored: Sequence[str] = (),
+) -> Summary:
+    """Statistics over all cases.
+
+    Args:
+        scored: At least one case.
+        protocol: The rules that it was scored by.
+        title: What was evaluated.
+        note: A sentence that must be read with the numbers.
+        missing: Cases whose prediction counted as empty.
+        not_scored: Predictions without a reference.
+    """
+    if not scored:
+        raise ValueError("No case was scored.")
+    rows = [row for case in scored for row in case.rows]
+    absent = {(row.case, row.region) for row in rows if row.metric == "volume_reference" and row.value == 0}
+    seed_rows = [row for case in scored for row in case.seed_rows]
+    return Summary(
+        title=title,
+        note=note,
+        protocol=protocol_named(protocol),
+        cases=tuple(case.case_id for case in scored),
+        missing=tuple(missing),
+        not_scored=tuple(not_scored),
+        regions=_by_region(rows),
+        where_present=_by_region([row for row in rows if (row.case, row.region) not in absent]),
+        units={row.metric: row.unit for row in rows},
+        empty_references=_empty(rows, "volume_reference"),
+        empty_predictions=_empty(rows, "volume_prediction"),
+        seed=_seed_means(seed_rows),
+        seed_n=len({row.case for row in seed_rows}),
+        seed_left_out={case.case_id: case.seed_left_out for case in scored if case.seed_left_out},
+    )
+
+
+def _by_region(rows: Sequence[Row]) -> dict[str, dict[str, Statistics]]:
+    metrics = list(dict.fromkeys(row.metric for row in rows))
+    values: dict[tuple[str, str], list[float]] = {}
+    for row in rows:
+        values.setdefault((row.region, row.metric), []).append(row.value)
+    return {region: {name: statistics(values.get((region, name), [])) for name in metrics} for region in Region}
+
+
+def _empty(rows: Sequence[Row], volume: str) -> dict[str, int]:
+    return {
+        region.value: sum(row.value == 0 for row in rows if (row.region, row.metric) == (region, volume))
+        for region in Region
+    }
+
+
+def _seed_means(rows: Sequence[SeedRow]) -> dict[str, dict[str, dict[str, float]]]:
+    values: dict[tuple[str, str, str], list[float]] = {}
+    for row in rows:
+        values.setdefault((row.predictor, row.masks, row.metric), []).append(row.value)
+    means: dict[str, dict[str, dict[str, float]]] = {}
+    for (predictor, masks, metric), found in values.items():
+        means.setdefault(predictor, {}).setdefault(masks, {})[metric] = float(np.mean(found))
+    return means
+
+
+def _plain(value: Any) -> Any:
+    """JSON has no NaN: an undefined rule is null."""
+    if isinstance(value, dict):
+        return {key: _plain(inner) for key, inner in value.items()}
+    return None if isinstance(value, float) and is_undefined(value) else value

@@ -1,0 +1,83 @@
+"""The curves of a training, for a paper's supplement."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from brats_unet.run import atomic_path
+
+# Okabe and Ito's colours: told apart by everybody, in print too.
+ORANGE, SKY, GREEN, BLUE, VERMILLION = "#E69F00", "#56B4E9", "#009E73", "#0072B2", "#D55E00"
+DPI = 160
+
+
+def training_curves(journal: Sequence[Mapping[str, Any]], path: Path) -> None:
+    """Loss of every step, and Dice of the held-out cases, over the steps of a training.
+
+    Args:
+        journal: Lines of a run's journal; {"event": "step", "step", "loss", …} and {"event": "validation", "step",
+            "dice": {region: mean}, "cases": n} are drawn, others are passed over. Steps that a resumed run took again
+            are drawn as taken last.
+        path: PNG to write.
+    """
+    steps = {line["step"]: line["loss"] for line in journal if line["event"] == "step"}
+    looks = {line["step"]: line for line in journal if line["event"] == "validation"}
+    figure = Figure(figsize=(9, 3.6), dpi=DPI, facecolor="white", layout="constrained")
+    FigureCanvasAgg(figure)
+    left, right = figure.subplots(1, 2, sharex=True)
+    if steps:
+        at, losses = (np.array(values, float) for values in zip(*sorted(steps.items()), strict=True))
+        left.plot(at, losses, color="#c4c4c4", linewidth=0.7, label="each step")
+        left.plot(at, _smoothed(losses), color=BLUE, linewidth=1.8, label="mean of the steps around")
+        low, high = np.percentile(losses, (0, 99.5))
+        left.set_ylim(low - 0.06 * (high - low) - 1e-6, high + 0.06 * (high - low) + 1e-6)
+        left.legend(frameon=False, fontsize=8)
+    styles = {"WT": (BLUE, "o", "solid"), "TC": (VERMILLION, "s", (0, (5, 1.5))), "ET": (GREEN, "^", (0, (1.5, 1.2)))}
+    for region, (colour, marker, dash) in styles.items():
+        points = sorted((step, line["dice"][region]) for step, line in looks.items() if region in line["dice"])
+        if points:
+            at, dice = zip(*points, strict=True)
+            right.plot(at, dice, color=colour, marker=marker, markersize=4.5, linestyle=dash, label=region)
+            right.annotate(
+                f"{region} {dice[-1]:.2f}",
+                (at[-1], dice[-1]),
+                xytext=(6, 0),
+                textcoords="offset points",
+                color=colour,
+                fontsize=8,
+                va="center",
+                annotation_clip=False,
+            )
+    cases = {line["cases"] for line in looks.values() if "cases" in line}
+    of = f" of {max(cases)} held-out case{'s' if max(cases) != 1 else ''}" if cases else ""
+    right.set_ylim(-0.02, 1.02)
+    for axes, what in ((left, "loss"), (right, f"mean Dice{of}")):
+        axes.set_xlabel("step", fontsize=9)
+        axes.set_title(what, loc="left", fontsize=10)
+        axes.grid(axis="y", color="#e8e8e8", linewidth=0.7)
+        axes.set_axisbelow(True)
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.tick_params(labelsize=8)
+    if looks:
+        right.legend(frameon=False, fontsize=8, loc="lower right")
+        right.margins(x=0.09)
+    save(figure, path)
+
+
+def _smoothed(values: np.ndarray) -> np.ndarray:
+    """Mean over about a twentieth of the steps around each; narrower towards both ends."""
+    half = max(1, len(values) // 40)
+    sums = np.concatenate([[0.0], np.cumsum(values)])
+    at = np.arange(len(values))
+    reach = np.minimum(half, np.minimum(at, len(values) - 1 - at))
+    return (sums[at + reach + 1] - sums[at - reach]) / (2 * reach + 1)
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Write a PNG under its final name only once it is whole."""
+    with atomic_path(path) as temporary:
+        figure.savefig(temporary, format="png", facecolor=figure.get_facecolor())

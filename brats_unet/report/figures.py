@@ -1,0 +1,250 @@
+"""Pictures for a paper's supplement: a case in three planes with the outlines of reference and prediction.
+
+They differ in dash and in colour, and the two colours look different to everybody (Okabe and Ito 2008).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from brats_unet.anatomy import Modality, Region, region_mask
+from brats_unet.geometry import Box
+from brats_unet.report.curves import ORANGE, SKY, save, training_curves
+from brats_unet.report.planes import PLANES, Plane, around, box_of, slices_through, with_margin
+
+__all__ = ["case_figure", "training_curves"]
+
+OUTLINES = (("reference", ORANGE, "solid"), ("prediction", SKY, (0, (2.2, 1.3))))
+DARK, LIGHT, MUTED = "#101014", "#f0f0f0", "#a0a0a8"
+NAMES = {Modality.FLAIR: "FLAIR", Modality.T1: "T1", Modality.T1CE: "T1ce", Modality.T2: "T2"}
+# Greys of the tissues by label, where there is no scan to draw on.
+TISSUE_GREYS = [0.0, 0.35, 0.2, 0.1, 0.6]
+DPI = 160
+WIDTH_INCHES, HEAD_INCHES, FOOT_INCHES = 10.0, 0.68, 0.34
+
+
+def case_figure(
+    images: Mapping[Modality, np.ndarray],
+    reference: np.ndarray | None,
+    prediction: np.ndarray | None,
+    scores: Mapping[tuple[str, str], float],
+    path: Path,
+    title: str,
+    *,
+    spacing_mm: tuple[float, float, float] = (1.0, 1.0, 1.0),
+) -> None:
+    """Three planes through the tumour: whole scans, and close to it the outlines of each region.
+
+    WT is outlined on FLAIR, TC and ET on T1ce, where they are seen; on what there is if those two are lacking, and on
+    grey tissues of the reference where there is no scan at all.
+
+    Args:
+        images: Scans by modality, shape (X, Y, Z), axes L-P-S; any number.
+        reference: Integers of `anatomy.Label`, same shape, or None.
+        prediction: Likewise; None where it is missing.
+        scores: By (region, metric); "dice" and "hd95" are written over the columns, where they are there.
+        path: PNG to write.
+        title: Over the picture.
+        spacing_mm: Edge lengths of a voxel along the three axes.
+    """
+    labels = reference if reference is not None else prediction
+    if labels is None:
+        raise ValueError("A case without reference and prediction has nothing to outline.")
+    reference, prediction = (np.zeros_like(labels) if mask is None else mask for mask in (reference, prediction))
+    shown = {modality: _scan(image) for modality, image in images.items()}
+    tissues = _Scan(np.array(TISSUE_GREYS, np.float32)[labels], black=0.0, white=1.0, background=0.0)
+    ground = next(iter(shown.values()), tissues)
+    masks = {r: (region_mask(reference, r), region_mask(prediction, r)) for r in Region}
+    whole = with_margin(box_of(ground.image != ground.background), 3, labels.shape)
+    centre = slices_through([pair[0] if pair[0].any() else pair[1] for pair in masks.values()], whole)
+    close = around(box_of((reference > 0) | (prediction > 0)), centre, spacing_mm, labels.shape)
+    columns: list[tuple[Modality | None, Region | None]] = [(modality, None) for modality in shown]
+    columns += [(_seen_best_on(region, shown), region) for region in Region]
+
+    figure, panels = _grid_of_panels(whole, [region is None for _, region in columns], spacing_mm)
+    for plane, row in zip(PLANES, panels, strict=True):
+        for (modality, region), axes in zip(columns, row, strict=True):
+            scan = tissues if modality is None else shown[modality]
+            _show(axes, plane, scan.greys(plane, centre), whole if region is None else close, spacing_mm)
+            if region is None:
+                _frame(axes, plane, close, spacing_mm)
+                _letters(axes, plane)
+            else:
+                _outline(axes, plane, masks[region], centre, spacing_mm)
+        row[0].text(0.02, 0.03, plane.name, color=MUTED, fontsize=7, transform=row[0].transAxes)
+    for (modality, region), axes in zip(columns, panels[0], strict=True):
+        axes.set_title(_heading(modality, region, scores), color=LIGHT, fontsize=8.5, pad=4, linespacing=1.35)
+        if region is not None and not any(mask.any() for mask in masks[region]):
+            axes.text(0.5, 0.04, "absent from both", color=LIGHT, fontsize=7.5, ha="center", transform=axes.transAxes)
+    _scale_bar(panels[0][len(shown)])
+    _captions(figure, title)
+    save(figure, path)
+
+
+@dataclass(frozen=True, eq=False)
+class _Scan:
+    """A scan and the intensities that become black and white.
+
+    Attributes:
+        background: Value of the air around the head, which is black whatever it is.
+    """
+
+    image: np.ndarray
+    black: float
+    white: float
+    background: float
+
+    def greys(self, plane: Plane, centre: tuple[int, int, int]) -> np.ndarray:
+        """One slice, from 0 to 1; the head's darkest is a little above the background."""
+        flat = plane.cut(self.image, centre).astype(np.float32)
+        greys = 0.04 + 0.96 * np.clip((flat - self.black) / max(self.white - self.black, 1e-6), 0, 1)
+        return np.where(flat == self.background, 0, greys)
+
+
+def _scan(image: np.ndarray) -> _Scan:
+    """A scan whose brightest 0.5 % are white; every third voxel along each axis is asked."""
+    background = float(image[0, 0, 0])
+    few = image[::3, ::3, ::3]
+    head = few[few != background]
+    black, white = np.percentile(head, (0.5, 99.5)) if head.size else (0.0, 1.0)
+    return _Scan(image, float(black), float(white), background)
+
+
+def _seen_best_on(region: Region, shown: Mapping[Modality, _Scan]) -> Modality | None:
+    """Oedema is bright on FLAIR, the core's rim on T1ce; None where there is no scan."""
+    best = Modality.FLAIR if region is Region.WT else Modality.T1CE
+    return best if best in shown else next(iter(shown), None)
+
+
+def _grid_of_panels(
+    whole: Box, is_whole: Sequence[bool], spacing_mm: tuple[float, float, float]
+) -> tuple[Figure, list[list[Axes]]]:
+    """Rows as high as their plane is; columns of whole scans as wide as the widest plane, close-ups as the highest."""
+    sizes = [plane.extent_mm(whole, spacing_mm) for plane in PLANES]
+    heights = [height for _, height in sizes]
+    widths = [max(width for width, _ in sizes) if whole_scan else max(heights) for whole_scan in is_whole]
+    inches_per_mm = WIDTH_INCHES / sum(widths)
+    total = HEAD_INCHES + inches_per_mm * sum(heights) + FOOT_INCHES
+    figure = Figure(figsize=(WIDTH_INCHES, total), dpi=DPI, facecolor=DARK)
+    FigureCanvasAgg(figure)
+    grid = figure.add_gridspec(
+        len(heights),
+        len(widths),
+        height_ratios=heights,
+        width_ratios=widths,
+        wspace=0.03,
+        hspace=0.03,
+        left=0.008,
+        right=0.992,
+        bottom=FOOT_INCHES / total,
+        top=1 - HEAD_INCHES / total,
+    )
+    return figure, [[figure.add_subplot(grid[r, c]) for c in range(len(widths))] for r in range(len(heights))]
+
+
+def _show(
+    axes: Axes,
+    plane: Plane,
+    flat: np.ndarray,
+    box: Box,
+    spacing_mm: tuple[float, float, float],
+) -> None:
+    """One slice of greys in millimetres, cut to the box."""
+    across, up = spacing_mm[plane.horizontal], spacing_mm[plane.vertical]
+    right, top = (flat.shape[1] - 0.5) * across, (flat.shape[0] - 0.5) * up
+    axes.imshow(
+        flat,
+        cmap="gray",
+        vmin=0,
+        vmax=1,
+        origin="lower",
+        interpolation="bilinear",
+        extent=(-0.5 * across, right, -0.5 * up, top),
+    )
+    _limits(axes, plane, box, spacing_mm)
+    axes.set_xticks([])
+    axes.set_yticks([])
+    axes.set_facecolor("black")
+    axes.spines[:].set_color("#303036")
+
+
+def _limits(axes: Axes, plane: Plane, box: Box, spacing_mm: tuple[float, float, float]) -> None:
+    left, right, low, high = plane.edges_mm(box, spacing_mm)
+    axes.set_xlim(left, right)
+    axes.set_ylim((high, low) if plane.down else (low, high))
+    axes.set_aspect("equal")
+
+
+def _outline(
+    axes: Axes,
+    plane: Plane,
+    masks: tuple[np.ndarray, np.ndarray],
+    centre: tuple[int, int, int],
+    spacing_mm: tuple[float, float, float],
+) -> None:
+    """The reference's outline solid, the prediction's dashed over it."""
+    for mask, (_, colour, dash) in zip(masks, OUTLINES, strict=True):
+        flat = np.pad(plane.cut(mask, centre), 1).astype(float)
+        if flat.any():
+            x = (np.arange(flat.shape[1]) - 1) * spacing_mm[plane.horizontal]
+            y = (np.arange(flat.shape[0]) - 1) * spacing_mm[plane.vertical]
+            axes.contour(x, y, flat, levels=[0.5], colors=colour, linestyles=[dash], linewidths=1.3)
+
+
+def _frame(axes: Axes, plane: Plane, box: Box, spacing_mm: tuple[float, float, float]) -> None:
+    """Where the close-ups lie."""
+    left, right, low, high = plane.edges_mm(box, spacing_mm)
+    axes.plot([left, right, right, left, left], [low, low, high, high, low], color=LIGHT, linewidth=0.6, alpha=0.7)
+
+
+def _letters(axes: Axes, plane: Plane) -> None:
+    left, right, top, bottom = plane.letters
+    for letter, x, y in ((left, 0.03, 0.5), (right, 0.97, 0.5), (top, 0.5, 0.96), (bottom, 0.5, 0.04)):
+        axes.text(x, y, letter, color=MUTED, fontsize=7, ha="center", va="center", transform=axes.transAxes)
+
+
+def _scale_bar(axes: Axes) -> None:
+    """Ten millimetres, in the corner of a close-up."""
+    left, right = sorted(axes.get_xlim())
+    low, high = axes.get_ylim()
+    x, y = left + 0.95 * (right - left), low + 0.06 * (high - low)
+    axes.plot([x - 10, x], [y, y], color=LIGHT, linewidth=2, solid_capstyle="butt")
+    axes.text(x - 5, y + 0.025 * (high - low), "10 mm", color=LIGHT, fontsize=7, ha="center", va="bottom")
+
+
+def _heading(modality: Modality | None, region: Region | None, scores: Mapping[tuple[str, str], float]) -> str:
+    on = NAMES[modality] if modality is not None else "tissues"
+    if region is None:
+        return on
+    dice, distance = scores.get((region.value, "dice")), scores.get((region.value, "hd95"))
+    found = [f"Dice {dice:.3f}"] if dice is not None else []
+    found += [f"HD95 {distance:.1f} mm"] if distance is not None else []
+    return f"{region} on {on}\n{', '.join(found)}" if found else f"{region} on {on}"
+
+
+def _captions(figure: Figure, title: str) -> None:
+    height = figure.get_size_inches()[1]
+    figure.text(0.008, 1 - 0.1 / height, title, color=LIGHT, fontsize=10, weight="bold", va="top")
+    lines = [Line2D([], [], color=colour, linestyle=dash, linewidth=1.6, label=name) for name, colour, dash in OUTLINES]
+    legend = figure.legend(
+        handles=lines, loc="lower left", ncols=2, frameon=False, fontsize=8, handlelength=3, borderaxespad=0.2
+    )
+    for text in legend.get_texts():
+        text.set_color(LIGHT)
+    convention = "the patient's left is on the right; frames show where the close-ups lie"
+    figure.text(0.992, 0.12 / height, convention, color=MUTED, fontsize=7, ha="right")
+
+
+def _smoothed(values: np.ndarray) -> np.ndarray:
+    """Mean over about a twentieth of the steps around each; narrower towards both ends."""
+    half = max(1, len(values) // 40)
+    sums = np.concatenate([[0.0], np.cumsum(values)])
+    at = np.arange(len(values))
+    reach = np.minimum(half, np.minimum(at, len(values) - 1 - at))
+    return (sums[at + reach + 1] - sums[at - reach]) / (2 * reach + 1)

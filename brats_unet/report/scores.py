@@ -1,0 +1,179 @@
+"""Score pairs of masks, and leave what was found: scores.csv, summary.json, seed_scores.csv, figures/, tables."""
+
+import csv
+import json as json_text
+from collections.abc import Callable, Sequence
+from dataclasses import astuple, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from brats_unet.anatomy import Modality
+from brats_unet.errors import DataError, SettingsError
+from brats_unet.evaluation.score import Pair, Row, Scored, read_labels, score_cases
+from brats_unet.evaluation.summary import Summary, summarise
+from brats_unet.evaluation.workers import map_in_processes
+from brats_unet.metrics.seed import SeedRow
+from brats_unet.nifti import read_volume
+from brats_unet.report.tables import print_summary
+from brats_unet.run import atomic_path, disk_full_is_said, write_json
+from brats_unet.volume import turn_to_lps
+
+SCORES, SUMMARY, SEED_SCORES, FIGURES = "scores.csv", "summary.json", "seed_scores.csv", "figures"
+PREDICTIONS = "predictions"  # masks that the evaluation of a run made
+OURS = (SCORES, SUMMARY, SEED_SCORES, FIGURES, PREDICTIONS)
+
+# (what is being done, done, total)
+Progress = Callable[[str, int, int], None]
+
+
+def report_scores(
+    pairs: Sequence[Pair],
+    output: Path | None,
+    *,
+    protocol: str = "brats2020",
+    seed_scores: bool = True,
+    figures: bool = True,
+    workers: int = 0,
+    title: str = "",
+    note: str = "",
+    not_scored: Sequence[str] = (),
+    json: bool = False,
+    progress: Progress | None = None,
+) -> Summary:
+    """Score, write and show. Nothing is written before every case has been scored.
+
+    Args:
+        pairs: What to compare; a pair without a prediction counts as empty and is said to be missing.
+        output: Folder to write to, made if need be; None shows the tables only.
+        protocol: Rules for empty masks and distances.
+        seed_scores: Whether to compute the seed's numbers too, into a file and table of their own.
+        figures: Whether to draw each case (with `output` only).
+        workers: Processes; 0 takes one a core.
+        title: What is evaluated, for the tables and pictures.
+        note: A sentence that must be read with the numbers.
+        not_scored: Predictions that no reference belongs to.
+        json: Print one JSON document (the content of summary.json) instead of the tables.
+        progress: Called as work goes on.
+
+    Raises:
+        DataError: Masks that cannot be read or do not share a grid.
+        SettingsError: No such protocol, or `output` holds files of the user's.
+        MachineError: The disk is full.
+    """
+    say = progress or (lambda what, done, total: None)
+    if output is not None:
+        refuse_foreign_folder(output)
+    scored = score_cases(
+        pairs,
+        protocol=protocol,
+        seed_scores=seed_scores,
+        workers=workers,
+        progress=lambda done, total: say("Scoring", done, total),
+    )
+    missing = [pair.case_id for pair in pairs if pair.prediction is None]
+    summary = summarise(scored, protocol=protocol, title=title, note=note, missing=missing, not_scored=not_scored)
+    if output is not None:
+        with disk_full_is_said(output):
+            output.mkdir(parents=True, exist_ok=True)
+        _take_away_last_time(output)
+        _write_rows(output / SCORES, Row, [row for case in scored for row in case.rows])
+        if seed_scores:
+            _write_rows(output / SEED_SCORES, SeedRow, [row for case in scored for row in case.seed_rows])
+        drawn: list[str] = []
+        if figures:
+            drawn = _draw(pairs, scored, output / FIGURES, title, workers, say)
+        write_json(output / SUMMARY, {**summary.as_json(), "figures": drawn})
+    if json:
+        print(json_text.dumps(summary.as_json(), indent=2, ensure_ascii=False))
+    else:
+        console = Console(highlight=False)
+        print_summary(console, summary)
+        if output is not None:
+            console.print(f"\n  Written to {output}: {', '.join(_written(output))}", markup=False, soft_wrap=True)
+    return summary
+
+
+def refuse_foreign_folder(output: Path) -> None:
+    """Raise SettingsError if `output` holds anything but what an evaluation writes."""
+    if output.exists() and not output.is_dir():
+        raise SettingsError(f"output={output} is a file. Give a folder, new or empty.")
+    foreign = sorted(entry.name for entry in output.iterdir() if entry.name not in OURS) if output.exists() else []
+    if foreign:
+        listed = ", ".join(foreign[:3]) + (", …" if len(foreign) > 3 else "")
+        raise SettingsError(
+            f"output={output} holds other files ({listed}). Give a folder that is new, empty, or of an evaluation."
+        )
+
+
+@dataclass(frozen=True)
+class _Drawing:
+    pair: Pair
+    scored: Scored
+    path: Path
+    title: str
+
+
+def _draw(
+    pairs: Sequence[Pair], scored: Sequence[Scored], folder: Path, title: str, workers: int, say: Progress
+) -> list[str]:
+    with disk_full_is_said(folder):
+        folder.mkdir(exist_ok=True)
+    drawings = [
+        _Drawing(pair, case, folder / f"{pair.case_id}.png", f"{pair.case_id}  ·  {title}" if title else pair.case_id)
+        for pair, case in zip(pairs, scored, strict=True)
+    ]
+    map_in_processes(_draw_case, drawings, workers=workers, progress=lambda done, total: say("Drawing", done, total))
+    return [drawing.path.name for drawing in drawings]
+
+
+def _draw_case(drawing: _Drawing) -> None:
+    from brats_unet.report.figures import case_figure  # matplotlib takes half a second, and is not always wanted
+
+    pair = drawing.pair
+    reference, prediction = read_labels(pair)
+    turn = turn_to_lps(reference.affine)
+    images = {}
+    for modality in (Modality.FLAIR, Modality.T1CE, Modality.T2, Modality.T1):
+        file = (pair.images or {}).get(modality)
+        if file is not None and len(images) < 2:
+            array = read_volume(file.path, file.channel).array
+            if array.shape != reference.array.shape:
+                raise DataError(
+                    f"{file.path}: shape {array.shape}. Expected {reference.array.shape}, that of its mask."
+                )
+            images[modality] = turn.apply(array)
+    spacing = reference.spacing_mm
+    case_figure(
+        images,
+        turn.apply(reference.array),
+        turn.apply(prediction.array) if pair.prediction is not None else None,
+        {(row.region, row.metric): row.value for row in drawing.scored.rows},
+        drawing.path,
+        drawing.title,
+        spacing_mm=(spacing[turn.axes[0]], spacing[turn.axes[1]], spacing[turn.axes[2]]),
+    )
+
+
+def _take_away_last_time(output: Path) -> None:
+    """Remove what an earlier evaluation of this folder wrote and this one might not, so that nothing stale is left."""
+    try:
+        drawn = json_text.loads((output / SUMMARY).read_text(encoding="utf-8")).get("figures", [])
+    except (OSError, ValueError):
+        drawn = []
+    for path in (output / SUMMARY, output / SEED_SCORES, *(output / FIGURES / Path(name).name for name in drawn)):
+        path.unlink(missing_ok=True)
+    if (output / FIGURES).is_dir() and not any((output / FIGURES).iterdir()):
+        (output / FIGURES).rmdir()
+
+
+def _write_rows(path: Path, kind: type, rows: Sequence[Any]) -> None:
+    with atomic_path(path) as temporary, open(temporary, "w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow([field.name for field in fields(kind)])
+        writer.writerows(astuple(row) for row in rows)
+
+
+def _written(output: Path) -> list[str]:
+    return [name + ("/" if (output / name).is_dir() else "") for name in OURS if (output / name).exists()]
