@@ -9,6 +9,7 @@ from brats_unet.commands.display import Display, shown
 from brats_unet.commands.predicting import (
     PROBABILITIES,
     keep_nothing,
+    keep_regions,
     open_networks,
     origin_of,
     predict_cases,

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 
 from brats_unet import models
-from brats_unet.anatomy import Region, region_masks
+from brats_unet.anatomy import Region, labels_from_regions, region_masks
 from brats_unet.commands.display import Display, TrainingDisplay, shown
 from brats_unet.commands.provenance import environment
 from brats_unet.commands.resume import enter, run_folder
@@ -181,7 +181,8 @@ def _validation(network: Network, cases: list[PreparedCase]) -> Callable[[], dic
     def validate() -> dict[str, float]:
         rows = []
         for case in cases:
-            predicted = network.on_prepared_grid(np.asarray(case.image)) >= 0.5
+            # through labels, as masks are written: a region that claims voxels outside its parent claims them for both
+            predicted = region_masks(labels_from_regions(network.on_prepared_grid(np.asarray(case.image)) >= 0.5))
             reference = region_masks(np.asarray(case.labels))
             rows.append([dice(count(reference[..., i], predicted[..., i]), rule) for i in range(len(Region))])
         return {str(region): float(value) for region, value in zip(Region, np.mean(rows, axis=0), strict=True)}
