@@ -22,6 +22,7 @@ CROPS = ("brain", "none")
 NORMALISATIONS = ("zscore", "max")
 FOREGROUND_POSITIONS = 10_000
 SAME_SPACING = 1e-3  # voxels within a thousandth of the wanted length are not resampled
+LARGEST = 1e30  # so that statistics stay within float32
 FLOAT16_LARGEST = 65504.0
 
 
@@ -115,8 +116,11 @@ def prepare(case: Case, preparation: Preparation, convention: Convention | None)
             reference = volume
         else:
             refuse_other_grid(case.id, str(modality), volume, str(preparation.modalities[0]), reference)
-        if volume.array.dtype.kind == "f" and not np.isfinite(volume.array).all():
-            raise DataError(f"{case.id}: {file.path.name} holds NaN or infinite voxels. Expected finite intensities.")
+        if volume.array.dtype.kind == "f" and not (np.abs(volume.array) <= LARGEST).all():
+            raise DataError(
+                f"{case.id}: {file.path.name} holds voxels that are NaN, infinite or beyond {LARGEST:g}. "
+                f"Expected intensities. Export the scan anew."
+            )
         scans.append(volume.array)
     assert reference is not None
     try:
