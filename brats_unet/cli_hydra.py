@@ -34,6 +34,7 @@ QUIET = (
     "hydra/job_logging=none",
     "hydra/hydra_logging=none",
 )
+IN_RUN_NAME = ("experiment", "data", "data.name", "data.fold", "seed", "name")
 ALREADY_HYDRAS = ("'", '"', "[", "{")
 
 
@@ -76,10 +77,13 @@ def sweep(request: Request, overrides: list[Override]) -> int:
         where = [] if any(o.key == "hydra.sweep.dir" for o in overrides) else [f"hydra.sweep.dir={folder}"]
         where.append("hydra.sweep.subdir=.")
         own = request.flags.get("--config-dir")
+        given = _for_hydra(request, overrides)
 
         def job(conf: DictConfig) -> int:
             del conf  # the fresh process composes its own
             told = list(HydraConfig.get().overrides.task)
+            if "tag" in request.conf.types and (tag := _tag(told, given)):
+                told.append(f"tag={_quoted(tag)}")
             command = [sys.executable, "-m", "brats_unet", request.command or "", *told]
             command += ["--config-dir", own] if own else []
             number = HydraConfig.get().job.num
@@ -88,13 +92,21 @@ def sweep(request: Request, overrides: list[Override]) -> int:
             (outcomes / f"{number:06}.json").write_text(json.dumps({"overrides": told, "code": code}))
             return code
 
-        _run(request, ["--multirun"], [*where, *_for_hydra(request, overrides)], job)
+        _run(request, ["--multirun"], [*where, *given], job)
         done = [json.loads(path.read_text()) for path in sorted(outcomes.glob("*.json"))]
     failed = [one for one in done if one["code"] != 0]
     _say(f"\n{len(done) - len(failed)} of {len(done)} jobs done.")
     for one in failed:
         _say(f"failed (exit {one['code']}): brats-unet {request.command} {_typed(one['overrides'])}")
     return 1 if failed else 0
+
+
+def _tag(told: list[str], given: list[str]) -> str | None:
+    """What sets this job apart from its sisters and does not stand in a run's name anyhow; None if nothing does."""
+    apart = [text for text in told if text not in given and text.split("=")[0].lstrip("+~") not in IN_RUN_NAME]
+    if any(text.startswith("tag=") for text in told):
+        return None
+    return ",".join(text.lstrip("+") for text in apart) or None
 
 
 def _child(command: list[str]) -> int:

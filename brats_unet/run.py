@@ -152,10 +152,13 @@ def write_json(path: Path, content: Mapping[str, Any] | list[Any]) -> None:
 def atomic_path(path: Path) -> Iterator[Path]:
     """A temporary path beside `path` that takes its name when the block ends well, and is removed when it does not.
 
+    The folder is made if need be.
+
     Raises:
         MachineError: The disk is full, or the folder may not be written to.
     """
     with disk_full_is_said(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
         os.close(handle)
         temporary = Path(name)

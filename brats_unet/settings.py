@@ -73,6 +73,7 @@ class Train:
 
     experiment: str
     name: Optional[str]
+    tag: Optional[str]  # added to the run's name
     runs: str
     seed: int
     steps: int

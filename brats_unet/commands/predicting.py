@@ -76,7 +76,6 @@ def keep_regions(folder: Path) -> Keep:
     """Write each region's probability as float32 into `folder`, named `<id>_<region>.nii.gz`."""
 
     def keep(case: Case, probabilities: np.ndarray) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
         for index, region in enumerate(Region):
             volume = Volume(np.ascontiguousarray(probabilities[..., index]))
             write_volume(probability_file(folder, case.id, region), volume, like=scan_of(case))

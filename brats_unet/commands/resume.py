@@ -25,9 +25,11 @@ FREE = {
 
 
 def run_folder(settings: Train) -> Path:
-    """`runs/<name>`; the name is made of the experiment, the data, the fold and the seed, never of the clock."""
+    """`runs/<name>`, by default of the experiment, the data, the fold and the seed, never of the clock; and the tag."""
     data = settings.data
     name = settings.name or f"{settings.experiment}-{data.name}-fold{data.fold}-seed{settings.seed}"
+    if settings.tag:
+        name = f"{name}-{settings.tag.replace('/', '_')}"
     return Path(settings.runs) / name
 
 

@@ -34,8 +34,7 @@ def save(path: Path, model: keras.Model, optimizer: keras.optimizers.Optimizer, 
     """Write a checkpoint under its final name once it is whole."""
     tensors = {key: np.asarray(variable) for key, variable in named(model, optimizer).items()}
     with disk_full_is_said(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-    with atomic_path(path) as temporary:
+        with atomic_path(path) as temporary:
         save_file(tensors, temporary, metadata={"format": "1", "state": json.dumps(vars(state))})
 
 
