@@ -195,6 +195,8 @@ def known_cases(folder: Path, recipe: dict[str, Any]) -> int:
     note = folder / "phantom.json"
     if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
         return 0
+    if folder.is_file():
+        raise DataError(f"{folder}: is a file. Expected a folder to write phantoms into. Choose another output.")
     if not note.is_file():
         raise DataError(
             f"{folder}: is not empty and holds no phantoms. Expected a new or empty folder, or one that "

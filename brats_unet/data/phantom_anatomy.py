@@ -165,7 +165,8 @@ def grow(rng: np.random.Generator, x: np.ndarray, y: np.ndarray, z: np.ndarray, 
     hull = cerebrum(ax, y, z)
     small = cerebellum(ax, y, z)
     stem = brainstem(ax, y, z)
-    arch = ellipsoid(np.float32(0) * ax, y, z, (0, 117, 71), (30, 37, 23))
+    fan = (y - 117) * (1 - 0.0004 * ax * ax)  # its forceps reach forward and back
+    arch = ellipsoid(np.float32(0) * ax, fan, z, (0, 0, 71), (30, 37, 23))
     inside = np.maximum(arch, (66 - z) * np.float32(0.8))
     medial = np.sqrt(ax * ax + np.maximum(inside, 0) ** 2)
 

@@ -21,7 +21,8 @@ def tissue_shares(anatomy: Anatomy, box: Sampler) -> dict[str, np.ndarray]:
     x, hull, sulcus, ventricle = box(a.x), box(a.hull), box(a.sulcus), box(a.ventricle)
     reach = box(a.sulcus_depth)
     opening = (0.02 + 0.45 * a.atrophy) * np.clip(reach * reach * np.float32(1 / 220), 0.1, 2)  # deep sulci gape
-    cortex = cortex_mm(x, hull, box(a.arch), box(a.sylvian), box(a.sylvian_end), box(a.insula), sulcus, reach, opening)
+    end = box(a.sylvian_end)
+    cortex = cortex_mm(x, hull, box(a.arch), box(a.sylvian), end, box(a.insula), sulcus, reach, opening)
     small, stem, callosum = box(a.cerebellum), box(a.stem), box(a.callosum)
     folds = np.minimum(small, np.abs(box(a.folia)) + np.maximum(small - 14, 0))
     soft = np.maximum(np.maximum(cortex, callosum), np.maximum(folds, stem))
@@ -39,7 +40,8 @@ def tissue_shares(anatomy: Anatomy, box: Sampler) -> dict[str, np.ndarray]:
     in_white = 0.6 * ramp(0.5 - np.maximum(first, second), 1.2)
     in_fissure = ramp(0.8 - np.abs(x), 1.2) * np.maximum(0.2, ramp(0.9 - np.minimum(first, second), 2))
     in_fissure *= (cortex < 1) & (hull > -1) & (stem < 0) & (ventricle < 0)
-    plexus = 0.7 * ramp(ventricle - 1.5, 1.2) * ramp(1.7 - np.maximum(first, second), 1.2)
+    strand = ramp(2.8 - np.maximum(first, second), 1.5) * ramp(end - 1, 2)  # in the atria
+    plexus = 0.7 * ramp(ventricle - 1.2, 1.2) * strand
     vessel = np.maximum(
         np.maximum(in_sulcus, in_white),
         np.maximum(np.maximum(in_fissure, plexus), sinuses(x, hull, small, box(a.skull))),
