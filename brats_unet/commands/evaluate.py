@@ -5,6 +5,7 @@ from pathlib import Path
 from brats_unet.commands.display import shown
 from brats_unet.errors import DataError, SettingsError
 from brats_unet.evaluation.folders import pair_folders
+from brats_unet.hardware import tensorflow_starts_quietly
 from brats_unet.metrics.empty import protocol_named
 from brats_unet.report.scores import refuse_foreign_folder, report_scores
 from brats_unet.settings import Evaluate
@@ -15,7 +16,8 @@ def main(settings: Evaluate) -> int:
     if settings.run is not None:
         if settings.predictions is not None or settings.references is not None:
             raise SettingsError("Give run=…, or predictions=… and references=…, not both.")
-        from brats_unet.commands.evaluate_run import evaluate_run  # brings TensorFlow
+        with tensorflow_starts_quietly():
+            from brats_unet.commands.evaluate_run import evaluate_run
 
         return evaluate_run(settings)
     if settings.predictions is None or settings.references is None:

@@ -12,7 +12,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from brats_unet.errors import CheckpointError
-from brats_unet.run import atomic_path, disk_full_is_said
+from brats_unet.run import atomic_path
 
 
 @dataclass(frozen=True)
@@ -33,8 +33,7 @@ class State:
 def save(path: Path, model: keras.Model, optimizer: keras.optimizers.Optimizer, state: State) -> None:
     """Write a checkpoint under its final name once it is whole."""
     tensors = {key: np.asarray(variable) for key, variable in named(model, optimizer).items()}
-    with disk_full_is_said(path):
-        with atomic_path(path) as temporary:
+    with atomic_path(path) as temporary:
         save_file(tensors, temporary, metadata={"format": "1", "state": json.dumps(vars(state))})
 
 
