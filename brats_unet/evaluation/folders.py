@@ -82,7 +82,8 @@ def pair_folders(
             f"{references}. Expected files named by case, as <case>.nii.gz or <case>_seg.nii.gz, in both."
         )
     files = [*(expected[case_id] for case_id in expected), *(found[case_id] for case_id in both)]
-    masks = dict(zip(files, map_in_processes(_look_at, files, workers=workers, progress=progress), strict=True))
+    looked = map_in_processes(_look_at, files, seconds_each=0.04, workers=workers, progress=progress)
+    masks = dict(zip(files, looked, strict=True))
     problems = [mask.problem for mask in masks.values() if mask.problem]
     if missing and not allow_missing:
         problems += [f"{case_id}: no prediction in {predictions}." for case_id in missing]

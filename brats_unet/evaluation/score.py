@@ -144,7 +144,7 @@ def score_cases(
     """
     protocol_named(protocol)  # refuse before any work
     arguments = [(pair, protocol, seed_scores) for pair in pairs]
-    results = map_in_processes(_score_or_problem, arguments, workers=workers, progress=progress)
+    results = map_in_processes(_score_or_problem, arguments, seconds_each=0.3, workers=workers, progress=progress)
     problems = [result for result in results if isinstance(result, str)]
     if problems:
         raise DataError("\n".join(problems))

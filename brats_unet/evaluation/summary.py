@@ -119,7 +119,7 @@ class Summary:
 
 def statistics(values: Sequence[float]) -> Statistics:
     """Statistics of one score; NaN counts as undefined."""
-    defined = np.array([value for value in values if not is_undefined(value)], float)
+    defined = np.sort([value for value in values if not is_undefined(value)]).astype(float)
     undefined = len(values) - defined.size
     if defined.size == 0:
         return Statistics(0, undefined, None, None, None, None, None, None, None)
@@ -184,7 +184,8 @@ def _by_region(rows: Sequence[Row]) -> dict[str, dict[str, Statistics]]:
     values: dict[tuple[str, str], list[float]] = {}
     for row in rows:
         values.setdefault((row.region, row.metric), []).append(row.value)
-    return {region: {name: statistics(values.get((region, name), [])) for name in metrics} for region in Region}
+    regions = [region.value for region in Region]
+    return {region: {name: statistics(values.get((region, name), [])) for name in metrics} for region in regions}
 
 
 def _empty(rows: Sequence[Row], volume: str) -> dict[str, int]:

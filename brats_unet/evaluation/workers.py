@@ -9,11 +9,14 @@ from typing import TypeVar
 Argument = TypeVar("Argument")
 Result = TypeVar("Result")
 
+START_SECONDS = 0.8  # of one process, until it has imported what it needs
+
 
 def map_in_processes(
     function: Callable[[Argument], Result],
     arguments: Sequence[Argument],
     *,
+    seconds_each: float,
     workers: int = 0,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[Result]:
@@ -22,14 +25,15 @@ def map_in_processes(
     Args:
         function: Of the top level of a module, so that it can be sent.
         arguments: Small: paths, not arrays.
+        seconds_each: About how long one takes: as many processes are started as pay for their own start.
         workers: Processes at most; 0 takes one a core.
         progress: Called with (done, total) after each.
     """
     if workers < 0:
         raise ValueError(f"Workers are counted from 0 (one a core), not {workers}.")
-    workers = min(workers or cores(), len(arguments))
+    workers = min(workers or cores(), len(arguments), int(seconds_each * len(arguments) / START_SECONDS))
     say = progress or (lambda done, total: None)
-    if workers <= 1 or len(arguments) <= 2:  # a process takes as long to start as two cases to score
+    if workers <= 1:
         results = []
         for argument in arguments:
             results.append(function(argument))

@@ -67,7 +67,7 @@ def seed_rows(
     """
     if reference.shape[2] <= FIRST_SLICE:
         return [], f"{reference.shape[2]} axial slices; the seed's begin at {FIRST_SLICE}"
-    rows = []
+    rows: list[SeedRow] = []
 
     def add(predictor: str, masks: str, sums: Sums) -> None:
         rows.extend(SeedRow(case_id, predictor, masks, name, value) for name, value in scores_of(sums).items())

@@ -124,11 +124,12 @@ def _nearest_mm(points: np.ndarray, targets: np.ndarray, spacing_mm: Spacing) ->
 
 
 def _area_weighted_percentile_mm(reference: np.ndarray, prediction: np.ndarray, spacing_mm: Spacing) -> float:
-    codes = [corner_codes(mask) for mask in (reference, prediction)]
-    surfaces = [(code != 0) & (code != 255) for code in codes]
+    codes = (corner_codes(reference), corner_codes(prediction))
+    surfaces = tuple((code != 0) & (code != 255) for code in codes)
+    both = surface_distances_mm(surfaces[0], surfaces[1], spacing_mm)
     areas = code_areas_mm2(spacing_mm)
     percentiles = []
-    for code, surface, distances in zip(codes, surfaces, surface_distances_mm(*surfaces, spacing_mm), strict=True):
+    for code, surface, distances in zip(codes, surfaces, both, strict=True):
         weights = areas[code[surface]]
         order = np.lexsort((weights, distances))
         share = np.cumsum(weights[order]) / weights[order].sum()

@@ -40,11 +40,11 @@ def training_curves(journal: Sequence[Mapping[str, Any]], path: Path) -> None:
     for region, (colour, marker, dash) in styles.items():
         points = sorted((step, line["dice"][region]) for step, line in looks.items() if region in line["dice"])
         if points:
-            at, dice = zip(*points, strict=True)
-            right.plot(at, dice, color=colour, marker=marker, markersize=4.5, linestyle=dash, label=region)
+            looked, dice = zip(*points, strict=True)
+            right.plot(looked, dice, color=colour, marker=marker, markersize=4.5, linestyle=dash, label=region)
             right.annotate(
                 f"{region} {dice[-1]:.2f}",
-                (at[-1], dice[-1]),
+                (looked[-1], dice[-1]),
                 xytext=(6, 0),
                 textcoords="offset points",
                 color=colour,
@@ -69,12 +69,12 @@ def training_curves(journal: Sequence[Mapping[str, Any]], path: Path) -> None:
 
 
 def _smoothed(values: np.ndarray) -> np.ndarray:
-    """Mean over about a twentieth of the steps around each; narrower towards both ends."""
+    """Mean over about a twentieth of the steps around each, one-sided at both ends."""
     half = max(1, len(values) // 40)
     sums = np.concatenate([[0.0], np.cumsum(values)])
     at = np.arange(len(values))
-    reach = np.minimum(half, np.minimum(at, len(values) - 1 - at))
-    return (sums[at + reach + 1] - sums[at - reach]) / (2 * reach + 1)
+    low, high = np.maximum(at - half, 0), np.minimum(at + half + 1, len(values))
+    return (sums[high] - sums[low]) / (high - low)
 
 
 def save(figure: Figure, path: Path) -> None:

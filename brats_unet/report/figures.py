@@ -4,7 +4,6 @@ They differ in dash and in colour, and the two colours look different to everybo
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -16,11 +15,15 @@ from matplotlib.lines import Line2D
 from brats_unet.anatomy import Modality, Region, region_mask
 from brats_unet.geometry import Box
 from brats_unet.report.curves import ORANGE, SKY, save, training_curves
-from brats_unet.report.planes import PLANES, Plane, around, box_of, slices_through, with_margin
+from brats_unet.report.planes import PLANES, Plane, Scan, around, box_of, slices_through, windowed, with_margin
 
 __all__ = ["case_figure", "training_curves"]
 
-OUTLINES = (("reference", ORANGE, "solid"), ("prediction", SKY, (0, (2.2, 1.3))))
+Dash = tuple[float, tuple[float, ...]]
+OUTLINES: tuple[tuple[str, str, Dash], ...] = (
+    ("reference", ORANGE, (0, (1.0, 0.0))),
+    ("prediction", SKY, (0, (2.2, 1.3))),
+)
 DARK, LIGHT, MUTED = "#101014", "#f0f0f0", "#a0a0a8"
 NAMES = {Modality.FLAIR: "FLAIR", Modality.T1: "T1", Modality.T1CE: "T1ce", Modality.T2: "T2"}
 # Greys of the tissues by label, where there is no scan to draw on.
@@ -57,13 +60,15 @@ def case_figure(
     if labels is None:
         raise ValueError("A case without reference and prediction has nothing to outline.")
     reference, prediction = (np.zeros_like(labels) if mask is None else mask for mask in (reference, prediction))
-    shown = {modality: _scan(image) for modality, image in images.items()}
-    tissues = _Scan(np.array(TISSUE_GREYS, np.float32)[labels], black=0.0, white=1.0, background=0.0)
+    shown = {modality: windowed(image) for modality, image in images.items()}
+    tissues = Scan(np.array(TISSUE_GREYS, np.float32)[labels], black=0.0, white=1.0, background=0.0)
     ground = next(iter(shown.values()), tissues)
     masks = {r: (region_mask(reference, r), region_mask(prediction, r)) for r in Region}
     whole = with_margin(box_of(ground.image != ground.background), 3, labels.shape)
     centre = slices_through([pair[0] if pair[0].any() else pair[1] for pair in masks.values()], whole)
     close = around(box_of((reference > 0) | (prediction > 0)), centre, spacing_mm, labels.shape)
+    if not shown:
+        whole = close
     columns: list[tuple[Modality | None, Region | None]] = [(modality, None) for modality in shown]
     columns += [(_seen_best_on(region, shown), region) for region in Region]
 
@@ -74,49 +79,23 @@ def case_figure(
             _show(axes, plane, scan.greys(plane, centre), whole if region is None else close, spacing_mm)
             if region is None:
                 _frame(axes, plane, close, spacing_mm)
-                _letters(axes, plane)
             else:
                 _outline(axes, plane, masks[region], centre, spacing_mm)
+        for axes in row[: max(1, len(shown))]:
+            _letters(axes, plane)
         row[0].text(0.02, 0.03, plane.name, color=MUTED, fontsize=7, transform=row[0].transAxes)
     for (modality, region), axes in zip(columns, panels[0], strict=True):
         axes.set_title(_heading(modality, region, scores), color=LIGHT, fontsize=8.5, pad=4, linespacing=1.35)
         if region is not None and not any(mask.any() for mask in masks[region]):
             axes.text(0.5, 0.04, "absent from both", color=LIGHT, fontsize=7.5, ha="center", transform=axes.transAxes)
     _scale_bar(panels[0][len(shown)])
-    _captions(figure, title)
+    _captions(
+        figure, title, "; frames show where the close-ups lie" if shown else "; greys are the reference's tissues"
+    )
     save(figure, path)
 
 
-@dataclass(frozen=True, eq=False)
-class _Scan:
-    """A scan and the intensities that become black and white.
-
-    Attributes:
-        background: Value of the air around the head, which is black whatever it is.
-    """
-
-    image: np.ndarray
-    black: float
-    white: float
-    background: float
-
-    def greys(self, plane: Plane, centre: tuple[int, int, int]) -> np.ndarray:
-        """One slice, from 0 to 1; the head's darkest is a little above the background."""
-        flat = plane.cut(self.image, centre).astype(np.float32)
-        greys = 0.04 + 0.96 * np.clip((flat - self.black) / max(self.white - self.black, 1e-6), 0, 1)
-        return np.where(flat == self.background, 0, greys)
-
-
-def _scan(image: np.ndarray) -> _Scan:
-    """A scan whose brightest 0.5 % are white; every third voxel along each axis is asked."""
-    background = float(image[0, 0, 0])
-    few = image[::3, ::3, ::3]
-    head = few[few != background]
-    black, white = np.percentile(head, (0.5, 99.5)) if head.size else (0.0, 1.0)
-    return _Scan(image, float(black), float(white), background)
-
-
-def _seen_best_on(region: Region, shown: Mapping[Modality, _Scan]) -> Modality | None:
+def _seen_best_on(region: Region, shown: Mapping[Modality, Scan]) -> Modality | None:
     """Oedema is bright on FLAIR, the core's rim on T1ce; None where there is no scan."""
     best = Modality.FLAIR if region is Region.WT else Modality.T1CE
     return best if best in shown else next(iter(shown), None)
@@ -219,16 +198,16 @@ def _scale_bar(axes: Axes) -> None:
 
 
 def _heading(modality: Modality | None, region: Region | None, scores: Mapping[tuple[str, str], float]) -> str:
-    on = NAMES[modality] if modality is not None else "tissues"
     if region is None:
-        return on
+        return NAMES[modality] if modality is not None else ""
+    name = f"{region} on {NAMES[modality]}" if modality is not None else str(region)
     dice, distance = scores.get((region.value, "dice")), scores.get((region.value, "hd95"))
     found = [f"Dice {dice:.3f}"] if dice is not None else []
     found += [f"HD95 {distance:.1f} mm"] if distance is not None else []
-    return f"{region} on {on}\n{', '.join(found)}" if found else f"{region} on {on}"
+    return f"{name}\n{', '.join(found)}" if found else name
 
 
-def _captions(figure: Figure, title: str) -> None:
+def _captions(figure: Figure, title: str, hint: str) -> None:
     height = figure.get_size_inches()[1]
     figure.text(0.008, 1 - 0.1 / height, title, color=LIGHT, fontsize=10, weight="bold", va="top")
     lines = [Line2D([], [], color=colour, linestyle=dash, linewidth=1.6, label=name) for name, colour, dash in OUTLINES]
@@ -237,8 +216,7 @@ def _captions(figure: Figure, title: str) -> None:
     )
     for text in legend.get_texts():
         text.set_color(LIGHT)
-    convention = "the patient's left is on the right; frames show where the close-ups lie"
-    figure.text(0.992, 0.12 / height, convention, color=MUTED, fontsize=7, ha="right")
+    figure.text(0.992, 0.12 / height, f"the patient's left is on the right{hint}", color=MUTED, fontsize=7, ha="right")
 
 
 def _smoothed(values: np.ndarray) -> np.ndarray:

@@ -61,6 +61,35 @@ PLANES = (
 )
 
 
+@dataclass(frozen=True, eq=False)
+class Scan:
+    """A scan and the intensities that become black and white.
+
+    Attributes:
+        background: Value of the air around the head, which is black whatever it is.
+    """
+
+    image: np.ndarray
+    black: float
+    white: float
+    background: float
+
+    def greys(self, plane: Plane, centre: Triple) -> np.ndarray:
+        """One slice, from 0 to 1; the head's darkest is a little above the background."""
+        flat = plane.cut(self.image, centre).astype(np.float32)
+        greys = 0.04 + 0.96 * np.clip((flat - self.black) / max(self.white - self.black, 1e-6), 0, 1)
+        return np.where(flat == self.background, 0, greys)
+
+
+def windowed(image: np.ndarray) -> Scan:
+    """A scan whose brightest 0.5 % are white; every third voxel along each axis is asked."""
+    background = float(image[0, 0, 0])
+    few = image[::3, ::3, ::3]
+    head = few[few != background]
+    black, white = np.percentile(head, (0.5, 99.5)) if head.size else (0.0, 1.0)
+    return Scan(image, float(black), float(white), background)
+
+
 def slices_through(masks: Sequence[np.ndarray], whole: Box) -> Triple:
     """Where to cut so that every region is seen well: along each axis the slice with the largest shares of them.
 

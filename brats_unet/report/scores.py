@@ -7,6 +7,7 @@ from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from rich.console import Console
 
 from brats_unet.anatomy import Modality
@@ -124,7 +125,13 @@ def _draw(
         _Drawing(pair, case, folder / f"{pair.case_id}.png", f"{pair.case_id}  ·  {title}" if title else pair.case_id)
         for pair, case in zip(pairs, scored, strict=True)
     ]
-    map_in_processes(_draw_case, drawings, workers=workers, progress=lambda done, total: say("Drawing", done, total))
+    map_in_processes(
+        _draw_case,
+        drawings,
+        seconds_each=0.8,
+        workers=workers,
+        progress=lambda done, total: say("Drawing", done, total),
+    )
     return [drawing.path.name for drawing in drawings]
 
 
@@ -134,7 +141,7 @@ def _draw_case(drawing: _Drawing) -> None:
     pair = drawing.pair
     reference, prediction = read_labels(pair)
     turn = turn_to_lps(reference.affine)
-    images = {}
+    images: dict[Modality, np.ndarray] = {}
     for modality in (Modality.FLAIR, Modality.T1CE, Modality.T2, Modality.T1):
         file = (pair.images or {}).get(modality)
         if file is not None and len(images) < 2:

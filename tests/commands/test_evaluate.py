@@ -1,0 +1,94 @@
+"""`brats-unet evaluate predictions=… references=…`."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from brats_unet.commands.evaluate import main
+from brats_unet.errors import DataError, SettingsError
+from brats_unet.nifti import write_volume
+from brats_unet.settings import Evaluate
+from brats_unet.volume import Volume
+
+
+@pytest.fixture
+def folders(tmp_path):
+    array = np.zeros((12, 12, 30), np.uint8)
+    array[3:9, 3:9, 3:28], array[5:7, 5:7, 5:20] = 2, 4
+    for folder in ("predictions", "references"):
+        (tmp_path / folder).mkdir()
+        for case in ("BraTS20_Training_001", "BraTS20_Training_002"):
+            write_volume(tmp_path / folder / f"{case}.nii.gz", Volume(array))
+    return tmp_path
+
+
+def settings(folders, **changes) -> Evaluate:
+    told = {
+        "run": None,
+        "checkpoint": "last",
+        "predictions": str(folders / "predictions"),
+        "references": str(folders / "references"),
+        "output": str(folders / "out"),
+        "labels": "auto",
+        "protocol": "brats2020",
+        "allow_missing": False,
+        "figures": False,
+        "seed_scores": True,
+        "device": "auto",
+        "workers": 1,
+        "json": False,
+    }
+    return Evaluate(**{**told, **changes})
+
+
+def test_a_perfect_predictor_scores_perfectly_through_the_command(folders, capsys):
+    assert main(settings(folders)) == 0
+    assert "1.000 ± 0.000" in capsys.readouterr().out
+    scores = (folders / "out" / "scores.csv").read_text()
+    assert "BraTS20_Training_002,TC,dice,1.0,1\n" in scores
+    assert "BraTS20_Training_002,ET,hd95,0.0,mm\n" in scores
+
+
+def test_masks_of_two_folders_are_scored_without_tensorflow_keras_and_matplotlib(folders):
+    code = (
+        "import sys; from brats_unet.commands.evaluate import main; from brats_unet.settings import Evaluate;"
+        f"main(Evaluate(**{settings(folders).__dict__!r}));"
+        "assert not {'tensorflow', 'keras', 'torch', 'matplotlib'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+
+
+def test_nothing_to_evaluate_is_said_with_the_ways_there_are(folders):
+    with pytest.raises(SettingsError, match=r"predictions and references not set\. Give run=runs/<name>"):
+        main(settings(folders, predictions=None, references=None))
+    with pytest.raises(SettingsError, match="references not set"):
+        main(settings(folders, references=None))
+
+
+def test_a_run_and_two_folders_are_one_too_many(folders):
+    with pytest.raises(SettingsError, match="not both"):
+        main(settings(folders, run="runs/a"))
+
+
+def test_a_wrong_path_is_named(folders):
+    with pytest.raises(DataError, match="references=.*nowhere: no such folder"):
+        main(settings(folders, references=str(folders / "nowhere")))
+
+
+def test_the_output_folder_may_not_be_that_of_the_masks(folders):
+    with pytest.raises(SettingsError, match="holds other files"):
+        main(settings(folders, output=str(folders / "predictions")))
+
+
+def test_a_misspelt_protocol_is_refused_before_anything_is_read(folders):
+    with pytest.raises(SettingsError, match="no protocol named brats2021"):
+        main(settings(folders, protocol="brats2021", predictions="nowhere"))
+
+
+def test_nothing_is_written_when_refused(folders):
+    (folders / "predictions" / "BraTS20_Training_001.nii.gz").unlink()
+    with pytest.raises(DataError, match="no prediction"):
+        main(settings(folders))
+    assert not (folders / "out").exists()

@@ -1,0 +1,128 @@
+"""Two folders of masks, matched and checked."""
+
+import numpy as np
+import pytest
+
+from brats_unet.anatomy import Modality
+from brats_unet.errors import DataError, SettingsError
+from brats_unet.evaluation.folders import pair_folders
+from brats_unet.nifti import write_volume
+from brats_unet.volume import Volume
+
+CASES = ("BraTS20_Training_001", "BraTS20_Training_002", "BraTS20_Training_003")
+
+
+def mask(*integers, shape=(8, 8, 8)) -> np.ndarray:
+    array = np.zeros(shape, np.uint8)
+    for index, integer in enumerate(integers):
+        array[index] = integer
+    return array
+
+
+@pytest.fixture
+def folders(tmp_path):
+    """References flat as <case>_seg.nii.gz, predictions nested as <case>/<case>.nii.gz."""
+    references, predictions = tmp_path / "references", tmp_path / "predictions"
+    references.mkdir()
+    for case in CASES:
+        (predictions / case).mkdir(parents=True)
+        write_volume(references / f"{case}_seg.nii.gz", Volume(mask(1, 2, 4)))
+        write_volume(predictions / case / f"{case}.nii.gz", Volume(mask(1, 2, 4)))
+    return predictions, references
+
+
+def prediction_of(folders, case):
+    return folders[0] / case / f"{case}.nii.gz"
+
+
+def test_flat_and_nested_folders_are_paired_by_case(folders):
+    paired = pair_folders(*folders)
+    assert [pair.case_id for pair in paired.pairs] == list(CASES)
+    assert [pair.prediction for pair in paired.pairs] == [prediction_of(folders, case) for case in CASES]
+    assert paired.convention.name == "brats2017"
+    assert (paired.missing, paired.not_scored) == ((), ())
+
+
+def test_scans_beside_the_references_are_found_for_the_pictures(tmp_path, folders):
+    predictions, _ = folders
+    for case in CASES:
+        folder = tmp_path / "data" / case
+        folder.mkdir(parents=True)
+        write_volume(folder / f"{case}_seg.nii.gz", Volume(mask(1, 2, 4)))
+        for modality in ("flair", "t1", "t1ce", "t2"):
+            write_volume(folder / f"{case}_{modality}.nii.gz", Volume(mask(7, 7).astype(np.int16)))
+    pair = pair_folders(predictions, tmp_path / "data").pairs[0]
+    assert pair.images[Modality.T1CE].path.name == f"{CASES[0]}_t1ce.nii.gz"
+
+
+def test_masks_by_themselves_have_no_scans(folders):
+    assert pair_folders(*folders).pairs[0].images is None
+
+
+def test_a_missing_prediction_is_refused_by_name_and_the_setting_is_named(folders):
+    prediction_of(folders, CASES[1]).unlink()
+    with pytest.raises(DataError, match=f"{CASES[1]}: no prediction") as refusal:
+        pair_folders(*folders)
+    assert "allow_missing=true counts missing predictions as empty" in str(refusal.value)
+
+
+def test_a_missing_prediction_that_is_allowed_is_counted(folders):
+    prediction_of(folders, CASES[1]).unlink()
+    paired = pair_folders(*folders, allow_missing=True)
+    assert paired.missing == (CASES[1],)
+    assert [pair.prediction is None for pair in paired.pairs] == [False, True, False]
+
+
+def test_a_prediction_without_a_reference_is_not_scored_but_told(folders):
+    (folders[1] / f"{CASES[2]}_seg.nii.gz").unlink()
+    paired = pair_folders(*folders)
+    assert paired.not_scored == (CASES[2],)
+    assert len(paired.pairs) == 2
+
+
+def test_everything_wrong_is_said_at_once(folders):
+    write_volume(prediction_of(folders, CASES[0]), Volume(mask(1, 2, 4, shape=(8, 8, 9))))
+    write_volume(prediction_of(folders, CASES[1]), Volume(mask(1, 99)))
+    prediction_of(folders, CASES[2]).unlink()
+    (folders[1] / f"{CASES[2]}_seg.nii.gz").write_bytes(b"\x1f\x8bbroken")
+    with pytest.raises(DataError) as refusal:
+        pair_folders(*folders)
+    message = str(refusal.value)
+    assert "8×8×9 voxels, not 8×8×8" in message
+    assert "holds label 99" in message
+    assert f"{CASES[2]}: no prediction" in message
+    assert "cannot be read as NIfTI" in message
+
+
+def test_a_shifted_affine_is_refused(folders):
+    affine = np.diag([-1.0, -1.0, 1.0, 1.0])
+    affine[2, 3] = 5.0
+    write_volume(prediction_of(folders, CASES[0]), Volume(mask(1, 2, 4), affine))
+    with pytest.raises(DataError, match=r"corners lie up to 5\.00 mm away"):
+        pair_folders(*folders)
+
+
+def test_predictions_in_another_convention_are_refused(folders):
+    write_volume(prediction_of(folders, CASES[0]), Volume(mask(1, 2, 3)))
+    with pytest.raises(DataError, match=r"holds label 3\. The references follow brats2017"):
+        pair_folders(*folders)
+
+
+def test_the_convention_can_be_said(folders):
+    for case in CASES:
+        for path in (folders[1] / f"{case}_seg.nii.gz", prediction_of(folders, case)):
+            write_volume(path, Volume(mask(1, 2, 3)))
+    assert pair_folders(*folders, labels="brats2023").convention.name == "brats2023"
+
+
+def test_folders_without_a_common_case_are_refused_with_examples(folders, tmp_path):
+    other = tmp_path / "other"
+    other.mkdir()
+    write_volume(other / "case7.nii.gz", Volume(mask(1, 2, 4)))
+    with pytest.raises(DataError, match="No mask in .*other belongs to a reference: case7 there"):
+        pair_folders(other, folders[1])
+
+
+def test_one_folder_twice_is_refused(folders):
+    with pytest.raises(SettingsError, match="Give two folders"):
+        pair_folders(folders[1], folders[1])

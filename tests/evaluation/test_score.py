@@ -1,0 +1,183 @@
+"""From label volumes to rows."""
+
+import numpy as np
+import pytest
+
+from brats_unet.anatomy import Region
+from brats_unet.data.label_convention import CONVENTIONS
+from brats_unet.errors import DataError, SettingsError
+from brats_unet.evaluation.score import Pair, read_labels, score_case, score_cases
+from brats_unet.metrics import METRICS
+from brats_unet.nifti import read_integers, write_volume
+from brats_unet.volume import Volume
+
+BRATS2017, BRATS2023 = CONVENTIONS["brats2017"], CONVENTIONS["brats2023"]
+MM = (1.0, 1.0, 1.0)
+
+
+def tumour(shape=(20, 20, 30)) -> np.ndarray:
+    labels = np.zeros(shape, np.uint8)
+    labels[4:14, 4:14, 4:14], labels[6:12, 6:12, 6:12], labels[8:10, 8:10, 8:10] = 2, 4, 1
+    return labels
+
+
+def values(rows) -> dict[tuple[str, str], float]:
+    return {(row.region, row.metric): row.value for row in rows}
+
+
+def write(path, labels):
+    write_volume(path, Volume(labels))
+    return path
+
+
+def test_there_is_one_row_for_each_region_and_metric():
+    rows = score_case("a", tumour(), tumour(), MM)
+    assert [(row.region, row.metric) for row in rows] == [(region, name) for region in Region for name in METRICS]
+    assert {row.case for row in rows} == {"a"}
+
+
+def test_a_perfect_prediction_scores_perfectly():
+    found = values(score_case("a", tumour(), tumour(), MM))
+    for region in Region:
+        assert found[region, "hd95"] == 0.0
+        assert {found[region, name] for name in ("dice", "sensitivity", "specificity", "precision", "accuracy")} == {
+            1.0
+        }
+        assert found[region, "volume_reference"] == found[region, "volume_prediction"]
+    assert found["WT", "volume_reference"] == 1000.0
+    assert found["TC", "volume_reference"] == 216.0
+    assert found["ET", "volume_reference"] == 208.0
+
+
+def test_regions_nest_when_only_the_core_is_missed():
+    prediction = np.where(tumour() > 0, 2, 0).astype(np.uint8)
+    found = values(score_case("a", tumour(), prediction, (1.0, 1.0, 2.0)))
+    assert found["WT", "dice"] == 1.0
+    assert (found["TC", "dice"], found["TC", "hd95"]) == (0.0, 373.12866)
+    assert found["WT", "volume_prediction"] == 2000.0
+
+
+def test_nothing_anywhere_scores_as_the_rule_says():
+    empty = np.zeros((6, 6, 6), np.uint8)
+    found = values(score_case("a", empty, empty, MM))
+    assert (found["ET", "dice"], found["ET", "hd95"], found["ET", "accuracy"], found["ET", "volume_reference"]) == (
+        1.0,
+        0.0,
+        1.0,
+        0.0,
+    )
+
+
+def test_true_negatives_are_counted_over_the_whole_grid():
+    prediction = tumour()
+    prediction[0, 0, 0] = 2
+    small = values(score_case("a", tumour(), prediction, MM))
+    assert small["WT", "specificity"] == pytest.approx(1 - 1 / (20 * 20 * 30 - 1000))
+    assert small["ET", "specificity"] == 1.0
+
+
+def test_air_around_the_head_moves_only_accuracy_and_specificity():
+    prediction = np.roll(tumour(), 2, 0)
+    near = values(score_case("a", tumour(), prediction, MM))
+    far = values(score_case("a", np.pad(tumour(), 7), np.pad(prediction, 7), MM))
+    for key, value in near.items():
+        assert (far[key] == value) != (key[1] in ("accuracy", "specificity"))
+
+
+def test_a_resection_cavity_is_in_no_region():
+    with_cavity = tumour()
+    with_cavity[16:18] = 3
+    assert values(score_case("a", with_cavity, tumour(), MM))["WT", "dice"] == 1.0
+
+
+def test_two_grids_are_refused():
+    with pytest.raises(ValueError, match="a: the masks do not share one grid"):
+        score_case("a", tumour(), tumour()[:-1], MM)
+
+
+def test_an_unknown_protocol_is_refused():
+    with pytest.raises(SettingsError, match="no protocol named brats1999"):
+        score_case("a", tumour(), tumour(), MM, protocol="brats1999")
+
+
+def test_files_of_two_conventions_are_compared_by_meaning(tmp_path):
+    write(tmp_path / "reference.nii.gz", BRATS2017.encode(tumour()))
+    write(tmp_path / "prediction.nii.gz", BRATS2023.encode(tumour()))
+    pair = Pair("a", tmp_path / "reference.nii.gz", tmp_path / "prediction.nii.gz", None, BRATS2017, BRATS2023)
+    (scored,) = score_cases([pair])
+    assert scored.value("ET", "dice") == 1.0
+
+
+def test_a_missing_prediction_is_all_background(tmp_path):
+    write(tmp_path / "reference.nii.gz", tumour())
+    pair = Pair("a", tmp_path / "reference.nii.gz", None, None, BRATS2017, BRATS2017)
+    reference, prediction = read_labels(pair)
+    assert reference.array.any()
+    assert not prediction.array.any()
+    assert score_cases([pair])[0].value("WT", "dice") == 0.0
+
+
+def pairs_in(tmp_path, count) -> list[Pair]:
+    pairs = []
+    for index in range(count):
+        labels = np.roll(tumour(), 14, 2)  # among the seed's slices
+        reference = write(tmp_path / f"{index}_reference.nii", labels)
+        prediction = write(tmp_path / f"{index}_prediction.nii", np.roll(labels, index, 2))
+        pairs.append(Pair(str(index), reference, prediction, None, BRATS2017, BRATS2017))
+    return pairs
+
+
+def test_two_processes_find_what_one_finds_in_the_same_order(tmp_path):
+    pairs = pairs_in(tmp_path, 6)
+    seen = []
+    alone = score_cases(pairs, workers=1, seed_scores=True)
+    together = score_cases(pairs, workers=2, seed_scores=True, progress=lambda done, total: seen.append((done, total)))
+    assert together == alone
+    assert [case.case_id for case in together] == ["0", "1", "2", "3", "4", "5"]
+    assert seen == [(count, 6) for count in range(1, 7)]
+
+
+def test_seed_rows_come_only_when_asked_for(tmp_path):
+    pairs = pairs_in(tmp_path, 1)
+    assert score_cases(pairs)[0].seed_rows == []
+    assert {row.predictor for row in score_cases(pairs, seed_scores=True)[0].seed_rows} == {
+        "prediction",
+        "all_background",
+    }
+
+
+def test_softmax_probabilities_give_the_soft_rows(tmp_path):
+    (pair,) = pairs_in(tmp_path, 1)
+    labels = read_integers(pair.prediction).array
+    files = {}
+    for region, members in (("WT", (1, 2, 4)), ("TC", (1, 4)), ("ET", (4,))):
+        probability = np.where(np.isin(labels, members), 0.9, 0.0).astype(np.float32)
+        write_volume(tmp_path / f"{region}.nii.gz", Volume(probability))
+        files[Region(region)] = tmp_path / f"{region}.nii.gz"
+    soft = Pair(pair.case_id, pair.reference, pair.prediction, None, BRATS2017, BRATS2017, files)
+    rows = {(r.predictor, r.masks, r.metric): r.value for r in score_cases([soft], seed_scores=True)[0].seed_rows}
+    assert rows["prediction", "hard", "dice_micro_all"] == 1.0
+    assert 0.9 < rows["prediction", "soft", "dice_micro_all"] < 1.0
+    assert 0.98 < rows["prediction", "soft", "accuracy"] < 1.0  # edges blur where slices are resized
+
+
+def test_all_broken_pairs_are_named_at_once(tmp_path):
+    pairs = pairs_in(tmp_path, 3)
+    pairs[0].prediction.write_bytes(b"not a scan")
+    write(pairs[2].prediction, tumour((20, 20, 29)))
+    with pytest.raises(DataError) as refusal:
+        score_cases(pairs)
+    assert "0_prediction.nii: cannot be read as NIfTI" in str(refusal.value)
+    assert "2: " in str(refusal.value)
+    assert "20×20×29 voxels, not 20×20×30" in str(refusal.value)
+
+
+@pytest.mark.real
+def test_a_perfect_predictor_scores_perfectly_on_real_masks(real_scans):
+    for path in sorted((real_scans / "BraTS2021").glob("*/*_seg.nii.gz"))[:3]:
+        pair = Pair(path.parent.name, path, path, None, BRATS2017, BRATS2017)
+        for row in score_cases([pair])[0].rows:
+            if row.metric in ("dice", "sensitivity", "specificity", "precision", "accuracy"):
+                assert row.value == 1.0
+            if row.metric == "hd95":
+                assert row.value == 0.0

@@ -1,0 +1,90 @@
+"""Means, medians and quartiles with their n."""
+
+import json
+import math
+
+import pytest
+
+from brats_unet.evaluation.score import Row, Scored
+from brats_unet.evaluation.summary import statistics, summarise
+from brats_unet.metrics.seed import SeedRow
+
+
+def scored(case, et_dice, et_volume, seed=()) -> Scored:
+    rows = []
+    for region, dice, volume in (("WT", 0.9, 100.0), ("TC", 0.8, 50.0), ("ET", et_dice, et_volume)):
+        rows += [
+            Row(case, region, "dice", dice, "1"),
+            Row(case, region, "volume_reference", volume, "mm3"),
+            Row(case, region, "volume_prediction", 0.0, "mm3"),
+        ]
+    return Scored(case, rows, [SeedRow(case, *row) for row in seed], "" if seed else "too few slices")
+
+
+def test_four_numbers_by_hand():
+    found = statistics([1.0, 2.0, 3.0, 6.0])
+    assert (found.n, found.mean, found.median, found.q1, found.q3) == (4, 3.0, 2.5, 1.75, 3.75)
+    assert (found.minimum, found.maximum) == (1.0, 6.0)
+    assert found.sd == pytest.approx(math.sqrt(14 / 3))
+
+
+def test_an_undefined_score_is_in_no_mean_and_is_counted():
+    found = statistics([0.5, math.nan, 0.7])
+    assert (found.n, found.undefined) == (2, 1)
+    assert found.mean == pytest.approx(0.6)
+
+
+def test_one_case_has_no_standard_deviation_and_none_has_no_mean():
+    assert statistics([0.5]).sd is None
+    assert statistics([math.nan]).mean is None
+
+
+def test_the_order_of_cases_changes_no_number():
+    cases = [scored("a", 0.2, 5.0), scored("b", 1.0, 0.0), scored("c", 0.7, 9.0)]
+    assert summarise(cases, protocol="brats2020").regions == summarise(cases[::-1], protocol="brats2020").regions
+
+
+def test_cases_without_the_region_are_counted_and_told_apart():
+    summary = summarise([scored("a", 0.2, 5.0), scored("b", 1.0, 0.0)], protocol="brats2020")
+    assert summary.empty_references == {"WT": 0, "TC": 0, "ET": 1}
+    assert summary.empty_predictions == {"WT": 2, "TC": 2, "ET": 2}
+    assert summary.regions["ET"]["dice"].mean == pytest.approx(0.6)
+    assert summary.where_present["ET"]["dice"].mean == 0.2
+    assert summary.where_present["ET"]["dice"].n == 1
+
+
+def test_the_seeds_numbers_are_averaged_over_cases_and_those_left_out_are_named():
+    one = scored("a", 0.2, 5.0, [("prediction", "hard", "accuracy", 0.9), ("all_background", "hard", "accuracy", 0.8)])
+    two = scored("b", 0.2, 5.0, [("prediction", "hard", "accuracy", 0.7), ("all_background", "hard", "accuracy", 0.6)])
+    summary = summarise([one, two, scored("c", 0.2, 5.0)], protocol="brats2020")
+    assert summary.seed["prediction"]["hard"]["accuracy"] == pytest.approx(0.8)
+    assert summary.seed["all_background"]["hard"]["accuracy"] == pytest.approx(0.7)
+    assert summary.seed_n == 2
+    assert summary.seed_left_out == {"c": "too few slices"}
+
+
+def test_the_document_is_json_and_says_what_every_number_is():
+    summary = summarise([scored("a", 0.2, 5.0)], protocol="brats2020", title="t", missing=["a"], not_scored=["z"])
+    document = json.loads(json.dumps(summary.as_json(), allow_nan=False))
+    assert document["missing_predictions_counted_as_empty"] == ["a"]
+    assert document["predictions_without_a_reference"] == ["z"]
+    assert document["protocol"]["hd95_definition"] == "per_direction_max"
+    assert document["protocol"]["hd95_mm"]["reference"] == 373.12866
+    assert document["regions"]["WT"]["all_cases"]["dice"] == {
+        "unit": "1",
+        "n": 1,
+        "undefined": 0,
+        "mean": 0.9,
+        "sd": None,
+        "median": 0.9,
+        "q1": 0.9,
+        "q3": 0.9,
+        "minimum": 0.9,
+        "maximum": 0.9,
+    }
+    assert document["versions"]["numpy"]
+
+
+def test_no_case_at_all_is_a_mistake():
+    with pytest.raises(ValueError, match="No case was scored"):
+        summarise([], protocol="brats2020")

@@ -1,0 +1,140 @@
+"""What an evaluation leaves behind, and what it shows."""
+
+import csv
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from brats_unet.data.label_convention import CONVENTIONS
+from brats_unet.errors import DataError, SettingsError
+from brats_unet.evaluation.score import Pair
+from brats_unet.nifti import write_volume
+from brats_unet.report.scores import report_scores
+from brats_unet.volume import Volume
+
+BRATS2017 = CONVENTIONS["brats2017"]
+
+
+@pytest.fixture
+def pairs(tmp_path):
+    found = []
+    for index in range(2):
+        array = np.zeros((24, 24, 32), np.uint8)
+        array[4:16, 4:16, 4 : 26 - index], array[6:10, 6:10, 6:26] = 2, 4 * (1 - index)
+        for name in ("reference", "prediction"):
+            write_volume(tmp_path / f"{index}_{name}.nii.gz", Volume(array))
+        found.append(
+            Pair(
+                f"case{index}",
+                tmp_path / f"{index}_reference.nii.gz",
+                tmp_path / f"{index}_prediction.nii.gz",
+                None,
+                BRATS2017,
+                BRATS2017,
+            )
+        )
+    return found
+
+
+def rows_of(path):
+    with open(path, encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_scores_summary_seed_scores_and_pictures_are_written(pairs, tmp_path, capsys):
+    output = tmp_path / "deep" / "out"
+    summary = report_scores(pairs, output, title="perfect", note="Read this.", workers=1)
+    rows = rows_of(output / "scores.csv")
+    assert list(rows[0]) == ["case", "region", "metric", "value", "unit"]
+    assert len(rows) == 2 * 3 * 8
+    assert {float(row["value"]) for row in rows if row["metric"] == "dice"} == {1.0}
+    seed = rows_of(output / "seed_scores.csv")
+    assert {row["predictor"] for row in seed} == {"prediction", "all_background"}
+    document = json.loads((output / "summary.json").read_text())
+    assert document["figures"] == ["case0.png", "case1.png"]
+    assert document["cases"] == 2
+    assert sorted(path.name for path in (output / "figures").iterdir()) == ["case0.png", "case1.png"]
+    assert summary.regions["WT"]["dice"].mean == 1.0
+    shown = capsys.readouterr().out
+    for words in ("perfect · 2 cases", "Dice", "HD95, mm", "absent in reference", "no tumour found", "Read this."):
+        assert words in shown
+
+
+def test_eighty_columns_are_enough(pairs, monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "80")
+    report_scores(pairs, None)
+    shown = capsys.readouterr().out
+    assert "…" not in shown
+    assert max(len(line) for line in shown.splitlines()) <= 80
+
+
+def test_without_an_output_folder_nothing_is_written(pairs, tmp_path, capsys):
+    before = sorted(tmp_path.rglob("*"))
+    report_scores(pairs, None)
+    assert sorted(tmp_path.rglob("*")) == before
+    assert "Dice" in capsys.readouterr().out
+
+
+def test_json_is_one_document_and_nothing_else(pairs, tmp_path, capsys):
+    report_scores(pairs, tmp_path / "out", figures=False, json=True)
+    document = json.loads(capsys.readouterr().out)
+    assert document["regions"]["WT"]["all_cases"]["dice"]["n"] == 2
+
+
+def test_a_second_evaluation_replaces_the_first_and_leaves_nothing_stale(pairs, tmp_path):
+    output = tmp_path / "out"
+    report_scores(pairs, output, workers=1)
+    report_scores(pairs[:1], output, seed_scores=False)
+    assert sorted(path.name for path in output.rglob("*")) == ["case0.png", "figures", "scores.csv", "summary.json"]
+    report_scores(pairs[:1], output, seed_scores=False, figures=False)
+    assert sorted(path.name for path in output.rglob("*")) == ["scores.csv", "summary.json"]
+
+
+def test_a_picture_of_the_user_s_in_figures_stays(pairs, tmp_path):
+    output = tmp_path / "out"
+    report_scores(pairs[:1], output)
+    (output / "figures" / "mine.png").write_bytes(b"mine")
+    report_scores(pairs[:1], output, figures=False)
+    assert [path.name for path in (output / "figures").iterdir()] == ["mine.png"]
+
+
+def test_a_folder_of_the_user_s_is_refused_and_untouched(pairs, tmp_path):
+    output = tmp_path / "thesis"
+    output.mkdir()
+    (output / "chapter1.tex").write_text("…")
+    with pytest.raises(SettingsError, match=r"holds other files \(chapter1\.tex\)"):
+        report_scores(pairs, output, workers=1)
+    assert [path.name for path in output.iterdir()] == ["chapter1.tex"]
+
+
+def test_a_file_in_place_of_the_folder_is_refused(pairs, tmp_path):
+    (tmp_path / "out").write_text("")
+    with pytest.raises(SettingsError, match="is a file"):
+        report_scores(pairs, tmp_path / "out")
+
+
+def test_nothing_is_written_when_a_mask_is_broken(pairs, tmp_path):
+    pairs[1].prediction.write_bytes(b"x")
+    with pytest.raises(DataError, match="cannot be read"):
+        report_scores(pairs, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_missing_prediction_is_counted_and_said(pairs, tmp_path, capsys):
+    summary = report_scores([replace(pairs[0], prediction=None), pairs[1]], None, seed_scores=False)
+    assert summary.missing == ("case0",)
+    assert summary.regions["WT"]["dice"].mean == 0.5
+    assert "missing and count as empty: case0" in capsys.readouterr().out
+
+
+def test_volumes_too_low_for_the_seed_are_named(pairs, tmp_path, capsys):
+    low = np.zeros((8, 8, 8), np.uint8)
+    low[2:4] = 2
+    for path in (pairs[0].reference, pairs[0].prediction):
+        write_volume(path, Volume(low))
+    summary = report_scores(pairs[:1], tmp_path / "out")
+    assert summary.seed_left_out == {"case0": "8 axial slices; the seed's begin at 22"}
+    assert rows_of(tmp_path / "out" / "seed_scores.csv") == []
+    assert "8 axial slices" in capsys.readouterr().out
