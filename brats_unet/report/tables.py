@@ -69,8 +69,8 @@ def sentences(summary: Summary) -> list[str]:
     found = []
     if any(summary.empty_references.values()) or any(summary.empty_predictions.values()):
         found.append(
-            f"A region absent from both masks scores Dice {rule.both:g} and HD95 {distances.both:g} mm, one "
-            f"absent from one of them Dice {rule.reference:g} and {distances.reference:g} mm ({summary.protocol.name})."
+            f"A region absent from both masks scores Dice {rule.both:g} and HD95 {distances.both:g} mm, one absent "
+            f"from one of them Dice {rule.reference:g} and {distances.reference:.9g} mm ({summary.protocol.name})."
         )
     if summary.missing:
         found.append(f"Predictions that are missing and count as empty: {_some(summary.missing)}.")
