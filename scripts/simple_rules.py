@@ -15,6 +15,7 @@ import itertools
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import cc3d
 import numpy as np
@@ -116,7 +117,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--json", action="store_true", help="print one JSON document instead of the table")
     parser.add_argument("--folds", type=int, help="tune on the cases of the other folds; default: leave one out")
     told = parser.parse_args(arguments)
-    report = {}
+    report: dict[str, dict[str, Any]] = {}
     for root in told.roots:
         folders = sorted(p.parent for p in root.rglob("*_seg.nii*") if p.name.startswith(p.parent.name))
         if len(folders) < 2:

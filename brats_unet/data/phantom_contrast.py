@@ -7,7 +7,7 @@ import numpy as np
 
 from brats_unet.anatomy import Label, Modality
 from brats_unet.data.phantom_anatomy import Anatomy
-from brats_unet.data.phantom_fields import Sampler, ramp, random_field
+from brats_unet.data.phantom_fields import Sampler, lattice_axes, ramp, random_field
 from brats_unet.data.phantom_tissue import tissue_shares
 from brats_unet.data.phantom_tumour import Tumour
 
@@ -21,7 +21,9 @@ TISSUES: dict[Modality, dict[str, float]] = {
 
 
 # Range of the standard deviation of the smooth gain across the head.
-BIAS = {Modality.FLAIR: (0.06, 0.14), Modality.T1: (0.04, 0.08), Modality.T1CE: (0.06, 0.12), Modality.T2: (0.04, 0.08)}
+BIAS = {Modality.FLAIR: (0.06, 0.12), Modality.T1: (0.04, 0.08), Modality.T1CE: (0.06, 0.12), Modality.T2: (0.03, 0.07)}
+# How often, and by how much at most, a scan is brighter near one element of the coil.
+HOT_SPOT = {Modality.FLAIR: (0.6, 0.45), Modality.T1: (0.4, 0.3), Modality.T1CE: (0.6, 0.45), Modality.T2: (0.3, 0.15)}
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,7 @@ class Look:
         tissue: Signal of white, grey, deep, fluid, pool, oedema, core, enhancing, vessel.
         noise: Standard deviation.
         bias: Standard deviation of the smooth gain across the head.
+        hot_spot: Relative gain near one element of the coil; 0 for none.
         slice_mm: Thickness of a slice; 1 where the scan was volumetric.
         gain: Scanner units of a signal of 1.
     """
@@ -39,6 +42,7 @@ class Look:
     tissue: dict[str, float]
     noise: float
     bias: float
+    hot_spot: float
     slice_mm: float
     gain: float
 
@@ -50,11 +54,11 @@ def looks(rng: np.random.Generator, bead: bool) -> dict[Modality, Look]:
         rng: Where they come from.
         bead: Whether all that enhances is one small bead, which then enhances clearly.
     """
-    wetness, cell, blood, old, warm = rng.uniform(0, 1, 5)
+    wetness, cell, blood, old, warm, glow = rng.uniform(0, 1, 6)
     out = {}
     flat = {m: rng.uniform(0.55, 1.0) for m in Modality}
     flat[Modality.FLAIR] = rng.uniform(0.8, 1.8)
-    core_flair = rng.uniform(0.95, 1.6)
+    core_flair = rng.uniform(0.8, 1.25)
     for modality, base in TISSUES.items():
         tissue = {
             k: 1 + (v - 1) * flat[modality] if k not in ("fluid", "pool") else v * rng.uniform(0.85, 1.15)
@@ -62,37 +66,51 @@ def looks(rng: np.random.Generator, bead: bool) -> dict[Modality, Look]:
         }
         tissue |= {
             Modality.FLAIR: {
-                "oedema": 1.25 + 0.28 * wetness, "core": core_flair, "enhancing": 1.22 + 0.28 * cell, "vessel": 0.75,
+                "oedema": 1.22 + 0.38 * glow, "core": core_flair, "enhancing": 1.22 + 0.28 * cell, "vessel": 0.75,
             },
             Modality.T1: {
-                "oedema": 0.98 - 0.10 * wetness, "core": 0.80 - 0.10 * wetness, "enhancing": 0.93, "vessel": 0.75,
+                "oedema": 0.95 - 0.10 * wetness, "core": 0.74 - 0.10 * wetness, "enhancing": 0.93, "vessel": 0.75,
             },
             Modality.T1CE: {
-                "oedema": 0.98 - 0.08 * wetness, "core": 0.80 - 0.08 * wetness,
-                "enhancing": 1.22 + 0.30 * blood + 0.35 * bead, "vessel": 1.55 + 0.5 * blood,
+                "oedema": 0.98 - 0.08 * wetness, "core": 0.72 - 0.08 * wetness,
+                "enhancing": 1.36 + 0.30 * blood + 0.25 * bead, "vessel": 1.65 + 0.5 * blood,
             },
             Modality.T2: {
-                "oedema": 1.30 + 0.40 * wetness, "core": 1.65 + 0.6 * wetness, "enhancing": 1.40 + 0.3 * cell,
+                "oedema": 1.38 + 0.25 * wetness, "core": 1.95 + 0.5 * wetness, "enhancing": 1.40 + 0.3 * cell,
                 "vessel": 0.7,
             },
         }[modality]  # fmt: skip
-        mottle = {Modality.FLAIR: 0.09, Modality.T1: 0.05, Modality.T1CE: 0.12, Modality.T2: 0.10}
+        mottle = {Modality.FLAIR: 0.08, Modality.T1: 0.04, Modality.T1CE: 0.10, Modality.T2: 0.08}
         age = old * {Modality.FLAIR: 1, Modality.T2: 0.5}.get(modality, -0.15)
         tissue |= {
             "caps": 0.45 * age,
             "spots": 0.5 * age,
-            "ribbon": 0.13 * warm if modality is Modality.FLAIR else 0.0,
+            "ribbon": 0.2 * warm if modality is Modality.FLAIR else 0.0,
             "mottle": mottle[modality],
         }
-        thick = {Modality.FLAIR: 0.75, Modality.T2: 0.75, Modality.T1: 0.45, Modality.T1CE: 0.2}[modality]
+        often, most = HOT_SPOT[modality]
+        thick = {Modality.FLAIR: 0.75, Modality.T2: 0.75, Modality.T1: 0.45, Modality.T1CE: 0.1}[modality]
         out[modality] = Look(
             tissue,
             noise=float(rng.uniform(0.02, 0.045)),
             bias=float(rng.uniform(*BIAS[modality])),
+            hot_spot=float(rng.uniform(0.5, 1) * most) if rng.random() < often else 0.0,
             slice_mm=float(rng.choice([4, 5, 6])) if rng.random() < thick else 1.0,
             gain=float(np.exp(rng.uniform(np.log(130), np.log(1200)))),
         )
     return out
+
+
+def sensitivity(rng: np.random.Generator, look: Look) -> np.ndarray:
+    """Gain of the coil at each lattice cell, about 1, float32: smooth, with a bright side in some scans."""
+    gain = 1 + np.float32(look.bias) * random_field(rng, 130)
+    z, y, x = lattice_axes()
+    direction = rng.standard_normal(3)
+    direction /= np.sqrt((direction**2).sum())
+    spread = float(rng.uniform(26, 40))
+    dz, dy, dx = (np.float32(d * r) for d, r in zip(direction, (50, 75, 58), strict=True))
+    r2 = (x - dx) ** 2 + (y - 130 - dy) ** 2 + (z - 80 - dz) ** 2
+    return gain + np.float32(look.hot_spot) * np.exp(r2 * np.float32(-0.5 / spread**2))
 
 
 def along_z_in_slices(volume: np.ndarray, thickness: int, rng: np.random.Generator, noise: float) -> np.ndarray:
@@ -161,7 +179,7 @@ def paint(
     w_enhancing = ramp(enhancing, 1.2)
     in_core = ramp(core, 1.5)
     w_core = in_core * (1 - w_enhancing)
-    w_oedema = ramp(whole, 3.0) * np.clip(0.62 + 0.05 * whole, 0, 1) * (1 - in_core)
+    w_oedema = ramp(whole, 2.0) * np.clip(0.8 + 0.04 * whole, 0, 1) * (1 - in_core)
     w_oedema *= 1 - shares["fluid"] - shares["pool"]
     healthy = (1 - w_enhancing) * (1 - in_core) - w_oedema
     caps = np.exp(np.minimum(box(anatomy.ventricle), 0) * np.float32(0.3)) * shares["white"]
@@ -181,8 +199,7 @@ def paint(
         signal *= healthy
         for name, weight in (("oedema", w_oedema), ("core", w_core), ("enhancing", w_enhancing)):
             signal += weight * (np.float32(t[name]) + np.float32(t["mottle"]) * texture)
-        bias = 1 + np.float32(how.bias) * random_field(rng, 160)
-        signal *= box(bias)
+        signal *= box(sensitivity(rng, how))
         signal = blur_in_plane(signal)
         if how.slice_mm * scale >= 2:
             signal = along_z_in_slices(signal, round(how.slice_mm * scale), rng, how.noise)

@@ -90,7 +90,7 @@ def at_positions(field: np.ndarray, x, y, z) -> np.ndarray:
 
 def slopes(field: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Derivatives of a lattice field along z, y, x, per mm."""
-    return tuple(np.gradient(field, np.float32(PITCH_MM)))  # type: ignore[return-value]
+    return tuple(np.gradient(field, np.float32(PITCH_MM)))
 
 
 def signed_distance(field: np.ndarray, limit_mm: float) -> np.ndarray:

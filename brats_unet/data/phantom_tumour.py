@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
+from scipy import ndimage
 
 from brats_unet.data.phantom_anatomy import Anatomy, cerebrum, cortex_mm, ventricles
 from brats_unet.data.phantom_fields import ramp, random_field, smooth_max
@@ -13,7 +14,7 @@ class Variety(StrEnum):
     """What kind of tumour a phantom has."""
 
     RING = "ring"  # necrotic core in an enhancing rim
-    TINY_ET = "tiny_et"  # 45-95 mm3 of enhancing tumour beside a larger core
+    TINY_ET = "tiny_et"  # 64-96 mm3 of enhancing tumour beside a larger core
     SEVERAL = "several"  # two or three lesions
     NO_ET = "no_et"  # low grade: a non-enhancing core, nothing that enhances
     PATCHY = "patchy"  # enhancement in patches through a solid core
@@ -79,12 +80,12 @@ def place(
 def lesions(rng: np.random.Generator, variety: Variety) -> tuple[Lesion, ...]:
     """Seats and sizes of a case's tumour."""
     low, high = {
-        Variety.RING: (14, 24),
-        Variety.TINY_ET: (9, 14),
-        Variety.SEVERAL: (10, 16),
+        Variety.RING: (15, 23),
+        Variety.TINY_ET: (11, 16),
+        Variety.SEVERAL: (11, 16),
         Variety.NO_ET: (16, 27),
-        Variety.PATCHY: (14, 24),
-        Variety.BROKEN_RING: (13, 23),
+        Variety.PATCHY: (14, 20),
+        Variety.BROKEN_RING: (15, 23),
     }[variety]
     count = int(rng.integers(2, 4)) if variety is Variety.SEVERAL else 1
     found: tuple[Lesion, ...] = ()
@@ -131,7 +132,7 @@ def spread(rng: np.random.Generator, variety: Variety, seats: tuple[Lesion, ...]
         anatomy.sulcus_depth,
         0.5,
     )
-    near_grey = ramp(3.0 - cortex, 3.0)
+    near_grey = ndimage.uniform_filter(ramp(3.0 - cortex, 3.0), 3)
     core = np.full_like(x, -99)
     whole = np.full_like(x, -99)
     enhancing = np.full_like(x, -99)
@@ -148,12 +149,12 @@ def spread(rng: np.random.Generator, variety: Variety, seats: tuple[Lesion, ...]
         across = np.maximum(side * x - 1.5, anatomy.callosum)
         depth = np.minimum(depth, np.minimum(across, anatomy.hull - 0.5))
         reach = seat.core_mm + seat.oedema_mm * np.clip(1 + np.float32(0.55) * finger, 0.1, 2.5) - radius
-        reach = reach + wobble - near_grey * np.float32(0.55 * seat.oedema_mm)
+        reach = reach + wobble - near_grey * np.float32(0.45 * seat.oedema_mm)
         reach = np.maximum(np.minimum(np.minimum(reach, across), -anatomy.ventricle - 0.3), depth + 0.5)
         core, whole = np.maximum(core, depth), np.maximum(whole, reach)
         enhancing = np.maximum(enhancing, enhancement(variety, seat, depth, radius, fine, patch, gap))
     whole = np.minimum(whole, anatomy.hull - 0.2)
-    volume = float(rng.uniform(48, 92)) if variety is Variety.TINY_ET else None
+    volume = float(rng.uniform(64, 96)) if variety is Variety.TINY_ET else None
     return Tumour(core, np.minimum(enhancing, core), whole, volume)
 
 
@@ -166,7 +167,7 @@ def enhancement(variety: Variety, seat: Lesion, depth, radius, fine, patch, gap)
         at = np.unravel_index(int(np.argmax(cells)), cells.shape)
         grids = np.indices(depth.shape, dtype=np.float32)
         return 8 - 2 * np.sqrt(sum((g - a) ** 2 for g, a in zip(grids, at, strict=True))) + 0.4 * fine
-    thickness = np.float32(0.25 * seat.core_mm) * np.clip(1 + np.float32(0.5) * patch, 0.4, 2.2)
+    thickness = np.maximum(np.float32(0.24 * seat.core_mm) * (1 + np.float32(0.45) * patch), 3)
     if variety is Variety.PATCHY:
         return np.minimum(depth, 3 * fine + 1.5 * patch + 0.5)
     if variety is Variety.BROKEN_RING:
