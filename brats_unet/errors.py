@@ -23,7 +23,7 @@ class MachineError(BratsError):
     """The machine cannot do it: disk full, no such device, not enough memory."""
 
 
-class Interrupted(BratsError):
+class Interrupted(BratsError):  # noqa: N818  (no error of anybody's)
     """The user stopped it, and what was done is saved."""
 
     exit_code = 130

@@ -4,7 +4,9 @@ import tensorflow as tf
 
 
 def uniforms(seed: int, step: tf.Tensor, samples: tf.Tensor, count: int) -> tf.Tensor:
-    """float32 in [0, 1), shape (B, count): row i depends on seed, step and samples[i] alone, on every device alike.
+    """float32 in [0, 1), shape (B, count): row i depends on seed, step and samples[i] alone.
+
+    The same on every device, but not within `jit_compile`: XLA makes other numbers of the same key.
 
     Args:
         seed: Of the run.

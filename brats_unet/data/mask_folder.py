@@ -19,7 +19,7 @@ def find_masks(root: str | Path) -> dict[str, Path]:
 
     Taken are `<id>.nii[.gz]`, `<id>_seg`, `<id>-seg`, each flat or in folders, `<id>/seg.nii.gz`, and the misnamed mask
     of BraTS 2020's case 355. Passed over are scans (`<id>_flair`, `<id>-t1c`, …), folders imagesTr and imagesTs, and
-    files of probabilities. Where scans lie in the folder, files with other names count only if they are named as a case is.
+    files of probabilities. Where scans lie in the folder, files with other names count only if named as a case is.
 
     Raises:
         DataError: A wrong path, no mask, or one case with two masks: all such are listed.

@@ -23,7 +23,7 @@ TISSUES: dict[Modality, dict[str, float]] = {
 # Range of the standard deviation of the smooth gain across the head.
 BIAS = {Modality.FLAIR: (0.06, 0.12), Modality.T1: (0.04, 0.08), Modality.T1CE: (0.06, 0.12), Modality.T2: (0.03, 0.07)}
 # How often, and by how much at most, a scan is brighter near one element of the coil.
-HOT_SPOT = {Modality.FLAIR: (0.6, 0.45), Modality.T1: (0.4, 0.3), Modality.T1CE: (0.6, 0.45), Modality.T2: (0.3, 0.15)}
+HOT_SPOT = {Modality.FLAIR: (0.9, 0.55), Modality.T1: (0.4, 0.25), Modality.T1CE: (1.0, 0.6), Modality.T2: (0.3, 0.15)}
 
 
 @dataclass(frozen=True)
@@ -47,18 +47,19 @@ class Look:
     gain: float
 
 
-def looks(rng: np.random.Generator, bead: bool) -> dict[Modality, Look]:
+def looks(rng: np.random.Generator, bead: bool, living: bool) -> dict[Modality, Look]:
     """Draw the four contrasts of a case; what drives a tissue in one drives it in the others.
 
     Args:
         rng: Where they come from.
         bead: Whether all that enhances is one small bead, which then enhances clearly.
+        living: Whether the core is tumour that does not enhance, bright in FLAIR, rather than necrosis.
     """
     wetness, cell, blood, old, warm, glow = rng.uniform(0, 1, 6)
     out = {}
     flat = {m: rng.uniform(0.55, 1.0) for m in Modality}
     flat[Modality.FLAIR] = rng.uniform(0.8, 1.8)
-    core_flair = rng.uniform(0.8, 1.25)
+    core_flair = rng.uniform(1.3, 1.5) if living else rng.uniform(0.8, 1.25)
     for modality, base in TISSUES.items():
         tissue = {
             k: 1 + (v - 1) * flat[modality] if k not in ("fluid", "pool") else v * rng.uniform(0.85, 1.15)
@@ -76,7 +77,7 @@ def looks(rng: np.random.Generator, bead: bool) -> dict[Modality, Look]:
                 "enhancing": 1.36 + 0.30 * blood + 0.25 * bead, "vessel": 1.65 + 0.5 * blood,
             },
             Modality.T2: {
-                "oedema": 1.38 + 0.25 * wetness, "core": 1.95 + 0.5 * wetness, "enhancing": 1.40 + 0.3 * cell,
+                "oedema": 1.38 + 0.25 * wetness, "core": 1.85 + 0.45 * wetness, "enhancing": 1.40 + 0.3 * cell,
                 "vessel": 0.7,
             },
         }[modality]  # fmt: skip

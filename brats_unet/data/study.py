@@ -94,12 +94,13 @@ def open_study(
         both = sorted(set(held_out) & set(by_id))
         if both:
             raise DataError(
-                f"{validation_root}: {len(both)} cases are in data.root too, {both[0]} first. Held-out cases must be others."
+                f"{validation_root}: {len(both)} cases are in data.root too, {both[0]} first. "
+                f"Held-out cases must be others."
             )
         if outside_convention.name != convention.name:
             raise SettingsError(
-                f"{root} follows {convention.name}, {validation_root} {outside_convention.name}. Set data.labels=… if one "
-                f"was read wrongly, or convert one."
+                f"{root} follows {convention.name}, {validation_root} {outside_convention.name}. "
+                f"Set data.labels=… if one was read wrongly, or convert one."
             )
         division = Split(tuple(sorted(by_id)), tuple(sorted(held_out)))
         document: Mapping[str, Any] = {"train": division.train, "validation": division.validation}

@@ -54,8 +54,8 @@ def build_step(
         optimizer.rule.build(weights)
 
     @tf.function(jit_compile=devices.jit, reduce_retracing=True)
-    def forward_backward(step, samples, images, labels, scale):
-        images, labels = augmented(augmentation, seed, step, samples, images, labels)
+    def forward_backward(numbers, images, labels, scale):
+        images, labels = augmentation.apply(images, labels, augmentation.draw(numbers))
         if flat:
             images, labels = tf.squeeze(images, 3), tf.squeeze(labels, 3)
         with tf.GradientTape() as tape:
@@ -64,7 +64,9 @@ def build_step(
         return value, tape.gradient(scaled, [weight.value for weight in weights])
 
     def gradients(step, samples, images, labels, scale):
-        value, slopes = forward_backward(step, samples, images, labels, scale)
+        # Drawn out here: XLA's random numbers are others than TensorFlow's.
+        numbers = uniforms(seed, step, samples, augmentation.uniforms)
+        value, slopes = forward_backward(numbers, images, labels, scale)
         context = tf.distribute.get_replica_context()
         value = context.all_reduce(tf.distribute.ReduceOp.SUM, value)
         slopes = context.all_reduce(tf.distribute.ReduceOp.SUM, slopes)
@@ -106,14 +108,6 @@ def build_step(
         return first(value), first(norm)
 
     return scaled_step
-
-
-def augmented(augmentation: Augmentation, seed: int, step: Any, samples: Any, images: Any, labels: Any) -> tuple:
-    """A batch with its own draws applied."""
-    if not augmentation.uniforms:
-        return images, labels
-    parameters = augmentation.draw(uniforms(seed, step, samples, augmentation.uniforms))
-    return augmentation.apply(images, labels, parameters)
 
 
 def per_replica(devices: Devices, shares: list[tuple[Any, ...]]) -> tuple[Any, ...]:

@@ -1,0 +1,73 @@
+import numpy as np
+import pytest
+
+from brats_unet.data.pipeline import batches, read_batch
+from brats_unet.data.sampling import Sampler
+
+
+@pytest.fixture(scope="module")
+def sampler(tmp_path_factory, write_prepared):
+    folder = tmp_path_factory.mktemp("cases")
+    labels = np.random.default_rng(0).choice(np.array([0, 0, 1, 2, 4], np.uint8), size=(3, 12, 11, 10))
+    cases = [write_prepared(folder, f"case_{i}", labels[i], seed=i, channels=3) for i in range(3)]
+    return Sampler(cases, (8, 12, 6), 4, 0.5, None, 7)  # longer than the cases along y
+
+
+def elements(sampler, **options):
+    return [tuple(part.numpy() for part in element) for element in batches(sampler, **options)]
+
+
+def same(one, other):
+    assert len(one) == len(other)
+    for a, b in zip(one, other, strict=True):
+        for x, y in zip(a, b, strict=True):
+            np.testing.assert_array_equal(x, y)
+
+
+def test_a_batch_is_the_patches_of_its_samples(sampler):
+    images, labels = read_batch(sampler, 3, np.array([2, 0]))
+    for row, sample in enumerate((2, 0)):
+        place = sampler.place(3, sample)
+        x, _, z = place.start
+        case = sampler.cases[place.case]
+        np.testing.assert_array_equal(images[row, :, :11], case.image[x : x + 8, :, z : z + 6])
+        np.testing.assert_array_equal(labels[row, :, :11], case.labels[x : x + 8, :, z : z + 6])
+        assert not images[row, :, 11:].any() and not labels[row, :, 11:].any()
+
+
+def test_the_dataset_gives_the_batches_in_order_as_they_are_read(sampler):
+    found = elements(sampler, first_step=0, steps=6)
+    same(found, [(t, np.arange(4), *read_batch(sampler, t, np.arange(4))) for t in range(6)])
+
+
+def test_images_stay_float16_labels_bytes_and_shapes_are_known_to_the_graph(sampler):
+    step, samples, images, labels = batches(sampler, first_step=0, steps=1).element_spec
+    assert (step.dtype, samples.dtype, images.dtype, labels.dtype) == ("int64", "int64", "float16", "uint8")
+    assert images.shape == (4, 8, 12, 6, 3) and labels.shape == (4, 8, 12, 6) and samples.shape == (4,)
+
+
+def test_to_resume_is_to_begin_at_another_step(sampler):
+    same(elements(sampler, first_step=3, steps=7), elements(sampler, first_step=0, steps=7)[3:])
+
+
+def test_nothing_is_left_to_do_at_the_end_of_the_budget(sampler):
+    assert elements(sampler, first_step=7, steps=7) == []
+
+
+@pytest.mark.parametrize("replicas", [2, 4])
+def test_the_replicas_share_out_the_batch_by_sample_modulo_their_number(sampler, replicas):
+    whole = elements(sampler, first_step=1, steps=4)
+    shares = elements(sampler, first_step=1, steps=4, replicas=replicas)
+    assert len(shares) == replicas * len(whole)
+    for k, (step, samples, images, labels) in enumerate(shares):
+        _, _, all_images, all_labels = whole[k // replicas]
+        assert step == 1 + k // replicas and samples.tolist() == list(range(k % replicas, 4, replicas))
+        np.testing.assert_array_equal(images, all_images[samples])
+        np.testing.assert_array_equal(labels, all_labels[samples])
+
+
+def test_workers_read_the_shares_of_their_own_replicas(sampler):
+    shares = elements(sampler, first_step=0, steps=3, replicas=4)
+    for worker in (0, 1):
+        mine = elements(sampler, first_step=0, steps=3, replicas=4, workers=2, worker=worker)
+        same(mine, [share for k, share in enumerate(shares) if k % 4 in (2 * worker, 2 * worker + 1)])

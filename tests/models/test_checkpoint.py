@@ -1,0 +1,168 @@
+import json
+from types import SimpleNamespace
+
+import keras
+import numpy as np
+import pytest
+from safetensors import safe_open
+from safetensors.numpy import load_file, save_file
+
+from brats_unet.errors import CheckpointError, MachineError
+from brats_unet.models import checkpoint
+from brats_unet.models.checkpoint import State, named, restore, save
+from brats_unet.models.unet import unet3d
+
+
+def built(seed=0, optimizer="adam", **options):
+    """A tiny network and an optimizer that has done one update."""
+    model = unet3d(channels=2, outputs=3, seed=seed, **{"features": [4, 8], "convolutions": 1, **options})
+    if optimizer == "adam":
+        rule = keras.optimizers.Adam(0.01, name="adam")
+    else:
+        rule = keras.optimizers.SGD(0.01, momentum=0.9, name="sgd")
+    rule.build(model.trainable_variables)
+    rng = np.random.default_rng(seed)
+    rule.apply(
+        [rng.normal(size=w.shape).astype("float32") for w in model.trainable_variables], model.trainable_variables
+    )
+    return model, rule
+
+
+def values(model, rule):
+    return {key: np.asarray(variable) for key, variable in named(model, rule).items()}
+
+
+@pytest.fixture(scope="module")
+def trained():
+    return built(seed=1)
+
+
+@pytest.fixture
+def path(tmp_path, trained):
+    path = tmp_path / "checkpoints" / "last.safetensors"
+    save(path, *trained, State(7, [1024.0, 3], 0.5))
+    return path
+
+
+def test_weights_optimizer_and_state_come_back_to_the_last_bit(path, trained):
+    other = built(seed=2)
+    assert not np.array_equal(trained[0].get_weights()[0], other[0].get_weights()[0])
+    assert restore(path, *other) == State(7, [1024.0, 3], 0.5)
+    there, here = values(*trained), values(*other)
+    assert there.keys() == here.keys() and any(key.startswith("optimizer/") for key in here)
+    for key, value in there.items():
+        assert value.dtype == here[key].dtype
+        np.testing.assert_array_equal(value, here[key], err_msg=key)
+
+
+def test_without_an_optimizer_the_weights_alone_come_back(path, trained):
+    model, rule = built(seed=2)
+    before = [np.asarray(v) for v in rule.variables]
+    restore(path, model, None)
+    for ours, theirs in zip(model.get_weights(), trained[0].get_weights(), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    for old, now in zip(before, rule.variables, strict=True):
+        np.testing.assert_array_equal(old, np.asarray(now))
+
+
+def test_a_new_run_has_neither_scale_nor_best(tmp_path, trained):
+    save(tmp_path / "a.safetensors", *trained, State(0))
+    assert restore(tmp_path / "a.safetensors", *trained) == State(0, None, None)
+
+
+def test_tensors_are_called_after_their_layers_in_a_file_that_anyone_can_read(path):
+    tensors = load_file(path)
+    assert tensors["weights/encoder_0_conv_0/kernel"].shape == (3, 3, 3, 2, 4)
+    assert all(tensors[key].dtype == np.float32 for key in tensors if key.startswith("weights/"))
+    with safe_open(path, framework="numpy") as file:
+        assert file.metadata()["format"] == "1" and json.loads(file.metadata()["state"])["step"] == 7
+
+
+def test_a_batch_norms_running_statistics_are_part_of_it(tmp_path):
+    model, rule = built(norm="batch")
+    model.get_layer("encoder_0_norm_0").moving_mean.assign(np.full(4, 3.0))
+    save(tmp_path / "a.safetensors", model, rule, State(1))
+    other = built(norm="batch")
+    restore(tmp_path / "a.safetensors", *other)
+    assert np.asarray(other[0].get_layer("encoder_0_norm_0").moving_mean).tolist() == [3.0] * 4
+
+
+@pytest.mark.parametrize(
+    ("options", "layer"),
+    [
+        ({"features": [4, 8, 8]}, "decoder_1_conv_0/"),
+        ({"features": [4, 12]}, "decoder_0_up/kernel"),
+        ({"norm": "none"}, "encoder_0_norm_0/"),
+    ],
+)
+def test_another_network_is_refused_naming_layers_and_is_left_as_it_was(path, options, layer):
+    model, rule = built(**options)
+    before = values(model, rule)
+    with pytest.raises(CheckpointError, match="holds another network") as caught:
+        restore(path, model, None)
+    assert layer in str(caught.value)
+    with pytest.raises(CheckpointError, match="holds another network"):
+        restore(path, model, rule)
+    for key, value in values(model, rule).items():
+        np.testing.assert_array_equal(value, before[key])
+
+
+def test_another_optimizer_is_refused(path):
+    with pytest.raises(CheckpointError, match=r"tensors differ, the first of them .*adam"):
+        restore(path, *built(optimizer="sgd"))
+
+
+@pytest.mark.parametrize("keep", [0, 5, 300, -1])
+def test_a_checkpoint_cut_short_is_refused(path, trained, keep):
+    path.write_bytes(path.read_bytes()[:keep])
+    with pytest.raises(CheckpointError, match=r"last\.safetensors: not readable as a checkpoint"):
+        restore(path, *trained)
+
+
+def test_what_is_no_checkpoint_of_ours_is_refused(tmp_path, trained):
+    rubbish = tmp_path / "rubbish.safetensors"
+    rubbish.write_bytes(b"\x80\x04 a pickle, perhaps" * 9)
+    foreign = tmp_path / "foreign.safetensors"
+    save_file({"a": np.zeros(3)}, foreign)
+    stateless = tmp_path / "stateless.safetensors"
+    save_file({"a": np.zeros(3)}, stateless, metadata={"state": '{"steps": 3}'})
+    for file in (rubbish, foreign, stateless):
+        with pytest.raises(CheckpointError, match="not readable as a checkpoint"):
+            restore(file, *trained)
+
+
+def test_a_missing_checkpoint_and_a_folder_are_refused(tmp_path, trained):
+    with pytest.raises(CheckpointError, match="no such checkpoint. Train first"):
+        restore(tmp_path / "none.safetensors", *trained)
+    with pytest.raises(CheckpointError):
+        restore(tmp_path, *trained)
+
+
+def test_no_pickle_is_written_or_read(path, trained, monkeypatch):
+    def never(*arguments, **options):
+        raise AssertionError("pickle")
+
+    for name in ("load", "loads", "dump", "dumps", "Unpickler", "Pickler"):
+        monkeypatch.setattr(f"pickle.{name}", never)
+    save(path, *trained, State(8))
+    assert restore(path, *trained).step == 8
+
+
+def test_a_full_disk_leaves_the_checkpoint_before(path, trained, monkeypatch):
+    before = path.read_bytes()
+
+    def full(tensors, target, metadata):
+        with open(target, "wb") as file:
+            file.write(b"half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(checkpoint, "save_file", full)
+    with pytest.raises(MachineError, match="No space left on device"):
+        save(path, *trained, State(8))
+    assert path.read_bytes() == before and list(path.parent.iterdir()) == [path]
+
+
+def test_two_variables_of_one_name_are_refused():
+    twins = SimpleNamespace(variables=[SimpleNamespace(path="conv/kernel")] * 2)
+    with pytest.raises(ValueError, match="Two variables are called weights/conv/kernel: name the layers apart"):
+        named(twins, None)

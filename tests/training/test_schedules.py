@@ -1,0 +1,45 @@
+import pytest
+
+from brats_unet.errors import SettingsError
+from brats_unet.training.schedules import SCHEDULES, constant, polynomial
+
+
+@pytest.mark.parametrize("name", SCHEDULES)
+@pytest.mark.parametrize("warmup_steps", [0, 3, 50])
+def test_every_schedule_moves_every_step_and_never_beyond_the_base_rate(name, warmup_steps):
+    factor = SCHEDULES[name](warmup_steps=warmup_steps)
+    factors = [factor(step, 20) for step in range(20)]
+    assert all(isinstance(value, float) and 0 < value <= 1 for value in factors)
+
+
+def test_polynomial_begins_at_1_and_falls_as_nnunets_does():
+    factor = polynomial()
+    assert factor(0, 1000) == 1
+    assert factor(500, 1000) == pytest.approx(0.5358867)
+    assert factor(999, 1000) == pytest.approx(0.001**0.9)
+    assert factor(1000, 1000) == 0
+
+
+def test_power_1_falls_on_a_straight_line():
+    factor = polynomial(power=1)
+    assert [factor(step, 4) for step in range(4)] == [1, 0.75, 0.5, 0.25]
+
+
+@pytest.mark.parametrize("schedule", [polynomial, constant])
+def test_a_warm_up_rises_on_a_straight_line_to_1(schedule):
+    factor = schedule(warmup_steps=4)
+    assert [factor(step, 100) for step in range(5)] == [0.25, 0.5, 0.75, 1, 1]
+
+
+def test_after_the_warm_up_polynomial_has_the_rest_of_the_budget():
+    assert polynomial(power=1, warmup_steps=10)(60, 110) == 0.5
+
+
+def test_constant_stays_at_1():
+    assert [constant()(step, 3) for step in range(3)] == [1, 1, 1]
+
+
+@pytest.mark.parametrize("schedule", [polynomial, constant])
+def test_a_negative_warm_up_is_refused(schedule):
+    with pytest.raises(SettingsError, match=r"schedule.warmup_steps=-1: expected 0 or more"):
+        schedule(warmup_steps=-1)

@@ -1,0 +1,270 @@
+import json
+import subprocess
+import sys
+from functools import partial
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from brats_unet.data.augment import mirror, none
+from brats_unet.losses import region_dice_bce
+from brats_unet.losses.compound import deep_supervision
+from brats_unet.models.unet import unet2d, unet3d
+from brats_unet.training.optimizers import adam, sgd
+from brats_unet.training.step import LossScale, build_step, per_replica
+from brats_unet.training.strategy import Devices, choose_devices
+
+ONE = Devices(tf.distribute.get_strategy(), 1, "float32", False, "CPU")
+BATCH = 4
+
+
+def batch_of(step, edge=8, batch=BATCH, channels=2):
+    rng = np.random.default_rng(step)
+    images = rng.normal(size=(batch, edge, edge, edge, channels)).astype(np.float16)
+    return images, rng.choice(np.array([0, 1, 2, 4], np.uint8), size=images.shape[:-1])
+
+
+def shares(devices, step, images, labels, samples=None):
+    """Arguments of a step: sample i to replica i modulo their number."""
+    samples = np.arange(len(images)) if samples is None else np.asarray(samples)
+    dealt = [slice(replica, None, devices.replicas) for replica in range(devices.replicas)]
+    return per_replica(
+        devices,
+        [
+            (
+                tf.constant(step, tf.int64),
+                tf.constant(samples[d], tf.int64),
+                tf.constant(images[d]),
+                tf.constant(labels[d]),
+            )
+            for d in dealt
+        ],
+    )
+
+
+def updates(devices, optimizer, steps=4):
+    """(loss, gradient norm) of each of a few updates of a tiny U-Net with mirroring, and the weights after them."""
+    with devices.strategy.scope():
+        model = unet3d(channels=2, outputs=3, dtype=devices.policy, seed=0, features=[4, 8], convolutions=1)
+        optimizer = optimizer()
+    loss = partial(deep_supervision, region_dice_bce())
+    step = build_step(
+        devices=devices, model=model, loss=loss, optimizer=optimizer, augmentation=mirror(), seed=5, batch=BATCH
+    )
+    found = [[float(x) for x in step(*shares(devices, t, *batch_of(t)))] for t in range(steps)]
+    # Biases before an instance norm have no effect and only noise for a gradient.
+    return found, [float(np.abs(w.numpy()).sum()) for w in model.trainable_variables if w.path.endswith("kernel")]
+
+
+# All gradients are longer than 0.1, so that each update is clipped.
+RULES = {
+    "sgd": lambda: sgd(learning_rate=0.1, clip_norm=0.1, weight_decay=0.01),
+    "adam": lambda: adam(learning_rate=0.01, clip_norm=0.1, weight_decay=0.01),
+}
+
+
+def overflow_on_one_replica(devices):
+    """Scale, weights and whether they moved, after an update whose second sample overflows float16, and one without."""
+    with devices.strategy.scope():
+        model = linear(dtype="mixed_float16")
+        rule = plain_sgd(0.5)
+    scale = LossScale(2.0**15)
+    step = build_step(
+        devices=devices,
+        model=model,
+        loss=weighted,
+        optimizer=rule,
+        augmentation=none(),
+        seed=0,
+        batch=2,
+        loss_scale=scale,
+    )
+    images = np.ones((2, 2, 2, 2, 1), np.float16)
+    found = []
+    for labels in ((1, 255), (1, 1)):
+        before = model.get_weights()[0].copy()
+        step(
+            *shares(
+                devices,
+                0,
+                images,
+                np.full((2, 2, 2, 2), 1, np.uint8) * np.reshape(labels, (2, 1, 1, 1)).astype(np.uint8),
+            )
+        )
+        found.append([scale.value, float(before.ravel()[0] - model.get_weights()[0].ravel()[0])])
+    return found
+
+
+def linear(channels=1, dtype="float32", start=1.0):
+    """logit = w · voxel, every w `start`."""
+    image = keras.Input((None, None, None, channels), name="image")
+    layer = keras.layers.Conv3D(
+        1, 1, use_bias=False, kernel_initializer=keras.initializers.Constant(start), name="w", dtype=dtype
+    )
+    return keras.Model(image, layer(image), name="linear")
+
+
+def weighted(logits, labels):
+    """Sum over voxels of label · logit: its gradient is known by heart."""
+    product = keras.ops.cast(labels[..., None], "float32") * keras.ops.cast(logits, "float32")
+    return keras.ops.sum(product, axis=(1, 2, 3, 4))
+
+
+def plain_sgd(learning_rate, *, clip_norm=None, weight_decay=0.0):
+    return sgd(
+        learning_rate=learning_rate, momentum=0.0, nesterov=False, weight_decay=weight_decay, clip_norm=clip_norm
+    )
+
+
+def linear_step(optimizer, *, devices=ONE, augmentation=None, batch=1, start=1.0, loss=weighted, **options):
+    model = linear(start=start, channels=2)
+    return model, build_step(
+        devices=devices,
+        model=model,
+        loss=loss,
+        optimizer=optimizer,
+        augmentation=augmentation or none(),
+        seed=0,
+        batch=batch,
+        **options,
+    )
+
+
+def one_voxel(first, second, label=1):
+    return np.full((1, 1, 1, 1, 2), [first, second], np.float16), np.full((1, 1, 1, 1), label, np.uint8)
+
+
+def weights_of(model):
+    return model.get_weights()[0].ravel().tolist()
+
+
+def test_an_update_by_hand():
+    model, step = linear_step(plain_sgd(0.5))
+    loss, norm = step(*shares(ONE, 0, *one_voxel(3, 4)))
+    assert float(loss) == 7 and float(norm) == 5
+    assert weights_of(model) == [1 - 0.5 * 3, 1 - 0.5 * 4]
+
+
+def test_the_loss_is_the_mean_over_the_whole_batch():
+    model, step = linear_step(plain_sgd(1.0), batch=2)
+    images = np.concatenate([one_voxel(3, 4)[0], one_voxel(1, 0)[0]])
+    loss, norm = step(*shares(ONE, 0, images, np.ones((2, 1, 1, 1), np.uint8)))
+    assert float(loss) == (7 + 1) / 2 and float(norm) == pytest.approx(8**0.5)
+    assert weights_of(model) == [1 - 2, 1 - 2]
+
+
+def test_gradients_longer_than_the_limit_are_shortened_to_it_and_shorter_ones_left():
+    model, step = linear_step(plain_sgd(1.0, clip_norm=1.0))
+    _, norm = step(*shares(ONE, 0, *one_voxel(3, 4)))
+    assert float(norm) == 5  # as it was before
+    np.testing.assert_allclose(weights_of(model), [1 - 0.6, 1 - 0.8], rtol=1e-6)
+    step(*shares(ONE, 1, *one_voxel(0.25, 0)))
+    np.testing.assert_allclose(weights_of(model), [0.4 - 0.25, 0.2], rtol=1e-6)
+
+
+def test_coupled_decay_joins_the_gradient_after_it_was_clipped():
+    model, step = linear_step(plain_sgd(0.5, clip_norm=1.0, weight_decay=0.1), start=2.0)
+    step(*shares(ONE, 0, *one_voxel(3, 4)))
+    np.testing.assert_allclose(weights_of(model), [2 - 0.5 * (0.6 + 0.2), 2 - 0.5 * (0.8 + 0.2)], rtol=1e-6)
+
+
+def test_a_loss_that_is_not_finite_comes_back_as_it_is():
+    _, step = linear_step(plain_sgd(0.5))
+    loss, norm = step(*shares(ONE, 0, *one_voxel(np.inf, -np.inf)))
+    assert np.isnan(float(loss)) and not np.isfinite(float(norm))
+
+
+def corner(logits, labels):
+    """The logit of the first voxel: it tells whether a patch was mirrored."""
+    return logits[:, 0, 0, 0, 0] + 0.0 * keras.ops.cast(labels[:, 0, 0, 0], "float32")
+
+
+@pytest.mark.parametrize("jit", [False, True], ids=["plain", "XLA"])
+def test_a_sample_is_augmented_alike_alone_in_company_and_compiled(jit):
+    devices = Devices(ONE.strategy, 1, "float32", jit, "CPU")
+    images = np.arange(4 * 8 * 2, dtype=np.float16).reshape(4, 2, 2, 2, 2)
+    labels = np.ones((4, 2, 2, 2), np.uint8)
+
+    def losses(batch, groups):
+        _, step = linear_step(plain_sgd(0.0), devices=devices, augmentation=mirror(), batch=batch, loss=corner)
+        return [float(step(*shares(devices, 3, images[list(g)], labels[list(g)], g))[0]) for g in groups]
+
+    alone = losses(1, [(i,) for i in range(4)])
+    assert losses(2, [(0, 2), (3, 1)]) == [(alone[0] + alone[2]) / 2, (alone[3] + alone[1]) / 2]
+    assert alone == EXPECTED_CORNERS
+
+
+# Of seed 0, step 3: which corner of each sample came first. The same on every machine and with XLA.
+EXPECTED_CORNERS = [25.0, 57.0, 85.0, 121.0]
+
+
+def test_a_network_of_slices_takes_patches_of_one_slice():
+    model = unet2d(channels=2, outputs=3, features=[4, 8], convolutions=1)
+    loss = partial(deep_supervision, region_dice_bce())
+    step = build_step(devices=ONE, model=model, loss=loss, optimizer=adam(), augmentation=mirror(), seed=0, batch=4)
+    images, labels = batch_of(0)
+    value, norm = step(*shares(ONE, 0, images[:, :, :, :1], labels[:, :, :, :1]))
+    assert 0 < float(value) < 5 and float(norm) > 0
+
+
+@pytest.fixture(scope="module")
+def on_one():
+    return {name: updates(ONE, optimizer) for name, optimizer in RULES.items()}
+
+
+def test_the_same_seed_twice_gives_the_same_losses_to_the_last_bit(on_one):
+    assert updates(ONE, RULES["adam"]) == on_one["adam"]
+
+
+def test_two_logical_devices_give_the_losses_of_one(on_one):
+    script = (
+        "import json, runpy, sys\n"
+        "t = runpy.run_path(sys.argv[1])\n"
+        "d = t['choose_devices'](device='mirrored', precision='float32', jit='off', replicas=2)\n"
+        "found = {name: t['updates'](d, rule) for name, rule in t['RULES'].items()}\n"
+        "print(json.dumps([d.replicas, found, t['overflow_on_one_replica'](d)]))\n"
+    )
+    command = [sys.executable, "-W", "ignore", "-c", script, __file__]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    replicas, on_two, overflow = json.loads(done.stdout.splitlines()[-1])
+    assert replicas == 2
+    for name in RULES:
+        (steps_one, weights_one), (steps_two, weights_two) = on_one[name], on_two[name]
+        assert min(norm for _, norm in steps_one) > 0.1, "the limit on gradients was to be at work"
+        np.testing.assert_allclose(steps_two, steps_one, rtol=1e-5, atol=1e-5, err_msg=name)
+        np.testing.assert_allclose(weights_two, weights_one, rtol=1e-4, err_msg=name)
+    # An overflow on the second replica alone is left out on both.
+    assert overflow == overflow_on_one_replica(ONE) == [[2.0**14, 0.0], [2.0**14, 4.0]]
+
+
+def test_a_loss_scale_is_halved_at_each_overflow_down_to_1():
+    scale = LossScale(4.0, since=7)
+    assert [(scale.update(False), scale.value, scale.since) for _ in range(3)] == [
+        (False, 2, 0),
+        (False, 1, 0),
+        (False, 1, 0),
+    ]
+
+
+def test_a_loss_scale_is_doubled_after_2000_updates_without_up_to_2_to_the_24():
+    scale = LossScale(2.0**23)
+    assert all(scale.update(True) for _ in range(1999)) and scale.value == 2.0**23
+    assert scale.update(True) and (scale.value, scale.since) == (2.0**24, 0)
+    for _ in range(2000):
+        scale.update(True)
+    assert scale.value == 2.0**24
+
+
+def test_an_overflow_begins_the_count_anew():
+    scale = LossScale(8.0)
+    for finite in (*[True] * 1999, False, *[True] * 1999):
+        scale.update(finite)
+    assert (scale.value, scale.since) == (4, 1999)
+
+
+def test_the_devices_of_the_test_are_those_of_hardware_cpu():
+    chosen = choose_devices(device="cpu", precision="float32", jit="auto", replicas=None)
+    assert (chosen.replicas, chosen.precision, chosen.jit) == (ONE.replicas, ONE.precision, ONE.jit)
