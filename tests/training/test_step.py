@@ -70,7 +70,7 @@ def overflow_on_one_replica(devices):
     with devices.strategy.scope():
         model = linear(dtype="mixed_float16")
         rule = plain_sgd(0.5)
-    scale = LossScale(2.0**15)
+    scale = LossScale(2.0**12)
     step = build_step(
         devices=devices,
         model=model,
@@ -237,7 +237,7 @@ def test_two_logical_devices_give_the_losses_of_one(on_one):
         np.testing.assert_allclose(steps_two, steps_one, rtol=1e-5, atol=1e-5, err_msg=name)
         np.testing.assert_allclose(weights_two, weights_one, rtol=1e-4, err_msg=name)
     # An overflow on the second replica alone is left out on both.
-    assert overflow == overflow_on_one_replica(ONE) == [[2.0**14, 0.0], [2.0**14, 4.0]]
+    assert overflow == overflow_on_one_replica(ONE) == [[2.0**11, 0.0], [2.0**11, 4.0]]
 
 
 def test_a_loss_scale_is_halved_at_each_overflow_down_to_1():
