@@ -245,9 +245,10 @@ def test_a_full_disk_leaves_the_old_file_and_nothing_half_written(tmp_path, endi
     assert list(tmp_path.iterdir()) == [path] and path.read_bytes() == b"of the user's"
 
 
-def test_writing_into_a_folder_that_is_not_there_is_refused(tmp_path):
+def test_writing_where_a_file_stands_in_for_the_folder_is_refused(tmp_path):
+    (tmp_path / "file").write_text("")
     with pytest.raises(MachineError, match="cannot be written"):
-        write_volume(tmp_path / "nowhere" / "mask.nii.gz", Volume(SCAN, AFFINE))
+        write_volume(tmp_path / "file" / "scan.nii.gz", Volume(np.zeros((2, 2, 2), np.int16)))
 
 
 @pytest.mark.parametrize(

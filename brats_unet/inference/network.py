@@ -105,7 +105,8 @@ def forward_of(model: keras.Model, outputs: str) -> Forward:
 
     @tf.function(input_signature=[tf.TensorSpec((None,) * (3 if flat else 4) + (channels,), tf.float16)])
     def probabilities(patches: tf.Tensor) -> tf.Tensor:
-        logits = tf.cast(model(patches, training=False)[0], tf.float32)
+        heads = model(patches, training=False)  # a list, full resolution first; the tensor itself where there is one
+        logits = tf.cast(heads[0] if isinstance(heads, (list, tuple)) else heads, tf.float32)
         return tf.sigmoid(logits) if outputs == "regions" else tf.nn.softmax(logits)
 
     def regions(patches: np.ndarray) -> np.ndarray:

@@ -34,7 +34,7 @@ def save(path: Path, model: keras.Model, optimizer: keras.optimizers.Optimizer, 
     """Write a checkpoint under its final name once it is whole."""
     tensors = {key: np.asarray(variable) for key, variable in named(model, optimizer).items()}
     with atomic_path(path) as temporary:
-        save_file(tensors, temporary, metadata={"format": "1", "state": json.dumps(vars(state))})
+        save_file(tensors, temporary, metadata={"state": json.dumps(vars(state))})
 
 
 def restore(path: Path, model: keras.Model, optimizer: keras.optimizers.Optimizer | None) -> State:

@@ -32,7 +32,7 @@ def sgd(
     clip_norm: float | None = 12.0,
 ) -> Optimizer:
     """Stochastic gradient descent with Nesterov momentum; the defaults are nnU-Net's, its decay coupled as there."""
-    rule = keras.optimizers.SGD(learning_rate, momentum=momentum, nesterov=nesterov, name="sgd")
+    rule = keras.optimizers.SGD(float(learning_rate), momentum=momentum, nesterov=nesterov, name="sgd")
     return Optimizer(rule, learning_rate, clip_norm, weight_decay)
 
 
@@ -41,9 +41,9 @@ def adam(
 ) -> Optimizer:
     """Adam, or AdamW (decoupled decay) where `weight_decay` is above 0."""
     if weight_decay:
-        rule = keras.optimizers.AdamW(learning_rate, weight_decay=weight_decay, epsilon=epsilon, name="adam")
+        rule = keras.optimizers.AdamW(float(learning_rate), weight_decay=weight_decay, epsilon=epsilon, name="adam")
     else:
-        rule = keras.optimizers.Adam(learning_rate, epsilon=epsilon, name="adam")
+        rule = keras.optimizers.Adam(float(learning_rate), epsilon=epsilon, name="adam")
     return Optimizer(rule, learning_rate, clip_norm, 0.0)
 
 

@@ -1,0 +1,213 @@
+"""The whole tool on small phantoms: train, go on, evaluate, predict, and the strongest proof, a perfect predictor."""
+
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from brats_unet.anatomy import Modality, labels_from_regions, region_masks
+from brats_unet.cli import main
+from brats_unet.data.discovery import find_cases
+from brats_unet.data.label_convention import CONVENTIONS
+from brats_unet.data.preprocess import Preparation, prepare
+from brats_unet.evaluation.score import Pair, score_cases
+from brats_unet.nifti import read_header, read_integers, write_volume
+from brats_unet.run import Run
+from brats_unet.volume import Volume
+
+TINY = [
+    "experiment=quick",
+    "data=brats",
+    "data.folds=2",
+    "data.preparation.spacing_mm=[5,5,5]",
+    "model.features=[4,8]",
+    "sampling.patch=[16,16,16]",
+]
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory, phantom_root):
+    """A folder with a run that was trained for four steps in one go, and the settings it was trained with."""
+    folder = tmp_path_factory.mktemp("place")
+    common = [*TINY, f"data.root={phantom_root}", f"data.cache={folder / 'cache'}", f"runs={folder / 'runs'}"]
+    assert main(["train", *common, "name=straight", "steps=4", "validation.every=0.5"]) == 0
+    return folder, common
+
+
+def losses(run):
+    return [line["loss"] for line in run.journal("step")]
+
+
+def test_a_run_stopped_and_resumed_equals_one_straight_through_bit_for_bit(place, monkeypatch):
+    folder, common = place
+    from brats_unet.commands import train as command
+
+    real_train, real_step = command.train, command.build_step
+
+    def stopping(**given):
+        import signal
+
+        shown = given["display"].step
+
+        def step(number, loss, speed):
+            shown(number, loss, speed)
+            if number == 2:
+                signal.raise_signal(signal.SIGINT)
+
+        monkeypatch.setattr(given["display"], "step", step)
+        return real_train(**given)
+
+    monkeypatch.setattr(command, "train", stopping)
+    assert main(["train", *common, "name=stopped", "steps=4", "validation.every=0.5"]) == 130
+    monkeypatch.setattr(command, "train", real_train)
+    assert command.build_step is real_step
+    assert main(["train", *common, "name=stopped", "steps=4", "validation.every=0.5"]) == 0
+    straight, stopped = Run(folder / "runs" / "straight"), Run(folder / "runs" / "stopped")
+    assert losses(stopped) == losses(straight)
+    one, other = (run.checkpoint_file("last").read_bytes() for run in (straight, stopped))
+    assert one == other
+
+
+def test_a_run_of_other_settings_is_refused_with_the_keys_that_differ(place, capsys):
+    _, common = place
+    assert main(["train", *common, "name=straight", "steps=4", "sampling.foreground=0.5", "validation.every=0.5"]) == 2
+    assert "sampling.foreground: 0.333 there, 0.5 now" in capsys.readouterr().err
+
+
+def test_a_checkpoint_of_another_network_is_refused_by_its_layers(place, capsys):
+    folder, common = place
+    init = f"init={folder / 'runs' / 'straight'}"
+    assert main(["train", *common, "name=other", "steps=1", "model.features=[4,12]", init]) == 2
+    assert "encoder_1_conv_0/bias" in capsys.readouterr().err
+
+
+def test_a_run_starts_from_the_weights_of_another(place):
+    folder, common = place
+    first = Run(folder / "runs" / "straight")
+    init = f"init={first.folder}"
+    assert main(["train", *common, "name=tuned", "steps=1", init, "optimizer.learning_rate=0"]) == 0
+    from safetensors.numpy import load_file
+
+    weights = [load_file(Run(folder / "runs" / name).checkpoint_file("last")) for name in ("straight", "tuned")]
+    for key in weights[0]:
+        if key.startswith("weights/"):
+            assert np.array_equal(weights[0][key], weights[1][key]), key
+
+
+def test_evaluate_scores_the_held_out_cases_of_a_run_and_draws_them(place, capsys):
+    folder, _ = place
+    run = Run(folder / "runs" / "straight")
+    capsys.readouterr()
+    assert main(["evaluate", f"run={run.folder}", "json=true"]) == 0
+    summary = json.loads(capsys.readouterr().out)
+    held_out = json.loads(run.folds_file.read_text())["validation"]
+    rows = (run.evaluation_folder / "scores.csv").read_text().splitlines()
+    assert rows[0] == "case,region,metric,value,unit"
+    assert {row.split(",")[0] for row in rows[1:]} == set(held_out)
+    assert summary["cases"] == len(held_out) or len(held_out) == 2
+    for case_id in held_out:
+        assert (run.evaluation_folder / "figures" / f"{case_id}.png").stat().st_size > 10_000
+    assert (run.evaluation_folder / "seed_scores.csv").exists()
+
+
+def test_predictions_lie_on_the_grid_and_header_of_their_case(place, phantom_root):
+    folder, _ = place
+    output = folder / "masks"
+    assert main(["predict", f"run={folder / 'runs' / 'straight'}", f"input={phantom_root}", f"output={output}"]) == 0
+    for case in find_cases(phantom_root, modalities=list(Modality)).cases:
+        mine, theirs = (read_header(path) for path in (output / f"{case.id}.nii.gz", case.images[Modality.T1].path))
+        assert mine.shape == theirs.shape
+        assert np.array_equal(mine.affine, theirs.affine)
+        assert set(np.unique(read_integers(output / f"{case.id}.nii.gz").array)) <= {0, 1, 2, 4}
+
+
+def test_a_keras_file_predicts_what_its_run_predicts(place, phantom_root):
+    folder, common = place
+    plain = [*common, "hardware.precision=float32", "name=float32", "steps=2"]
+    assert main(["train", *plain]) == 0
+    run = Run(folder / "runs" / "float32")
+    case = phantom_root / "BraTS20_Training_001"
+    for source, name in ((run.folder, "by_run"), (run.model_file, "by_file")):
+        assert main(["predict", f"run={source}", f"input={case}", f"output={folder / name}"]) == 0
+    masks = [read_integers(folder / name / "BraTS20_Training_001.nii.gz").array for name in ("by_run", "by_file")]
+    assert np.array_equal(*masks)
+
+
+def test_masks_of_other_networks_are_never_mixed_with_these(place, phantom_root, capsys):
+    folder, _ = place
+    run, output = folder / "runs" / "straight", folder / "once"
+    case = phantom_root / "BraTS20_Training_002"
+    assert main(["predict", f"run={run}", f"input={case}", f"output={output}"]) == 0
+    assert main(["predict", f"run={run}", f"input={case}", f"output={output}", "checkpoint=best"]) == 2
+    assert "holds masks of other networks" in capsys.readouterr().err
+
+
+def test_the_folder_of_the_scans_is_never_written_to(place, phantom_root, capsys):
+    folder, _ = place
+    inside = phantom_root / "masks"
+    assert main(["predict", f"run={folder / 'runs' / 'straight'}", f"input={phantom_root}", f"output={inside}"]) == 2
+    assert "lies in the folder of the scans" in capsys.readouterr().err
+    assert not inside.exists()
+
+
+def perfect_scores(root, tmp_path):
+    """Scores of the reference itself, sent through preparing, regions and back, and written as a mask."""
+    convention = CONVENTIONS["brats2017"]
+    preparation = Preparation(tuple(Modality))
+    pairs = []
+    for case in find_cases(root, modalities=list(Modality), masks_required=True).cases:
+        one_mm = Preparation(tuple(Modality), read_header(case.mask).spacing_mm)
+        prepared = prepare(case, one_mm if one_mm.spacing_mm[0] > 1 else preparation, convention)
+        regions = region_masks(prepared.labels).astype(np.float32)
+        labels = labels_from_regions(prepared.grid.to_case(regions) >= 0.5)
+        mask = tmp_path / f"{case.id}.nii.gz"
+        write_volume(mask, Volume(convention.encode(labels)), like=case.images[Modality.FLAIR].path)
+        pairs.append(Pair(case.id, case.mask, mask, None, convention, convention))
+    return [
+        row for scored in score_cases(pairs, protocol="brats2020", seed_scores=False, workers=1) for row in scored.rows
+    ]
+
+
+def refuse_imperfect(rows):
+    perfect = {"dice": 1, "sensitivity": 1, "precision": 1, "specificity": 1, "accuracy": 1, "hd95": 0}
+    seen = {row.metric for row in rows} & set(perfect)
+    assert {"dice", "hd95"} <= seen
+    for row in rows:
+        assert row.metric not in perfect or row.value == perfect[row.metric], row
+
+
+def test_a_perfect_predictor_scores_perfectly_through_the_whole_pipeline(phantom_root, tmp_path):
+    refuse_imperfect(perfect_scores(phantom_root, tmp_path))
+
+
+@pytest.mark.real
+def test_a_perfect_predictor_scores_perfectly_on_real_scans(real_scans, tmp_path):
+    refuse_imperfect(perfect_scores(real_scans / "BraTS2021", tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("experiment", "smaller"),
+    [
+        ("unet3d", ["model.features=[4,8]", "sampling.patch=[16,16,16]", "data.preparation.spacing_mm=[5,5,5]"]),
+        ("seed2d", ["model.features=[4,8]", "sampling.batch=4", "sampling.patch=[32,32,1]", "sampling.slices=[5,35]"]),
+    ],
+)
+def test_every_experiment_takes_two_steps(experiment, smaller, place, phantom_root, tmp_path):
+    folder, _ = place
+    told = ["data=brats", "data.folds=2", f"data.root={phantom_root}", f"data.cache={folder / 'cache'}"]
+    extra = ["data.preparation.spacing_mm=[4,4,4]"] if experiment == "seed2d" else []
+    runs = [f"runs={tmp_path}", "name=two", "steps=2", "validation.cases=1"]
+    assert main(["train", f"experiment={experiment}", *told, *smaller, *extra, *runs]) == 0
+    assert len(losses(Run(tmp_path / "two"))) == 2
+
+
+@pytest.mark.slow
+def test_the_first_command_of_the_readme_works_with_no_data(tmp_path):
+    command = [sys.executable, "-m", "brats_unet", "train", "data.cases=5", "steps=2", "validation.cases=1"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env=os.environ, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "Next: brats-unet evaluate run=runs/" in done.stdout
+    assert done.stderr == ""

@@ -1,0 +1,301 @@
+import os
+import signal
+from functools import partial
+from types import SimpleNamespace
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from safetensors.numpy import load_file
+
+from brats_unet.data.augment import mirror
+from brats_unet.data.sampling import Sampler
+from brats_unet.errors import DataError, Interrupted
+from brats_unet.losses import region_dice_bce
+from brats_unet.losses.compound import deep_supervision
+from brats_unet.models import checkpoint
+from brats_unet.models.unet import unet3d
+from brats_unet.run import Run
+from brats_unet.training.loop import Budget, Rate, stop_requests, train
+from brats_unet.training.optimizers import sgd
+from brats_unet.training.schedules import polynomial
+from brats_unet.training.step import LossScale, build_step
+from brats_unet.training.strategy import Devices
+
+ONE = Devices(tf.distribute.get_strategy(), 1, "float32", False, "CPU")
+STEPS = 6
+
+
+@pytest.fixture(scope="module")
+def sampler(tmp_path_factory, write_prepared):
+    folder = tmp_path_factory.mktemp("cases")
+    labels = np.random.default_rng(0).choice(np.array([0, 0, 1, 2, 4], np.uint8), size=(3, 10, 10, 10))
+    return Sampler([write_prepared(folder, f"case_{i}", labels[i]) for i in range(3)], (8, 8, 8), 2, 0.5, None, 3)
+
+
+class Watcher:
+    """A display that keeps what it is told, and does something at a step."""
+
+    def __init__(self, at=None, do=lambda: None):
+        self.steps, self.validations, self.at, self.do = [], [], at, do
+
+    def step(self, step, loss, patches_per_second):
+        self.steps.append((step, loss))
+        if step == self.at:
+            self.do()
+
+    def validation(self, step, dice, seconds, best):
+        self.validations.append((step, best))
+
+
+def network():
+    """A tiny U-Net with an optimizer and the compiled update."""
+    model = unet3d(channels=2, outputs=3, seed=0, features=[4, 8], convolutions=1)
+    optimizer = sgd(learning_rate=0.05)
+    step = build_step(
+        devices=ONE,
+        model=model,
+        loss=partial(deep_supervision, region_dice_bce()),
+        optimizer=optimizer,
+        augmentation=mirror(),
+        seed=3,
+        batch=2,
+    )
+    return SimpleNamespace(model=model, optimizer=optimizer, step=step)
+
+
+def scripted(outcomes=None):
+    """No network to speak of: its update answers with (loss, norm) of a list, or falling losses."""
+    image = keras.Input((None, None, None, 2))
+    model = keras.Model(image, keras.layers.Conv3D(1, 1, name="w")(image))
+    optimizer = sgd(learning_rate=1.0)
+    optimizer.rule.build(model.trainable_variables)
+    made = SimpleNamespace(model=model, optimizer=optimizer, rates=[], seen=[])
+
+    def step(index, samples, images, labels):
+        made.seen.append(int(index))
+        made.rates.append(float(optimizer.rule.learning_rate))
+        return (outcomes or {}).get(int(index), (1 / (1 + int(index)), 1.0))
+
+    made.step = step
+    return made
+
+
+def go(
+    folder,
+    net,
+    sampler,
+    *,
+    state=None,
+    steps=STEPS,
+    every=STEPS,
+    save_every=100,
+    validate=None,
+    display=None,
+    scale=None,
+):
+    run = Run(folder)
+    end = train(
+        run=run,
+        devices=ONE,
+        model=net.model,
+        step=net.step,
+        optimizer=net.optimizer,
+        schedule=polynomial(power=1),
+        sampler=sampler,
+        budget=Budget(steps, every, save_every),
+        state=state or checkpoint.State(0),
+        loss_scale=scale,
+        validate=validate,
+        display=display or Watcher(),
+    )
+    return run, end
+
+
+def resumed(run, net):
+    return checkpoint.restore(run.checkpoint_file("last"), net.model, net.optimizer.rule)
+
+
+def interrupt():
+    os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_stopped_by_hand_and_resumed_it_ends_where_a_straight_run_does_to_the_last_bit(tmp_path, sampler):
+    straight, parts = network(), network()
+    whole, end = go(tmp_path / "whole", straight, sampler)
+    with pytest.raises(Interrupted) as caught:
+        go(tmp_path / "parts", parts, sampler, display=Watcher(3, interrupt))
+    assert "Stopped at step 3 of 6" in str(caught.value) and "Give the same command again" in str(caught.value)
+
+    # A new process begins with other weights and slots: all must come from the checkpoint.
+    for variable in (*parts.model.variables, *parts.optimizer.rule.variables):
+        variable.assign(keras.ops.zeros_like(variable))
+    run = Run(tmp_path / "parts")
+    state = resumed(run, parts)
+    assert state.step == 3
+    _, end_of_parts = go(tmp_path / "parts", parts, sampler, state=state)
+
+    assert end == end_of_parts == checkpoint.State(6)
+    ours, theirs = (load_file(r.checkpoint_file("last")) for r in (whole, run))
+    assert ours.keys() == theirs.keys() and len(ours) > 30
+    for key, value in ours.items():
+        np.testing.assert_array_equal(value, theirs[key], err_msg=key)
+    assert [line["loss"] for line in whole.journal("step")] == [line["loss"] for line in run.journal("step")]
+    assert [line["step"] for line in run.journal("step")] == [1, 2, 3, 4, 5, 6]
+
+
+def test_every_step_has_its_batch_its_rate_and_its_line_in_the_journal(tmp_path, sampler):
+    net, watcher = scripted(), Watcher()
+    run, end = go(tmp_path, net, sampler, display=watcher)
+    assert net.seen == list(range(6)) and end.step == 6
+    np.testing.assert_allclose(net.rates, [1, 5 / 6, 4 / 6, 3 / 6, 2 / 6, 1 / 6], rtol=1e-6)
+    lines = run.journal("step")
+    assert [(line["step"], line["loss"], line["gradient_norm"]) for line in lines] == [
+        (t + 1, 1 / (1 + t), 1.0) for t in range(6)
+    ]
+    np.testing.assert_allclose([line["learning_rate"] for line in lines], net.rates)
+    assert watcher.steps == [(line["step"], line["loss"]) for line in lines]
+    assert [file.name for file in run.tensorboard_folder.iterdir() if "tfevents" in file.name]
+
+
+def test_held_out_cases_are_looked_at_at_the_cadence_and_at_the_end_and_the_best_is_kept(tmp_path, sampler):
+    scores = iter([0.5, 0.7, 0.7, 0.6])
+    net, watcher = scripted(), Watcher()
+    run, end = go(
+        tmp_path,
+        net,
+        sampler,
+        steps=7,
+        every=2,
+        validate=lambda: {"WT": next(scores) + 0.1, "TC": 0.0, "ET": 0.0} | {},
+        display=watcher,
+    )
+    assert watcher.validations == [(2, True), (4, True), (6, False), (7, False)]
+    assert end == checkpoint.State(7, None, pytest.approx(0.8 / 3))
+    assert resumed(run, net) == end
+    best = checkpoint.restore(run.checkpoint_file("best"), net.model, None)
+    assert best == checkpoint.State(4, None, pytest.approx(0.8 / 3))
+    assert [(line["step"], line["best"]) for line in run.journal("validation")] == watcher.validations
+
+
+def test_a_resumed_run_remembers_its_best(tmp_path, sampler):
+    watcher = Watcher()
+    go(
+        tmp_path,
+        scripted(),
+        sampler,
+        state=checkpoint.State(4, None, 0.9),
+        validate=lambda: {"WT": 0.8},
+        display=watcher,
+    )
+    assert watcher.validations == [(6, False)] and not Run(tmp_path).checkpoint_file("best").exists()
+
+
+def test_without_held_out_cases_there_is_a_last_checkpoint_and_no_best(tmp_path, sampler):
+    run, _ = go(tmp_path, scripted(), sampler, every=1)
+    assert run.checkpoint_file("last").exists() and not run.checkpoint_file("best").exists()
+    assert run.journal("validation") == []
+
+
+def test_checkpoints_are_written_at_least_so_often(tmp_path, sampler):
+    net, found = scripted(), []
+    file = Run(tmp_path).checkpoint_file("last")
+
+    class Look(Watcher):
+        def step(self, step, loss, patches_per_second):
+            found.append(checkpoint.restore(file, net.model, None).step if file.exists() else 0)
+
+    go(tmp_path, net, sampler, save_every=2, display=Look())
+    assert found == [0, 0, 2, 2, 4, 4]
+
+
+def test_nothing_is_done_where_the_budget_is_spent(tmp_path, sampler):
+    net = scripted()
+    _, end = go(tmp_path, net, sampler, state=checkpoint.State(6, None, 0.4))
+    assert net.seen == [] and end == checkpoint.State(6, None, 0.4)
+
+
+@pytest.mark.parametrize("loss", [float("nan"), float("inf")])
+def test_a_loss_that_is_not_finite_stops_with_the_step_and_the_cases(tmp_path, sampler, loss):
+    net = scripted({3: (loss, 1.0)})
+    with pytest.raises(DataError) as caught:
+        go(tmp_path, net, sampler, save_every=2)
+    cases = sorted({sampler.cases[sampler.place(3, sample).case].id for sample in range(2)})
+    assert f"Step 4: the loss is {loss}; the batch was cut from {', '.join(cases)}." in str(caught.value)
+    assert resumed(Run(tmp_path), net).step == 2  # the last one from before
+
+
+def test_a_gradient_that_is_not_finite_stops_too(tmp_path, sampler):
+    with pytest.raises(DataError, match=r"Step 2: the loss is 0.5, but its gradient is not finite; the batch was cut"):
+        go(tmp_path, scripted({1: (0.5, float("inf"))}), sampler)
+
+
+def test_in_float16_an_overflow_is_passed_over_unless_the_scale_is_at_its_end(tmp_path, sampler):
+    overflow = {1: (0.5, float("inf")), 4: (0.5, float("nan"))}
+    scale = LossScale(8.0, since=2)
+    run, end = go(tmp_path / "a", scripted(overflow), sampler, scale=scale)
+    assert end == checkpoint.State(6, [8.0, 2])
+    assert ["gradient_norm" in line for line in run.journal("step")] == [True, False, True, True, False, True]
+    with pytest.raises(DataError, match="Step 2: the loss is 0.5, but its gradient is not finite"):
+        go(tmp_path / "b", scripted(overflow), sampler, scale=LossScale(1.0))
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_polite_stop_finishes_the_step_saves_and_says_so(tmp_path, sampler, number):
+    net = scripted()
+    before = signal.getsignal(number)
+    with pytest.raises(Interrupted) as caught:
+        go(tmp_path, net, sampler, display=Watcher(2, lambda: os.kill(os.getpid(), number)))
+    assert caught.value.exit_code == 130 and str(tmp_path) in str(caught.value)
+    assert net.seen == [0, 1] and resumed(Run(tmp_path), net).step == 2
+    assert signal.getsignal(number) is before
+
+
+def test_a_stop_while_held_out_cases_are_looked_at_is_saved_as_well(tmp_path, sampler):
+    def validate():
+        interrupt()
+        return {"WT": 0.5}
+
+    net = scripted()
+    with pytest.raises(Interrupted, match="Stopped at step 2 of 6"):
+        go(tmp_path, net, sampler, every=2, validate=validate)
+    assert resumed(Run(tmp_path), net) == checkpoint.State(2, None, 0.5)
+
+
+def test_a_stop_at_the_last_step_is_no_interruption(tmp_path, sampler):
+    _, end = go(tmp_path, scripted(), sampler, display=Watcher(STEPS, interrupt))
+    assert end.step == STEPS
+
+
+def test_a_second_ctrl_c_stops_at_once():
+    with stop_requests() as stop:
+        assert not stop()
+        interrupt()
+        assert stop()
+        with pytest.raises(KeyboardInterrupt):
+            interrupt()
+
+
+@pytest.mark.parametrize(
+    ("steps", "share", "expected"),
+    [
+        (1000, 0.1, (1000, 100, 50)),
+        (250_000, 0.1, (250_000, 25_000, 2500)),
+        (3, 0.1, (3, 1, 50)),
+        (10, 1, (10, 10, 50)),
+    ],
+)
+def test_a_budget_by_hand(steps, share, expected):
+    budget = Budget.of(steps, share)
+    assert (budget.steps, budget.validate_every, budget.save_every) == expected
+
+
+def test_the_rate_leaves_out_the_first_step_and_what_came_between(monkeypatch):
+    clock = iter([0, 100, 102, 500, 502])
+    monkeypatch.setattr("brats_unet.training.loop.time.perf_counter", lambda: next(clock))
+    rate = Rate(batch=4)
+    assert next(clock) == 0 and rate.update() == 0  # at 100: the first
+    assert rate.update() == 2  # 4 patches in 2 seconds
+    rate.restart()
+    assert rate.update() == 2 and rate.update() == 2
