@@ -13,6 +13,7 @@ from brats_unet.run import atomic_path
 # Okabe and Ito's colours: told apart by everybody, in print too.
 ORANGE, SKY, GREEN, BLUE, VERMILLION = "#E69F00", "#56B4E9", "#009E73", "#0072B2", "#D55E00"
 DPI = 160
+LABEL_HEIGHT = 0.045  # of a line of small text, in Dice: labels at the end of curves keep so far apart
 
 
 def training_curves(journal: Sequence[Mapping[str, Any]], path: Path) -> None:
@@ -37,21 +38,26 @@ def training_curves(journal: Sequence[Mapping[str, Any]], path: Path) -> None:
         left.set_ylim(low - 0.06 * (high - low) - 1e-6, high + 0.06 * (high - low) + 1e-6)
         left.legend(frameon=False, fontsize=8)
     styles = {"WT": (BLUE, "o", "solid"), "TC": (VERMILLION, "s", (0, (5, 1.5))), "ET": (GREEN, "^", (0, (1.5, 1.2)))}
+    ends = []
     for region, (colour, marker, dash) in styles.items():
         points = sorted((step, line["dice"][region]) for step, line in looks.items() if region in line["dice"])
         if points:
             looked, dice = zip(*points, strict=True)
             right.plot(looked, dice, color=colour, marker=marker, markersize=4.5, linestyle=dash, label=region)
-            right.annotate(
-                f"{region} {dice[-1]:.2f}",
-                (looked[-1], dice[-1]),
-                xytext=(6, 0),
-                textcoords="offset points",
-                color=colour,
-                fontsize=8,
-                va="center",
-                annotation_clip=False,
-            )
+            ends.append((dice[-1], looked[-1], region, colour))
+    lowest = np.inf
+    for value, step, region, colour in sorted(ends, reverse=True):
+        lowest = min(value, lowest - LABEL_HEIGHT)
+        right.annotate(
+            f"{region} {value:.2f}",
+            (step, lowest),
+            xytext=(6, 0),
+            textcoords="offset points",
+            color=colour,
+            fontsize=8,
+            va="center",
+            annotation_clip=False,
+        )
     cases = {line["cases"] for line in looks.values() if "cases" in line}
     of = f" of {max(cases)} held-out case{'s' if max(cases) != 1 else ''}" if cases else ""
     right.set_ylim(-0.02, 1.02)
