@@ -176,9 +176,9 @@ def disk_full_is_said(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as problem:
-        free = shutil.disk_usage(existing_parent(path)).free / 2**30
+        free = size_text(shutil.disk_usage(existing_parent(path)).free)
         raise MachineError(
-            f"{path}: cannot be written ({problem.strerror or problem}; {free:.1f} GiB free there). "
+            f"{path}: cannot be written ({problem.strerror or problem}; {free} free there). "
             f"Make room, or choose another folder."
         ) from problem
 
@@ -191,12 +191,17 @@ def existing_parent(path: Path) -> Path:
     return path
 
 
+def size_text(size_bytes: float) -> str:
+    """A size for people: "3.9 MiB", "74.1 GiB"."""
+    return f"{size_bytes / 2**30:.1f} GiB" if size_bytes >= 2**30 else f"{size_bytes / 2**20:.1f} MiB"
+
+
 def refuse_unless_room(folder: Path, needed_bytes: int, what: str) -> None:
     """Raise MachineError before work begins that would fill the disk; a tenth more than `needed_bytes` must be free."""
     free = shutil.disk_usage(existing_parent(folder)).free
     if free < 1.1 * needed_bytes:
         raise MachineError(
-            f"{folder}: {free / 2**30:.1f} GiB free, but {what} needs about {1.1 * needed_bytes / 2**30:.1f} GiB. "
+            f"{folder}: {size_text(free)} free, but {what} need about {size_text(1.1 * needed_bytes)}. "
             f"Make room, or choose another folder."
         )
 

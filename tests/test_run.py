@@ -134,11 +134,11 @@ def test_the_nearest_folder_above_a_path_is_found(tmp_path, monkeypatch):
 
 def test_a_tenth_more_than_needed_must_be_free(tmp_path, monkeypatch):
     monkeypatch.setattr(run_module.shutil, "disk_usage", lambda path: SimpleNamespace(free=11 * 2**30))
-    refuse_unless_room(tmp_path / "cache", 10 * 2**30, "the cache")
+    refuse_unless_room(tmp_path / "cache", 10 * 2**30, "the caches")
     with pytest.raises(MachineError) as caught:
-        refuse_unless_room(tmp_path / "cache", 11 * 2**30, "the cache")
+        refuse_unless_room(tmp_path / "cache", 11 * 2**30, "the caches")
     assert str(caught.value) == (
-        f"{tmp_path / 'cache'}: 11.0 GiB free, but the cache needs about 12.1 GiB. Make room, or choose another folder."
+        f"{tmp_path / 'cache'}: 11.0 GiB free, but the caches need about 12.1 GiB. Make room, or choose another folder."
     )
 
 

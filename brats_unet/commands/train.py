@@ -27,7 +27,7 @@ from brats_unet.metrics.empty import PROTOCOLS
 from brats_unet.models import checkpoint
 from brats_unet.parts import build
 from brats_unet.report.figures import training_curves
-from brats_unet.run import Run, write_json
+from brats_unet.run import Run, disk_full_is_said, write_json
 from brats_unet.settings import Train
 from brats_unet.training.loop import Budget, train
 from brats_unet.training.optimizers import OPTIMIZERS
@@ -143,8 +143,8 @@ def _refuse_odd_numbers(settings: Train, replicas: int) -> None:
     sampling = settings.sampling
     if sampling.batch < 1 or sampling.batch % replicas:
         raise SettingsError(
-            f"sampling.batch={sampling.batch} cannot be dealt out to {replicas} devices. "
-            f"Choose a multiple of {replicas}."
+            f"sampling.batch={sampling.batch} cannot be dealt out to {replicas} device(s). "
+            f"Choose a positive multiple of {replicas}."
         )
     if not 0 <= sampling.foreground <= 1:
         raise SettingsError(f"sampling.foreground={sampling.foreground}: a share lies from 0 to 1.")
@@ -193,11 +193,12 @@ def _validation(network: Network, cases: list[PreparedCase]) -> Callable[[], dic
 def save_model(run: Run, model: keras.Model) -> None:
     """Write model.keras under its name only once it is whole."""
     temporary = run.folder / ".model.part.keras"  # Keras goes by the ending, which atomic_path's names lack
-    try:
-        model.save(temporary)
-        temporary.replace(run.model_file)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with disk_full_is_said(run.model_file):
+        try:
+            model.save(temporary)
+            temporary.replace(run.model_file)
+        finally:
+            temporary.unlink(missing_ok=True)
 
 
 def _say_what_begins(

@@ -34,7 +34,10 @@ def save(path: Path, model: keras.Model, optimizer: keras.optimizers.Optimizer, 
     """Write a checkpoint under its final name once it is whole."""
     tensors = {key: np.asarray(variable) for key, variable in named(model, optimizer).items()}
     with atomic_path(path) as temporary:
-        save_file(tensors, temporary, metadata={"state": json.dumps(vars(state))})
+        try:
+            save_file(tensors, temporary, metadata={"state": json.dumps(vars(state))})
+        except SafetensorError as problem:  # a full disk, in its own words
+            raise OSError(str(problem)) from problem
 
 
 def restore(path: Path, model: keras.Model, optimizer: keras.optimizers.Optimizer | None) -> State:

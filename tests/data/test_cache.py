@@ -245,7 +245,7 @@ def test_all_defects_are_named_together_and_whole_cases_stay_prepared(data, buil
 
 def test_a_disk_without_room_is_refused_before_anything_is_built(data, built, monkeypatch):
     monkeypatch.setattr(run.shutil, "disk_usage", lambda path: SimpleNamespace(free=1000))
-    with pytest.raises(MachineError, match="the prepared volumes needs about"):
+    with pytest.raises(MachineError, match="the prepared volumes need about"):
         open_all(data)
     assert built == [] and folders(data.folder) == set()
 
