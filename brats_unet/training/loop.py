@@ -103,48 +103,51 @@ def train(
     share = devices.replicas
     dataset = iter(batches(sampler, first_step=state.step, steps=budget.steps, replicas=share))
     rate = Rate(sampler.batch)
-    with stop_requests() as stop, writer.as_default():
-        for index in range(state.step, budget.steps):
-            optimizer.rule.learning_rate.assign(optimizer.learning_rate * schedule(index, budget.steps))
-            inputs = per_replica(devices, [next(dataset) for _ in range(share)])
-            loss, norm = (float(value) for value in step(*inputs))
-            if not math.isfinite(loss):
-                raise not_finite(sampler, index, f"the loss is {loss}")
-            overflowed = not math.isfinite(norm)
-            if overflowed and (loss_scale is None or loss_scale.value <= 1):
-                raise not_finite(sampler, index, f"the loss is {loss:.4g}, but its gradient is not finite")
-            done = index + 1
-            speed = rate.update()
-            facts = {"loss": loss, "learning_rate": float(optimizer.rule.learning_rate)}
-            if not overflowed:  # else the loss scale has left this update out
-                facts["gradient_norm"] = norm
-            run.note("step", step=done, **facts, patches_per_second=round(speed, 3))
-            for name, value in facts.items():
-                tf.summary.scalar(f"train/{name}", value, step=done)
-            display.step(done, loss, speed)
-            validated = validate is not None and (done % budget.validate_every == 0 or done == budget.steps)
-            if validate is not None and validated:
-                begun = time.perf_counter()
-                dice = validate()
-                seconds = time.perf_counter() - begun
-                mean = sum(dice.values()) / len(dice)
-                improved = best is None or mean > best
-                run.note("validation", step=done, dice=dice, seconds=round(seconds, 2), best=improved)
-                for region, value in dice.items():
-                    tf.summary.scalar(f"validation/dice_{region}", value, step=done)
-                if improved:
-                    best = mean
-                    save("best", done)
-                display.validation(done, dice, seconds, improved)
-                rate.restart()
-            stopping = stop()  # asked once: what is announced below must have been saved here
-            if validated or done % budget.save_every == 0 or done == budget.steps or stopping:
-                state = save("last", done)
-            if stopping and done < budget.steps:
-                raise Interrupted(
-                    f"Stopped at step {done} of {budget.steps}; everything up to there is saved in {run.folder}. "
-                    f"Give the same command again to go on."
-                )
+    try:
+        with stop_requests() as stop, writer.as_default():
+            for index in range(state.step, budget.steps):
+                optimizer.rule.learning_rate.assign(optimizer.learning_rate * schedule(index, budget.steps))
+                inputs = per_replica(devices, [next(dataset) for _ in range(share)])
+                loss, norm = (float(value) for value in step(*inputs))
+                if not math.isfinite(loss):
+                    raise not_finite(sampler, index, f"the loss is {loss}")
+                overflowed = not math.isfinite(norm)
+                if overflowed and (loss_scale is None or loss_scale.value <= 1):
+                    raise not_finite(sampler, index, f"the loss is {loss:.4g}, but its gradient is not finite")
+                done = index + 1
+                speed = rate.update()
+                facts = {"loss": loss, "learning_rate": float(optimizer.rule.learning_rate)}
+                if not overflowed:  # else the loss scale has left this update out
+                    facts["gradient_norm"] = norm
+                run.note("step", step=done, **facts, patches_per_second=round(speed, 3))
+                for name, value in facts.items():
+                    tf.summary.scalar(f"train/{name}", value, step=done)
+                display.step(done, loss, speed)
+                validated = validate is not None and (done % budget.validate_every == 0 or done == budget.steps)
+                if validate is not None and validated:
+                    begun = time.perf_counter()
+                    dice = validate()
+                    seconds = time.perf_counter() - begun
+                    mean = sum(dice.values()) / len(dice)
+                    improved = best is None or mean > best
+                    run.note("validation", step=done, dice=dice, seconds=round(seconds, 2), best=improved)
+                    for region, value in dice.items():
+                        tf.summary.scalar(f"validation/dice_{region}", value, step=done)
+                    if improved:
+                        best = mean
+                        save("best", done)
+                    display.validation(done, dice, seconds, improved)
+                    rate.restart()
+                stopping = stop()  # asked once: what is announced below must have been saved here
+                if validated or done % budget.save_every == 0 or done == budget.steps or stopping:
+                    state = save("last", done)
+                if stopping and done < budget.steps:
+                    raise Interrupted(
+                        f"Stopped at step {done} of {budget.steps}; everything up to there is saved in {run.folder}. "
+                        f"Give the same command again to go on."
+                    )
+    finally:
+        del dataset  # ends the reading ahead: a thread that is still at it when Python ends would hang the process
     return state
 
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from brats_unet.data.pipeline import batches, read_batch
+from brats_unet.data.pipeline import aligned, batches, read_batch
 from brats_unet.data.sampling import Sampler
 
 
@@ -71,3 +71,11 @@ def test_workers_read_the_shares_of_their_own_replicas(sampler):
     for worker in (0, 1):
         mine = elements(sampler, first_step=0, steps=3, replicas=4, workers=2, worker=worker)
         same(mine, [share for k, share in enumerate(shares) if k % 4 in (2 * worker, 2 * worker + 1)])
+
+
+@pytest.mark.parametrize("shape", [(1,), (3, 5), (2, 8, 8, 8, 4)])
+@pytest.mark.parametrize("dtype", [np.float16, np.uint8])
+def test_a_batch_begins_where_tensorflow_takes_it_over_without_a_copy(shape, dtype):
+    array = aligned(shape, dtype)
+    assert array.shape == shape and array.dtype == dtype and array.flags.c_contiguous and array.flags.writeable
+    assert array.ctypes.data % 64 == 0

@@ -1,5 +1,7 @@
 import os
 import signal
+import weakref
+from contextlib import nullcontext
 from functools import partial
 from types import SimpleNamespace
 
@@ -17,6 +19,7 @@ from brats_unet.losses.compound import deep_supervision
 from brats_unet.models import checkpoint
 from brats_unet.models.unet import unet3d
 from brats_unet.run import Run
+from brats_unet.training import loop
 from brats_unet.training.loop import Budget, Rate, stop_requests, train
 from brats_unet.training.optimizers import sgd
 from brats_unet.training.schedules import polynomial
@@ -299,3 +302,25 @@ def test_the_rate_leaves_out_the_first_step_and_what_came_between(monkeypatch):
     assert rate.update() == 2  # 4 patches in 2 seconds
     rate.restart()
     assert rate.update() == 2 and rate.update() == 2
+
+
+@pytest.mark.parametrize("stop_at", [2, None])
+def test_no_reading_ahead_goes_on_behind_a_training_that_has_ended(tmp_path, sampler, monkeypatch, stop_at):
+    # A thread that still reads when Python ends would hang the process for ever.
+    kept, original = [], loop.batches
+
+    class Watched:
+        def __init__(self, dataset):
+            self.dataset = dataset
+
+        def __iter__(self):
+            iterator = iter(self.dataset)
+            kept.append(weakref.ref(iterator))
+            return iterator
+
+    monkeypatch.setattr(loop, "batches", lambda *arguments, **options: Watched(original(*arguments, **options)))
+    expected = pytest.raises(Interrupted) if stop_at else nullcontext()
+    with expected as caught:
+        go(tmp_path, scripted(), sampler, display=Watcher(stop_at, interrupt))
+    assert len(kept) == 1 and kept[0]() is None
+    assert not stop_at or caught.tb  # though what was raised still holds its frames
