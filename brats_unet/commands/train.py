@@ -20,6 +20,7 @@ from brats_unet.data.sampling import Sampler
 from brats_unet.data.study import Study, open_study
 from brats_unet.errors import SettingsError
 from brats_unet.inference.network import Network, forward_of, recipe
+from brats_unet.inference.predictor import refuse_unfit
 from brats_unet.losses import known as known_losses
 from brats_unet.losses.compound import deep_supervision
 from brats_unet.metrics.counts import count, dice
@@ -47,6 +48,7 @@ def _train(settings: Train, display: Display) -> int:
     options = {key: value for key, value in settings.model.items() if key != "name"}
     plan = models.describe(settings.model["name"], options)
     plan.refuse_patch(settings.sampling.patch)
+    refuse_unfit(stride=plan.stride, **vars(settings.inference))
     loss = build("loss", known_losses(), settings.loss)
     augmentation = build("augmentation", AUGMENTATIONS, settings.augmentation)
     schedule = build("schedule", SCHEDULES, settings.schedule)
