@@ -24,6 +24,7 @@ TINY = [
     "data.folds=2",
     "data.preparation.spacing_mm=[5,5,5]",
     "model.features=[4,8]",
+    "model.strides=[1,2]",
     "sampling.patch=[16,16,16]",
 ]
 
