@@ -106,7 +106,8 @@ def train(
     try:
         with stop_requests() as stop, writer.as_default():
             for index in range(state.step, budget.steps):
-                optimizer.rule.learning_rate.assign(optimizer.learning_rate * schedule(index, budget.steps))
+                learning_rate = optimizer.learning_rate * schedule(index, budget.steps)
+                optimizer.rule.learning_rate.assign(learning_rate)
                 inputs = per_replica(devices, [next(dataset) for _ in range(share)])
                 loss, norm = (float(value) for value in step(*inputs))
                 if not math.isfinite(loss):
@@ -116,7 +117,7 @@ def train(
                     raise not_finite(sampler, index, f"the loss is {loss:.4g}, but its gradient is not finite")
                 done = index + 1
                 speed = rate.update()
-                facts = {"loss": loss, "learning_rate": float(optimizer.rule.learning_rate)}
+                facts = {"loss": loss, "learning_rate": learning_rate}
                 if not overflowed:  # else the loss scale has left this update out
                     facts["gradient_norm"] = norm
                 run.note("step", step=done, **facts, patches_per_second=round(speed, 3))

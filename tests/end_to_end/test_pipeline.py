@@ -212,3 +212,16 @@ def test_the_first_command_of_the_readme_works_with_no_data(tmp_path):
     assert done.returncode == 0, done.stderr
     assert "Next: brats-unet evaluate run=runs/" in done.stdout
     assert done.stderr == ""
+
+
+def test_a_run_mirrored_on_two_logical_devices_has_the_losses_of_one(place):
+    folder, common = place
+    told = [*common, "steps=3", "validation.every=1", "hardware.precision=float32"]
+    assert main(["train", *told, "name=one"]) == 0
+    mirrored = [*told, "name=two", "hardware=mirrored", "hardware.replicas=2", "hardware.precision=float32"]
+    # Logical devices are made before TensorFlow starts: in a process of its own.
+    command = [sys.executable, "-m", "brats_unet", "train", *mirrored]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    one, two = (losses(Run(folder / "runs" / name)) for name in ("one", "two"))
+    np.testing.assert_allclose(two, one, rtol=1e-5)
