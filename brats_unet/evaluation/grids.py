@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from brats_unet.volume import corners_apart_mm, spacing_mm
+
 # Shares of the smallest voxel edge by which corners may differ: what float32 quaternions and rounded headers cost.
 TOLERANCE = 0.01
 
@@ -22,11 +24,8 @@ def grid_mismatch(
             f"{_times(other_shape)} voxels, not {_times(shape)}. "
             "Resample it onto the reference's grid (nearest neighbour)."
         )
-    ends = np.array(np.meshgrid(*[(0, n - 1) for n in shape[:3]], indexing="ij")).reshape(3, -1)
-    corners = np.vstack([ends, np.ones(ends.shape[1])])
-    away_mm = float(np.abs((affine @ corners - other_affine @ corners)[:3]).max())
-    edge_mm = float(np.sqrt((affine[:3, :3] ** 2).sum(axis=0)).min())
-    if away_mm <= TOLERANCE * edge_mm:
+    away_mm = corners_apart_mm(shape, other_affine, affine)
+    if away_mm <= TOLERANCE * min(spacing_mm(affine)):
         return ""
     return (
         f"its corners lie up to {away_mm:.2f} mm away in the affine. "
