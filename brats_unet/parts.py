@@ -23,7 +23,7 @@ def suggestion(name: str, choices: Iterable[str]) -> str:
 
 
 def with_plugins(table: Mapping[str, Callable], group: str) -> dict[str, Callable]:
-    """`table` plus what installed packages offer under the entry-point group `brats_unet.<group>`, not yet imported.
+    """`table` plus what installed packages offer under the entry-point group `brats_unet.<group>`.
 
     A package adds a part without forking: `[project.entry-points."brats_unet.models"] mine = "my_package:build"`.
     A name of our own is never replaced.

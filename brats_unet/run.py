@@ -142,8 +142,6 @@ def read_json(path: Path, *, what: str) -> dict[str, Any]:
 
 def write_json(path: Path, content: Mapping[str, Any] | list[Any]) -> None:
     """Write JSON under its final name only once it is whole; the folder is made."""
-    with disk_full_is_said(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_path(path) as temporary:
         temporary.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 

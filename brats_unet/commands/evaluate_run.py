@@ -5,7 +5,6 @@ from pathlib import Path
 
 from brats_unet.anatomy import Modality, Region
 from brats_unet.commands.display import Display, shown
-from brats_unet.commands.predict import run_paths
 from brats_unet.commands.predicting import (
     PROBABILITIES,
     is_stale,
@@ -16,6 +15,7 @@ from brats_unet.commands.predicting import (
     origin_of,
     predict_cases,
     probability_file,
+    run_paths,
 )
 from brats_unet.data.discovery import find_cases
 from brats_unet.data.label_convention import CONVENTIONS

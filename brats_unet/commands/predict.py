@@ -13,6 +13,7 @@ from brats_unet.commands.predicting import (
     open_networks,
     origin_of,
     predict_cases,
+    run_paths,
 )
 from brats_unet.data.discovery import find_cases
 from brats_unet.data.label_convention import CONVENTIONS, Convention
@@ -60,13 +61,6 @@ def _predict(settings: Predict, display: Display) -> int:
     for sentence in done.failed.values():
         display.say(f"Not predicted: {sentence}")
     return 1 if done.failed else 0
-
-
-def run_paths(run: str | Sequence[str] | None) -> list[Path]:
-    """One path or several as a list."""
-    if not run:
-        raise SettingsError("run is not set. Give a run folder: run=runs/….")
-    return [Path(path) for path in ([run] if isinstance(run, str) else run)]
 
 
 def refuse_output_in_input(output: Path, source: Path) -> None:

@@ -28,6 +28,13 @@ def mask_file(folder: Path, case_id: str) -> Path:
     return folder / f"{case_id}.nii.gz"
 
 
+def run_paths(run: str | Sequence[str] | None) -> list[Path]:
+    """One path or several as a list."""
+    if not run:
+        raise SettingsError("run is not set. Give a run folder: run=runs/….")
+    return [Path(path) for path in ([run] if isinstance(run, str) else run)]
+
+
 def open_networks(paths: Sequence[Path], *, checkpoint: str, device: str, say: Callable[[str], None]) -> list[Network]:
     """The networks of an ensemble, on one device, in the precision they were trained in where it has that."""
     if device not in ("auto", "cpu", "gpu"):

@@ -9,12 +9,8 @@ folder and nothing stale is ever read.
 import fcntl
 import hashlib
 import json
-import multiprocessing
-import os
 import shutil
-import signal
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -24,16 +20,18 @@ from typing import Any
 import numpy as np
 
 from brats_unet.anatomy import Region
-from brats_unet.data.content_hash import HashMemo
+from brats_unet.data.content_hash import HashMemo, file_hash
 from brats_unet.data.grid import Grid
 from brats_unet.data.label_convention import Convention
 from brats_unet.data.preprocess import Preparation, Prepared, prepare
 from brats_unet.errors import DataError
 from brats_unet.nifti import read_header
+from brats_unet.processes import in_processes
 from brats_unet.run import disk_full_is_said, refuse_unless_room, write_json
 from brats_unet.volume import Case
 
 MANIFEST = "prepared.json"
+SECONDS_EACH = 1.0  # a case takes to prepare, at the most
 BRAIN_SHARE = 0.45  # of a BraTS volume lies in the box around the brain; for the estimate of disk space
 
 
@@ -86,17 +84,17 @@ def prepare_all(
     convention: Convention,
     folder: Path,
     *,
-    workers: int | None = None,
+    workers: int = 0,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> list[PreparedCase]:
-    """Prepare what is not prepared yet, verify what is, and open all.
+    """Prepare what is not prepared yet or not whole by its sizes, and open all.
 
     Args:
         cases: In the order of the result.
         preparation: The recipe.
         convention: What the integers of the masks mean.
         folder: Of the cache; made if need be.
-        workers: Processes; None for one a core.
+        workers: Processes; 0 takes one a core.
         progress: Told how many of how many cases are ready.
 
     Raises:
@@ -114,7 +112,8 @@ def prepare_all(
     done = len(cases) - len(missing)
     progress(done, len(cases))
     defects = []
-    for problem in _run([(cases[i], preparation, convention, targets[i]) for i in missing], workers):
+    jobs = [(cases[i], preparation, convention, targets[i]) for i in missing]
+    for _, problem in in_processes(_build, jobs, seconds_each=SECONDS_EACH, workers=workers):
         if problem is None:
             done += 1
             progress(done, len(cases))
@@ -125,22 +124,8 @@ def prepare_all(
     return [open_prepared(case.id, target) for case, target in zip(cases, targets, strict=True)]
 
 
-def _run(jobs: list[tuple[Case, Preparation, Convention, Path]], workers: int | None) -> Iterator[str | None]:
-    """Do the jobs, in processes where there are several; each yields None or what is wrong with its case."""
-    workers = min(len(jobs), workers or os.cpu_count() or 1)
-    if workers <= 1:
-        yield from (build(*job) for job in jobs)
-        return
-    # spawn: a fork of a process that may hold TensorFlow's threads can hang
-    context = multiprocessing.get_context("spawn")
-    # Ctrl-C reaches every process; the workers finish the case in hand and leave the word to this one.
-    with ProcessPoolExecutor(workers, context, signal.signal, (signal.SIGINT, signal.SIG_IGN)) as pool:
-        try:
-            for future in as_completed([pool.submit(build, *job) for job in jobs]):
-                yield future.result()
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
+def _build(job: tuple[Case, Preparation, Convention, Path]) -> str | None:
+    return build(*job)
 
 
 def build(case: Case, preparation: Preparation, convention: Convention, target: Path) -> str | None:
@@ -170,7 +155,7 @@ def write(prepared: Prepared, case_id: str, preparation: Preparation, target: Pa
             for name, array in arrays.items():
                 path = part / f"{name}.npy"
                 np.save(path, np.ascontiguousarray(array))
-                files[path.name] = {"bytes": path.stat().st_size, "blake2b": digest(path)}
+                files[path.name] = {"bytes": path.stat().st_size, "blake2b": file_hash(path)}
             manifest = {
                 "case": case_id,
                 "preparation": preparation.as_dict(),
@@ -196,7 +181,7 @@ def is_whole(target: Path) -> bool:
 def verify(prepared: PreparedCase) -> list[str]:
     """Names of the files of a prepared case whose content is not what was written; empty if all is well."""
     files = manifest_of(prepared.folder)["files"]
-    return [name for name, facts in files.items() if digest(prepared.folder / name) != facts["blake2b"]]
+    return [name for name, facts in files.items() if file_hash(prepared.folder / name) != facts["blake2b"]]
 
 
 def open_prepared(case_id: str, target: Path) -> PreparedCase:
@@ -207,12 +192,6 @@ def open_prepared(case_id: str, target: Path) -> PreparedCase:
 def manifest_of(target: Path) -> dict[str, Any]:
     """What `write` says of a prepared case."""
     return json.loads((target / MANIFEST).read_text(encoding="utf-8"))
-
-
-def digest(path: Path) -> str:
-    """16-byte BLAKE2b of a file's content, in hexadecimal."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
 
 
 def case_key(case: Case, preparation: Preparation, convention: str, memo: HashMemo) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 
 from brats_unet.errors import DataError
 from brats_unet.nifti import read_volume
-from brats_unet.run import disk_full_is_said, write_json
+from brats_unet.run import write_json
 
 DIGEST_BYTES = 16
 
@@ -81,8 +81,6 @@ class HashMemo:
         """
         if not self.changed:
             return
-        with disk_full_is_said(self.file):
-            self.file.parent.mkdir(parents=True, exist_ok=True)
         self.known = {**_read(self.file), **self.known}
         write_json(self.file, self.known)
         self.changed = False

@@ -10,7 +10,7 @@ import numpy as np
 from brats_unet.anatomy import Modality
 from brats_unet.data.content_hash import voxel_hash
 from brats_unet.data.findings import Finding, error, error_of, warning
-from brats_unet.data.preprocess import border_value, refuse_other_grid
+from brats_unet.data.preprocess import border_value, faces, refuse_other_grid
 from brats_unet.errors import DataError
 from brats_unet.nifti import read_array, read_integers
 from brats_unet.volume import Case, ImageFile, Turn, Volume, turn_to_lps
@@ -134,8 +134,8 @@ def _look_at_scan(case_id: str, modality: Modality, scan: np.ndarray, tell: Tell
         return None
     if share < LEAST_BRAIN:
         tell(warning(case_id, f"the {modality} scan shows something in {share:.2%} of its voxels only.", "Look at it."))
-    faces = [inside[0], inside[-1], inside[:, 0], inside[:, -1], inside[:, :, 0], inside[:, :, -1]]
-    plain = 1 - sum(np.count_nonzero(face) for face in faces) / sum(face.size for face in faces)
+    outer = faces(inside)
+    plain = 1 - sum(np.count_nonzero(face) for face in outer) / sum(face.size for face in outer)
     if plain < PLAIN_BORDER:
         text = (
             f"the background of the {modality} scan is not one value ({background:g} fills {plain:.0%} of its faces)."

@@ -186,9 +186,13 @@ def refuse_other_grid(case_id: str, name: str, volume: Volume, first_name: str, 
 
 def border_value(scan: np.ndarray) -> float:
     """The background: the commonest value on the six faces of a volume, which need not be 0."""
-    faces = [scan[0], scan[-1], scan[:, 0], scan[:, -1], scan[:, :, 0], scan[:, :, -1]]
-    values, counts = np.unique(np.concatenate([face.ravel() for face in faces]), return_counts=True)
+    values, counts = np.unique(np.concatenate([face.ravel() for face in faces(scan)]), return_counts=True)
     return values[np.argmax(counts)]
+
+
+def faces(volume: np.ndarray) -> list[np.ndarray]:
+    """The six outer faces of a volume (X, Y, Z); edges belong to two."""
+    return [volume[0], volume[-1], volume[:, 0], volume[:, -1], volume[:, :, 0], volume[:, :, -1]]
 
 
 def filled(mask: np.ndarray) -> np.ndarray:

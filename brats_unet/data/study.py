@@ -85,11 +85,12 @@ def open_study(
     if name == "phantom":
         write_dataset(Path(root), cases=cases, seed=seed, progress=lambda d, n: progress("Making phantoms", d, n))
     cache_folder = Path(cache)
-    dataset, convention, label_sets = _found(root, labels, recipe, leave_out, cache_folder, say, progress)
+    memo = HashMemo(cache_folder / "hashes.json")
+    dataset, convention, label_sets = _found(root, labels, recipe, leave_out, memo, say, progress)
     by_id = {case.id: case for case in dataset.cases if case.mask is not None}
 
     if validation_root is not None:
-        outside, outside_convention, _ = _found(validation_root, labels, recipe, leave_out, cache_folder, say, progress)
+        outside, outside_convention, _ = _found(validation_root, labels, recipe, leave_out, memo, say, progress)
         held_out = {case.id: case for case in outside.cases if case.mask is not None}
         both = sorted(set(held_out) & set(by_id))
         if both:
@@ -109,7 +110,7 @@ def open_study(
         division = read_split_file(Path(splits), sorted(by_id), fold)
         document = {"train": division.train, "validation": division.validation}
     else:
-        subjects = _subjects(by_id, label_sets, convention, cache_folder)
+        subjects = _subjects(by_id, label_sets, convention, memo)
         document = write_or_verify(
             cache_folder / f"folds-{_dataset_name(root)}-{folds}-{fold_seed}.json",
             subjects,
@@ -132,7 +133,7 @@ def _found(
     labels: str,
     recipe: Preparation,
     leave_out: Sequence[str],
-    cache: Path,
+    memo: HashMemo,
     say: Say,
     progress: Progress,
 ) -> tuple[Dataset, Convention, dict[str, frozenset[int]]]:
@@ -143,18 +144,17 @@ def _found(
     masks = {case.id: case.mask for case in dataset.cases if case.mask is not None}
     if not masks:
         raise DataError(f"{root}: {len(dataset.cases)} cases, none with a mask. Expected cases with masks to train on.")
-    label_sets = memoised_label_sets(masks, cache, lambda d, n: progress("Reading masks", d, n))
+    label_sets = memoised_label_sets(masks, memo, lambda d, n: progress("Reading masks", d, n))
     convention = decide(labels, dataset.layout, sorted(masks), dataset.declared_labels, label_sets)
     say(f"Labels: {convention.name} ({convention.why}).")
     return dataset, convention, label_sets
 
 
 def memoised_label_sets(
-    masks: Mapping[str, Path], cache: Path, progress: Callable[[int, int], None]
+    masks: Mapping[str, Path], memo: HashMemo, progress: Callable[[int, int], None]
 ) -> dict[str, frozenset[int]]:
     """Which integers each mask holds, by case id; masks that have not changed are not read again."""
-    memo = HashMemo(cache / "hashes.json")
-    file = cache / "label_sets.json"
+    file = memo.file.with_name("label_sets.json")
     known = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
     found = {}
     for count, (case_id, mask) in enumerate(sorted(masks.items()), 1):
@@ -169,10 +169,9 @@ def memoised_label_sets(
 
 
 def _subjects(
-    cases: Mapping[str, Case], label_sets: Mapping[str, frozenset[int]], convention: Convention, cache: Path
+    cases: Mapping[str, Case], label_sets: Mapping[str, frozenset[int]], convention: Convention, memo: HashMemo
 ) -> list[Subject]:
     """What the folds depend on: patient, stratum (grade, else presence of ET) and content, for each case."""
-    memo = HashMemo(cache / "hashes.json")
     subjects = []
     for case_id, case in sorted(cases.items()):
         enhancing = any(convention.to_label.get(value) == Label.ENHANCING for value in label_sets[case_id])

@@ -10,13 +10,13 @@ from brats_unet.anatomy import Label, Modality, Region, classes_from_regions, re
 from brats_unet.data.label_convention import Convention
 from brats_unet.errors import DataError
 from brats_unet.evaluation.grids import grid_mismatch
-from brats_unet.evaluation.workers import map_in_processes
 from brats_unet.geometry import bounding_box, crop
 from brats_unet.metrics import all_metrics
 from brats_unet.metrics.empty import protocol_named
 from brats_unet.metrics.pair import MaskPair
 from brats_unet.metrics.seed import SeedRow, seed_rows
 from brats_unet.nifti import read_integers, read_volume
+from brats_unet.processes import map_in_processes
 from brats_unet.volume import ImageFile, Volume, turn_to_lps
 
 

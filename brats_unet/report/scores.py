@@ -14,9 +14,9 @@ from brats_unet.anatomy import Modality
 from brats_unet.errors import DataError, SettingsError
 from brats_unet.evaluation.score import Pair, Row, Scored, read_labels, score_cases
 from brats_unet.evaluation.summary import Summary, summarise
-from brats_unet.evaluation.workers import map_in_processes
 from brats_unet.metrics.seed import SeedRow
 from brats_unet.nifti import read_volume
+from brats_unet.processes import map_in_processes
 from brats_unet.report.tables import print_summary
 from brats_unet.run import atomic_path, disk_full_is_said, write_json
 from brats_unet.volume import turn_to_lps

@@ -2,7 +2,8 @@
 
 import multiprocessing
 import os
-from collections.abc import Callable, Sequence
+import signal
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from typing import TypeVar
 
@@ -23,33 +24,48 @@ def map_in_processes(
     """`[function(a) for a in arguments]`, in fresh processes where there is enough to do.
 
     Args:
+        function: See `in_processes`.
+        arguments: Likewise.
+        seconds_each: Likewise.
+        workers: Likewise.
+        progress: Called with (done, total) after each.
+    """
+    say = progress or (lambda done, total: None)
+    results: dict[int, Result] = {}
+    for index, result in in_processes(function, arguments, seconds_each=seconds_each, workers=workers):
+        results[index] = result
+        say(len(results), len(arguments))
+    return [results[index] for index in range(len(arguments))]
+
+
+def in_processes(
+    function: Callable[[Argument], Result], arguments: Sequence[Argument], *, seconds_each: float, workers: int = 0
+) -> Iterator[tuple[int, Result]]:
+    """(index, function(arguments[index])) as each is done, in fresh processes where there is enough to do.
+
+    Args:
         function: Of the top level of a module, so that it can be sent.
         arguments: Small: paths, not arrays.
         seconds_each: About how long one takes: as many processes are started as pay for their own start.
         workers: Processes at most; 0 takes one a core.
-        progress: Called with (done, total) after each.
     """
     if workers < 0:
         raise ValueError(f"Workers are counted from 0 (one a core), not {workers}.")
     workers = min(workers or cores(), len(arguments), int(seconds_each * len(arguments) / START_SECONDS))
-    say = progress or (lambda done, total: None)
     if workers <= 1:
-        results = []
-        for argument in arguments:
-            results.append(function(argument))
-            say(len(results), len(arguments))
-        return results
+        yield from ((index, function(argument)) for index, argument in enumerate(arguments))
+        return
     # "spawn", because a process that has run TensorFlow or threads does not survive a fork.
-    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
-        futures = [pool.submit(function, argument) for argument in arguments]
+    context = multiprocessing.get_context("spawn")
+    # Ctrl-C reaches every process; the workers finish what they have in hand and leave the word to this one.
+    with ProcessPoolExecutor(workers, context, signal.signal, (signal.SIGINT, signal.SIG_IGN)) as pool:
         try:
-            for done, future in enumerate(as_completed(futures), 1):
-                future.result()
-                say(done, len(futures))
+            futures = {pool.submit(function, argument): index for index, argument in enumerate(arguments)}
+            for future in as_completed(futures):
+                yield futures[future], future.result()
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
-        return [future.result() for future in futures]
 
 
 def cores() -> int:

@@ -5,7 +5,7 @@ import os
 import pytest
 
 from brats_unet.errors import DataError
-from brats_unet.evaluation.workers import cores, map_in_processes
+from brats_unet.processes import cores, map_in_processes
 
 
 def process_of(_):
