@@ -1,6 +1,27 @@
-"""Uniform numbers in a TensorFlow graph as a pure function of (seed, step, sample); the one module that draws there."""
+"""Random numbers in a TensorFlow graph as a pure function of (seed, step, sample); the one module that draws there."""
 
 import tensorflow as tf
+
+from brats_unet.data.augment import Augmentation
+
+
+def augmented(
+    augmentation: Augmentation, seed: int, step: tf.Tensor, samples: tf.Tensor, images: tf.Tensor, labels: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Images and labels of a batch, each sample varied by its own draws; not to be called within `jit_compile`.
+
+    Args:
+        augmentation: What is varied.
+        seed: Of the run.
+        step: int scalar, which update.
+        samples: int, shape (B,), which patches of it.
+        images: (B, X, Y, Z, M).
+        labels: (B, X, Y, Z).
+    """
+    if not augmentation.uniforms:
+        return images, labels
+    numbers = uniforms(seed, step, samples, augmentation.uniforms)
+    return augmentation.apply(images, labels, augmentation.draw(numbers))
 
 
 def uniforms(seed: int, step: tf.Tensor, samples: tf.Tensor, count: int) -> tf.Tensor:

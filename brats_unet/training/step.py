@@ -7,7 +7,7 @@ import keras
 import tensorflow as tf
 
 from brats_unet.data.augment import Augmentation
-from brats_unet.data.draws import uniforms
+from brats_unet.data.draws import augmented
 from brats_unet.training.optimizers import Optimizer
 from brats_unet.training.strategy import Devices
 
@@ -54,8 +54,7 @@ def build_step(
         optimizer.rule.build(weights)
 
     @tf.function(jit_compile=devices.jit, reduce_retracing=True)
-    def forward_backward(numbers, images, labels, scale):
-        images, labels = augmentation.apply(images, labels, augmentation.draw(numbers))
+    def forward_backward(images, labels, scale):
         if flat:
             images, labels = tf.squeeze(images, 3), tf.squeeze(labels, 3)
         with tf.GradientTape() as tape:
@@ -64,9 +63,9 @@ def build_step(
         return value, tape.gradient(scaled, [weight.value for weight in weights])
 
     def gradients(step, samples, images, labels, scale):
-        # Drawn out here: XLA's random numbers are others than TensorFlow's.
-        numbers = uniforms(seed, step, samples, augmentation.uniforms)
-        value, slopes = forward_backward(numbers, images, labels, scale)
+        # Out here: XLA's random numbers are others than TensorFlow's, and it would compute what was not drawn as well.
+        images, labels = augmented(augmentation, seed, step, samples, images, labels)
+        value, slopes = forward_backward(images, labels, scale)
         context = tf.distribute.get_replica_context()
         value = context.all_reduce(tf.distribute.ReduceOp.SUM, value)
         slopes = context.all_reduce(tf.distribute.ReduceOp.SUM, slopes)
