@@ -1,5 +1,6 @@
 """`brats-unet evaluate`: score a run on its held-out cases, or one folder of masks against another."""
 
+import sys
 from pathlib import Path
 
 from brats_unet.commands.display import shown
@@ -62,6 +63,8 @@ def evaluate_folders(settings: Evaluate, predictions: Path, references: Path) ->
             workers=settings.workers,
             title=predictions.resolve().name,
             not_scored=paired.not_scored,
+            shapes_left_out="Two folders of masks name no training cases.",
+            command=sys.argv[1:],
             json=settings.json,
             progress=display.progress,
         )

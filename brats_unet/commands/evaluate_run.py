@@ -1,5 +1,6 @@
 """`brats-unet evaluate run=…`: predict the held-out cases of a run, or of several, and score them."""
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -20,8 +21,10 @@ from brats_unet.commands.predicting import (
 from brats_unet.data.discovery import find_cases
 from brats_unet.data.label_convention import CONVENTIONS
 from brats_unet.errors import DataError, SettingsError
+from brats_unet.evaluation.record import PREDICTIONS
 from brats_unet.evaluation.score import Pair
-from brats_unet.report.scores import PREDICTIONS, report_scores
+from brats_unet.evaluation.trivial import MeanShape, mean_shape_of
+from brats_unet.report.scores import report_scores
 from brats_unet.run import Run, read_json
 from brats_unet.settings import Evaluate
 from brats_unet.volume import Case
@@ -39,6 +42,10 @@ def evaluate_run(settings: Evaluate) -> int:
             for run, held_out in zip(runs, cases, strict=True)
             for pair in _predicted(run, held_out, settings, display)
         ]
+        shapes: dict[str, MeanShape] = {}
+        reasons = [
+            _mean_shape(run, held_out, settings, display, shapes) for run, held_out in zip(runs, cases, strict=True)
+        ]
         display.close()
         best = settings.checkpoint == "best"
         report_scores(
@@ -50,6 +57,9 @@ def evaluate_run(settings: Evaluate) -> int:
             workers=settings.workers,
             title=", ".join(run.name for run in runs),
             note="The best checkpoint was selected on these very cases: its scores flatter." if best else "",
+            shapes=shapes,
+            shapes_left_out=" ".join(reason for reason in reasons if reason),
+            command=sys.argv[1:],
             json=settings.json,
             progress=display.progress,
         )
@@ -63,20 +73,57 @@ def held_out_cases(run: Run) -> list[Case]:
         DataError: The run held none out, or some are no longer there.
     """
     settings = run.settings()["data"]
-    wanted = read_json(run.folds_file, what=f"{run.folder} has not begun to train")["validation"]
+    wanted = _division(run)["validation"]
     if not wanted:
         raise DataError(
             f"{run.folder} was trained on every case (data.fold=all): none is left to evaluate it on. Predict other "
             f"cases with `brats-unet predict`, then `brats-unet evaluate predictions=… references=…`."
         )
     root = settings["validation_root"] or settings["root"]
-    modalities = [Modality(name) for name in settings["modalities"]]
-    dataset = find_cases(root, modalities=modalities, leave_out=settings["leave_out"])
-    found = {case.id: case for case in dataset.cases if case.mask is not None}
+    found = _with_masks(run, root)
     gone = [case_id for case_id in wanted if case_id not in found]
     if gone:
         raise DataError(f"{root}: {len(gone)} held-out cases of {run.folder} are gone, {gone[0]} first. Put them back.")
     return [found[case_id] for case_id in wanted]
+
+
+def training_cases(run: Run) -> list[Case]:
+    """The cases that a run was trained on, as they lie on disk now; DataError if one is no longer there."""
+    root = run.settings()["data"]["root"]
+    found = _with_masks(run, root)
+    wanted = _division(run)["train"]
+    gone = [case_id for case_id in wanted if case_id not in found]
+    if gone:
+        raise DataError(f"{root}: {len(gone)} training cases of {run.folder} are gone, {gone[0]} first.")
+    return [found[case_id] for case_id in wanted]
+
+
+def _division(run: Run) -> dict[str, list[str]]:
+    return read_json(run.folds_file, what=f"{run.folder} has not begun to train")
+
+
+def _with_masks(run: Run, root: str) -> dict[str, Case]:
+    settings = run.settings()["data"]
+    modalities = [Modality(name) for name in settings["modalities"]]
+    dataset = find_cases(root, modalities=modalities, leave_out=settings["leave_out"])
+    return {case.id: case for case in dataset.cases if case.mask is not None}
+
+
+def _mean_shape(
+    run: Run, held_out: Sequence[Case], settings: Evaluate, display: Display, shapes: dict[str, MeanShape]
+) -> str:
+    """Add the training cases' mean shape for each held-out case; why that cannot be, or ""."""
+    try:
+        shape = mean_shape_of(
+            training_cases(run),
+            CONVENTIONS[run.recipe()["convention"]],
+            workers=settings.workers,
+            progress=lambda count, total: display.progress("Mean shape of the training cases", count, total),
+        )
+    except DataError as problem:  # the scores of the network do not depend on it
+        return str(problem)
+    shapes.update({case.id: shape for case in held_out})
+    return ""
 
 
 def evaluation_folder(run: Run, checkpoint: str) -> Path:

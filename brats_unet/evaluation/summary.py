@@ -10,7 +10,9 @@ import numpy as np
 
 from brats_unet import __version__
 from brats_unet.anatomy import Region
+from brats_unet.evaluation.bootstrap import METHOD, Interval, mean_interval
 from brats_unet.evaluation.score import Row, Scored
+from brats_unet.evaluation.trivial import TrivialScored
 from brats_unet.metrics.empty import Protocol, is_undefined, protocol_named
 from brats_unet.metrics.seed import CLAIM, SeedRow
 
@@ -29,6 +31,7 @@ class Statistics:
         q3: Third quartile.
         minimum: Smallest value.
         maximum: Largest value.
+        interval: Of the mean, at 95 %, over cases (see `bootstrap.mean_interval`); None for n < 5.
     """
 
     n: int
@@ -40,6 +43,7 @@ class Statistics:
     q3: float | None
     minimum: float | None
     maximum: float | None
+    interval: Interval | None
 
 
 @dataclass(frozen=True)
@@ -61,6 +65,10 @@ class Summary:
         seed: Mean over cases of the seed's numbers by predictor, then masks ("hard", "soft"), then metric.
         seed_n: Cases that they are the mean of.
         seed_left_out: Why a case has none, by case.
+        trivial: Statistics by predictor that looks at no scan, then region and metric; never mixed with the others.
+        trivial_n: Cases that such a predictor was scored on.
+        trivial_left_out: Why the mean shape was not scored, by case, or under "" for all.
+        references: Hash of each case's reference.
     """
 
     title: str
@@ -77,6 +85,10 @@ class Summary:
     seed: Mapping[str, Mapping[str, Mapping[str, float]]]
     seed_n: int
     seed_left_out: Mapping[str, str]
+    trivial: Mapping[str, Mapping[str, Mapping[str, Statistics]]]
+    trivial_n: Mapping[str, int]
+    trivial_left_out: Mapping[str, str]
+    references: Mapping[str, str]
 
     def as_json(self) -> dict[str, Any]:
         """Plain types, in the order of reading."""
@@ -95,6 +107,18 @@ class Summary:
                 }
                 for region, metrics in self.regions.items()
             },
+            "trivial_predictors": {
+                "left_out": dict(self.trivial_left_out),
+                **{
+                    predictor: {
+                        "n": self.trivial_n[predictor],
+                        **{region: self._with_units(metrics) for region, metrics in regions.items()},
+                    }
+                    for predictor, regions in self.trivial.items()
+                },
+            },
+            "interval": METHOD,
+            "references": dict(self.references),
             "protocol": _plain(asdict(self.protocol)),
             "versions": {
                 "brats_unet": __version__,
@@ -122,7 +146,7 @@ def statistics(values: Sequence[float]) -> Statistics:
     defined = np.sort([value for value in values if not is_undefined(value)]).astype(float)
     undefined = len(values) - defined.size
     if defined.size == 0:
-        return Statistics(0, undefined, None, None, None, None, None, None, None)
+        return Statistics(0, undefined, None, None, None, None, None, None, None, None)
     q1, median, q3 = (float(q) for q in np.percentile(defined, (25, 50, 75)))
     return Statistics(
         n=int(defined.size),
@@ -134,6 +158,7 @@ def statistics(values: Sequence[float]) -> Statistics:
         q3=q3,
         minimum=float(defined.min()),
         maximum=float(defined.max()),
+        interval=mean_interval(defined) if np.isfinite(defined).all() else None,
     )
 
 
@@ -145,6 +170,8 @@ def summarise(
     note: str = "",
     missing: Sequence[str] = (),
     not_scored: Sequence[str] = (),
+    trivial: Sequence[TrivialScored] = (),
+    trivial_left_out: str = "",
 ) -> Summary:
     """Statistics over all cases.
 
@@ -155,12 +182,18 @@ def summarise(
         note: A sentence that must be read with the numbers.
         missing: Cases whose prediction counted as empty.
         not_scored: Predictions without a reference.
+        trivial: What predictors that look at no scan score on the same cases.
+        trivial_left_out: Why there is no mean shape for any of them, or "".
     """
     if not scored:
         raise ValueError("No case was scored.")
     rows = [row for case in scored for row in case.rows]
     absent = {(row.case, row.region) for row in rows if row.metric == "volume_reference" and row.value == 0}
     seed_rows = [row for case in scored for row in case.seed_rows]
+    trivial_rows = [row for case in trivial for row in case.rows]
+    predictors = list(dict.fromkeys(row.predictor for row in trivial_rows))
+    by_predictor = {name: [row for row in trivial_rows if row.predictor == name] for name in predictors}
+    left_out = {"": trivial_left_out} if trivial_left_out else {}
     return Summary(
         title=title,
         note=note,
@@ -176,6 +209,10 @@ def summarise(
         seed=_seed_means(seed_rows),
         seed_n=len({row.case for row in seed_rows}),
         seed_left_out={case.case_id: case.seed_left_out for case in scored if case.seed_left_out},
+        trivial={name: _by_region(rows) for name, rows in by_predictor.items()},
+        trivial_n={name: len({row.case for row in rows}) for name, rows in by_predictor.items()},
+        trivial_left_out=left_out | {case.case_id: case.left_out for case in trivial if case.left_out},
+        references={case.case_id: case.reference for case in trivial},
     )
 
 

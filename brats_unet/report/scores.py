@@ -1,29 +1,40 @@
-"""Score pairs of masks, and leave what was found: scores.csv, summary.json, seed_scores.csv, figures/, tables."""
+"""Score pairs of masks, and leave what was found: scores.csv, summary.json, figures/, tables, ….
 
-import csv
+What predictors that look at no scan score is always there beside it, in a file and rows of its own.
+"""
+
 import json as json_text
-from collections.abc import Callable, Sequence
-from dataclasses import astuple, dataclass, fields
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from rich.console import Console
 
 from brats_unet.anatomy import Modality
 from brats_unet.errors import DataError, SettingsError
+from brats_unet.evaluation.record import (
+    FIGURES,
+    OURS,
+    PAGE,
+    SCORES,
+    SEED_SCORES,
+    SUMMARY,
+    TRIVIAL_SCORES,
+    described,
+    write_rows,
+)
 from brats_unet.evaluation.score import Pair, Row, Scored, read_labels, score_cases
 from brats_unet.evaluation.summary import Summary, summarise
+from brats_unet.evaluation.trivial import MeanShape, TrivialRow, score_trivial
 from brats_unet.metrics.seed import SeedRow
 from brats_unet.nifti import read_volume
 from brats_unet.processes import map_in_processes
 from brats_unet.report.tables import print_summary
-from brats_unet.run import atomic_path, disk_full_is_said, write_json
+from brats_unet.run import disk_full_is_said, write_json
 from brats_unet.volume import turn_to_lps
 
-SCORES, SUMMARY, SEED_SCORES, FIGURES = "scores.csv", "summary.json", "seed_scores.csv", "figures"
-PREDICTIONS = "predictions"  # masks that the evaluation of a run made
-OURS = (SCORES, SUMMARY, SEED_SCORES, FIGURES, PREDICTIONS)
+__all__ = ["refuse_foreign_folder", "report_scores"]
 
 # (what is being done, done, total)
 Progress = Callable[[str, int, int], None]
@@ -40,6 +51,9 @@ def report_scores(
     title: str = "",
     note: str = "",
     not_scored: Sequence[str] = (),
+    shapes: Mapping[str, MeanShape] | None = None,
+    shapes_left_out: str = "",
+    command: Sequence[str] = (),
     json: bool = False,
     progress: Progress | None = None,
 ) -> Summary:
@@ -55,6 +69,9 @@ def report_scores(
         title: What is evaluated, for the tables and pictures.
         note: A sentence that must be read with the numbers.
         not_scored: Predictions that no reference belongs to.
+        shapes: By case, the mean shape of training cases that it is none of, to score beside the predictions.
+        shapes_left_out: Why there are none.
+        command: What was typed, to repeat it.
         json: Print one JSON document (the content of summary.json) instead of the tables.
         progress: Called as work goes on.
 
@@ -73,24 +90,45 @@ def report_scores(
         workers=workers,
         progress=lambda done, total: say("Scoring", done, total),
     )
+    trivial = score_trivial(
+        pairs,
+        shapes or {},
+        protocol=protocol,
+        workers=workers,
+        progress=lambda done, total: say("Scoring trivial predictors", done, total),
+    )
     missing = [pair.case_id for pair in pairs if pair.prediction is None]
-    summary = summarise(scored, protocol=protocol, title=title, note=note, missing=missing, not_scored=not_scored)
+    summary = summarise(
+        scored,
+        protocol=protocol,
+        title=title,
+        note=note,
+        missing=missing,
+        not_scored=not_scored,
+        trivial=trivial,
+        trivial_left_out=shapes_left_out,
+    )
     if output is not None:
         with disk_full_is_said(output):
             output.mkdir(parents=True, exist_ok=True)
         _take_away_last_time(output)
-        _write_rows(output / SCORES, Row, [row for case in scored for row in case.rows])
+        write_rows(output / SCORES, Row, [row for case in scored for row in case.rows])
+        write_rows(output / TRIVIAL_SCORES, TrivialRow, [row for case in trivial for row in case.rows])
         if seed_scores:
-            _write_rows(output / SEED_SCORES, SeedRow, [row for case in scored for row in case.seed_rows])
+            write_rows(output / SEED_SCORES, SeedRow, [row for case in scored for row in case.seed_rows])
         drawn: list[str] = []
         if figures:
             drawn = _draw(pairs, scored, output / FIGURES, title, workers, say)
-        write_json(output / SUMMARY, {**summary.as_json(), "figures": drawn})
+        document = {**summary.as_json(), "figures": drawn, "files": described(pairs), "command": list(command)}
+        write_json(output / SUMMARY, document)
     if json:
         print(json_text.dumps(summary.as_json(), indent=2, ensure_ascii=False))
     else:
         console = Console(highlight=False)
-        print_summary(console, summary)
+        distributions: dict[str, list[float]] = {}
+        for row in (row for case in scored for row in case.rows if row.metric == "dice"):
+            distributions.setdefault(row.region, []).append(row.value)
+        print_summary(console, summary, distributions)
         if output is not None:
             console.print(f"\n  Written to {output}: {', '.join(_written(output))}", markup=False, soft_wrap=True)
     return summary
@@ -169,17 +207,15 @@ def _take_away_last_time(output: Path) -> None:
         drawn = json_text.loads((output / SUMMARY).read_text(encoding="utf-8")).get("figures", [])
     except (OSError, ValueError):
         drawn = []
-    for path in (output / SUMMARY, output / SEED_SCORES, *(output / FIGURES / Path(name).name for name in drawn)):
+    for path in (
+        output / SUMMARY,
+        output / SEED_SCORES,
+        output / PAGE,
+        *(output / FIGURES / Path(name).name for name in drawn),
+    ):
         path.unlink(missing_ok=True)
     if (output / FIGURES).is_dir() and not any((output / FIGURES).iterdir()):
         (output / FIGURES).rmdir()
-
-
-def _write_rows(path: Path, kind: type, rows: Sequence[Any]) -> None:
-    with atomic_path(path) as temporary, open(temporary, "w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow([field.name for field in fields(kind)])
-        writer.writerows(astuple(row) for row in rows)
 
 
 def _written(output: Path) -> list[str]:

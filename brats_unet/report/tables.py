@@ -1,14 +1,22 @@
 """Tables for the terminal: how well tumours were found, and beside it what the seed's numbers would say."""
 
+from collections.abc import Mapping, Sequence
+
 from rich import box
 from rich.console import Console, Group
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from brats_unet.evaluation.bootstrap import LEAST
 from brats_unet.evaluation.summary import Statistics, Summary
+from brats_unet.evaluation.trivial import ALL_BACKGROUND as NOTHING
+from brats_unet.evaluation.trivial import MEAN_SHAPE
 from brats_unet.metrics.seed import ALL_BACKGROUND, CLAIM, HARD, PREDICTION, SOFT
 
+PREDICTORS = {NOTHING: "finding no tumour", MEAN_SHAPE: "the mean shape"}  # that look at no scan
+BARS = "▁▂▃▄▅▆▇█"
+BINS = 10  # of a histogram in a cell
 # Metric, what the table calls it, factor to the unit shown, decimals, whether the median has a line of its own.
 LINES = (
     ("dice", "Dice", 1.0, 3, True),
@@ -23,10 +31,12 @@ LINES = (
 SHOWN_CASES = 5
 
 
-def print_summary(console: Console, summary: Summary) -> None:
-    """Everything that a person should see of an evaluation."""
+def print_summary(
+    console: Console, summary: Summary, distributions: Mapping[str, Sequence[float]] | None = None
+) -> None:
+    """Everything that a person should see of an evaluation; `distributions` are the cases' Dice by region."""
     console.print()
-    console.print(headline_table(summary))
+    console.print(headline_table(summary, distributions))
     for sentence in sentences(summary):
         console.print(Padding(Text(sentence, style="dim"), (0, 2)))
     if summary.seed:
@@ -34,8 +44,26 @@ def print_summary(console: Console, summary: Summary) -> None:
         console.print(seed_table(summary))
 
 
-def headline_table(summary: Summary) -> Table:
-    """Metrics × regions: mean ± standard deviation, and medians; 80 columns are enough."""
+def histogram(values: Sequence[float]) -> str:
+    """How many values lie in each tenth from 0 to 1, as bars: the highest is full, a blank is none, 1 is in the last.
+
+    Raises:
+        ValueError: A value lies outside.
+    """
+    counts = [0] * BINS
+    for value in values:
+        if not 0 <= value <= 1:
+            raise ValueError(f"A histogram from 0 to 1 has no place for {value}.")
+        counts[min(BINS - 1, int(value * BINS))] += 1
+    most = max(counts)
+    return "".join(BARS[max(0, round(count / most * len(BARS)) - 1)] if count else "·" for count in counts)
+
+
+def headline_table(summary: Summary, distributions: Mapping[str, Sequence[float]] | None = None) -> Table:
+    """Metrics × regions: mean ± standard deviation, its interval, medians, and beside them what no network scores.
+
+    Eighty columns are enough.
+    """
     n = len(summary.cases)
     cases = f"{n} case{'s' if n != 1 else ''}"
     table = _table(f"{summary.title} · {cases}" if summary.title else cases)
@@ -48,11 +76,21 @@ def headline_table(summary: Summary) -> Table:
         cells = [_mean(metrics[metric], factor, decimals) for metrics in everywhere]
         table.add_row(name, *cells, style="bold" if metric == "dice" else "")
         if with_median:
+            if any(metrics[metric].interval for metrics in everywhere):
+                cells = [_interval(metrics[metric], factor, decimals) for metrics in everywhere]
+                table.add_row("  95 % interval", *cells, style="dim")
             medians = [_number(metrics[metric].median, factor, decimals) for metrics in everywhere]
             table.add_row("  median", *medians, style="dim")
+        if metric == "dice" and distributions is not None:
+            bars = [_or_nothing(distributions.get(region, ())) for region in summary.regions]
+            table.add_row("  cases from 0 to 1", *bars, style="cyan")
         if metric == "dice" and any(summary.empty_references.values()):
             cells = [_mean(metrics[metric], factor, decimals) for metrics in present]
             table.add_row("  where in reference", *cells, style="dim")
+        if with_median:
+            for predictor, regions in summary.trivial.items():
+                cells = [_number(regions[region][metric].mean, factor, decimals) for region in summary.regions]
+                table.add_row(f"  {PREDICTORS[predictor]}", *cells, style="yellow")
     for metric in sorted(known - {line[0] for line in LINES}):  # those of installed packages
         name = metric if summary.units[metric] == "1" else f"{metric}, {summary.units[metric]}"
         table.add_row(name, *[_mean(metrics[metric], 1.0, 3) for metrics in everywhere])
@@ -61,6 +99,17 @@ def headline_table(summary: Summary) -> Table:
     table.add_row("  absent in reference", *[str(count) for count in summary.empty_references.values()], style="dim")
     table.add_row("  absent in prediction", *[str(count) for count in summary.empty_predictions.values()], style="dim")
     return table
+
+
+def _or_nothing(values: Sequence[float]) -> str:
+    return histogram(values) if values else "undefined"
+
+
+def _interval(found: Statistics, factor: float, decimals: int) -> str:
+    if found.interval is None:
+        return ""
+    low, high = (_number(end, factor, decimals) for end in found.interval)
+    return f"{low} – {high}"
 
 
 def sentences(summary: Summary) -> list[str]:
@@ -81,9 +130,22 @@ def sentences(summary: Summary) -> list[str]:
     if summary.seed_left_out:
         case_id, why = next(iter(summary.seed_left_out.items()))
         found.append(f"Cases without the seed's numbers: {len(summary.seed_left_out)} ({case_id}: {why}).")
+    if summary.trivial:
+        found.append(_trivial_sentence(summary))
+    if len(summary.cases) < LEAST:
+        found.append(f"Fewer than {LEAST} cases: no confidence interval is given.")
     if summary.note:
         found.append(summary.note)
     return found
+
+
+def _trivial_sentence(summary: Summary) -> str:
+    if MEAN_SHAPE in summary.trivial:
+        n, of = summary.trivial_n[MEAN_SHAPE], len(summary.cases)
+        some = f" ({n} of {of} cases)" if n < of else ""
+        return f"Yellow lines look at no scan: no tumour at all, and the training cases' mean shape{some}."
+    why = next(iter(summary.trivial_left_out.values()), "")
+    return f"Yellow lines look at no scan. No mean shape of training cases{f': {why}' if why else '.'}"
 
 
 def seed_table(summary: Summary) -> Group:

@@ -81,6 +81,7 @@ def test_the_document_is_json_and_says_what_every_number_is():
         "q3": 0.9,
         "minimum": 0.9,
         "maximum": 0.9,
+        "interval": None,
     }
     assert document["versions"]["numpy"]
 

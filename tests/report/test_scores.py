@@ -87,9 +87,15 @@ def test_a_second_evaluation_replaces_the_first_and_leaves_nothing_stale(pairs, 
     output = tmp_path / "out"
     report_scores(pairs, output, workers=1)
     report_scores(pairs[:1], output, seed_scores=False)
-    assert sorted(path.name for path in output.rglob("*")) == ["case0.png", "figures", "scores.csv", "summary.json"]
+    assert sorted(path.name for path in output.rglob("*")) == [
+        "case0.png",
+        "figures",
+        "scores.csv",
+        "summary.json",
+        "trivial_scores.csv",
+    ]
     report_scores(pairs[:1], output, seed_scores=False, figures=False)
-    assert sorted(path.name for path in output.rglob("*")) == ["scores.csv", "summary.json"]
+    assert sorted(path.name for path in output.rglob("*")) == ["scores.csv", "summary.json", "trivial_scores.csv"]
 
 
 def test_a_picture_of_the_user_s_in_figures_stays(pairs, tmp_path):
@@ -138,3 +144,28 @@ def test_volumes_too_low_for_the_seed_are_named(pairs, tmp_path, capsys):
     assert summary.seed_left_out == {"case0": "8 axial slices; the seed's begin at 22"}
     assert rows_of(tmp_path / "out" / "seed_scores.csv") == []
     assert "8 axial slices" in capsys.readouterr().out
+
+
+def test_predictors_that_look_at_no_scan_have_a_file_and_rows_of_their_own(pairs, tmp_path, capsys):
+    summary = report_scores(pairs, tmp_path / "out", figures=False, shapes_left_out="No training cases.")
+    assert {row["predictor"] for row in rows_of(tmp_path / "out" / "trivial_scores.csv")} == {"all_background"}
+    assert "predictor" not in rows_of(tmp_path / "out" / "scores.csv")[0]
+    assert summary.trivial["all_background"]["WT"]["dice"].mean == 0.0
+    assert summary.trivial["all_background"]["ET"]["dice"].mean == 0.5  # one reference has none
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "finding no tumour" in shown
+    assert "No mean shape of training cases: No training cases." in shown
+
+
+def test_the_references_of_an_evaluation_can_be_told_from_others(pairs, tmp_path):
+    one = report_scores(pairs, None).references
+    two = report_scores([replace(pairs[0], reference=pairs[1].reference), pairs[1]], None).references
+    assert one["case1"] == two["case1"]
+    assert one["case0"] != two["case0"] == two["case1"]
+
+
+def test_fewer_than_five_cases_get_no_interval_and_that_is_said(pairs, capsys):
+    report_scores(pairs, None)
+    shown = capsys.readouterr().out
+    assert "Fewer than 5 cases: no confidence interval is given." in shown
+    assert "95 % interval" not in shown

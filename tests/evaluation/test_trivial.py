@@ -1,0 +1,114 @@
+"""Predictors that look at no scan."""
+
+import numpy as np
+import pytest
+
+from brats_unet.anatomy import Label, Modality, Region, region_masks
+from brats_unet.data.label_convention import CONVENTIONS
+from brats_unet.errors import DataError
+from brats_unet.evaluation.score import Pair
+from brats_unet.evaluation.trivial import FRAME, in_frame, mean_shape, mean_shape_of, score_trivial
+from brats_unet.geometry import Box
+from brats_unet.nifti import write_volume
+from brats_unet.volume import Case, ImageFile, Volume
+
+BRATS2017 = CONVENTIONS["brats2017"]
+WHOLE = Box((0, 0, 0), FRAME)
+
+
+def frame_labels(stop=30):
+    labels = np.zeros(FRAME, np.uint8)
+    labels[10:stop, 10:30, 10:30], labels[12:20, 12:20, 12:20] = Label.OEDEMA, Label.ENHANCING
+    return labels
+
+
+def case_files(folder, name, labels, affine=None):
+    """A scan that is bright everywhere but in a margin of 4 voxels, and a mask."""
+    shape = tuple(n + 8 for n in labels.shape)
+    scan, mask = np.zeros(shape, np.int16), np.zeros(shape, np.uint8)
+    inner = (slice(4, -4),) * 3
+    scan[inner], mask[inner] = 100, labels
+    volumes = [Volume(scan), Volume(mask)]
+    if affine is not None:
+        volumes = [Volume(volume.array, affine) for volume in volumes]
+    for what, volume in zip(("flair", "seg"), volumes, strict=True):
+        write_volume(folder / f"{name}_{what}.nii.gz", volume)
+    return {Modality.FLAIR: ImageFile(folder / f"{name}_flair.nii.gz")}, folder / f"{name}_seg.nii.gz"
+
+
+def test_the_mean_of_one_case_is_that_case():
+    masks = in_frame(frame_labels(), WHOLE)
+    shape = mean_shape([masks])
+    assert (region_masks(shape.labels(FRAME)) == masks).all()
+
+
+def test_where_two_of_three_cases_agree_is_claimed_and_where_one_stands_alone_is_not():
+    masks = [in_frame(frame_labels(stop), WHOLE) for stop in (30, 30, 34)]
+    labels = mean_shape(masks).labels(FRAME)
+    assert labels[29, 15, 15] == Label.OEDEMA
+    assert labels[31, 15, 15] == Label.BACKGROUND
+
+
+def test_the_level_is_the_best_on_the_training_cases():
+    random = np.random.default_rng(0)
+    starts = random.integers(8, 16, 12)
+    masks = []
+    for start in starts:
+        labels = np.zeros(FRAME, np.uint8)
+        labels[start : start + 14, 20:34, 20:34] = Label.OEDEMA
+        masks.append(in_frame(labels, WHOLE))
+    shape = mean_shape(masks)
+    share = np.mean([mask[..., 0] for mask in masks], axis=0)
+
+    def score(level):
+        claimed = share >= level
+        return np.mean([2 * (m[..., 0] & claimed).sum() / (m[..., 0].sum() + claimed.sum()) for m in masks])
+
+    assert score(shape.levels[0]) == max(score(level) for level in np.linspace(0, share.max(), 21)[1:-1])
+
+
+def test_a_region_that_no_training_case_has_is_never_claimed():
+    labels = frame_labels()
+    labels[labels == Label.ENHANCING] = Label.NECROTIC
+    found = mean_shape([in_frame(labels, WHOLE)]).labels(FRAME)
+    assert Label.ENHANCING not in found
+    assert Label.NECROTIC in found
+
+
+def test_a_frame_finds_the_same_place_in_a_brain_of_twice_the_size():
+    labels = frame_labels()
+    large = labels.repeat(2, 0).repeat(2, 1).repeat(2, 2)
+    assert (in_frame(large, Box((0, 0, 0), large.shape)) == in_frame(labels, WHOLE)).all()
+
+
+def test_no_case_has_no_mean():
+    with pytest.raises(ValueError, match="at least one case"):
+        mean_shape([])
+
+
+@pytest.mark.parametrize("affine", [None, np.diag([1.0, 1.0, 1.0, 1.0])], ids=["LPS", "RAS"])
+def test_the_training_case_itself_is_found_again_in_its_own_axes(tmp_path, affine):
+    images, mask = case_files(tmp_path, "a", frame_labels(), affine)
+    shape = mean_shape_of([Case("a", images, mask)], BRATS2017)
+    [scored] = score_trivial([Pair("a", mask, None, images, BRATS2017, BRATS2017)], {"a": shape}, protocol="brats2020")
+    dice = {(row.predictor, row.region): row.value for row in scored.rows if row.metric == "dice"}
+    assert all(dice["mean_shape", region.value] == 1.0 for region in Region)
+    assert all(dice["all_background", region.value] == 0.0 for region in Region)
+
+
+def test_without_a_scan_there_is_no_mean_shape_and_the_reason_is_kept(tmp_path):
+    images, mask = case_files(tmp_path, "a", frame_labels())
+    shape = mean_shape_of([Case("a", images, mask)], BRATS2017)
+    [scored] = score_trivial([Pair("a", mask, None, None, BRATS2017, BRATS2017)], {"a": shape}, protocol="brats2020")
+    assert {row.predictor for row in scored.rows} == {"all_background"}
+    assert scored.left_out == "a: no scan beside it"
+
+
+def test_every_training_case_that_cannot_be_read_is_named(tmp_path):
+    cases = []
+    for name in "ab":
+        images, mask = case_files(tmp_path, name, frame_labels())
+        mask.write_bytes(b"x")
+        cases.append(Case(name, images, mask))
+    with pytest.raises(DataError, match=r"(?s)a_seg.*b_seg"):
+        mean_shape_of(cases, BRATS2017)
