@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from brats_unet.data.oblique import Straight, resliced
 from brats_unet.data.resample import along_axes, area_resampled, linear_matrix, resampled_length
 from brats_unet.geometry import Box, crop, uncrop
 from brats_unet.volume import Turn, spacing_mm
@@ -21,6 +22,8 @@ class Grid:
         turn: From the axes on disk to L-P-S.
         box: What was cut out, in L-P-S axes.
         ratio: Length of a prepared voxel in voxels of the case, by L-P-S axis; exactly 1 where not resampled.
+        straight: For a case whose axes are tilted: the straight grid that it was laid onto before all that; None for
+            the others.
     """
 
     case_shape: tuple[int, int, int]
@@ -28,6 +31,7 @@ class Grid:
     turn: Turn
     box: Box
     ratio: tuple[float, float, float]
+    straight: Straight | None = None
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -36,7 +40,8 @@ class Grid:
 
     @property
     def turned_shape(self) -> tuple[int, ...]:
-        return tuple(self.case_shape[axis] for axis in self.turn.axes)
+        shape = self.case_shape if self.straight is None else self.straight.shape
+        return tuple(shape[axis] for axis in self.turn.axes)
 
     @property
     def case_spacing_mm(self) -> tuple[float, float, float]:
@@ -44,6 +49,8 @@ class Grid:
 
     def to_prepared(self, array: np.ndarray) -> np.ndarray:
         """An array (X, Y, Z, …) on the case's grid, cut and resampled by area means; float32 where resampled."""
+        if self.straight is not None:
+            array = resliced(array, np.array(self.case_affine), self.straight.shape, np.array(self.straight.affine))
         return area_resampled(crop(self.turn.apply(array), self.box), self.ratio)
 
     def to_case(self, array: np.ndarray) -> np.ndarray:
@@ -56,7 +63,10 @@ class Grid:
                     for n, m, r in zip(self.box.shape, self.shape, self.ratio, strict=True)
                 ),
             )
-        return self.turn.undo(uncrop(array, self.box, self.turned_shape))
+        whole = self.turn.undo(uncrop(array, self.box, self.turned_shape))
+        if self.straight is None:
+            return whole
+        return resliced(whole, np.array(self.straight.affine), self.case_shape, np.array(self.case_affine))
 
     def as_dict(self) -> dict[str, Any]:
         """Plain types, for JSON."""
@@ -71,4 +81,11 @@ class Grid:
             Turn(tuple(plain["turn"]["axes"]), tuple(plain["turn"]["reverse"])),
             Box(tuple(plain["box"]["start"]), tuple(plain["box"]["stop"])),
             tuple(plain["ratio"]),
+            _straight(plain.get("straight")),
         )
+
+
+def _straight(plain: Mapping[str, Any] | None) -> Straight | None:
+    if plain is None:
+        return None
+    return Straight(tuple(plain["shape"]), tuple(tuple(row) for row in plain["affine"]))

@@ -10,14 +10,16 @@ import numpy as np
 from brats_unet.anatomy import Modality, Region, labels_from_regions, region_masks
 from brats_unet.data.grid import Grid
 from brats_unet.data.label_convention import Convention
+from brats_unet.data.oblique import resliced, straight_around
+from brats_unet.data.plausible import doubts
 from brats_unet.data.resample import area_resampled
 from brats_unet.errors import DataError, SettingsError
 from brats_unet.geometry import Box, bounding_box, crop
 from brats_unet.nifti import read_integers, read_volume
-from brats_unet.volume import Case, Volume, corners_apart_mm, turn_to_lps
+from brats_unet.volume import Case, Volume, corners_apart_mm, spacing_mm, turn_to_lps
 
 # Raise it whenever the prepared volumes change for the same recipe: it is part of the key of the cache.
-VERSION = 1
+VERSION = 2  # tilted scans are laid straight
 CROPS = ("brain", "none")
 NORMALISATIONS = ("zscore", "max")
 FOREGROUND_POSITIONS = 10_000
@@ -85,6 +87,7 @@ class Prepared:
         labels: uint8 of `anatomy.Label`, shape (X, Y, Z), or None for a case without a mask.
         foreground: Up to 10,000 voxel positions of each region, int16, shape (n, 3); n is 0 where it is absent.
         grid: The way back.
+        doubts: What looks wrong with the scans, in sentences; see `data.plausible`.
     """
 
     image: np.ndarray
@@ -92,30 +95,38 @@ class Prepared:
     labels: np.ndarray | None
     foreground: dict[Region, np.ndarray]
     grid: Grid
+    doubts: tuple[str, ...] = ()
 
 
-def prepare(case: Case, preparation: Preparation, convention: Convention | None) -> Prepared:
+def prepare(
+    case: Case, preparation: Preparation, convention: Convention | None, *, fill_missing: bool = False
+) -> Prepared:
     """Read a case and prepare it.
 
     Args:
         case: Holds every modality that the preparation names.
         preparation: The recipe.
         convention: What the integers of the mask mean; None passes the mask over.
+        fill_missing: Whether a modality that the case lacks is a channel of zeros, as modality dropout makes them; one
+            at least must be there.
 
     Raises:
         DataError: A file is unreadable, the scans or the mask do not share one grid, a scan is empty, not finite or
             out of float16's range, or the mask holds a label outside its convention.
     """
-    first = case.images[preparation.modalities[0]]
+    here = [m for m in preparation.modalities if m in case.images or not fill_missing]
+    if not here:
+        raise DataError(f"{case.id}: none of the scans that the network knows ({', '.join(preparation.modalities)}).")
+    first = case.images[here[0]]
     scans: list[np.ndarray] = []
     reference: Volume | None = None
-    for modality in preparation.modalities:
+    for modality in here:
         file = case.images[modality]
         volume = read_volume(file.path, file.channel)
         if reference is None:
             reference = volume
         else:
-            refuse_other_grid(case.id, str(modality), volume, str(preparation.modalities[0]), reference)
+            refuse_other_grid(case.id, str(modality), volume, str(here[0]), reference)
         if volume.array.dtype.kind == "f" and not (np.abs(volume.array) <= LARGEST).all():
             raise DataError(
                 f"{case.id}: {file.path.name} holds voxels that are NaN, infinite or beyond {LARGEST:g}. "
@@ -124,18 +135,25 @@ def prepare(case: Case, preparation: Preparation, convention: Convention | None)
         scans.append(volume.array)
     assert reference is not None
     try:
-        turn = turn_to_lps(reference.affine)
+        straight = straight_around(reference.array.shape, reference.affine)
+        lying = reference.affine if straight is None else np.array(straight.affine)
+        turn = turn_to_lps(lying)
     except ValueError as problem:
         raise DataError(f"{case.id}: {first.path.name}: {problem} Write the header anew.") from problem
 
-    scans = [turn.apply(scan) for scan in scans]
     insides = [scan != border_value(scan) for scan in scans]
-    for modality, inside in zip(preparation.modalities, insides, strict=True):
+    for modality, inside in zip(here, insides, strict=True):
         if not inside.any():
             raise DataError(f"{case.id}: the {modality} volume is constant: no brain in it. Download the case again.")
+    if straight is not None:
+        scans = [resliced(scan, reference.affine, straight.shape, lying, outside=border_value(scan)) for scan in scans]
+        insides = [resliced(inside, reference.affine, straight.shape, lying) >= 0.5 for inside in insides]
+    scans, insides = [turn.apply(scan) for scan in scans], [turn.apply(inside) for inside in insides]
     union = np.logical_or.reduce(insides)
     box = bounding_box(union) if preparation.crop == "brain" else Box((0, 0, 0), union.shape)
-    wanted = zip(preparation.spacing_mm, (reference.spacing_mm[axis] for axis in turn.axes), strict=True)
+    lengths = spacing_mm(lying)
+    voxel_mm3 = float(np.prod(lengths))
+    wanted = zip(preparation.spacing_mm, (lengths[axis] for axis in turn.axes), strict=True)
     ratio = tuple(1.0 if abs(w / s - 1) < SAME_SPACING else w / s for w, s in wanted)
     grid = Grid(
         reference.array.shape,
@@ -143,11 +161,12 @@ def prepare(case: Case, preparation: Preparation, convention: Convention | None)
         turn,
         box,
         (ratio[0], ratio[1], ratio[2]),
+        straight,
     )
     brain = filled(crop(union, box))
     small_brain = area_resampled(brain, grid.ratio) >= 0.5
-    image = np.empty((*grid.shape, len(scans)), np.float16)
-    for channel, (modality, scan, inside) in enumerate(zip(preparation.modalities, scans, insides, strict=True)):
+    image = np.zeros((*grid.shape, len(preparation.modalities)), np.float16)
+    for modality, scan, inside in zip(here, scans, insides, strict=True):
         normal = normalised(crop(scan, box), crop(inside, box), preparation.normalise)
         normal[~brain] = 0
         channel_image = area_resampled(normal, grid.ratio)
@@ -157,16 +176,17 @@ def prepare(case: Case, preparation: Preparation, convention: Convention | None)
                 f"{case.id}: the {modality} volume holds an intensity {largest:.3g} standard deviations from its mean, "
                 f"beyond what float16 can hold. Look at the scan for a stray voxel."
             )
-        image[..., channel] = channel_image
+        image[..., preparation.modalities.index(modality)] = channel_image
 
     labels = None
     if case.mask is not None and convention is not None:
         mask = read_integers(case.mask)
-        refuse_other_grid(case.id, "mask", mask, str(preparation.modalities[0]), reference)
-        decoded = turn.apply(convention.decode(mask.array, where=f"{case.id}: {case.mask.name}"))
-        labels = prepared_labels(crop(decoded, box), grid.ratio)
+        refuse_other_grid(case.id, "mask", mask, str(here[0]), reference)
+        decoded = convention.decode(mask.array, where=f"{case.id}: {case.mask.name}")
+        labels = prepared_labels(decoded, grid)
     foreground = {} if labels is None else foreground_positions(labels, case.id)
-    return Prepared(image, np.ascontiguousarray(small_brain), labels, foreground, grid)
+    odd = doubts(case.id, dict(zip(map(str, here), insides, strict=True)), np.count_nonzero(brain), voxel_mm3)
+    return Prepared(image, np.ascontiguousarray(small_brain), labels, foreground, grid, odd)
 
 
 def refuse_other_grid(case_id: str, name: str, volume: Volume, first_name: str, first: Volume) -> None:
@@ -210,11 +230,11 @@ def normalised(scan: np.ndarray, inside: np.ndarray, how: str) -> np.ndarray:
     return (scan.astype(np.float32) - np.float32(mean)) / np.float32(deviation)
 
 
-def prepared_labels(labels: np.ndarray, ratio: tuple[float, float, float]) -> np.ndarray:
-    """Labels (X, Y, Z) on the prepared grid; where resampled, a region holds the voxels that it fills at least half."""
-    if ratio == (1.0, 1.0, 1.0):
-        return np.ascontiguousarray(labels)
-    return labels_from_regions(area_resampled(region_masks(labels), ratio) >= 0.5)
+def prepared_labels(labels: np.ndarray, grid: Grid) -> np.ndarray:
+    """Labels of a case on its prepared grid; where resampled, a region holds the voxels that it fills at least half."""
+    if grid.ratio == (1.0, 1.0, 1.0) and grid.straight is None:
+        return np.ascontiguousarray(grid.to_prepared(labels))
+    return labels_from_regions(grid.to_prepared(region_masks(labels)) >= 0.5)
 
 
 def foreground_positions(labels: np.ndarray, case_id: str) -> dict[Region, np.ndarray]:

@@ -6,11 +6,13 @@ import pytest
 
 from brats_unet.anatomy import Modality, Region, labels_from_regions, region_mask, region_masks
 from brats_unet.data import preprocess
+from brats_unet.data.grid import Grid
 from brats_unet.data.label_convention import CONVENTIONS
 from brats_unet.data.preprocess import Preparation, border_value, filled, normalised, prepare, prepared_labels
 from brats_unet.errors import DataError, SettingsError
+from brats_unet.geometry import Box
 from brats_unet.nifti import write_volume
-from brats_unet.volume import Case, ImageFile, Turn, Volume
+from brats_unet.volume import Case, ImageFile, Turn, Volume, turn_to_lps
 
 LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 SHAPE = (16, 15, 14)
@@ -162,9 +164,11 @@ def test_at_2_mm_a_region_holds_the_voxels_that_it_fills_at_least_half():
     labels[0, 0] = 4  # two of eight
     labels[2, :, :] = 4  # four of eight
     labels[3, 0, 0] = 2
-    assert prepared_labels(labels, (2.0, 2.0, 2.0)).ravel().tolist() == [0, 4]
+    affine = tuple(tuple(float(v) for v in row) for row in LPS)
+    halved = Grid((4, 2, 2), affine, turn_to_lps(LPS), Box((0, 0, 0), (4, 2, 2)), (2.0, 2.0, 2.0))
+    assert prepared_labels(labels, halved).ravel().tolist() == [0, 4]
     labels[0, 1] = 2  # with the two before: half of the voxel is tumour, not half of it enhancing
-    assert prepared_labels(labels, (2.0, 2.0, 2.0)).ravel().tolist() == [2, 4]
+    assert prepared_labels(labels, halved).ravel().tolist() == [2, 4]
 
 
 def test_at_2_mm_image_brain_and_labels_share_one_grid(written):
@@ -326,3 +330,30 @@ def test_a_recipe_that_makes_no_sense_is_refused(modalities, change, message):
 def test_a_recipe_comes_back_from_plain_types_as_it_was():
     recipe = Preparation((Modality.T1, Modality.T2), (2.0, 1.5, 1.0), "none", "max")
     assert Preparation.from_dict(recipe.as_dict()) == recipe
+
+
+def test_a_scan_that_a_case_lacks_is_a_channel_of_zeros_where_that_is_allowed(written):
+    whole = written()
+    partial = replace(whole, images={Modality.T1CE: whole.images[Modality.T1CE]})
+    found = prepare(partial, PLAIN, BRATS, fill_missing=True)
+    assert found.image.shape[-1] == 2 and not found.image[..., 0].any()
+    np.testing.assert_array_equal(found.image[..., 1], prepare(whole, PLAIN, BRATS).image[..., 1])
+    with pytest.raises(DataError, match=r"case: none of the scans that the network knows \(flair, t1ce\)"):
+        prepare(replace(whole, images={}), PLAIN, None, fill_missing=True)
+
+
+def test_what_looks_wrong_with_the_scans_is_said(written):
+    found = prepare(written(), PLAIN, BRATS)
+    assert [s for s in found.doubts if "fills only 0.00 litres" in s] and len(found.doubts) == 1
+
+
+def test_a_tilted_scan_is_laid_along_the_axes_of_the_patient_and_labels_come_back_almost_all(written):
+    turned = np.deg2rad(20)
+    tilted = LPS.copy()
+    tilted[:2, :2] = [[-np.cos(turned), -np.sin(turned)], [np.sin(turned), -np.cos(turned)]]
+    found = prepare(written(affine=tilted), PLAIN, BRATS)
+    assert found.grid.straight is not None and Grid.from_dict(found.grid.as_dict()) == found.grid
+    back = found.grid.to_case(region_masks(found.labels).astype(np.float32)) >= 0.5
+    assert back.shape == (*SHAPE, 3)
+    wrong = (back != region_masks(mask())).sum(axis=(0, 1, 2)) / region_masks(mask()).sum(axis=(0, 1, 2))
+    assert (wrong < [0.15, 0.25, 0.6]).all()  # ET is two voxels wide
