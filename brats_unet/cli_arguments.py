@@ -22,6 +22,7 @@ FLAGS = {
     "--config-dir": ("-cd", True),
     "--info": ("-i", True),
     "--shell-completion": ("-sc", False),
+    "--json": ("", False),
 }
 # Where a bare path was most likely meant to go, by command.
 PATH_SETTING = {
@@ -30,7 +31,10 @@ PATH_SETTING = {
     "predict": "input",
     "check": "data.root",
     "phantom": "output",
+    "compare": "runs",
+    "report": "run",
 }
+LISTS = {"compare": "runs"}  # setting that the bare words of a command are gathered into
 
 
 @dataclass(frozen=True)
@@ -97,9 +101,21 @@ def split(argv: list[str]) -> Request:
             request.command = _command(argument)
         else:
             request.arguments.append(argument)
+    if request.flags.pop("--json", None) is not None:
+        request.arguments.append("json=true")
+    request.arguments = _gathered(request.arguments, LISTS.get(request.command or ""))
     if (shown := request.flags.get("--cfg", "job")) not in ("job", "hydra", "all"):
         raise SettingsError(f"--cfg {shown}: expected --cfg job, which prints the settings and stops.")
     return request
+
+
+def _gathered(arguments: list[str], setting: str | None) -> list[str]:
+    """Bare words become one `setting=[…]`, where a command takes several; the rest stays as typed."""
+    bare = [argument for argument in arguments if setting and "=" not in argument and not argument.startswith("~")]
+    if not bare:
+        return arguments
+    quoted = ["'" + argument.replace("\\", "\\\\").replace("'", "\\'") + "'" for argument in bare]
+    return [f"{setting}=[{','.join(quoted)}]", *(argument for argument in arguments if argument not in bare)]
 
 
 def _no_flag(argument: str) -> str:

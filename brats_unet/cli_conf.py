@@ -15,6 +15,8 @@ from brats_unet.errors import SettingsError
 COMMANDS: dict[str, type] = {
     "train": settings.Train,
     "evaluate": settings.Evaluate,
+    "compare": settings.Compare,
+    "report": settings.Report,
     "predict": settings.Predict,
     "check": settings.Check,
     "phantom": settings.Phantom,

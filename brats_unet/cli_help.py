@@ -26,6 +26,7 @@ OPTIONS = (
     ("-m, --multirun", "run every combination of values given as a,b,c, one process each"),
     ("--cfg job", "print the settings that the command would use, and stop"),
     ("--config-dir DIR", "look for choices in a folder of your own first, such as DIR/experiment/mine.yaml"),
+    ("--json", "the same as json=true: one JSON document instead of tables and bars"),
     ("--version", "print the version"),
     ("-sc install=SHELL", "print a script for tab completion in bash or zsh"),
 )

@@ -47,6 +47,8 @@ class Inference:
     mode: Literal["whole", "tiles"]
     tile: list[int]
     overlap: float
+    tile_batch: int
+    mirror: Any  # none, all, or a list of axes
 
 
 @dataclass
@@ -98,6 +100,9 @@ class Evaluate:
 
     run: Any  # path, list of paths, or None
     checkpoint: Literal["last", "best"]
+    mode: Literal["auto", "whole", "tiles"]
+    mirror: Any  # auto, none, all, or a list of axes
+    postprocess: str  # auto, none, or a JSON file
     predictions: Optional[str]
     references: Optional[str]
     output: Optional[str]
@@ -112,15 +117,46 @@ class Evaluate:
 
 
 @dataclass
+class Compare:
+    """`brats-unet compare`."""
+
+    runs: Any  # list of run folders, folders of evaluations or scores.csv
+    metrics: list[str]
+    output: Optional[str]  # JSON file to write
+    json: bool
+
+
+@dataclass
+class Report:
+    """`brats-unet report`."""
+
+    run: str  # run folder, or folder of an evaluation
+    output: Optional[str]  # HTML file to write
+    viewer: int  # cases that can be scrolled
+    cases: Optional[list[str]]  # their ids instead
+    pictures: int  # cases that are drawn at either end
+    json: bool
+
+
+@dataclass
 class Predict:
     """`brats-unet predict`."""
 
     run: Any  # run folder, list of them (ensemble), or a .keras file with its recipe.json beside it
-    input: str
+    input: Optional[str]
+    flair: Optional[str]
+    t1: Optional[str]
+    t1ce: Optional[str]
+    t2: Optional[str]
+    case: Optional[str]  # name of the case whose files are given one by one
     output: str
     checkpoint: Literal["last", "best"]
+    mode: Literal["auto", "whole", "tiles"]
+    mirror: Any  # auto, none, all, or a list of axes
+    postprocess: str  # auto, none, or a JSON file
     labels: str  # convention to write; auto: that of the run's training data
     probabilities: bool
+    uncertainty: bool
     overwrite: bool
     device: str
     json: bool

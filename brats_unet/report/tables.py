@@ -66,7 +66,7 @@ def headline_table(summary: Summary, distributions: Mapping[str, Sequence[float]
     """
     n = len(summary.cases)
     cases = f"{n} case{'s' if n != 1 else ''}"
-    table = _table(f"{summary.title} · {cases}" if summary.title else cases)
+    table = plain_table(f"{summary.title} · {cases}" if summary.title else cases)
     table.add_column("mean ± sd", no_wrap=True)
     for region in summary.regions:
         table.add_column(region, justify="right", no_wrap=True)
@@ -150,7 +150,7 @@ def _trivial_sentence(summary: Summary) -> str:
 
 def seed_table(summary: Summary) -> Group:
     """The seed's numbers beside its claim and beside a predictor that finds nothing, and what that means."""
-    table = _table(f"The seed's numbers · slices 22-121 at 128×128 · n = {summary.seed_n}")
+    table = plain_table(f"The seed's numbers · slices 22-121 at 128×128 · n = {summary.seed_n}")
     kinds = [kind for kind in (HARD, SOFT) if kind in summary.seed[PREDICTION]]
     table.add_column("mean over cases", no_wrap=True)
     table.add_column("its page", justify="right")
@@ -177,7 +177,8 @@ def seed_table(summary: Summary) -> Group:
     return Group(table, Padding(Text(meaning, style="dim"), (0, 2)))
 
 
-def _table(title: str) -> Table:
+def plain_table(title: str) -> Table:
+    """A table of ours: a bold title at the left, a line under the heads."""
     return Table(title=Text(title, style="bold"), title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1))
 
 

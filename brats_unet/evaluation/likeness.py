@@ -1,0 +1,58 @@
+"""Whether evaluations can be paired: the same cases, the same reference masks, the same rules."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from brats_unet.errors import DataError
+from brats_unet.evaluation.record import Evaluation
+
+LISTED = 5  # cases that a message names
+
+
+def refuse_unlike(evaluations: Sequence[Evaluation], names: Sequence[str]) -> list[str]:
+    """Raise DataError for evaluations that cannot be paired; what could not be checked, as sentences."""
+    first, first_name = evaluations[0], names[0]
+    problems: list[str] = []
+    notes: list[str] = []
+    for other, name in zip(evaluations[1:], names[1:], strict=True):
+        for one, its, another, of in ((first, first_name, other, name), (other, name, first, first_name)):
+            alone = [case for case in one.cases if case not in set(another.cases)]
+            if alone:
+                problems.append(f"{len(alone)} cases of {its} are not in {of}: {_some(alone)}.")
+        problems += _unlike_references(first, first_name, other, name, notes)
+        problems += _unlike_rules(first, first_name, other, name, notes)
+    if problems:
+        lines = "\n".join(problems)
+        raise DataError(f"{lines}\nOnly evaluations of the same cases, masks and rules can be paired: evaluate again.")
+    return list(dict.fromkeys(notes))
+
+
+def _unlike_references(first: Evaluation, its: str, other: Evaluation, name: str, notes: list[str]) -> list[str]:
+    here: Mapping[str, Any] = first.summary.get("references", {})
+    there: Mapping[str, Any] = other.summary.get("references", {})
+    if here and there:
+        apart = [case for case in here if case in there and here[case] != there[case]]
+        return [f"{its} and {name} were scored against other reference masks: {_some(apart)}."] if apart else []
+    notes.append(f"{its} or {name} has no hashes of its references: only their volumes were compared.")
+    one, two = first.values(), other.values()
+    keys = [key for key in one if key[2] == "volume_reference" and key in two]
+    apart = list(dict.fromkeys(key[0] for key in keys if one[key] != two[key]))
+    return [f"{its} and {name} were scored against references of other volumes: {_some(apart)}."] if apart else []
+
+
+def _unlike_rules(first: Evaluation, its: str, other: Evaluation, name: str, notes: list[str]) -> list[str]:
+    here, there = first.summary.get("protocol"), other.summary.get("protocol")
+    if here is None or there is None:
+        notes.append(f"{its} or {name} does not say by which protocol it was scored.")
+        return []
+    if here == there:
+        return []
+    if here.get("name") != there.get("name"):
+        return [f"{its} was scored by {here.get('name')}, {name} by {there.get('name')}."]
+    keys = [key for key in {**here, **there} if here.get(key) != there.get(key)]
+    return [f"{its} and {name} follow {here.get('name')} with different rules for {', '.join(keys)}."]
+
+
+def _some(case_ids: Sequence[str]) -> str:
+    more = len(case_ids) - LISTED
+    return ", ".join(case_ids[:LISTED]) + (f" and {more} more" if more > 0 else "")

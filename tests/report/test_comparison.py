@@ -1,0 +1,50 @@
+"""What a comparison shows."""
+
+import io
+from pathlib import Path
+
+from rich.console import Console
+
+from brats_unet.evaluation.compare import compare
+from brats_unet.evaluation.record import Evaluation
+from brats_unet.evaluation.score import Row
+from brats_unet.report.comparison import balance, print_comparison
+
+
+def evaluation(name, shift):
+    rows = [
+        Row(f"BraTS20_Training_{index:03}", region, metric, 0.5 + shift + index / 100, unit)
+        for index in range(8)
+        for region in ("WT", "TC", "ET")
+        for metric, unit in (("dice", "1"), ("hd95", "mm"), ("volume_reference", "mm3"))
+        if metric != "volume_reference"
+    ]
+    return Evaluation(
+        name, Path(name) / "scores.csv", tuple(rows), {"protocol": {"name": "p"}, "references": {"a": "b"}}
+    )
+
+
+def shown(*shifts):
+    console = Console(file=io.StringIO(), width=90, highlight=False)
+    runs = [evaluation(f"run{index}", shift) for index, shift in enumerate(shifts)]
+    print_comparison(console, compare(runs))
+    return console.file.getvalue()
+
+
+def test_differences_tests_wins_and_the_ranking_are_shown_in_ninety_columns():
+    text = shown(0.0, 0.1, 0.2)
+    for words in ("run0 → run1 · 8 cases", "WT Dice", "+0.100", "8 0 0", "Ranking as in BraTS", "Holm's correction"):
+        assert words in text
+    assert "…" not in text
+
+
+def test_few_cases_are_said_to_prove_nothing():
+    console = Console(file=io.StringIO(), width=90)
+    few = [Evaluation(e.name, e.file, e.rows[:6], e.summary) for e in (evaluation("a", 0.0), evaluation("b", 0.1))]
+    print_comparison(console, compare(few))
+    assert "With 1 cases no difference can reach p < 0.05." in console.file.getvalue()
+
+
+def test_a_bar_has_losses_on_its_left_and_wins_on_its_right():
+    assert balance(wins=4, losses=2, n=4).plain == "   ▇▇▇│▇▇▇▇▇▇"
+    assert balance(wins=0, losses=0, n=0).plain == "      │      "
