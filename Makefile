@@ -10,7 +10,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
 
-.PHONY: help setup format lint test end-to-end demo bench parity clean
+.PHONY: help setup format lint test end-to-end demo bench peers parity clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -47,8 +47,11 @@ end-to-end: setup  ## Run the long proofs
 demo: setup  ## Phantoms -> train -> evaluate -> predict, in runs/demo
 	@scripts/demo.sh
 
-bench: setup  ## Measure speed on this machine
+bench: peers  ## Measure speed on this machine
 	@for script in scripts/bench/*.py; do $(BIN)/python "$$script"; done
+
+peers: setup  ## Build the environment of the packages that we are compared with, .venv-peers
+	@scripts/peers.sh
 
 parity: setup  ## Compare our scores with other packages' (in an environment of their own)
 	@scripts/parity.sh

@@ -2,7 +2,7 @@
 
     PYTHONPATH=. .venv-peers/bin/python scripts/parity/metrics_parity.py [FOLDER OF MASKS]
 
-The environment is that of scripts/parity/requirements.txt. Without a folder only made-up masks are compared. With one,
+The environment is that of scripts/peers.sh. Without a folder only made-up masks are compared. With one,
 every pair of masks in each of its folders (several predictions of one case) as well, and each mask against itself
 shifted, eroded, dilated and thinned at random. Exits 1 where a difference exceeds its bound.
 
@@ -35,7 +35,7 @@ from monai.metrics.utils import get_edge_surface_distance  # noqa: E402
 from brats_unet.anatomy import Region, region_mask  # noqa: E402
 from brats_unet.geometry import bounding_box, crop  # noqa: E402
 from brats_unet.metrics import counts as ours  # noqa: E402
-from brats_unet.metrics.empty import PROTOCOLS  # noqa: E402
+from brats_unet.metrics.protocols import PROTOCOLS  # noqa: E402
 from brats_unet.metrics.surface import hausdorff95_mm  # noqa: E402
 from brats_unet.nifti import is_nifti, read_integers  # noqa: E402
 
