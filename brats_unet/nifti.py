@@ -173,13 +173,14 @@ def read_integers(path: Path) -> Volume:
     return Volume(whole.astype(np.int16), volume.affine)
 
 
-def write_volume(path: Path, volume: Volume, *, like: Path | None = None) -> None:
+def write_volume(path: Path, volume: Volume, *, like: Path | None = None, slope: float = 1) -> None:
     """Write `volume` under its final name only once it is whole.
 
     Args:
         path: Ends in .nii.gz or .nii; its folder exists.
-        volume: Stored in its own type, unscaled.
+        volume: Stored in its own type, as it is.
         like: A NIfTI file whose header (affine, codes, units) is kept, so that the result overlays it in any viewer.
+        slope: What readers multiply the stored numbers by.
     """
     if like is None:
         image = nibabel.Nifti1Image(volume.array, volume.affine)
@@ -190,7 +191,7 @@ def write_volume(path: Path, volume: Volume, *, like: Path | None = None) -> Non
         header = raw_header(like)
         image = nibabel.Nifti1Image(volume.array, header.get_best_affine(), header)
     image.set_data_dtype(volume.array.dtype)
-    image.header.set_slope_inter(1, 0)
+    image.header.set_slope_inter(slope, 0)
     image.header["cal_min"] = image.header["cal_max"] = 0
     data = image.to_bytes()
     if path.name.endswith(".gz"):

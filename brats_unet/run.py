@@ -40,6 +40,11 @@ class Run:
         return self.folder / "model.keras"
 
     @property
+    def postprocessing_file(self) -> Path:
+        """What `brats-unet tune` chose for the masks; lies beside model.keras."""
+        return self.folder / "postprocessing.json"
+
+    @property
     def environment_file(self) -> Path:
         """Versions, devices, commit and command: how to repeat it."""
         return self.folder / "environment.json"

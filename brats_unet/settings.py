@@ -107,7 +107,9 @@ class Evaluate:
     references: Optional[str]
     output: Optional[str]
     labels: str
-    protocol: str  # rules for empty masks and distances: brats2020
+    protocol: str  # brats2020, brats2023, nnunet or seed
+    tolerances_mm: Any  # millimetres, one or a list
+    calibration: bool
     allow_missing: bool
     figures: bool
     seed_scores: bool

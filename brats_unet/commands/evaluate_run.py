@@ -6,24 +6,18 @@ from pathlib import Path
 
 from brats_unet.anatomy import Modality, Region
 from brats_unet.commands.display import Display, shown
-from brats_unet.commands.predicting import (
-    PROBABILITIES,
-    is_stale,
-    keep_nothing,
-    keep_regions,
-    mask_file,
-    open_networks,
-    origin_of,
-    predict_cases,
-    probability_file,
-    run_paths,
-)
+from brats_unet.commands.evaluate import tolerances_mm
+from brats_unet.commands.keeping import keep_nothing, keep_regions
+from brats_unet.commands.masks_folder import is_stale, mask_file, origin_of
+from brats_unet.commands.predicting import open_networks, predict_cases, run_paths, told_how, tuned_rules
 from brats_unet.data.discovery import find_cases
 from brats_unet.data.label_convention import CONVENTIONS
 from brats_unet.errors import DataError, SettingsError
+from brats_unet.evaluation.probabilities import PROBABILITIES, probability_file
 from brats_unet.evaluation.record import PREDICTIONS
 from brats_unet.evaluation.score import Pair
 from brats_unet.evaluation.trivial import MeanShape, mean_shape_of
+from brats_unet.metrics.protocols import protocol_named
 from brats_unet.report.scores import report_scores
 from brats_unet.run import Run, read_json
 from brats_unet.settings import Evaluate
@@ -47,16 +41,24 @@ def evaluate_run(settings: Evaluate) -> int:
             _mean_shape(run, held_out, settings, display, shapes) for run, held_out in zip(runs, cases, strict=True)
         ]
         display.close()
-        best = settings.checkpoint == "best"
+        notes = []
+        if settings.checkpoint == "best":
+            notes.append("The best checkpoint was selected on these very cases: its scores flatter.")
+        if settings.postprocess == "auto" and any(run.postprocessing_file.exists() for run in runs):
+            notes.append(
+                "The thresholds of the post-processing were chosen on these very cases: the gain that counts is the "
+                "cross-fitted one in postprocessing.json."
+            )
         report_scores(
             pairs,
             output,
             protocol=settings.protocol,
+            tolerances_mm=tolerances_mm(settings),
             seed_scores=settings.seed_scores,
             figures=settings.figures,
             workers=settings.workers,
             title=", ".join(run.name for run in runs),
-            note="The best checkpoint was selected on these very cases: its scores flatter." if best else "",
+            note=" ".join(notes),
             shapes=shapes,
             shapes_left_out=" ".join(reason for reason in reasons if reason),
             command=sys.argv[1:],
@@ -154,26 +156,33 @@ def _refuse_overlap(runs: Sequence[Run], cases: Sequence[Sequence[Case]]) -> Non
 def _predicted(run: Run, cases: Sequence[Case], settings: Evaluate, display: Display) -> list[Pair]:
     """The held-out cases of one run, predicted (or found predicted by the same weights), with where their masks are."""
     networks = open_networks([run.folder], checkpoint=settings.checkpoint, device=settings.device, say=display.say)
+    networks = told_how(networks, mode=settings.mode, mirror=settings.mirror)
+    rules = tuned_rules([run.folder], settings.postprocess, display.say)
     recipe = networks[0].recipe
     convention = CONVENTIONS[recipe["convention"]]
     output = evaluation_folder(run, settings.checkpoint) / PREDICTIONS
-    softmax = recipe["outputs"] == "labels" and settings.seed_scores
+    softmax = recipe["outputs"] == "labels"
+    seed_scores = settings.seed_scores or protocol_named(settings.protocol).seed_scores
+    kept = settings.calibration or (softmax and seed_scores)
     folder = output / PROBABILITIES
     origin = origin_of(
         [run.folder],
         networks,
         checkpoint=settings.checkpoint,
         convention=convention.name,
-        kept=PROBABILITIES if softmax else None,
+        rules=rules,
+        kept=[PROBABILITIES] if kept else [],
     )
     done = predict_cases(
         networks,
         cases,
         output,
         convention,
+        rules=rules,
         origin=origin,
         overwrite=is_stale(output, origin),
-        keep=keep_regions(folder) if softmax else keep_nothing,
+        keep=keep_regions(folder, exact=softmax) if kept else keep_nothing,
+        say=display.say,
         progress=lambda count, total: display.progress(f"Predicting {run.name}", count, total),
     )
     if done.failed:
@@ -186,7 +195,8 @@ def _predicted(run: Run, cases: Sequence[Case], settings: Evaluate, display: Dis
             case.images,
             convention,
             convention,
-            {region: probability_file(folder, case.id, region) for region in Region} if softmax else None,
+            {region: probability_file(folder, case.id, region) for region in Region} if kept else None,
+            softmax,
         )
         for case in cases
         if case.mask is not None

@@ -6,21 +6,20 @@ from pathlib import Path
 
 from brats_unet.anatomy import Modality
 from brats_unet.commands.display import Display, shown
-from brats_unet.commands.predicting import (
-    PROBABILITIES,
-    keep_nothing,
-    keep_regions,
-    open_networks,
-    origin_of,
-    predict_cases,
-    run_paths,
-)
-from brats_unet.data.discovery import find_cases
+from brats_unet.commands.keeping import keep_all, keep_regions, keep_uncertainty
+from brats_unet.commands.masks_folder import UNCERTAINTY, origin_of
+from brats_unet.commands.predicting import open_networks, predict_cases, run_paths, told_how, tuned_rules
+from brats_unet.data.discovery import Dataset
+from brats_unet.data.incomplete import cases_to_predict, named_case
 from brats_unet.data.label_convention import CONVENTIONS, Convention
 from brats_unet.errors import DataError, SettingsError
+from brats_unet.evaluation.probabilities import PROBABILITIES
 from brats_unet.inference.network import Network
+from brats_unet.inference.tta import axes_of
 from brats_unet.parts import suggestion
 from brats_unet.settings import Predict
+
+LOOK_SHOWN = 10  # cases to look at that are named on the terminal; volumes.csv names all
 
 
 def main(settings: Predict) -> int:
@@ -30,37 +29,83 @@ def main(settings: Predict) -> int:
 
 
 def _predict(settings: Predict, display: Display) -> int:
+    named = _named_files(settings)
     paths = run_paths(settings.run)
     output = Path(settings.output)
-    refuse_output_in_input(output, Path(settings.input))
+    if settings.input is not None:
+        refuse_output_in_input(output, Path(settings.input))
+    if settings.mirror != "auto":
+        axes_of(settings.mirror, key="mirror")
+    rules = tuned_rules(paths, settings.postprocess, display.say)
     networks = open_networks(paths, checkpoint=settings.checkpoint, device=settings.device, say=display.say)
+    networks = told_how(networks, mode=settings.mode, mirror=settings.mirror)
     convention = convention_to_write(settings.labels, networks)
 
-    wanted = {modality for network in networks for modality in network.preparation.modalities}
-    dataset = find_cases(settings.input, modalities=[m for m in Modality if m in wanted])
+    dataset = _cases(settings, named, networks)
     for note in dataset.notes:
         display.say(note)
     if not dataset.cases:
         raise DataError(f"{settings.input}: no case was found there.")
-    kept = PROBABILITIES if settings.probabilities else None
+    kept = {PROBABILITIES: keep_regions, UNCERTAINTY: keep_uncertainty}
+    wanted = [name for name in kept if getattr(settings, name)]
     done = predict_cases(
         networks,
         dataset.cases,
         output,
         convention,
-        origin=origin_of(paths, networks, checkpoint=settings.checkpoint, convention=convention.name, kept=kept),
+        rules=rules,
+        origin=origin_of(
+            paths, networks, checkpoint=settings.checkpoint, convention=convention.name, rules=rules, kept=wanted
+        ),
         overwrite=settings.overwrite,
-        keep=keep_regions(output / PROBABILITIES) if settings.probabilities else keep_nothing,
+        keep=keep_all([kept[name](output / name) for name in wanted]),
+        say=display.say,
         progress=lambda count, total: display.progress("Predicting", count, total),
     )
     if settings.json:
-        result = {"output": str(output), "convention": convention.name, "cases": done.written, "failed": done.failed}
+        result = {
+            "output": str(output),
+            "convention": convention.name,
+            "cases": done.written,
+            "look": done.look,
+            "failed": done.failed,
+        }
         print(json.dumps(result, indent=2))
     before = f", {done.found} of them from before" if done.found else ""
-    display.say(f"{len(done.written)} masks in {output} (labels: {convention.name}{before}).")
+    display.say(f"{len(done.written)} masks in {output} (labels: {convention.name}{before}), volumes in volumes.csv.")
+    for case_id, reasons in list(done.look.items())[:LOOK_SHOWN]:
+        display.say(f"Look at {case_id}: {reasons}.")
+    if len(done.look) > LOOK_SHOWN:
+        display.say(f"… and at {len(done.look) - LOOK_SHOWN} more: volumes.csv names them.")
     for sentence in done.failed.values():
         display.say(f"Not predicted: {sentence}")
     return 1 if done.failed else 0
+
+
+def _named_files(settings: Predict) -> dict[Modality, str]:
+    """The files that were given one by one.
+
+    Raises:
+        SettingsError: Neither they nor a folder, or both.
+    """
+    named = {m: path for m in Modality if (path := getattr(settings, m)) is not None}
+    if (settings.input is None) == (not named):
+        found = "both input and files" if named else "neither input nor files"
+        raise SettingsError(
+            f"There is {found} to predict. Give input=<folder of cases, or one case's own>, or the files of one case: "
+            f"flair=… t1=… t1ce=… t2=…."
+        )
+    return named
+
+
+def _cases(settings: Predict, named: dict[Modality, str], networks: Sequence[Network]) -> Dataset:
+    known = {modality for network in networks for modality in network.preparation.modalities}
+    modalities = [m for m in Modality if m in known]
+    fill = all(network.fills_missing for network in networks)
+    if settings.input is not None:
+        return cases_to_predict(settings.input, modalities, fill_missing=fill)
+    case = named_case(named, modalities, name=settings.case, fill_missing=fill)
+    return Dataset(next(iter(case.images.values())).path.parent, "", (case,))
 
 
 def refuse_output_in_input(output: Path, source: Path) -> None:

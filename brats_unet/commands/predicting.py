@@ -1,31 +1,26 @@
 """Write the masks of cases with one network or several; what `predict` and `evaluate` have in common."""
 
-import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from brats_unet.anatomy import Region, labels_from_regions
+from brats_unet.commands.keeping import Keep, keep_nothing, scan_of
+from brats_unet.commands.masks_folder import enter, mask_file
+from brats_unet.commands.volumes import read_rows, rows_of, write_rows
+from brats_unet.conveyor import conveyed
 from brats_unet.data.label_convention import Convention
 from brats_unet.data.preprocess import Preparation, Prepared, prepare
 from brats_unet.errors import DataError, SettingsError
+from brats_unet.inference.confidence import facts_of, reasons_to_look
+from brats_unet.inference.ensemble import Answer, ask
 from brats_unet.inference.loading import open_network
 from brats_unet.inference.network import Network
+from brats_unet.inference.postprocess import Postprocessing, labels_of
 from brats_unet.nifti import write_volume
-from brats_unet.run import Run, read_json, write_json
+from brats_unet.run import Run, read_json
 from brats_unet.training.strategy import choose_devices
 from brats_unet.volume import Case, Volume
-
-MARK = "predictions.json"  # says which networks the masks of a folder come from
-PROBABILITIES = "probabilities"  # sub-folder
-
-
-def mask_file(folder: Path, case_id: str) -> Path:
-    """Where the mask of a case goes, named as BraTS wants it."""
-    return folder / f"{case_id}.nii.gz"
 
 
 def run_paths(run: str | Sequence[str] | None) -> list[Path]:
@@ -44,16 +39,10 @@ def open_networks(paths: Sequence[Path], *, checkpoint: str, device: str, say: C
     return [open_network(path, which=checkpoint, policies=policies, say=say) for path in paths]
 
 
-def probabilities_of(networks: Sequence[Network], case: Case) -> np.ndarray:
-    """Mean region probabilities of the networks, float32 (X, Y, Z, 3), on the case's own grid."""
-    prepared: dict[Preparation, Prepared] = {}
-    total: Any = 0.0
-    for network in networks:
-        if network.preparation not in prepared:
-            prepared[network.preparation] = prepare(case, network.preparation, None)
-        seen = prepared[network.preparation]
-        total = total + network.on_case_grid(seen.image, seen.grid)
-    return total / len(networks)
+def prepared_for(networks: Sequence[Network], case: Case) -> dict[Preparation, Prepared]:
+    """The case as each of the networks wants it; those that want the same share it."""
+    fill = {network.preparation: network.fills_missing for network in networks}
+    return {wanted: prepare(case, wanted, None, fill_missing=may) for wanted, may in fill.items()}
 
 
 @dataclass(frozen=True)
@@ -64,35 +53,13 @@ class Predicted:
         written: Ids of the cases whose masks are there now, in order.
         found: How many of them were there before.
         failed: Sentence by case id.
+        look: Why a person should look at a case, by case id; only those with a reason.
     """
 
     written: tuple[str, ...]
     found: int
     failed: dict[str, str]
-
-
-# Given a case and its region probabilities (X, Y, Z, 3) on its own grid, before its mask is written.
-Keep = Callable[[Case, np.ndarray], None]
-
-
-def keep_nothing(case: Case, probabilities: np.ndarray) -> None:
-    """Only the masks are wanted."""
-
-
-def keep_regions(folder: Path) -> Keep:
-    """Write each region's probability as float32 into `folder`, named `<id>_<region>.nii.gz`."""
-
-    def keep(case: Case, probabilities: np.ndarray) -> None:
-        for index, region in enumerate(Region):
-            volume = Volume(np.ascontiguousarray(probabilities[..., index]))
-            write_volume(probability_file(folder, case.id, region), volume, like=scan_of(case))
-
-    return keep
-
-
-def probability_file(folder: Path, case_id: str, region: Region) -> Path:
-    """Where the probability of a region goes."""
-    return folder / f"{case_id}_{region}.nii.gz"
+    look: dict[str, str]
 
 
 def predict_cases(
@@ -101,86 +68,108 @@ def predict_cases(
     output: Path,
     convention: Convention,
     *,
+    rules: Postprocessing,
     origin: dict[str, Any],
     overwrite: bool = False,
     keep: Keep = keep_nothing,
+    say: Callable[[str], None],
     progress: Callable[[int, int], None],
 ) -> Predicted:
-    """Predict cases one by one; each mask gets its name once it is whole, so an interrupted run can go on.
+    """Predict cases: the next is read and the last written while one is computed.
+
+    Each mask gets its name once it is whole and all else of its case is there, so an interrupted run can go on.
 
     Args:
         networks: Averaged.
         cases: To predict.
-        output: Folder of the masks; made if need be.
+        output: Folder of the masks; made if need be. volumes.csv lies beside them.
         convention: To write labels in.
+        rules: From probabilities to labels.
         origin: Which networks and what is kept, in plain types; a folder of masks of another origin is refused.
         overwrite: Replace what is there.
         keep: What else to keep of each case.
+        say: Told what looks wrong with the scans.
         progress: Told how many are done.
 
     Returns:
         What became of them: a case that cannot be read does not stop the others.
     """
-    enter(output, origin, overwrite=overwrite)
-    written, failed, found = [], {}, 0
-    for count, case in enumerate(cases, 1):
-        target = mask_file(output, case.id)
-        if target.exists():
-            found += 1
-            written.append(case.id)
+    enter(output, origin, [case.id for case in cases], overwrite=overwrite)
+    here = {case.id for case in cases if mask_file(output, case.id).exists()}
+    rows = read_rows(output)
+    failed: dict[str, str] = {}
+    progress(done := len(here), len(cases))
+
+    def fetch(case: Case) -> dict[Preparation, Prepared]:
+        return prepared_for(networks, case)
+
+    def work(case: Case, prepared: dict[Preparation, Prepared]) -> tuple[Answer, tuple[str, ...]]:
+        doubts = next(iter(prepared.values())).doubts
+        for sentence in doubts:
+            say(sentence)
+        return ask(networks, prepared), doubts
+
+    def put_away(case: Case, found: tuple[Answer, tuple[str, ...]]) -> list[dict[str, str]]:
+        answer, doubts = found
+        probabilities = answer.probabilities()
+        spacing_mm = answer.shares[0].grid.case_spacing_mm
+        labels = labels_of(probabilities, spacing_mm, rules)
+        facts = facts_of(labels, probabilities, answer.agreement(), spacing_mm)
+        keep(case, probabilities)
+        lines = rows_of(case.id, facts, reasons_to_look(facts, doubts))
+        write_rows(output, {**rows, case.id: lines})
+        write_volume(mask_file(output, case.id), Volume(convention.encode(labels)), like=scan_of(case))
+        return lines
+
+    waiting = [case for case in cases if case.id not in here]
+    for case, result in conveyed(waiting, fetch, work, put_away, refused=DataError):
+        if isinstance(result, DataError):
+            failed[case.id] = str(result)
         else:
-            try:
-                probabilities = probabilities_of(networks, case)
-            except DataError as problem:
-                failed[case.id] = str(problem)
-            else:
-                keep(case, probabilities)
-                labels = convention.encode(labels_from_regions(probabilities >= 0.5))
-                write_volume(target, Volume(labels), like=scan_of(case))
-                written.append(case.id)
-        progress(count, len(cases))
-    return Predicted(tuple(written), found, failed)
+            rows[case.id] = result
+        progress(done := done + 1, len(cases))
+    written = tuple(case.id for case in cases if case.id not in failed)
+    look = {name: rows[name][0]["look"] for name in written if name in rows and rows[name][0]["look"]}
+    return Predicted(written, len(here), failed, look)
 
 
-def scan_of(case: Case) -> Path:
-    """The scan whose grid and header the mask of a case takes."""
-    return next(iter(case.images.values())).path
+def tuned_rules(paths: Sequence[Path], setting: str, say: Callable[[str], None]) -> Postprocessing:
+    """How masks are made of probabilities.
 
-
-def enter(output: Path, origin: dict[str, Any], *, overwrite: bool) -> None:
-    """Make the output folder ours: empty, or holding masks of the same origin, or emptied of ours because told to.
+    Args:
+        paths: Of the networks.
+        setting: "auto": as `brats-unet tune` left it beside each of them, else plainly; "none"; or a JSON file.
+        say: Told what applies, where anything does.
 
     Raises:
-        SettingsError: It holds something else, or masks of other networks.
+        SettingsError: The networks were tuned apart, and differ.
+        CheckpointError: A file that cannot be read or holds something else.
     """
-    mark = output / MARK
-    if mark.exists():
-        if overwrite:
-            for path in (*output.glob("*.nii.gz"), mark):
-                path.unlink()
-            shutil.rmtree(output / PROBABILITIES, ignore_errors=True)
-        elif is_stale(output, origin):
-            raise SettingsError(
-                f"{output} holds masks of other networks or settings. Choose another output, or replace them with "
-                f"overwrite=true."
-            )
-    elif output.exists() and any(output.iterdir()):
-        raise SettingsError(f"{output} is not empty and holds no predictions of ours. Choose another output folder.")
-    write_json(mark, origin)
+    if setting == "none":
+        return Postprocessing()
+    if setting != "auto":
+        return _rules_in(Path(setting))
+    files = [
+        path.with_name("postprocessing.json") if path.suffix == ".keras" else Run(path).postprocessing_file
+        for path in paths
+    ]
+    found = [_rules_in(file) if file.exists() else Postprocessing() for file in files]
+    if any(rules != found[0] for rules in found):
+        raise SettingsError(
+            "The networks were not tuned together: their post-processing differs. Tune them in one go with "
+            "`brats-unet tune run=[…]`, or choose: postprocess=none, or postprocess=<one of the JSON files>."
+        )
+    if found[0] != Postprocessing():
+        say(f"Masks are made with the thresholds of {files[0]}.")
+    return found[0]
 
 
-def is_stale(output: Path, origin: dict[str, Any]) -> bool:
-    """Whether a folder holds masks of ours that come from elsewhere."""
-    mark = output / MARK
-    return mark.exists() and read_json(mark, what=f"{output} is no folder of predictions") != origin
+def _rules_in(file: Path) -> Postprocessing:
+    content = read_json(file, what=f"postprocess={file}: no such file")
+    return Postprocessing.from_dict(content.get("postprocessing", content), where=str(file))
 
 
-def origin_of(
-    paths: Sequence[Path], networks: Sequence[Network], *, checkpoint: str, convention: str, kept: str | None
-) -> dict[str, Any]:
-    """What makes masks what they are: the networks with their weights' state, the convention, and what else is kept."""
-    described = []
-    for path, network in zip(paths, networks, strict=True):
-        file = path if path.suffix == ".keras" else Run(path).checkpoint_file(checkpoint)
-        described.append({"weights": str(file), "modified_ns": file.stat().st_mtime_ns, "recipe": dict(network.recipe)})
-    return {"networks": described, "convention": convention, "kept": kept}
+def told_how(networks: Sequence[Network], *, mode: str, mirror: Any) -> list[Network]:
+    """The networks, told to predict otherwise than their runs say where the settings are not "auto"."""
+    asked = {key: value for key, value in (("mode", mode), ("mirror", mirror)) if value != "auto"}
+    return [network.told(**asked) for network in networks]

@@ -11,7 +11,7 @@ from brats_unet.data.tree import NiftiFile, walk
 from brats_unet.errors import DataError
 
 # What prediction programs write beside their masks.
-PROBABILITIES = re.compile(r".*[-_]prob(s|abilit(y|ies))?([-_]\w+)?", re.IGNORECASE)
+PROBABILITIES = re.compile(r".*[-_](prob(s|abilit(y|ies))?|uncertainty)([-_]\w+)?", re.IGNORECASE)
 
 
 def find_masks(root: str | Path) -> dict[str, Path]:
@@ -19,7 +19,8 @@ def find_masks(root: str | Path) -> dict[str, Path]:
 
     Taken are `<id>.nii[.gz]`, `<id>_seg`, `<id>-seg`, each flat or in folders, `<id>/seg.nii.gz`, and the misnamed mask
     of BraTS 2020's case 355. Passed over are scans (`<id>_flair`, `<id>-t1c`, …), folders imagesTr and imagesTs, and
-    files of probabilities. Where scans lie in the folder, files with other names count only if named as a case is.
+    files of probabilities and uncertainty. Where scans lie in the folder, files with other names count only if named as
+    a case is.
 
     Raises:
         DataError: A wrong path, no mask, or one case with two masks: all such are listed.

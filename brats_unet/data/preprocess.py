@@ -117,7 +117,6 @@ def prepare(
     here = [m for m in preparation.modalities if m in case.images or not fill_missing]
     if not here:
         raise DataError(f"{case.id}: none of the scans that the network knows ({', '.join(preparation.modalities)}).")
-    first = case.images[here[0]]
     scans: list[np.ndarray] = []
     reference: Volume | None = None
     for modality in here:
@@ -139,7 +138,7 @@ def prepare(
         lying = reference.affine if straight is None else np.array(straight.affine)
         turn = turn_to_lps(lying)
     except ValueError as problem:
-        raise DataError(f"{case.id}: {first.path.name}: {problem} Write the header anew.") from problem
+        raise DataError(f"{case.id}: {case.images[here[0]].path.name}: {problem} Write the header anew.") from problem
 
     insides = [scan != border_value(scan) for scan in scans]
     for modality, inside in zip(here, insides, strict=True):
@@ -185,7 +184,7 @@ def prepare(
         decoded = convention.decode(mask.array, where=f"{case.id}: {case.mask.name}")
         labels = prepared_labels(decoded, grid)
     foreground = {} if labels is None else foreground_positions(labels, case.id)
-    odd = doubts(case.id, dict(zip(map(str, here), insides, strict=True)), np.count_nonzero(brain), voxel_mm3)
+    odd = doubts(case.id, dict(zip(map(str, here), insides, strict=True)), int(brain.sum()), voxel_mm3)
     return Prepared(image, np.ascontiguousarray(small_brain), labels, foreground, grid, odd)
 
 

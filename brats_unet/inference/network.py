@@ -1,7 +1,8 @@
 """A trained network as a function from prepared patches to region probabilities, from a run folder or a .keras file."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import keras
@@ -9,9 +10,10 @@ import numpy as np
 import tensorflow as tf
 
 from brats_unet.anatomy import regions_from_classes
-from brats_unet.data.grid import Grid
 from brats_unet.data.preprocess import Preparation
-from brats_unet.inference.predictor import Forward, region_probabilities, tiled
+from brats_unet.inference.memory import WholeVolume
+from brats_unet.inference.predictor import Forward, refuse_unfit, tiled, whole
+from brats_unet.inference.tta import axes_of, mirrored
 
 SLICES_AT_ONCE = 16  # of a two-dimensional network, to bound memory
 
@@ -31,30 +33,58 @@ class Network:
     recipe: Mapping[str, Any]
     stride: tuple[int, int, int]
     say: Callable[[str], None] = lambda sentence: None
+    memory: WholeVolume = field(init=False, repr=False, compare=False)
+    said: set[str] = field(default_factory=set, init=False, repr=False, compare=False)
 
-    @property
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "memory", WholeVolume(self.forward, self.stride))
+
+    @cached_property
     def preparation(self) -> Preparation:
+        """Of the scans that it takes."""
         return Preparation.from_dict(self.recipe["preparation"])
 
+    @property
+    def fills_missing(self) -> bool:
+        """Whether it was trained with scans left out, so that zeros can stand for one that a case lacks."""
+        return float(self.recipe.get("modality_dropout", 0)) > 0
+
+    def told(self, **inference: Any) -> "Network":
+        """The same network with other ways to predict: mode, tile, overlap, tile_batch, mirror.
+
+        Raises:
+            SettingsError: See `predictor.refuse_unfit`.
+        """
+        how = {**self.recipe["inference"], **inference}
+        refuse_unfit(stride=self.stride, **how)
+        return replace(self, recipe={**self.recipe, "inference": how})
+
+    def members(self, image: np.ndarray) -> Iterator[np.ndarray]:
+        """Region probabilities float32 (X, Y, Z, R) of a prepared image, from each mirroring it is told to make."""
+        axes = axes_of(self.recipe["inference"].get("mirror", "none"))
+        return mirrored(self.on_prepared_grid, image, axes)
+
     def on_prepared_grid(self, image: np.ndarray) -> np.ndarray:
-        """Region probabilities float32 (X, Y, Z, R) of a prepared image, in the mode that the run was made with."""
+        """Region probabilities float32 (X, Y, Z, R) of a prepared image as it is, in the mode of the run.
+
+        Where a whole volume does not fit the memory, tiles are taken instead, and that is said.
+        """
         how = self.recipe["inference"]
-        try:
-            return region_probabilities(
-                self.forward, image, mode=how["mode"], stride=self.stride, tile=how["tile"], overlap=how["overlap"]
-            )
-        except tf.errors.ResourceExhaustedError:
-            if how["mode"] != "whole":
-                raise
-            self.say(
+        if how["mode"] == "whole":
+            on_host = not tf.config.get_visible_devices("GPU")
+            if not on_host or self.memory.fits(image):
+                try:
+                    return whole(self.forward, image, self.stride)
+                except tf.errors.ResourceExhaustedError:
+                    pass  # said below
+            sentence = (
                 f"Not enough memory for a whole volume of {image.shape[:3]} voxels: predicted it in tiles of "
                 f"{tuple(how['tile'])} instead. The mask can differ a little from one made in one pass."
             )
-            return tiled(self.forward, image, self.stride, how["tile"], how["overlap"])
-
-    def on_case_grid(self, image: np.ndarray, grid: Grid) -> np.ndarray:
-        """Region probabilities float32 (X, Y, Z, R) on the case's own grid, 0 outside the box around the brain."""
-        return grid.to_case(self.on_prepared_grid(image))
+            if sentence not in self.said:  # once, not for each mirroring
+                self.said.add(sentence)
+                self.say(sentence)
+        return tiled(self.forward, image, self.stride, how["tile"], how["overlap"], how.get("tile_batch", 1))
 
 
 def recipe(
@@ -76,7 +106,7 @@ def recipe(
         logits: How many a voxel has.
         stride: Total stride along x, y, z.
         preparation: Of the scans.
-        inference: mode, tile, overlap.
+        inference: mode, tile, overlap, tile_batch, mirror; recipes of before the last two go without.
         convention: Label convention of the training data; predictions are written in it.
         precision: Of the arithmetic the run was trained in.
     """

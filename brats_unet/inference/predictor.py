@@ -2,11 +2,13 @@
 
 from collections.abc import Callable, Sequence
 from itertools import product
+from typing import Any
 
 import numpy as np
 
 from brats_unet.errors import SettingsError
 from brats_unet.geometry import Box, crop, pad_at_least, pad_to, tile_starts, unpad
+from brats_unet.inference.tta import axes_of
 
 # (B, X, Y, Z, M) to region probabilities (B, X, Y, Z, R), float32; a network, or a lambda in a test.
 Forward = Callable[[np.ndarray], np.ndarray]
@@ -14,7 +16,14 @@ MODES = ("whole", "tiles")
 
 
 def region_probabilities(
-    forward: Forward, image: np.ndarray, *, mode: str, stride: Sequence[int], tile: Sequence[int], overlap: float
+    forward: Forward,
+    image: np.ndarray,
+    *,
+    mode: str,
+    stride: Sequence[int],
+    tile: Sequence[int],
+    overlap: float,
+    tile_batch: int = 1,
 ) -> np.ndarray:
     """Probabilities of each region at each voxel.
 
@@ -26,6 +35,7 @@ def region_probabilities(
         stride: The network's total stride along x, y, z; lengths must be multiples of it.
         tile: Voxels of a tile; only for "tiles".
         overlap: Share that neighbouring tiles have in common at the least; only for "tiles".
+        tile_batch: Tiles that go through the network together.
 
     Returns:
         float32, shape (X, Y, Z, R), from 0 to 1.
@@ -33,17 +43,26 @@ def region_probabilities(
     Raises:
         SettingsError: See `refuse_unfit`.
     """
-    refuse_unfit(mode=mode, stride=stride, tile=tile, overlap=overlap)
+    refuse_unfit(mode=mode, stride=stride, tile=tile, overlap=overlap, tile_batch=tile_batch)
     if mode == "whole":
         return whole(forward, image, stride)
-    return tiled(forward, image, stride, tile, overlap)
+    return tiled(forward, image, stride, tile, overlap, tile_batch)
 
 
-def refuse_unfit(*, mode: str, stride: Sequence[int], tile: Sequence[int], overlap: float) -> None:
+def refuse_unfit(
+    *,
+    mode: str,
+    stride: Sequence[int],
+    tile: Sequence[int],
+    overlap: float,
+    tile_batch: int = 1,
+    mirror: Any = "none",
+) -> None:
     """Refuse settings that no volume could be predicted with, before any is read; see `region_probabilities`.
 
     Raises:
-        SettingsError: An unknown mode, a tile that is not three multiples of the stride, an overlap outside [0, 1).
+        SettingsError: An unknown mode, a tile that is not three multiples of the stride, an overlap outside [0, 1), a
+            batch without tiles, axes to mirror along that do not exist.
     """
     if mode not in MODES:
         raise SettingsError(f"inference.mode={mode} is none of the choices: {', '.join(MODES)}.")
@@ -52,6 +71,9 @@ def refuse_unfit(*, mode: str, stride: Sequence[int], tile: Sequence[int], overl
             f"inference.tile={list(tile)}: expected three lengths that are multiples of {list(stride)}, "
             f"by which the network shrinks them."
         )
+    if tile_batch < 1:
+        raise SettingsError(f"inference.tile_batch={tile_batch}: expected 1 tile or more at once.")
+    axes_of(mirror)
     if not 0 <= overlap < 1:
         raise SettingsError(f"inference.overlap={overlap}: neighbouring tiles share from 0 to below 1 of their length.")
 
@@ -64,23 +86,33 @@ def whole(forward: Forward, image: np.ndarray, stride: Sequence[int]) -> np.ndar
 
 
 def tiled(
-    forward: Forward, image: np.ndarray, stride: Sequence[int], tile: Sequence[int], overlap: float
+    forward: Forward,
+    image: np.ndarray,
+    stride: Sequence[int],
+    tile: Sequence[int],
+    overlap: float,
+    tile_batch: int = 1,
 ) -> np.ndarray:
-    """Weighted mean over overlapping tiles; see `region_probabilities`."""
-    refuse_unfit(mode="tiles", stride=stride, tile=tile, overlap=overlap)
+    """Weighted mean over overlapping tiles; see `region_probabilities`.
+
+    Beside the result itself no more is held than one batch of tiles and the sum of their weights.
+    """
+    refuse_unfit(mode="tiles", stride=stride, tile=tile, overlap=overlap, tile_batch=tile_batch)
     padding = pad_at_least(image.shape[:3], tuple(tile))
     padded = np.pad(image, (*padding, (0, 0)))
     shape = padded.shape[:3]
     weight = gaussian_weights(tile)
     total = np.zeros(shape, np.float32)
     weighted: np.ndarray | None = None
-    for start in product(*(tile_starts(n, t, overlap) for n, t in zip(shape, tile, strict=True))):
-        box = Box(start, tuple(a + t for a, t in zip(start, tile, strict=True)))
-        probabilities = forward(crop(padded, box)[None])[0]
-        if weighted is None:
-            weighted = np.zeros((*shape, probabilities.shape[-1]), np.float32)
-        crop(weighted, box)[...] += weight[..., None] * probabilities
-        crop(total, box)[...] += weight
+    starts = list(product(*(tile_starts(n, t, overlap) for n, t in zip(shape, tile, strict=True))))
+    boxes = [Box(start, tuple(a + t for a, t in zip(start, tile, strict=True))) for start in starts]
+    for first in range(0, len(boxes), tile_batch):
+        together = boxes[first : first + tile_batch]
+        for box, probabilities in zip(together, forward(np.stack([crop(padded, b) for b in together])), strict=True):
+            if weighted is None:
+                weighted = np.zeros((*shape, probabilities.shape[-1]), np.float32)
+            crop(weighted, box)[...] += weight[..., None] * probabilities
+            crop(total, box)[...] += weight
     assert weighted is not None
     weighted /= total[..., None]
     return unpad(weighted, padding)

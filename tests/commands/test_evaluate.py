@@ -33,6 +33,8 @@ def settings(folders, **changes) -> Evaluate:
         "output": str(folders / "out"),
         "labels": "auto",
         "protocol": "brats2020",
+        "tolerances_mm": [1, 2],
+        "calibration": False,
         "allow_missing": False,
         "figures": False,
         "seed_scores": True,

@@ -1,0 +1,52 @@
+"""volumes.csv beside the masks: how large each region of each case is, how sure that is, and which cases to look at."""
+
+import csv
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from brats_unet.inference.confidence import RegionFacts
+from brats_unet.run import atomic_path
+
+VOLUMES = "volumes.csv"
+COLUMNS = ("case", "region", "volume_mm3", "volume_ml", "mean_probability", "agreement", "look")
+
+
+def rows_of(case_id: str, facts: Sequence[RegionFacts], reasons: Sequence[str]) -> list[dict[str, str]]:
+    """The lines of one case; `look` holds the reasons, "" for a case without a flag."""
+    return [
+        {
+            "case": case_id,
+            "region": str(fact.region),
+            "volume_mm3": f"{fact.volume_mm3:.1f}",
+            "volume_ml": f"{fact.volume_mm3 / 1000:.3f}",
+            "mean_probability": _share(fact.mean_probability),
+            "agreement": _share(fact.agreement),
+            "look": "; ".join(reasons),
+        }
+        for fact in facts
+    ]
+
+
+def read_rows(folder: Path) -> dict[str, list[dict[str, str]]]:
+    """What an earlier run wrote, by case; empty where there is none."""
+    file = folder / VOLUMES
+    found: dict[str, list[dict[str, str]]] = {}
+    if file.exists():
+        with open(file, newline="", encoding="utf-8") as lines:
+            for row in csv.DictReader(lines):
+                found.setdefault(row["case"], []).append(row)
+    return found
+
+
+def write_rows(folder: Path, rows: Mapping[str, Sequence[Mapping[str, str]]]) -> None:
+    """Write all cases, sorted; the file has its name once it is whole."""
+    with atomic_path(folder / VOLUMES) as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        for case_id in sorted(rows):
+            writer.writerows(rows[case_id])
+
+
+def _share(value: float) -> str:
+    return "" if math.isnan(value) else f"{value:.4f}"
