@@ -28,6 +28,9 @@ def settings(folders, **changes) -> Evaluate:
     told = {
         "run": None,
         "checkpoint": "last",
+        "mode": "auto",
+        "mirror": "auto",
+        "postprocess": "auto",
         "predictions": str(folders / "predictions"),
         "references": str(folders / "references"),
         "output": str(folders / "out"),
