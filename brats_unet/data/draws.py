@@ -1,8 +1,12 @@
 """Random numbers in a TensorFlow graph as a pure function of (seed, step, sample); the one module that draws there."""
 
+from collections.abc import Callable
+from functools import lru_cache, partial
+
 import tensorflow as tf
 
-from brats_unet.data.augment import Augmentation
+from brats_unet.data.augment import Augmentation, of_sample
+from brats_unet.data.augment_transform import Parameters, Sample, Transform
 
 
 def augmented(
@@ -10,18 +14,64 @@ def augmented(
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """Images and labels of a batch, each sample varied by its own draws; not to be called within `jit_compile`.
 
+    Sample after sample, and of each transform only what was drawn is computed, compiled by XLA on every device: that
+    makes one loop of what would be a dozen passes over memory. Random numbers are made outside of it: XLA's are others.
+
     Args:
         augmentation: What is varied.
         seed: Of the run.
         step: int scalar, which update.
         samples: int, shape (B,), which patches of it.
-        images: (B, X, Y, Z, M).
+        images: (B, X, Y, Z, M), read wider than the patch by the margin of `augmentation`.
         labels: (B, X, Y, Z).
+
+    Returns:
+        Images and labels of the patch, of the types given.
     """
     if not augmentation.uniforms:
         return images, labels
-    numbers = uniforms(seed, step, samples, augmentation.uniforms)
-    return augmentation.apply(images, labels, augmentation.draw(numbers))
+    with tf.device("CPU:0"):  # a few numbers, asked for on the CPU, where branches are taken
+        parameters = augmentation.draw(uniforms(seed, step, samples, augmentation.uniforms))
+
+    def one(index: tf.Tensor) -> Sample:
+        with tf.device("CPU:0"):
+            drawn = of_sample(parameters, index)
+        run = partial(_run, lambda which, shape: normals(seed, step, samples[index], which, shape), augmentation)
+        return augmentation.apply(images[index], labels[index], drawn, run)
+
+    patch = tuple(None if n is None else n - 2 * m for n, m in zip(images.shape[1:4], augmentation.margin, strict=True))
+    shapes = (tf.TensorSpec((*patch, images.shape[4]), images.dtype), tf.TensorSpec(patch, labels.dtype))
+    return tf.map_fn(one, tf.range(tf.shape(samples)[0]), fn_output_signature=shapes, parallel_iterations=1)
+
+
+def _run(
+    noise: Callable,
+    augmentation: Augmentation,
+    transform: Transform,
+    image: tf.Tensor,
+    labels: tf.Tensor,
+    drawn: Parameters,
+) -> Sample:
+    def applied() -> Sample:
+        numbers = None
+        if transform.normals:
+            numbers = noise(augmentation.transforms.index(transform), transform.normals(tuple(image.shape)))
+        return compiled(transform)(image, labels, drawn, numbers)
+
+    return tf.cond(drawn["drawn"], applied, lambda: transform.otherwise(image, labels))
+
+
+@lru_cache(maxsize=64)
+def compiled(transform: Transform) -> Callable[..., Sample]:
+    """`transform.apply`, compiled by XLA once for each shape; only when it is first drawn."""
+    return tf.function(transform.apply, jit_compile=True)
+
+
+def normals(seed: int, step: tf.Tensor, sample: tf.Tensor, which: int, shape: tuple[int, ...]) -> tf.Tensor:
+    """Standard normal float32 numbers: a pure function of seed, step, sample and `which`, apart from `uniforms`."""
+    key = tf.cast(step, tf.int64) * 2**31 + tf.cast(sample, tf.int64)
+    stream = tf.constant(seed + (which + 1) * 2**40, tf.int64)
+    return tf.random.stateless_normal(shape, seed=tf.stack([stream, key]), alg="philox")
 
 
 def uniforms(seed: int, step: tf.Tensor, samples: tf.Tensor, count: int) -> tf.Tensor:

@@ -7,17 +7,21 @@ from brats_unet.data.sampling import Sampler, cut
 
 
 def read_batch(sampler: Sampler, step: int, samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Patches `samples` of batch `step`: images float16 (B, X, Y, Z, M) and labels uint8 (B, X, Y, Z)."""
+    """Patches `samples` of batch `step` with the sampler's margin around them, 0 where they stick out of the volume.
+
+    Images are float16 (B, X, Y, Z, M), labels uint8 (B, X, Y, Z).
+    """
     channels = sampler.cases[0].image.shape[-1]
-    images = aligned((len(samples), *sampler.patch, channels), np.float16)
-    labels = aligned((len(samples), *sampler.patch), np.uint8)
+    images = aligned((len(samples), *sampler.read_shape, channels), np.float16)
+    labels = aligned((len(samples), *sampler.read_shape), np.uint8)
     for row, sample in enumerate(samples):
         place = sampler.place(int(step), int(sample))
         case = sampler.cases[place.case]
         if case.labels is None:
             raise ValueError(f"{case.id} has no labels to learn from.")
-        cut(case.image, place.start, images[row])
-        cut(case.labels, place.start, labels[row])
+        x, y, z = (first - m for first, m in zip(place.start, sampler.margin, strict=True))
+        cut(case.image, (x, y, z), images[row])
+        cut(case.labels, (x, y, z), labels[row])
     return images, labels
 
 
@@ -60,8 +64,8 @@ def batches(
         images, labels = tf.numpy_function(
             lambda step, samples: read_batch(sampler, step, samples), [step, samples], [tf.float16, tf.uint8]
         )
-        images.set_shape((share, *sampler.patch, channels))
-        labels.set_shape((share, *sampler.patch))
+        images.set_shape((share, *sampler.read_shape, channels))
+        labels.set_shape((share, *sampler.read_shape))
         samples.set_shape((share,))
         return step, samples, images, labels
 

@@ -30,6 +30,8 @@ class Sampler:
         slices: Half-open range of axial slices, counted upwards on the case's own grid, that patches are cut from as
             far as it holds one; None for all.
         seed: Of the run.
+        margin: Voxels by which a patch is read wider on each side, for augmentation to turn it in; places are those
+            of the patch itself.
     """
 
     cases: Sequence[PreparedCase]
@@ -38,6 +40,13 @@ class Sampler:
     foreground: float
     slices: tuple[int, int] | None
     seed: int
+    margin: tuple[int, int, int] = (0, 0, 0)
+
+    @property
+    def read_shape(self) -> tuple[int, int, int]:
+        """Voxels that are read for a patch."""
+        x, y, z = (p + 2 * m for p, m in zip(self.patch, self.margin, strict=True))
+        return x, y, z
 
     def place(self, step: int, sample: int) -> PatchPlace:
         """Where patch `sample` of batch `step` is cut.
