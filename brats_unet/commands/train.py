@@ -13,7 +13,7 @@ from brats_unet.anatomy import Region, labels_from_regions, region_masks
 from brats_unet.commands.display import Display, TrainingDisplay, shown
 from brats_unet.commands.provenance import environment
 from brats_unet.commands.resume import enter, run_folder
-from brats_unet.data.augment import AUGMENTATIONS
+from brats_unet.data.augment import AUGMENTATIONS, refuse_blank_samples
 from brats_unet.data.cache import PreparedCase
 from brats_unet.data.preprocess import Preparation
 from brats_unet.data.sampling import Sampler
@@ -51,6 +51,7 @@ def _train(settings: Train, display: Display) -> int:
     refuse_unfit(stride=plan.stride, **vars(settings.inference))
     loss = build("loss", known_losses(), settings.loss)
     augmentation = build("augmentation", AUGMENTATIONS, settings.augmentation)
+    refuse_blank_samples(augmentation, len(settings.data.modalities))
     schedule = build("schedule", SCHEDULES, settings.schedule)
     preparation = Preparation.of(settings.data.modalities, settings.data.preparation)
     devices = choose_devices(**vars(settings.hardware))
@@ -66,6 +67,8 @@ def _train(settings: Train, display: Display) -> int:
 
     study = open_study(**vars(settings.data), say=display.say, progress=display.progress)
     held_out = study.validation[: settings.validation.cases]
+    largest = [max(case.grid.shape[axis] for case in study.train) for axis in range(3)]
+    augmentation = augmentation.for_patches(settings.sampling.patch, largest)
 
     # The network and where it stands.
     with devices.strategy.scope():
@@ -99,7 +102,7 @@ def _train(settings: Train, display: Display) -> int:
         inference=vars(settings.inference),
         convention=study.convention.name,
         precision=devices.precision,
-    )
+    ) | {"modality_dropout": augmentation.modality_dropout}
     network = Network(forward_of(model, loss.outputs), run_recipe, plan.stride, display.say)
 
     write_json(run.settings_file, asdict(settings))
@@ -115,6 +118,7 @@ def _train(settings: Train, display: Display) -> int:
         settings.sampling.foreground,
         None if settings.sampling.slices is None else (settings.sampling.slices[0], settings.sampling.slices[1]),
         settings.seed,
+        augmentation.margin,
     )
     with TrainingDisplay(display, state.step, settings.steps) as bar:
         state = train(
