@@ -75,7 +75,7 @@ def contrast(factors: Factors) -> Transform:
     """Distances from the mean of each modality times a factor, cut off at its least and greatest value."""
 
     def change(image: Tensor, parameters: Parameters, normals: Tensor) -> Tensor:
-        mean = ops.mean(image, axis=(0, 1, 2))
+        mean = mean_of(image)
         low, high = ops.min(image, axis=(0, 1, 2)), ops.max(image, axis=(0, 1, 2))
         spread = (image - mean) * parameters["factors"][: image.shape[-1]] + mean
         return ops.minimum(ops.maximum(spread, low), high)
@@ -97,13 +97,13 @@ def _gamma(name: str, options: Gamma, sign: float) -> Transform:
 
     def change(image: Tensor, parameters: Parameters, normals: Tensor) -> Tensor:
         image = sign * image
-        axes = (0, 1, 2)
-        low, mean, deviation = ops.min(image, axes), ops.mean(image, axes), ops.std(image, axes)
-        extent = ops.max(image, axes) - low
+        low, mean = ops.min(image, axis=(0, 1, 2)), mean_of(image)
+        extent = ops.max(image, axis=(0, 1, 2)) - low
         curved = (image - low) / ops.maximum(extent, 1e-7)
         curved = curved ** parameters["factors"][: image.shape[-1]] * extent + low
-        scale = deviation / ops.maximum(ops.std(curved, axes), 1e-7)
-        return sign * ((curved - ops.mean(curved, axes)) * scale + mean)
+        now = mean_of(curved)
+        scale = deviation_of(image, mean) / ops.maximum(deviation_of(curved, now), 1e-7)
+        return sign * ((curved - now) * scale + mean)
 
     return _by_factors(name, options.probability, options.exponents, change)
 
@@ -157,6 +157,16 @@ def _by_factors(name: str, probability: float, ends: Sequence[float], change: Ch
         return {"drawn": u[:, 0] < probability, "factors": around_1(u[:, 1 : 1 + M], u[:, 1 + M :], ends)}
 
     return Transform(name, 1 + 2 * M, draw, within_brain(change))
+
+
+def mean_of(image: Tensor) -> Tensor:
+    """Mean of each modality, (M,) for (X, Y, Z, M): axis after axis, for one sum of 2 million float32 is inexact."""
+    return ops.mean(ops.mean(ops.mean(image, axis=2), axis=1), axis=0)
+
+
+def deviation_of(image: Tensor, mean: Tensor) -> Tensor:
+    """Standard deviation of each modality about `mean`, both (M,)."""
+    return ops.sqrt(mean_of(ops.square(image - mean)))
 
 
 def mixed(image: Tensor, matrices: Sequence[Tensor], taken: Tensor) -> Tensor:
