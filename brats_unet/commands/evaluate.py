@@ -1,19 +1,26 @@
 """`brats-unet evaluate`: score a run on its held-out cases, or one folder of masks against another."""
 
 import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
+from brats_unet.anatomy import Region
 from brats_unet.commands.display import shown
 from brats_unet.errors import DataError, SettingsError
-from brats_unet.evaluation.folders import pair_folders
+from brats_unet.evaluation.folders import LISTED, pair_folders
+from brats_unet.evaluation.probabilities import PROBABILITIES, probability_file
+from brats_unet.evaluation.score import Pair
 from brats_unet.hardware import tensorflow_starts_quietly
-from brats_unet.metrics.empty import protocol_named
+from brats_unet.metrics.protocols import protocol_named, require_tolerances
 from brats_unet.report.scores import refuse_foreign_folder, report_scores
 from brats_unet.settings import Evaluate
 
 
 def main(settings: Evaluate) -> int:
     """Score what the settings name; the exit code."""
+    protocol_named(settings.protocol)
+    require_tolerances(tolerances_mm(settings))
     if settings.run is not None:
         if settings.predictions is not None or settings.references is not None:
             raise SettingsError("Give run=…, or predictions=… and references=…, not both.")
@@ -32,7 +39,6 @@ def main(settings: Evaluate) -> int:
 
 def evaluate_folders(settings: Evaluate, predictions: Path, references: Path) -> int:
     """Score the masks of one folder against those of another."""
-    protocol_named(settings.protocol)
     output = Path(settings.output) if settings.output is not None else None
     if output is not None:
         refuse_foreign_folder(output)  # before the work, not after
@@ -55,9 +61,10 @@ def evaluate_folders(settings: Evaluate, predictions: Path, references: Path) ->
         )
         display.say(f"Labels: {paired.convention.name} ({paired.convention.why}).")
         report_scores(
-            paired.pairs,
+            with_probabilities(paired.pairs, predictions) if settings.calibration else paired.pairs,
             output,
             protocol=settings.protocol,
+            tolerances_mm=tolerances_mm(settings),
             seed_scores=settings.seed_scores,
             figures=settings.figures,
             workers=settings.workers,
@@ -69,3 +76,41 @@ def evaluate_folders(settings: Evaluate, predictions: Path, references: Path) ->
             progress=display.progress,
         )
     return 0
+
+
+def tolerances_mm(settings: Evaluate) -> list[float]:
+    """The setting of this name as a list.
+
+    Raises:
+        SettingsError: It holds something else than numbers.
+    """
+    given = settings.tolerances_mm
+    found = list(given) if isinstance(given, Iterable) and not isinstance(given, str) else [given]
+    if any(isinstance(value, bool) or not isinstance(value, int | float) for value in found):
+        raise SettingsError(f"tolerances_mm={given} is no list of millimetres. Give numbers: tolerances_mm=[1,2].")
+    return [float(value) for value in found]
+
+
+def with_probabilities(pairs: Sequence[Pair], predictions: Path) -> list[Pair]:
+    """The pairs with the files of probabilities that `predict probabilities=true` wrote beside their masks.
+
+    Raises:
+        DataError: Some are missing: all are named.
+    """
+    folder = predictions / PROBABILITIES
+    found, missing = [], []
+    for pair in pairs:
+        files = {region: probability_file(folder, pair.case_id, region) for region in Region}
+        if pair.prediction is not None:
+            missing += [str(path) for path in files.values() if not path.is_file()]
+            pair = replace(pair, probabilities=files, softmax=False)
+        found.append(pair)
+    if missing:
+        listed = "\n".join(missing[:LISTED]) + (
+            f"\n… and {len(missing) - LISTED} more." if len(missing) > LISTED else ""
+        )
+        raise DataError(
+            f"calibration=true, and {len(missing)} files of probabilities are missing. Predict with "
+            f"probabilities=true, or leave calibration out. Expected:\n{listed}"
+        )
+    return found

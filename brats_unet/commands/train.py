@@ -24,7 +24,7 @@ from brats_unet.inference.predictor import refuse_unfit
 from brats_unet.losses import known as known_losses
 from brats_unet.losses.compound import deep_supervision
 from brats_unet.metrics.counts import count, dice
-from brats_unet.metrics.empty import PROTOCOLS
+from brats_unet.metrics.protocols import PROTOCOLS
 from brats_unet.models import checkpoint
 from brats_unet.parts import build
 from brats_unet.report.figures import training_curves

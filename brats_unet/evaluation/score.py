@@ -10,12 +10,13 @@ from brats_unet.anatomy import Label, Modality, Region, classes_from_regions, re
 from brats_unet.data.label_convention import Convention
 from brats_unet.errors import DataError
 from brats_unet.evaluation.grids import grid_mismatch
+from brats_unet.evaluation.probabilities import calibration, read_probabilities
 from brats_unet.geometry import bounding_box, crop
-from brats_unet.metrics import all_metrics
-from brats_unet.metrics.empty import protocol_named
+from brats_unet.metrics import metrics_of
 from brats_unet.metrics.pair import MaskPair
+from brats_unet.metrics.protocols import TOLERANCES_MM, protocol_named, require_tolerances
 from brats_unet.metrics.seed import SeedRow, seed_rows
-from brats_unet.nifti import read_integers, read_volume
+from brats_unet.nifti import read_integers
 from brats_unet.processes import map_in_processes
 from brats_unet.volume import ImageFile, Volume, turn_to_lps
 
@@ -42,8 +43,8 @@ class Pair:
         images: Scans to draw the outlines on, or None.
         reference_convention: What the reference's integers mean.
         prediction_convention: What the prediction's integers mean.
-        probabilities: Files of the regions' probabilities on the case's own grid, from a softmax over the four classes
-            (only then do they tell the classes'); None where there are none.
+        probabilities: Files of the regions' probabilities on the case's own grid; None where there are none.
+        softmax: Whether they come from a softmax over the four classes: only then do they tell the classes'.
     """
 
     case_id: str
@@ -53,6 +54,7 @@ class Pair:
     reference_convention: Convention
     prediction_convention: Convention
     probabilities: Mapping[Region, Path] | None = None
+    softmax: bool = True
 
 
 @dataclass(frozen=True)
@@ -82,26 +84,32 @@ def score_case(
     spacing_mm: tuple[float, float, float],
     *,
     protocol: str = "brats2020",
+    tolerances_mm: Sequence[float] = TOLERANCES_MM,
+    probabilities: np.ndarray | None = None,
 ) -> list[Row]:
-    """Every metric of every region of one case.
+    """Every metric of the protocol, of every region of one case, and its calibration where there are probabilities.
 
     Args:
         case_id: Written into the rows.
         reference: Integers of `anatomy.Label`, shape (X, Y, Z).
         prediction: Likewise, on the same grid.
         spacing_mm: Edge lengths of a voxel along x, y, z.
-        protocol: Rules for empty masks and distances; a name of `metrics.empty.PROTOCOLS`.
+        protocol: Metrics, definitions and rules for empty masks; a name of `metrics.protocols.PROTOCOLS`.
+        tolerances_mm: Of the surface Dice.
+        probabilities: Of the regions, float, shape (X, Y, Z, 3), 0 to 1; None where there are none.
 
     Returns:
-        Rows by region (WT, TC, ET), then by metric.
+        Rows by region (WT, TC, ET), then by metric. A value that a rule leaves undefined is NaN.
 
     Raises:
-        ValueError: The two arrays do not share one grid.
+        ValueError: The arrays do not share one grid.
         SettingsError: There is no such protocol.
     """
     if reference.shape != prediction.shape:
         raise ValueError(f"{case_id}: the masks do not share one grid: {reference.shape} and {prediction.shape}.")
     rules = protocol_named(protocol)
+    metrics = metrics_of(rules, tolerances_mm)
+    calibrated = calibration(reference, probabilities) if probabilities is not None else {}
     voxels = reference.size
     tumour = (reference != Label.BACKGROUND) | (prediction != Label.BACKGROUND)
     if tumour.any():  # all that is scored lies in this box; the voxels outside are counted, not visited
@@ -116,8 +124,9 @@ def score_case(
             rules,
             outside_voxels=voxels - reference.size,
         ).cropped()
-        for name, (metric, unit) in all_metrics().items():
+        for name, (metric, unit) in metrics.items():
             rows.append(Row(case_id, region.value, name, float(metric(pair)), unit))
+        rows += [Row(case_id, region.value, name, value, "1") for name, value in calibrated.get(region, {}).items()]
     return rows
 
 
@@ -125,6 +134,7 @@ def score_cases(
     pairs: Sequence[Pair],
     *,
     protocol: str = "brats2020",
+    tolerances_mm: Sequence[float] = TOLERANCES_MM,
     seed_scores: bool = False,
     workers: int = 0,
     progress: Callable[[int, int], None] | None = None,
@@ -133,17 +143,20 @@ def score_cases(
 
     Args:
         pairs: What to compare.
-        protocol: A name of `metrics.empty.PROTOCOLS`.
+        protocol: A name of `metrics.protocols.PROTOCOLS`.
+        tolerances_mm: Of the surface Dice.
         seed_scores: Whether to compute the seed's numbers too.
         workers: Processes; 0 takes one a core.
         progress: Called with (done, total) after each case.
 
     Raises:
         DataError: Masks that cannot be read, or do not share one grid; every such case is named.
-        SettingsError: There is no such protocol.
+            Probabilities that cannot be read, do not share it or lie outside 0 to 1: likewise.
+        SettingsError: There is no such protocol, or a tolerance is wrong.
     """
     protocol_named(protocol)  # refuse before any work
-    arguments = [(pair, protocol, seed_scores) for pair in pairs]
+    require_tolerances(tolerances_mm)
+    arguments = [(pair, protocol, tuple(tolerances_mm), seed_scores) for pair in pairs]
     results = map_in_processes(_score_or_problem, arguments, seconds_each=0.3, workers=workers, progress=progress)
     problems = [result for result in results if isinstance(result, str)]
     if problems:
@@ -168,16 +181,29 @@ def read_labels(pair: Pair) -> tuple[Volume, Volume]:
     return reference, Volume(pair.prediction_convention.decode(stored.array, where=str(pair.prediction)), stored.affine)
 
 
-def _score_or_problem(argument: tuple[Pair, str, bool]) -> Scored | str:
+def _score_or_problem(argument: tuple[Pair, str, tuple[float, ...], bool]) -> Scored | str:
     """A user's mistake comes back as its sentence, so that all of them are said at once."""
-    pair, protocol, seed_scores = argument
+    pair, protocol, tolerances_mm, seed_scores = argument
     try:
         reference, prediction = read_labels(pair)
-        rows = score_case(pair.case_id, reference.array, prediction.array, reference.spacing_mm, protocol=protocol)
+        stated = None
+        if pair.probabilities is not None:
+            stated = read_probabilities(
+                pair.case_id, pair.probabilities, pair.reference, reference.array.shape, reference.affine
+            )
+        rows = score_case(
+            pair.case_id,
+            reference.array,
+            prediction.array,
+            reference.spacing_mm,
+            protocol=protocol,
+            tolerances_mm=tolerances_mm,
+            probabilities=stated,
+        )
         if not seed_scores:
             return Scored(pair.case_id, rows, [])
         turn = turn_to_lps(reference.affine)  # so that the third axis is the one that the seed slices
-        classes = _class_probabilities(pair, reference.array.shape)
+        classes = classes_from_regions(stated) if stated is not None and pair.softmax else None
         found, left_out = seed_rows(
             pair.case_id,
             turn.apply(reference.array),
@@ -187,18 +213,3 @@ def _score_or_problem(argument: tuple[Pair, str, bool]) -> Scored | str:
         return Scored(pair.case_id, rows, found, left_out)
     except DataError as problem:
         return str(problem)
-
-
-def _class_probabilities(pair: Pair, shape: tuple[int, ...]) -> np.ndarray | None:
-    """Softmax probabilities (X, Y, Z, 4) of a case, in the order of `anatomy.CLASSES`, where its files tell them."""
-    if pair.probabilities is None:
-        return None
-    regions = []
-    for region in Region:
-        volume = read_volume(pair.probabilities[region])
-        if volume.array.shape != shape:
-            raise DataError(
-                f"{pair.probabilities[region]}: shape {volume.array.shape}. Expected {shape}, that of the reference."
-            )
-        regions.append(volume.array)
-    return classes_from_regions(np.stack(regions, axis=-1))

@@ -13,7 +13,8 @@ from brats_unet.anatomy import Region
 from brats_unet.evaluation.bootstrap import METHOD, Interval, mean_interval
 from brats_unet.evaluation.score import Row, Scored
 from brats_unet.evaluation.trivial import TrivialScored
-from brats_unet.metrics.empty import Protocol, is_undefined, protocol_named
+from brats_unet.metrics.empty import is_undefined
+from brats_unet.metrics.protocols import Protocol, protocol_named
 from brats_unet.metrics.seed import CLAIM, SeedRow
 
 

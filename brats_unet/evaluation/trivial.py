@@ -17,6 +17,7 @@ from brats_unet.data.preprocess import border_value
 from brats_unet.errors import DataError
 from brats_unet.evaluation.score import Pair, Row, read_labels, score_case
 from brats_unet.geometry import Box, bounding_box, uncrop
+from brats_unet.metrics.protocols import TOLERANCES_MM
 from brats_unet.nifti import read_integers, read_volume
 from brats_unet.processes import map_in_processes
 from brats_unet.volume import Case, ImageFile, turn_to_lps
@@ -156,6 +157,7 @@ def score_trivial(
     shapes: Mapping[str, MeanShape],
     *,
     protocol: str,
+    tolerances_mm: Sequence[float] = TOLERANCES_MM,
     workers: int = 0,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[TrivialScored]:
@@ -164,14 +166,15 @@ def score_trivial(
     Args:
         pairs: Their references; predictions are not looked at.
         shapes: By case, the mean shape of training cases that it is none of; cases without one get no such rows.
-        protocol: A name of `metrics.empty.PROTOCOLS`.
+        protocol: A name of `metrics.protocols.PROTOCOLS`.
+        tolerances_mm: Of the surface Dice.
         workers: Processes; 0 takes one a core.
         progress: Called with (done, total) after each case.
 
     Raises:
         DataError: References that cannot be read.
     """
-    arguments = [(pair, shapes.get(pair.case_id), protocol) for pair in pairs]
+    arguments = [(pair, shapes.get(pair.case_id), protocol, tuple(tolerances_mm)) for pair in pairs]
     seconds = 0.4 if shapes else 0.15
     found = map_in_processes(_score, arguments, seconds_each=seconds, workers=workers, progress=progress)
     if problems := [one for one in found if isinstance(one, str)]:
@@ -193,9 +196,9 @@ def _in_frame(argument: tuple[Case, Convention]) -> np.ndarray | str:
     return in_frame(turn_to_lps(mask.affine).apply(labels), box)
 
 
-def _score(argument: tuple[Pair, MeanShape | None, str]) -> TrivialScored | str:
+def _score(argument: tuple[Pair, MeanShape | None, str, tuple[float, ...]]) -> TrivialScored | str:
     """A user's mistake comes back as its sentence, so that all of them are said at once."""
-    pair, shape, protocol = argument
+    pair, shape, protocol, tolerances_mm = argument
     try:
         volume, _ = read_labels(replace(pair, prediction=None))
         reference = volume.array
@@ -215,6 +218,8 @@ def _score(argument: tuple[Pair, MeanShape | None, str]) -> TrivialScored | str:
     rows = [
         TrivialRow(row.case, row.region, row.metric, row.value, row.unit, predictor)
         for predictor, prediction in predictions.items()
-        for row in score_case(pair.case_id, reference, prediction, volume.spacing_mm, protocol=protocol)
+        for row in score_case(
+            pair.case_id, reference, prediction, volume.spacing_mm, protocol=protocol, tolerances_mm=tolerances_mm
+        )
     ]
     return TrivialScored(pair.case_id, voxel_hash(np.asarray(reference, np.uint8)), rows, left_out)

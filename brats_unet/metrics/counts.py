@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from brats_unet.metrics.empty import WhenEmpty
+from brats_unet.metrics.empty import UNDEFINED, WhenEmpty
 
 
 @dataclass(frozen=True)
@@ -82,6 +82,21 @@ def dice(counts: Counts, when_empty: WhenEmpty) -> float:
     return 2 * counts.true_positive / (counts.reference_voxels + counts.prediction_voxels)
 
 
+def iou(counts: Counts, when_empty: WhenEmpty) -> float:
+    """Intersection over union, TP / (TP + FP + FN); also called Jaccard index. Dice / (2 - Dice) of one case.
+
+    Returns:
+        0 to 1, higher is better; the rule's value if either mask is empty.
+
+    Source:
+        Jaccard 1912, doi:10.1111/j.1469-8137.1912.tb05611.x.
+    """
+    ruled = _ruled(counts, when_empty)
+    if ruled is not None:
+        return ruled
+    return counts.true_positive / (counts.reference_voxels + counts.false_positive)
+
+
 def sensitivity(counts: Counts, when_empty: WhenEmpty) -> float:
     """Share of the reference that was found, TP / (TP + FN); also called recall.
 
@@ -130,6 +145,23 @@ def accuracy(counts: Counts) -> float:
 def volume_mm3(voxels: int, spacing_mm: tuple[float, float, float]) -> float:
     """Volume of that many voxels in cubic millimetres (1000 mm3 = 1 mL); 0 for none."""
     return voxels * float(np.prod(spacing_mm))
+
+
+def volume_difference_mm3(counts: Counts, spacing_mm: tuple[float, float, float]) -> float:
+    """Prediction's volume less the reference's, in cubic millimetres; signed: above 0 too much was claimed."""
+    return volume_mm3(counts.prediction_voxels - counts.reference_voxels, spacing_mm)
+
+
+def volume_difference_relative(counts: Counts) -> float:
+    """(Prediction's volume - reference's) / reference's.
+
+    Returns:
+        -1 (nothing claimed) or more, 0 is best; 0 if both masks are empty, undefined (NaN) if only the reference is.
+    """
+    difference = counts.prediction_voxels - counts.reference_voxels
+    if counts.reference_empty:
+        return 0.0 if counts.prediction_empty else UNDEFINED
+    return difference / counts.reference_voxels
 
 
 def _ruled(counts: Counts, when_empty: WhenEmpty) -> float | None:

@@ -7,7 +7,10 @@ import numpy as np
 
 from brats_unet.geometry import bounding_box, crop
 from brats_unet.metrics.counts import Counts, count, require_masks
-from brats_unet.metrics.empty import Protocol
+from brats_unet.metrics.empty import WhenEmpty
+from brats_unet.metrics.lesions import LesionScores, lesion_scores
+from brats_unet.metrics.protocols import Protocol
+from brats_unet.metrics.surface import Surfaces
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,6 +37,24 @@ class MaskPair:
     @cached_property
     def counts(self) -> Counts:
         return count(self.reference, self.prediction, outside_voxels=self.outside_voxels)
+
+    @cached_property
+    def surfaces(self) -> Surfaces:
+        """Distances between the surfaces of both masks, shared by all that needs them; neither mask may be empty."""
+        return Surfaces(self.reference, self.prediction, self.spacing_mm)
+
+    @cached_property
+    def lesions(self) -> LesionScores:
+        """Scores by lesion, by the protocol's rules; ValueError if it has none."""
+        if self.protocol.lesions is None:
+            raise ValueError(f"The protocol {self.protocol.name} has no rules for lesions.")
+        return lesion_scores(self.reference, self.prediction, self.spacing_mm, rules=self.protocol.lesions)
+
+    def ruled(self, when_empty: WhenEmpty) -> float | None:
+        """What a rule says of these masks, or None where neither is empty."""
+        return when_empty.value(
+            reference_empty=self.counts.reference_empty, prediction_empty=self.counts.prediction_empty
+        )
 
     def cropped(self) -> "MaskPair":
         """The same pair inside the box that holds both masks; all scores are those of the whole."""

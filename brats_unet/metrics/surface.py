@@ -1,39 +1,116 @@
-"""Distances between the surfaces of two masks, in millimetres, in the three definitions that are all called HD95."""
+"""Distances between the surfaces of two masks: HD95 in three definitions, average surface distance, surface Dice."""
 
-from functools import lru_cache
-from itertools import permutations, product
+from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
-from scipy.spatial import cKDTree
 
 from brats_unet.geometry import bounding_box, crop
 from brats_unet.metrics.counts import require_masks
-from brats_unet.metrics.empty import PROTOCOLS, WhenEmpty
+from brats_unet.metrics.empty import WhenEmpty
+from brats_unet.metrics.protocols import PROTOCOLS
+from brats_unet.metrics.surface_points import (
+    Spacing,
+    code_areas_mm2,
+    corner_codes,
+    surface_distances_mm,
+    surface_voxels,
+)
 
-Spacing = tuple[float, float, float]
+HD95_DEFINITIONS = ("per_direction_max", "pooled", "area_weighted")
+ASSD_DEFINITIONS = ("pooled", "mean_of_directions", "area_weighted")
+OURS = PROTOCOLS["brats2020"]
 
-DEFINITIONS = ("per_direction_max", "pooled", "area_weighted")
 
-# The 14 ways in which a surface can cut a cube of 2×2×2 voxels, up to turning, mirroring and exchanging inside and
-# outside: corners inside the mask, and the triangles' normals (their length is the area) in eighths of a voxel face,
-# without sign. These are the triangulations of Lorensen and Cline 1987, doi:10.1145/37402.37422, with every vertex in
-# the middle of its edge, as google-deepmind/surface-distance takes them.
-CUTS: dict[tuple[str, ...], tuple[tuple[int, int, int], ...]] = {
-    (): (),
-    ("111",): ((1, 1, 1),),
-    ("110", "111"): ((2, 2, 0), (2, 2, 0)),
-    ("101", "110"): ((1, 1, 1), (1, 1, 1)),
-    ("101", "110", "111"): ((1, 1, 1), (2, 2, 2), (4, 0, 0)),
-    ("100", "101", "110", "111"): ((4, 0, 0), (4, 0, 0)),
-    ("011", "101", "110"): ((1, 1, 1), (1, 1, 1), (1, 1, 1)),
-    ("011", "101", "110", "111"): ((1, 1, 1), (1, 1, 1), (2, 2, 2), (2, 2, 2)),
-    ("011", "100"): ((1, 1, 1), (1, 1, 1)),
-    ("011", "100", "111"): ((0, 2, 2), (0, 2, 2), (1, 1, 1)),
-    ("011", "100", "110", "111"): ((0, 2, 2), (1, 1, 1), (2, 0, 2), (3, 3, 3)),
-    ("011", "100", "101", "110"): ((1, 1, 1), (1, 1, 1), (2, 2, 2), (4, 0, 0)),
-    ("010", "011", "100", "101"): ((2, 2, 0), (2, 2, 0), (2, 2, 0), (2, 2, 0)),
-    ("001", "010", "100", "111"): ((1, 1, 1), (1, 1, 1), (1, 1, 1), (1, 1, 1)),
-}
+@dataclass(frozen=True, eq=False)
+class Distances:
+    """From each point of each of two surfaces to the nearest point of the other.
+
+    Attributes:
+        there: From the reference's points, float64, millimetres.
+        back: From the prediction's points.
+        there_mm2: Area of the surface at each of the reference's points; None where points count alike.
+        back_mm2: Likewise for the prediction's.
+    """
+
+    there: np.ndarray
+    back: np.ndarray
+    there_mm2: np.ndarray | None = None
+    back_mm2: np.ndarray | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Surfaces:
+    """Two masks, neither of them empty, and the distances between their surfaces: worked out once, when asked for.
+
+    Attributes:
+        reference: Expert mask, bool, shape (X, Y, Z).
+        prediction: Model mask, same shape and grid.
+        spacing_mm: Edge lengths of a voxel along x, y, z.
+
+    Raises:
+        ValueError: The masks do not share one grid, one is empty, or a spacing is not positive.
+    """
+
+    reference: np.ndarray
+    prediction: np.ndarray
+    spacing_mm: Spacing
+
+    def __post_init__(self) -> None:
+        require_masks(self.reference, self.prediction)
+        _require_volume(self.reference, self.spacing_mm)
+        if not self.reference.any() or not self.prediction.any():
+            raise ValueError("An empty mask has no surface: see metrics.empty.")
+
+    @cached_property
+    def voxels(self) -> Distances:
+        """Between voxels with one of their six faces on the outside; all count alike."""
+        reference, prediction = self._cropped
+        return Distances(*surface_distances_mm(surface_voxels(reference), surface_voxels(prediction), self.spacing_mm))
+
+    @cached_property
+    def corners(self) -> Distances:
+        """Between corners of voxels on the surface; each counts as much as the area of the surface there."""
+        codes = [corner_codes(mask) for mask in self._cropped]
+        one, two = ((code != 0) & (code != 255) for code in codes)
+        there, back = surface_distances_mm(one, two, self.spacing_mm)
+        areas = code_areas_mm2(self.spacing_mm)
+        return Distances(there, back, areas[codes[0][one]], areas[codes[1][two]])
+
+    @property
+    def _cropped(self) -> tuple[np.ndarray, np.ndarray]:
+        box = bounding_box(self.reference | self.prediction)
+        return crop(self.reference, box), crop(self.prediction, box)
+
+    def hausdorff95_mm(self, definition: str) -> float:
+        """See the function of this name."""
+        _require_known("HD95", definition, HD95_DEFINITIONS)
+        if definition == "area_weighted":
+            return max(_area_percentile95(*side) for side in _sides(self.corners))
+        there, back = self.voxels.there, self.voxels.back
+        if definition == "pooled":
+            return float(np.percentile(np.concatenate([there, back]), 95))
+        return float(max(np.percentile(there, 95), np.percentile(back, 95)))
+
+    def average_mm(self, definition: str) -> float:
+        """See `average_surface_distance_mm`."""
+        _require_known("ASSD", definition, ASSD_DEFINITIONS)
+        if definition == "area_weighted":
+            return float(np.mean([np.average(distances, weights=mm2) for distances, mm2 in _sides(self.corners)]))
+        there, back = self.voxels.there, self.voxels.back
+        if definition == "mean_of_directions":
+            return float((there.mean() + back.mean()) / 2)
+        return float((there.sum() + back.sum()) / (there.size + back.size))
+
+    def dice(self, tolerance_mm: float) -> float:
+        """See `surface_dice`."""
+        if not tolerance_mm >= 0:
+            raise ValueError(f"A tolerance is 0 mm or more, not {tolerance_mm}.")
+        near, all_mm2 = 0.0, 0.0
+        for distances, mm2 in _sides(self.corners):
+            near += float(mm2[distances <= tolerance_mm].sum())
+            all_mm2 += float(mm2.sum())
+        return near / all_mm2
 
 
 def hausdorff95_mm(
@@ -41,8 +118,8 @@ def hausdorff95_mm(
     prediction: np.ndarray,
     spacing_mm: Spacing,
     *,
-    definition: str = PROTOCOLS["brats2020"].hd95_definition,
-    when_empty: WhenEmpty = PROTOCOLS["brats2020"].hd95_mm,
+    definition: str = OURS.hd95_definition,
+    when_empty: WhenEmpty = OURS.hd95_mm,
 ) -> float:
     """95th-percentile Hausdorff distance between the surfaces of two masks.
 
@@ -69,106 +146,102 @@ def hausdorff95_mm(
     Source:
         Huttenlocher et al. 1993, doi:10.1109/34.232073.
     """
-    require_masks(reference, prediction)
-    if len(spacing_mm) != reference.ndim or reference.ndim != 3 or not all(s > 0 for s in spacing_mm):
-        raise ValueError(f"Three positive spacings and three axes are expected, not {spacing_mm}, {reference.shape}.")
-    if definition not in DEFINITIONS:
-        raise ValueError(f"There is no definition of HD95 named {definition}. Known: {', '.join(DEFINITIONS)}.")
-    ruled = when_empty.value(reference_empty=not reference.any(), prediction_empty=not prediction.any())
-    if ruled is not None:
-        return ruled
-    box = bounding_box(reference | prediction)
-    reference, prediction = crop(reference, box), crop(prediction, box)
-    if definition == "area_weighted":
-        return _area_weighted_percentile_mm(reference, prediction, spacing_mm)
-    there, back = surface_distances_mm(surface_voxels(reference), surface_voxels(prediction), spacing_mm)
-    if definition == "pooled":
-        return float(np.percentile(np.concatenate([there, back]), 95))
-    return float(max(np.percentile(there, 95), np.percentile(back, 95)))
+    _require_known("HD95", definition, HD95_DEFINITIONS)
+    found = _surfaces_or_rule(reference, prediction, spacing_mm, when_empty)
+    return found if isinstance(found, float) else found.hausdorff95_mm(definition)
 
 
-def surface_voxels(mask: np.ndarray) -> np.ndarray:
-    """Voxels of `mask` with at least one of their six faces on the outside; beyond the array all is outside."""
-    padded = np.pad(mask, 1)
-    inner = mask.copy()
-    for axis in range(3):
-        for shift in (0, 2):
-            window = [slice(1, -1)] * 3
-            window[axis] = slice(shift, shift + mask.shape[axis])
-            inner &= padded[tuple(window)]
-    return mask & ~inner
-
-
-def surface_distances_mm(surface: np.ndarray, other: np.ndarray, spacing_mm: Spacing) -> tuple[np.ndarray, np.ndarray]:
-    """From each point of each surface to the nearest point of the other.
+def average_surface_distance_mm(
+    reference: np.ndarray,
+    prediction: np.ndarray,
+    spacing_mm: Spacing,
+    *,
+    definition: str = "pooled",
+    when_empty: WhenEmpty = OURS.assd_mm,
+) -> float:
+    """Average symmetric surface distance (ASSD): how far apart two surfaces lie on average.
 
     Args:
-        surface: bool, shape (X, Y, Z); its True voxels (or corners of voxels) are the points. Not empty.
-        other: Likewise, same shape.
-        spacing_mm: Distances of neighbours along x, y, z, in millimetres.
+        reference: Expert mask, bool, shape (X, Y, Z).
+        prediction: Model mask, bool, same shape and grid.
+        spacing_mm: Edge lengths of a voxel along x, y, z, in millimetres.
+        definition: "pooled": the sum of the distances of both directions between surface voxels, by their number;
+            MONAI's `compute_average_surface_distance(symmetric=True)` and medpy's `assd`. "mean_of_directions": the
+            mean of the two directions' means; panoptica's. "area_weighted": the same, from corners weighted by area;
+            the mean of DeepMind's two numbers.
+        when_empty: What to return if either mask has no voxel.
 
     Returns:
-        Distances in millimetres, float64: from the points of `surface`, and from those of `other`, in array order.
+        Distance in millimetres, 0 for identical masks, lower is better; the rule's value if either mask is empty.
+
+    Raises:
+        ValueError: The masks do not share one grid, a spacing is not positive, or there is no such definition.
+
+    Source:
+        Heimann et al. 2009, doi:10.1109/TMI.2009.2013851.
     """
-    return _nearest_mm(surface, other, spacing_mm), _nearest_mm(other, surface, spacing_mm)
+    _require_known("ASSD", definition, ASSD_DEFINITIONS)
+    found = _surfaces_or_rule(reference, prediction, spacing_mm, when_empty)
+    return found if isinstance(found, float) else found.average_mm(definition)
 
 
-def _nearest_mm(points: np.ndarray, targets: np.ndarray, spacing_mm: Spacing) -> np.ndarray:
-    """A tree of the surface's points beats a distance map of the box (it is exact too, where `edt` has float32)."""
-    apart = ~targets[points]  # points in common are 0 mm apart: no search
-    distances = np.zeros(apart.size)
-    if apart.any():
-        tree = cKDTree(np.argwhere(targets) * np.asarray(spacing_mm, float), leafsize=32)
-        distances[apart] = tree.query(np.argwhere(points & ~targets) * np.asarray(spacing_mm, float))[0]
-    return distances
+def surface_dice(
+    reference: np.ndarray,
+    prediction: np.ndarray,
+    spacing_mm: Spacing,
+    *,
+    tolerance_mm: float,
+    when_empty: WhenEmpty = OURS.surface_dice,
+) -> float:
+    """Surface Dice (NSD, normalised surface Dice): the share of both surfaces that lies near the other.
 
+    The surface is area-weighted: it lies on the corners of voxels, each of which counts as much as its piece of area.
 
-def _area_weighted_percentile_mm(reference: np.ndarray, prediction: np.ndarray, spacing_mm: Spacing) -> float:
-    codes = (corner_codes(reference), corner_codes(prediction))
-    surfaces = tuple((code != 0) & (code != 255) for code in codes)
-    both = surface_distances_mm(surfaces[0], surfaces[1], spacing_mm)
-    areas = code_areas_mm2(spacing_mm)
-    percentiles = []
-    for code, surface, distances in zip(codes, surfaces, both, strict=True):
-        weights = areas[code[surface]]
-        order = np.lexsort((weights, distances))
-        share = np.cumsum(weights[order]) / weights[order].sum()
-        index = min(int(np.searchsorted(share, 0.95)), order.size - 1)
-        percentiles.append(float(distances[order][index]))
-    return max(percentiles)
+    Args:
+        reference: Expert mask, bool, shape (X, Y, Z).
+        prediction: Model mask, bool, same shape and grid.
+        spacing_mm: Edge lengths of a voxel along x, y, z, in millimetres.
+        tolerance_mm: Distance up to which a piece of surface counts as right, itself included; 0 or more.
+        when_empty: What to return if either mask has no voxel.
 
+    Returns:
+        0 to 1, higher is better; the rule's value if either mask is empty.
 
-def corner_codes(mask: np.ndarray) -> np.ndarray:
-    """Which of the eight voxels around each corner lie in the mask, uint8, one longer than `mask` along each axis.
+    Raises:
+        ValueError: The masks do not share one grid, or a spacing or the tolerance is out of range.
 
-    Bit 4 i + 2 j + k stands for the voxel that is i, j, k steps up the axes.
+    Source:
+        Nikolov et al. 2021, doi:10.2196/26151; DeepMind's `compute_surface_dice_at_tolerance`.
     """
-    padded = np.pad(mask, 1)
-    codes = np.zeros([n + 1 for n in mask.shape], np.uint8)
-    for i, j, k in product((0, 1), repeat=3):
-        window = tuple(slice(s, s + n) for s, n in zip((i, j, k), codes.shape, strict=True))
-        codes |= padded[window].astype(np.uint8) << np.uint8(4 * i + 2 * j + k)
-    return codes
+    found = _surfaces_or_rule(reference, prediction, spacing_mm, when_empty)
+    return found if isinstance(found, float) else found.dice(tolerance_mm)
 
 
-@lru_cache(maxsize=1)
-def _code_normals() -> np.ndarray:
-    """Normals of the triangles of each of the 256 codes, float64, shape (256, 4, 3), in voxel faces; 0 fills up."""
-    normals = np.full((256, 4, 3), np.nan)
-    for corners, triangles in CUTS.items():
-        inside = np.zeros((2, 2, 2), bool)
-        for corner in corners:
-            inside[tuple(int(c) for c in corner)] = True
-        faces = np.zeros((4, 3))
-        faces[: len(triangles)] = np.reshape(triangles, (-1, 3)) / 8.0
-        for axes, flips, exchange in product(permutations(range(3)), product((1, -1), repeat=3), (False, True)):
-            turned = inside.transpose(axes)[tuple(slice(None, None, f) for f in flips)] ^ exchange
-            code = int(np.packbits(turned.ravel(), bitorder="little")[0])
-            normals[code] = faces[:, axes]
-    return normals
+def _require_volume(mask: np.ndarray, spacing_mm: Spacing) -> None:
+    if len(spacing_mm) != 3 or mask.ndim != 3 or not all(s > 0 for s in spacing_mm):
+        raise ValueError(f"Three positive spacings and three axes are expected, not {spacing_mm}, {mask.shape}.")
 
 
-def code_areas_mm2(spacing_mm: Spacing) -> np.ndarray:
-    """Area of the surface at a corner of each of the 256 codes, float64, shape (256,), in square millimetres."""
-    x, y, z = spacing_mm
-    return np.sqrt(((_code_normals() * (y * z, x * z, x * y)) ** 2).sum(axis=-1)).sum(axis=-1)
+def _require_known(score: str, definition: str, known: tuple[str, ...]) -> None:
+    if definition not in known:
+        raise ValueError(f"There is no definition of {score} named {definition}. Known: {', '.join(known)}.")
+
+
+def _surfaces_or_rule(
+    reference: np.ndarray, prediction: np.ndarray, spacing_mm: Spacing, when_empty: WhenEmpty
+) -> Surfaces | float:
+    require_masks(reference, prediction)
+    _require_volume(reference, spacing_mm)
+    ruled = when_empty.value(reference_empty=not reference.any(), prediction_empty=not prediction.any())
+    return Surfaces(reference, prediction, spacing_mm) if ruled is None else ruled
+
+
+def _sides(distances: Distances) -> tuple[tuple[np.ndarray, np.ndarray], ...]:
+    assert distances.there_mm2 is not None and distances.back_mm2 is not None  # those of `Surfaces.corners` have areas
+    return (distances.there, distances.there_mm2), (distances.back, distances.back_mm2)
+
+
+def _area_percentile95(distances: np.ndarray, mm2: np.ndarray) -> float:
+    order = np.lexsort((mm2, distances))
+    share = np.cumsum(mm2[order]) / mm2[order].sum()
+    return float(distances[order][min(int(np.searchsorted(share, 0.95)), order.size - 1)])

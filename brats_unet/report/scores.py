@@ -5,14 +5,11 @@ What predictors that look at no scan score is always there beside it, in a file 
 
 import json as json_text
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 from rich.console import Console
 
-from brats_unet.anatomy import Modality
-from brats_unet.errors import DataError, SettingsError
+from brats_unet.errors import SettingsError
 from brats_unet.evaluation.record import (
     FIGURES,
     OURS,
@@ -24,15 +21,15 @@ from brats_unet.evaluation.record import (
     described,
     write_rows,
 )
-from brats_unet.evaluation.score import Pair, Row, Scored, read_labels, score_cases
+from brats_unet.evaluation.score import Pair, Row, Scored, score_cases
 from brats_unet.evaluation.summary import Summary, summarise
 from brats_unet.evaluation.trivial import MeanShape, TrivialRow, score_trivial
+from brats_unet.metrics.empty import is_undefined
+from brats_unet.metrics.protocols import TOLERANCES_MM, protocol_named
 from brats_unet.metrics.seed import SeedRow
-from brats_unet.nifti import read_volume
-from brats_unet.processes import map_in_processes
+from brats_unet.report.drawing import Drawing, draw_cases
 from brats_unet.report.tables import print_summary
 from brats_unet.run import disk_full_is_said, write_json
-from brats_unet.volume import turn_to_lps
 
 __all__ = ["refuse_foreign_folder", "report_scores"]
 
@@ -45,6 +42,7 @@ def report_scores(
     output: Path | None,
     *,
     protocol: str = "brats2020",
+    tolerances_mm: Sequence[float] = TOLERANCES_MM,
     seed_scores: bool = True,
     figures: bool = True,
     workers: int = 0,
@@ -62,7 +60,8 @@ def report_scores(
     Args:
         pairs: What to compare; a pair without a prediction counts as empty and is said to be missing.
         output: Folder to write to, made if need be; None shows the tables only.
-        protocol: Rules for empty masks and distances.
+        protocol: Metrics, definitions and rules for empty masks; "seed" brings the seed's numbers by itself.
+        tolerances_mm: Of the surface Dice.
         seed_scores: Whether to compute the seed's numbers too, into a file and table of their own.
         figures: Whether to draw each case (with `output` only).
         workers: Processes; 0 takes one a core.
@@ -77,15 +76,17 @@ def report_scores(
 
     Raises:
         DataError: Masks that cannot be read or do not share a grid.
-        SettingsError: No such protocol, or `output` holds files of the user's.
+        SettingsError: No such protocol, a wrong tolerance, or `output` holds files of the user's.
         MachineError: The disk is full.
     """
     say = progress or (lambda what, done, total: None)
     if output is not None:
         refuse_foreign_folder(output)
+    seed_scores = seed_scores or protocol_named(protocol).seed_scores
     scored = score_cases(
         pairs,
         protocol=protocol,
+        tolerances_mm=tolerances_mm,
         seed_scores=seed_scores,
         workers=workers,
         progress=lambda done, total: say("Scoring", done, total),
@@ -94,6 +95,7 @@ def report_scores(
         pairs,
         shapes or {},
         protocol=protocol,
+        tolerances_mm=tolerances_mm,
         workers=workers,
         progress=lambda done, total: say("Scoring trivial predictors", done, total),
     )
@@ -127,7 +129,8 @@ def report_scores(
         console = Console(highlight=False)
         distributions: dict[str, list[float]] = {}
         for row in (row for case in scored for row in case.rows if row.metric == "dice"):
-            distributions.setdefault(row.region, []).append(row.value)
+            if not is_undefined(row.value):
+                distributions.setdefault(row.region, []).append(row.value)
         print_summary(console, summary, distributions)
         if output is not None:
             console.print(f"\n  Written to {output}: {', '.join(_written(output))}", markup=False, soft_wrap=True)
@@ -146,59 +149,22 @@ def refuse_foreign_folder(output: Path) -> None:
         )
 
 
-@dataclass(frozen=True)
-class _Drawing:
-    pair: Pair
-    scored: Scored
-    path: Path
-    title: str
-
-
 def _draw(
     pairs: Sequence[Pair], scored: Sequence[Scored], folder: Path, title: str, workers: int, say: Progress
 ) -> list[str]:
     with disk_full_is_said(folder):
         folder.mkdir(exist_ok=True)
     drawings = [
-        _Drawing(pair, case, folder / f"{pair.case_id}.png", f"{pair.case_id}  ·  {title}" if title else pair.case_id)
+        Drawing(
+            pair,
+            {(row.region, row.metric): row.value for row in case.rows},
+            folder / f"{pair.case_id}.png",
+            f"{pair.case_id}  ·  {title}" if title else pair.case_id,
+        )
         for pair, case in zip(pairs, scored, strict=True)
     ]
-    map_in_processes(
-        _draw_case,
-        drawings,
-        seconds_each=0.8,
-        workers=workers,
-        progress=lambda done, total: say("Drawing", done, total),
-    )
+    draw_cases(drawings, workers=workers, progress=lambda done, total: say("Drawing", done, total))
     return [drawing.path.name for drawing in drawings]
-
-
-def _draw_case(drawing: _Drawing) -> None:
-    from brats_unet.report.figures import case_figure  # matplotlib takes half a second, and is not always wanted
-
-    pair = drawing.pair
-    reference, prediction = read_labels(pair)
-    turn = turn_to_lps(reference.affine)
-    images: dict[Modality, np.ndarray] = {}
-    for modality in (Modality.FLAIR, Modality.T1CE, Modality.T2, Modality.T1):
-        file = (pair.images or {}).get(modality)
-        if file is not None and len(images) < 2:
-            array = read_volume(file.path, file.channel).array
-            if array.shape != reference.array.shape:
-                raise DataError(
-                    f"{file.path}: shape {array.shape}. Expected {reference.array.shape}, that of its mask."
-                )
-            images[modality] = turn.apply(array)
-    spacing = reference.spacing_mm
-    case_figure(
-        images,
-        turn.apply(reference.array),
-        turn.apply(prediction.array) if pair.prediction is not None else None,
-        {(row.region, row.metric): row.value for row in drawing.scored.rows},
-        drawing.path,
-        drawing.title,
-        spacing_mm=(spacing[turn.axes[0]], spacing[turn.axes[1]], spacing[turn.axes[2]]),
-    )
 
 
 def _take_away_last_time(output: Path) -> None:

@@ -21,12 +21,22 @@ BINS = 10  # of a histogram in a cell
 LINES = (
     ("dice", "Dice", 1.0, 3, True),
     ("hd95", "HD95, mm", 1.0, 1, True),
+    ("lesion_dice", "Dice by lesion", 1.0, 3, False),
+    ("lesion_hd95", "HD95 by lesion, mm", 1.0, 1, False),
+    ("lesion_f1", "F1 of lesions", 1.0, 3, False),
+    ("lesions_found", "Lesions found", 1.0, 1, False),
+    ("lesions_missed", "Lesions missed", 1.0, 1, False),
+    ("lesions_false", "Lesions false", 1.0, 1, False),
     ("sensitivity", "Sensitivity", 1.0, 3, False),
     ("precision", "Precision", 1.0, 3, False),
     ("specificity", "Specificity", 1.0, 4, False),
     ("accuracy", "Accuracy", 1.0, 4, False),
+    ("iou", "IoU", 1.0, 3, False),
+    ("assd", "ASSD, mm", 1.0, 2, False),
     ("volume_reference", "Reference, mL", 1e-3, 1, False),
     ("volume_prediction", "Prediction, mL", 1e-3, 1, False),
+    ("volume_difference", "  difference, mL", 1e-3, 1, False),
+    ("volume_difference_relative", "  as a share", 1.0, 3, False),
 )
 SHOWN_CASES = 5
 
@@ -73,6 +83,8 @@ def headline_table(summary: Summary, distributions: Mapping[str, Sequence[float]
     everywhere, present = summary.regions.values(), summary.where_present.values()
     known = {metric for metrics in everywhere for metric in metrics}
     for metric, name, factor, decimals, with_median in LINES:
+        if metric not in known:  # the protocol does not ask for it
+            continue
         cells = [_mean(metrics[metric], factor, decimals) for metrics in everywhere]
         table.add_row(name, *cells, style="bold" if metric == "dice" else "")
         if with_median:
@@ -91,8 +103,10 @@ def headline_table(summary: Summary, distributions: Mapping[str, Sequence[float]
             for predictor, regions in summary.trivial.items():
                 cells = [_number(regions[region][metric].mean, factor, decimals) for region in summary.regions]
                 table.add_row(f"  {PREDICTORS[predictor]}", *cells, style="yellow")
-    for metric in sorted(known - {line[0] for line in LINES}):  # those of installed packages
-        name = metric if summary.units[metric] == "1" else f"{metric}, {summary.units[metric]}"
+    for metric in sorted(known - {line[0] for line in LINES}):  # surface Dice, calibration, those of installed packages
+        name = (
+            metric.replace("nsd_", "NSD at ") if summary.units[metric] == "1" else f"{metric}, {summary.units[metric]}"
+        )
         table.add_row(name, *[_mean(metrics[metric], 1.0, 3) for metrics in everywhere])
     table.add_section()
     table.add_row("n", *[_n(metrics["dice"]) for metrics in everywhere])
@@ -121,6 +135,14 @@ def sentences(summary: Summary) -> list[str]:
             f"A region absent from both masks scores Dice {rule.both:g} and HD95 {distances.both:g} mm, one absent "
             f"from one of them Dice {rule.reference:g} and {distances.reference:.9g} mm ({summary.protocol.name})."
         )
+    undefined = [
+        f"{metric} {region} {stats.undefined} of {stats.undefined + stats.n}"
+        for region, metrics in summary.regions.items()
+        for metric, stats in metrics.items()
+        if stats.undefined
+    ]
+    if undefined:
+        found.append(f"Undefined, hence in no mean: {', '.join(undefined)}.")
     if summary.missing:
         found.append(f"Predictions that are missing and count as empty: {_some(summary.missing)}.")
     if summary.not_scored:

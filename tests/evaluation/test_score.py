@@ -1,13 +1,17 @@
 """From label volumes to rows."""
 
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 import pytest
 
-from brats_unet.anatomy import Region
+from brats_unet.anatomy import Region, region_mask
 from brats_unet.data.label_convention import CONVENTIONS
 from brats_unet.errors import DataError, SettingsError
 from brats_unet.evaluation.score import Pair, read_labels, score_case, score_cases
-from brats_unet.metrics import METRICS
+from brats_unet.metrics import metrics_of
+from brats_unet.metrics.protocols import PROTOCOLS
 from brats_unet.nifti import read_integers, write_volume
 from brats_unet.volume import Volume
 
@@ -32,7 +36,8 @@ def write(path, labels):
 
 def test_there_is_one_row_for_each_region_and_metric():
     rows = score_case("a", tumour(), tumour(), MM)
-    assert [(row.region, row.metric) for row in rows] == [(region, name) for region in Region for name in METRICS]
+    names = metrics_of(PROTOCOLS["brats2020"])
+    assert [(row.region, row.metric) for row in rows] == [(region, name) for region in Region for name in names]
     assert {row.case for row in rows} == {"a"}
 
 
@@ -181,3 +186,55 @@ def test_a_perfect_predictor_scores_perfectly_on_real_masks(real_scans):
                 assert row.value == 1.0
             if row.metric == "hd95":
                 assert row.value == 0.0
+
+
+def probability_files(folder, labels, change=lambda array: array) -> dict[Region, Path]:
+    files = {}
+    for region in Region:
+        files[region] = folder / f"a_probability_{region}.nii.gz"
+        write_volume(files[region], Volume(change(region_mask(labels, region).astype(np.float32))))
+    return files
+
+
+def test_region_probabilities_bring_their_calibration(tmp_path):
+    mask = write(tmp_path / "r.nii.gz", tumour())
+    files = probability_files(tmp_path, tumour(), lambda array: 0.25 + array / 2)
+    pair = Pair("a", mask, mask, None, BRATS2017, BRATS2017, files, softmax=False)
+    (scored,) = score_cases([pair])
+    for region in Region:
+        assert scored.value(region, "ece") == pytest.approx(0.25)
+        assert scored.value(region, "brier") == pytest.approx(0.0625)
+    assert "ece" not in {row.metric for row in score_cases([replace(pair, probabilities=None)])[0].rows}
+
+
+def test_wrong_probabilities_are_named_all_at_once(tmp_path):
+    mask = write(tmp_path / "r.nii.gz", tumour())
+    files = probability_files(tmp_path, tumour(), lambda array: 3 * array - 1)
+    write_volume(files[Region.TC], Volume(np.zeros((3, 3, 3), np.float32)))
+    files[Region.ET] = tmp_path / "absent.nii.gz"
+    with pytest.raises(DataError) as refusal:
+        score_cases([Pair("a", mask, mask, None, BRATS2017, BRATS2017, files, softmax=False)])
+    said = str(refusal.value)
+    assert "a_probability_WT.nii.gz holds values from -1 to 2. Expected probabilities, 0 to 1" in said
+    assert "a_probability_TC.nii.gz does not lie on the grid" in said
+    assert "absent.nii.gz" in said
+
+
+def test_tolerances_name_their_rows_and_are_checked_before_any_work(tmp_path):
+    mask = write(tmp_path / "r.nii.gz", tumour())
+    pair = Pair("a", mask, mask, None, BRATS2017, BRATS2017)
+    assert score_cases([pair], tolerances_mm=[0.5])[0].value("WT", "nsd_0.5mm") == 1.0
+    with pytest.raises(SettingsError, match="tolerances_mm holds -1"):
+        score_cases([pair], tolerances_mm=[-1.0])
+
+
+def test_nnunet_leaves_undefined_what_brats_calls_right():
+    empty = np.zeros((6, 6, 6), np.uint8)
+    found = values(score_case("a", empty, empty, MM, protocol="nnunet"))
+    assert np.isnan(found["ET", "dice"])
+    assert found["ET", "accuracy"] == 1.0
+
+
+def test_brats2023_scores_by_lesion():
+    found = values(score_case("a", tumour(), tumour(), MM, protocol="brats2023"))
+    assert (found["WT", "lesion_dice"], found["WT", "lesion_hd95"], found["WT", "lesions_found"]) == (1.0, 0.0, 1.0)

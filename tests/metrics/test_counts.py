@@ -1,5 +1,7 @@
 """Scores that follow from four counts."""
 
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -10,12 +12,15 @@ from brats_unet.metrics.counts import (
     accuracy,
     count,
     dice,
+    iou,
     precision,
     sensitivity,
     specificity,
+    volume_difference_mm3,
+    volume_difference_relative,
     volume_mm3,
 )
-from brats_unet.metrics.empty import PROTOCOLS
+from brats_unet.metrics.protocols import PROTOCOLS
 
 RULES = PROTOCOLS["brats2020"]
 EMPTY = np.zeros((4, 5, 6), bool)
@@ -101,3 +106,21 @@ def test_masks_of_two_shapes_are_refused():
 def test_masks_that_are_not_bool_are_refused():
     with pytest.raises(ValueError, match="bool arrays, not uint8"):
         count(EMPTY.astype(np.uint8), EMPTY)
+
+
+def test_iou_is_dice_over_2_less_dice():
+    found = Counts(true_positive=6, false_positive=2, false_negative=4, true_negative=9)
+    assert iou(found, RULES.iou) == 0.5
+    share = dice(found, RULES.dice)
+    assert iou(found, RULES.iou) == pytest.approx(share / (2 - share))
+
+
+def test_volume_differences_are_prediction_less_reference():
+    found = Counts(true_positive=6, false_positive=2, false_negative=4, true_negative=9)
+    assert volume_difference_mm3(found, (1.0, 2.0, 3.0)) == -12.0
+    assert volume_difference_relative(found) == -0.2
+
+
+def test_a_difference_relative_to_nothing_is_undefined_unless_nothing_was_claimed():
+    assert math.isnan(volume_difference_relative(Counts(0, 3, 0, 1)))
+    assert volume_difference_relative(Counts(0, 0, 0, 4)) == 0.0

@@ -10,6 +10,8 @@ import pytest
 from brats_unet.data.label_convention import CONVENTIONS
 from brats_unet.errors import DataError, SettingsError
 from brats_unet.evaluation.score import Pair
+from brats_unet.metrics import metrics_of
+from brats_unet.metrics.protocols import PROTOCOLS
 from brats_unet.nifti import write_volume
 from brats_unet.report.scores import report_scores
 from brats_unet.volume import Volume
@@ -48,7 +50,7 @@ def test_scores_summary_seed_scores_and_pictures_are_written(pairs, tmp_path, ca
     summary = report_scores(pairs, output, title="perfect", note="Read this.", workers=1)
     rows = rows_of(output / "scores.csv")
     assert list(rows[0]) == ["case", "region", "metric", "value", "unit"]
-    assert len(rows) == 2 * 3 * 8
+    assert len(rows) == 2 * 3 * len(metrics_of(PROTOCOLS["brats2020"]))
     assert {float(row["value"]) for row in rows if row["metric"] == "dice"} == {1.0}
     seed = rows_of(output / "seed_scores.csv")
     assert {row["predictor"] for row in seed} == {"prediction", "all_background"}

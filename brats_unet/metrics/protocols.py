@@ -1,0 +1,157 @@
+"""How challenges score: which metrics, which definitions, and what each is when a mask is empty; one table."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from brats_unet.errors import SettingsError
+from brats_unet.metrics.empty import UNDEFINED, WhenEmpty
+from brats_unet.parts import suggestion
+
+SURFACE_DICE = "nsd"  # in a protocol's metrics: one metric for each tolerance, named as `surface_dice_name` says
+TOLERANCES_MM = (1.0, 2.0)
+
+
+@dataclass(frozen=True)
+class LesionRules:
+    """How lesions are told apart and matched; see `lesions.lesion_scores`.
+
+    Attributes:
+        dilations: By how many steps of the 18-neighbour element the reference grows before its lesions are told apart.
+        ignored_mm3: Lesions of the reference up to this volume are left out.
+        penalty_mm: Distance that a lesion scores which is missed, or false.
+    """
+
+    dilations: int
+    ignored_mm3: float
+    penalty_mm: float
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """How a challenge scores.
+
+    Attributes:
+        name: As the setting `protocol` has it.
+        source: Where the rules come from.
+        metrics: Names of `metrics.METRICS`, in the order of the rows; "nsd" stands for one at each tolerance.
+        hd95_definition: See `surface.hausdorff95_mm`.
+        dice: Rule for empty masks; so are the following.
+        lesions: How lesions are scored, or None where they are not.
+        seed_scores: Whether the seed's own formulas belong to it (`metrics.seed`).
+    """
+
+    name: str
+    source: str
+    metrics: tuple[str, ...]
+    hd95_definition: str
+    dice: WhenEmpty
+    iou: WhenEmpty
+    hd95_mm: WhenEmpty
+    assd_mm: WhenEmpty
+    surface_dice: WhenEmpty
+    sensitivity: WhenEmpty
+    precision: WhenEmpty
+    lesions: LesionRules | None = None
+    seed_scores: bool = False
+
+
+# √(240² + 240² + 155²) mm, the diagonal of the BraTS grid, with the digits of the organisers' tables; 2023 rounds up.
+BRATS_DIAGONAL_MM = 373.12866
+BRATS2023_DIAGONAL_MM = 374.0
+
+_VOXELS = ("sensitivity", "specificity", "precision", "accuracy", "iou")
+_VOLUMES = ("volume_reference", "volume_prediction", "volume_difference", "volume_difference_relative")
+_LESIONS = ("lesion_dice", "lesion_hd95", "lesion_f1", "lesions_found", "lesions_missed", "lesions_false")
+
+_ALL_OR_NOTHING = WhenEmpty(both=1.0, reference=0.0, prediction=0.0)
+_NOTHING = WhenEmpty(both=0.0, reference=0.0, prediction=0.0)
+_UNDEFINED = WhenEmpty(both=UNDEFINED, reference=UNDEFINED, prediction=UNDEFINED)
+_FAR = WhenEmpty(both=0.0, reference=BRATS_DIAGONAL_MM, prediction=BRATS_DIAGONAL_MM)
+_FAR_2023 = WhenEmpty(both=0.0, reference=BRATS2023_DIAGONAL_MM, prediction=BRATS2023_DIAGONAL_MM)
+_UNDEFINED_BOTH = WhenEmpty(both=UNDEFINED, reference=0.0, prediction=0.0)
+
+PROTOCOLS: dict[str, Protocol] = {
+    # Rules that no one published (precision, IoU, average distance, surface Dice) follow their nearest relative's.
+    "brats2020": Protocol(
+        name="brats2020",
+        source="BraTS 2020 leaderboard; CBICA/CaPTk cbicaITKUtilities.h, GetBraTSLabelStatistics",
+        metrics=("dice", "hd95", *_VOXELS, "assd", SURFACE_DICE, *_VOLUMES),
+        hd95_definition="per_direction_max",
+        dice=_ALL_OR_NOTHING,
+        iou=_ALL_OR_NOTHING,
+        hd95_mm=_FAR,
+        assd_mm=_FAR,
+        surface_dice=_ALL_OR_NOTHING,
+        sensitivity=_ALL_OR_NOTHING,
+        precision=_ALL_OR_NOTHING,  # as sensitivity, with the masks exchanged
+    ),
+    "brats2023": Protocol(
+        name="brats2023",
+        source="BraTS 2023 (glioma); rachitsaluja/BraTS-2023-Metrics",
+        metrics=("dice", "hd95", *_LESIONS, *_VOXELS, "assd", SURFACE_DICE, *_VOLUMES),
+        hd95_definition="area_weighted",
+        dice=_ALL_OR_NOTHING,
+        iou=_ALL_OR_NOTHING,
+        hd95_mm=_FAR_2023,
+        assd_mm=_FAR_2023,
+        surface_dice=_ALL_OR_NOTHING,
+        sensitivity=_ALL_OR_NOTHING,
+        precision=_ALL_OR_NOTHING,
+        lesions=LesionRules(dilations=3, ignored_mm3=50.0, penalty_mm=BRATS2023_DIAGONAL_MM),
+    ),
+    "nnunet": Protocol(
+        name="nnunet",
+        source="nnU-Net v2 evaluate_predictions.py (Dice, IoU); distances as nnU-Net v1, which calls medpy",
+        metrics=("dice", "hd95", *_VOXELS, "assd", SURFACE_DICE, *_VOLUMES),
+        hd95_definition="pooled",
+        dice=_UNDEFINED_BOTH,
+        iou=_UNDEFINED_BOTH,
+        hd95_mm=_UNDEFINED,
+        assd_mm=_UNDEFINED,
+        surface_dice=_UNDEFINED_BOTH,
+        sensitivity=WhenEmpty(both=UNDEFINED, reference=UNDEFINED, prediction=0.0),
+        precision=WhenEmpty(both=UNDEFINED, reference=0.0, prediction=UNDEFINED),
+    ),
+    # Its formulas add a small number to the denominator: 0 where a class is absent from both, though nothing is wrong.
+    "seed": Protocol(
+        name="seed",
+        source="Kaggle notebook 3d-mri-brain-tumor-segmentation-u-net; it has no distance: HD95 is that of brats2020",
+        metrics=("dice", "hd95", *_VOXELS, *_VOLUMES),
+        hd95_definition="per_direction_max",
+        dice=_NOTHING,
+        iou=_NOTHING,
+        hd95_mm=_FAR,
+        assd_mm=_FAR,
+        surface_dice=_NOTHING,
+        sensitivity=_NOTHING,
+        precision=_NOTHING,
+        seed_scores=True,
+    ),
+}
+
+
+def protocol_named(name: str) -> Protocol:
+    """The protocol of that name.
+
+    Raises:
+        SettingsError: There is none.
+    """
+    if name not in PROTOCOLS:
+        raise SettingsError(f"There is no protocol named {name}. {suggestion(name, PROTOCOLS)}")
+    return PROTOCOLS[name]
+
+
+def surface_dice_name(tolerance_mm: float) -> str:
+    """What the surface Dice at a tolerance is called in the rows: "nsd_1mm", "nsd_0.5mm"."""
+    return f"{SURFACE_DICE}_{tolerance_mm:g}mm"
+
+
+def require_tolerances(tolerances_mm: Sequence[float]) -> None:
+    """Raise SettingsError unless every tolerance is a length of 0 mm or more, and none is there twice."""
+    wrong = [value for value in tolerances_mm if not (math.isfinite(value) and value >= 0)]
+    if wrong:
+        raise SettingsError(f"tolerances_mm holds {wrong[0]:g}. Expected lengths in millimetres, 0 or more.")
+    names = [surface_dice_name(value) for value in tolerances_mm]
+    if len(set(names)) < len(names):
+        raise SettingsError(f"tolerances_mm={list(tolerances_mm)} names one tolerance twice. Give each once.")

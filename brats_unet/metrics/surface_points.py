@@ -1,0 +1,105 @@
+"""The points of a mask's surface, voxels with a face outside or corners with their area, and how far apart they lie."""
+
+from functools import lru_cache
+from itertools import permutations, product
+
+import numpy as np
+from scipy.spatial import cKDTree
+
+Spacing = tuple[float, float, float]
+
+# The 14 ways in which a surface can cut a cube of 2×2×2 voxels, up to turning, mirroring and exchanging inside and
+# outside: corners inside the mask, and the triangles' normals (their length is the area) in eighths of a voxel face,
+# without sign. These are the triangulations of Lorensen and Cline 1987, doi:10.1145/37402.37422, with every vertex in
+# the middle of its edge, as google-deepmind/surface-distance takes them.
+CUTS: dict[tuple[str, ...], tuple[tuple[int, int, int], ...]] = {
+    (): (),
+    ("111",): ((1, 1, 1),),
+    ("110", "111"): ((2, 2, 0), (2, 2, 0)),
+    ("101", "110"): ((1, 1, 1), (1, 1, 1)),
+    ("101", "110", "111"): ((1, 1, 1), (2, 2, 2), (4, 0, 0)),
+    ("100", "101", "110", "111"): ((4, 0, 0), (4, 0, 0)),
+    ("011", "101", "110"): ((1, 1, 1), (1, 1, 1), (1, 1, 1)),
+    ("011", "101", "110", "111"): ((1, 1, 1), (1, 1, 1), (2, 2, 2), (2, 2, 2)),
+    ("011", "100"): ((1, 1, 1), (1, 1, 1)),
+    ("011", "100", "111"): ((0, 2, 2), (0, 2, 2), (1, 1, 1)),
+    ("011", "100", "110", "111"): ((0, 2, 2), (1, 1, 1), (2, 0, 2), (3, 3, 3)),
+    ("011", "100", "101", "110"): ((1, 1, 1), (1, 1, 1), (2, 2, 2), (4, 0, 0)),
+    ("010", "011", "100", "101"): ((2, 2, 0), (2, 2, 0), (2, 2, 0), (2, 2, 0)),
+    ("001", "010", "100", "111"): ((1, 1, 1), (1, 1, 1), (1, 1, 1), (1, 1, 1)),
+}
+
+
+def surface_voxels(mask: np.ndarray) -> np.ndarray:
+    """Voxels of `mask` with at least one of their six faces on the outside; beyond the array all is outside."""
+    padded = np.pad(mask, 1)
+    inner = mask.copy()
+    for axis in range(3):
+        for shift in (0, 2):
+            window = [slice(1, -1)] * 3
+            window[axis] = slice(shift, shift + mask.shape[axis])
+            inner &= padded[tuple(window)]
+    return mask & ~inner
+
+
+def corner_codes(mask: np.ndarray) -> np.ndarray:
+    """Which of the eight voxels around each corner lie in the mask, uint8, one longer than `mask` along each axis.
+
+    Bit 4 i + 2 j + k stands for the voxel that is i, j, k steps up the axes.
+    """
+    padded = np.pad(mask, 1)
+    codes = np.zeros([n + 1 for n in mask.shape], np.uint8)
+    for i, j, k in product((0, 1), repeat=3):
+        window = tuple(slice(s, s + n) for s, n in zip((i, j, k), codes.shape, strict=True))
+        codes |= padded[window].astype(np.uint8) << np.uint8(4 * i + 2 * j + k)
+    return codes
+
+
+@lru_cache(maxsize=1)
+def _code_normals() -> np.ndarray:
+    """Normals of the triangles of each of the 256 codes, float64, shape (256, 4, 3), in voxel faces; 0 fills up."""
+    normals = np.full((256, 4, 3), np.nan)
+    for corners, triangles in CUTS.items():
+        inside = np.zeros((2, 2, 2), bool)
+        for corner in corners:
+            inside[tuple(int(c) for c in corner)] = True
+        faces = np.zeros((4, 3))
+        faces[: len(triangles)] = np.reshape(triangles, (-1, 3)) / 8.0
+        for axes, flips, exchange in product(permutations(range(3)), product((1, -1), repeat=3), (False, True)):
+            turned = inside.transpose(axes)[tuple(slice(None, None, f) for f in flips)] ^ exchange
+            code = int(np.packbits(turned.ravel(), bitorder="little")[0])
+            normals[code] = faces[:, axes]
+    return normals
+
+
+def code_areas_mm2(spacing_mm: Spacing) -> np.ndarray:
+    """Area of the surface at a corner of each of the 256 codes, float64, shape (256,), in square millimetres."""
+    x, y, z = spacing_mm
+    return np.sqrt(((_code_normals() * (y * z, x * z, x * y)) ** 2).sum(axis=-1)).sum(axis=-1)
+
+
+def surface_distances_mm(surface: np.ndarray, other: np.ndarray, spacing_mm: Spacing) -> tuple[np.ndarray, np.ndarray]:
+    """From each point of each surface to the nearest point of the other.
+
+    Args:
+        surface: bool, shape (X, Y, Z); its True voxels (or corners of voxels) are the points. Not empty.
+        other: Likewise, same shape.
+        spacing_mm: Distances of neighbours along x, y, z, in millimetres.
+
+    Returns:
+        Distances in millimetres, float64: from the points of `surface`, and from those of `other`, in array order.
+    """
+    return _nearest_mm(surface, other, spacing_mm), _nearest_mm(other, surface, spacing_mm)
+
+
+def _nearest_mm(points: np.ndarray, targets: np.ndarray, spacing_mm: Spacing) -> np.ndarray:
+    """By a tree of the surface's points: as fast as a distance map where masks are compact, up to 10 times as fast
+    where an island stretches the box, and exact, where `edt` has float32. Balancing the tree costs more than it saves.
+    """
+    apart = ~targets[points]  # points in common are 0 mm apart: no search
+    distances = np.zeros(apart.size)
+    if apart.any():
+        scale = np.asarray(spacing_mm, float)
+        tree = cKDTree(np.argwhere(targets) * scale, leafsize=32, compact_nodes=False, balanced_tree=False)
+        distances[apart] = tree.query(np.argwhere(points & ~targets) * scale)[0]
+    return distances
