@@ -1,0 +1,70 @@
+"""nnU-Net's own augmentation at the speed it has here: asked by scripts/bench/loader.py, a line a time.
+
+    .venv-peers/bin/python scripts/bench/peers/augment_nnunet.py THREADS FOLDER
+
+FOLDER holds cases as image.npy, float16 (X, Y, Z, M), and labels.npy. They are kept in memory as nnU-Net's loader hands
+them over, channels first in float32, with -1 outside the brain. To a line {"patch": […], "read": […], "count": n} it
+answers {"seconds": …, "cpu_seconds": …} for n patches, each cut out and put through
+nnUNetTrainer.get_training_transforms.
+"""
+
+import json
+import os
+import sys
+import time
+import warnings
+from pathlib import Path
+
+threads = sys.argv[1]
+os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = threads
+for folder in ("nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results"):
+    os.environ.setdefault(folder, "/nowhere")
+warnings.filterwarnings("ignore")
+
+import numpy as np  # noqa: E402
+import torch  # noqa: E402
+from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer  # noqa: E402
+
+
+def main() -> None:
+    torch.set_num_threads(int(threads))
+    cases = []
+    for folder in sorted(path for path in Path(sys.argv[2]).iterdir() if path.is_dir()):
+        image = np.load(folder / "image.npy")
+        labels = np.load(folder / "labels.npy").astype(np.int16)
+        labels[(image == 0).all(axis=-1)] = -1
+        cases.append((np.ascontiguousarray(np.moveaxis(image, -1, 0)).astype(np.float32), labels[None]))
+    rng, transforms = np.random.default_rng(0), {}
+    for line in sys.stdin:
+        asked = json.loads(line)
+        patch = tuple(asked["patch"])
+        if patch not in transforms:
+            angle = np.pi / 6
+            transforms[patch] = nnUNetTrainer.get_training_transforms(
+                patch, (-angle, angle), None, (0, 1, 2), False, use_mask_for_norm=[True] * len(cases[0][0])
+            )
+        begun, cpu_begun = time.perf_counter(), time.process_time()
+        for _ in range(asked["count"]):
+            image, labels = cases[rng.integers(len(cases))]
+            start = [int(rng.integers(0, max(0, n - p) + 1)) for n, p in zip(labels.shape[1:], patch, strict=True)]
+            image, labels = (cut(array, start, patch, asked["read"]) for array in (image, labels))
+            transforms[patch](image=torch.from_numpy(image), segmentation=torch.from_numpy(labels))
+        answer = {"seconds": time.perf_counter() - begun, "cpu_seconds": time.process_time() - cpu_begun}
+        print(json.dumps(answer), flush=True)
+
+
+def cut(array: np.ndarray, start: list[int], patch: tuple[int, ...], read: list[int]) -> np.ndarray:
+    """The patch at `start` and what is read around it, 0 (a label: outside the brain) beyond the volume."""
+    out = np.full((len(array), *read), 0 if array.dtype == np.float32 else -1, array.dtype)
+    here, there = [slice(None)], [slice(None)]
+    for first, p, r, n in zip(start, patch, read, array.shape[1:], strict=True):
+        begin = first - (r - p) // 2
+        a, b = max(0, begin), min(n, begin + r)
+        here.append(slice(a, b))
+        there.append(slice(a - begin, b - begin))
+    out[tuple(there)] = array[tuple(here)]
+    return out
+
+
+if __name__ == "__main__":
+    main()
