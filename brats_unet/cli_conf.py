@@ -18,6 +18,8 @@ COMMANDS: dict[str, type] = {
     "compare": settings.Compare,
     "report": settings.Report,
     "predict": settings.Predict,
+    "tune": settings.Tune,
+    "fuse": settings.Fuse,
     "check": settings.Check,
     "phantom": settings.Phantom,
 }

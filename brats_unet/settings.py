@@ -165,6 +165,38 @@ class Predict:
 
 
 @dataclass
+class Tune:
+    """`brats-unet tune`."""
+
+    run: Any  # run folder, or list of those of different folds
+    checkpoint: Literal["last", "best"]
+    metric: Literal["dice", "hd95", "rank"]
+    folds: int
+    rules: list[str]  # names of `inference.postprocess.Postprocessing`, in the order they are searched
+    mode: Literal["auto", "whole", "tiles"]
+    mirror: Any  # auto, none, all, or a list of axes
+    device: str
+    seed: int
+    json: bool
+
+
+@dataclass
+class Fuse:
+    """`brats-unet fuse`."""
+
+    inputs: list[str]  # folders of masks, or masks of one case
+    output: str
+    method: str  # majority, staple, simple
+    per: Literal["regions", "labels"]
+    labels: str  # convention of the inputs, or auto
+    write: str  # convention to write; auto: that of the first input
+    references: Optional[str]
+    allow_missing: bool
+    overwrite: bool
+    json: bool
+
+
+@dataclass
 class Check:
     """`brats-unet check`."""
 

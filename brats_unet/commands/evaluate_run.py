@@ -30,7 +30,7 @@ def evaluate_run(settings: Evaluate) -> int:
         runs = [Run(path) for path in run_paths(settings.run)]
         output = _output(settings, runs)
         cases = [held_out_cases(run) for run in runs]
-        _refuse_overlap(runs, cases)
+        refuse_overlap(runs, cases)
         pairs = [
             pair
             for run, held_out in zip(runs, cases, strict=True)
@@ -141,7 +141,8 @@ def _output(settings: Evaluate, runs: Sequence[Run]) -> Path:
     return evaluation_folder(runs[0], settings.checkpoint)
 
 
-def _refuse_overlap(runs: Sequence[Run], cases: Sequence[Sequence[Case]]) -> None:
+def refuse_overlap(runs: Sequence[Run], cases: Sequence[Sequence[Case]]) -> None:
+    """Raise SettingsError if two runs held out the same case."""
     seen: dict[str, Run] = {}
     for run, held_out in zip(runs, cases, strict=True):
         for case in held_out:

@@ -1,0 +1,155 @@
+"""`brats-unet tune`: thresholds from probabilities to masks, chosen on held-out cases, left beside the network."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich import box
+from rich.table import Table
+
+from brats_unet.anatomy import region_masks
+from brats_unet.commands.display import Display, shown
+from brats_unet.commands.evaluate_run import held_out_cases, refuse_overlap
+from brats_unet.commands.masks_folder import MARK, is_stale, origin_of
+from brats_unet.commands.predicting import open_networks, prepared_for, run_paths, told_how
+from brats_unet.conveyor import conveyed
+from brats_unet.data.label_convention import CONVENTIONS
+from brats_unet.errors import DataError
+from brats_unet.geometry import bounding_box, crop
+from brats_unet.inference.ensemble import Answer, ask
+from brats_unet.inference.postprocess import Postprocessing
+from brats_unet.inference.tuning import FEW_CASES, HeldOut, Tuned, refuse_odd, tune
+from brats_unet.nifti import read_integers
+from brats_unet.run import Run, atomic_path, write_json
+from brats_unet.settings import Tune
+from brats_unet.volume import Case
+
+PROBABILITIES = "tuning"  # sub-folder of a run: what its network says of the held-out cases
+LEAST_PROBABILITY = 0.05  # voxels below it, in every region, are out of every candidate's reach
+
+
+def main(settings: Tune) -> int:
+    """Tune; 0 also where nothing gains, which is an answer."""
+    with shown(json=settings.json) as display:
+        return _tune(settings, display)
+
+
+def _tune(settings: Tune, display: Display) -> int:
+    refuse_odd(metric=settings.metric, folds=settings.folds, rules=settings.rules)
+    runs = [Run(path) for path in run_paths(settings.run)]
+    cases = [held_out_cases(run) for run in runs]
+    refuse_overlap(runs, cases)
+    held_out = [
+        one for run, of_run in zip(runs, cases, strict=True) for one in _probabilities(run, of_run, settings, display)
+    ]
+    tuned = tune(
+        held_out,
+        metric=settings.metric,
+        folds=settings.folds,
+        rules=settings.rules,
+        seed=settings.seed,
+        progress=lambda done, total: display.progress("Searching", done, total),
+    )
+    document: dict[str, Any] = {
+        **tuned.as_dict(),
+        "runs": [str(run.folder) for run in runs],
+        "checkpoint": settings.checkpoint,
+        "cases": [case.id for case in held_out],
+    }
+    for run in runs:
+        write_json(run.postprocessing_file, document)
+    display.close()
+    if settings.json:
+        print(json.dumps(document, indent=2))
+    else:
+        _say(display, tuned, runs)
+    return 0
+
+
+def _probabilities(run: Run, cases: Sequence[Case], settings: Tune, display: Display) -> list[HeldOut]:
+    """What the network of a run says of the cases it held out, and the experts' masks; computed once and kept."""
+    networks = open_networks([run.folder], checkpoint=settings.checkpoint, device=settings.device, say=display.say)
+    networks = told_how(networks, mode=settings.mode, mirror=settings.mirror)
+    convention = CONVENTIONS[networks[0].recipe["convention"]]
+    folder = run.folder / PROBABILITIES
+    origin = origin_of(
+        [run.folder],
+        networks,
+        checkpoint=settings.checkpoint,
+        convention=convention.name,
+        rules=Postprocessing(),
+        kept=[PROBABILITIES],
+    )
+    if is_stale(folder, origin):
+        for file in folder.glob("*.npz"):
+            file.unlink()
+    write_json(folder / MARK, origin)
+
+    def work(case: Case, prepared: Any) -> Answer:
+        return ask(networks, prepared)
+
+    def put_away(case: Case, answer: Answer) -> None:
+        assert case.mask is not None
+        labels = convention.decode(read_integers(case.mask).array, where=str(case.mask))
+        probabilities = answer.probabilities()
+        within = (probabilities >= LEAST_PROBABILITY).any(axis=-1) | (labels != 0)
+        within[0, 0, 0] |= not within.any()
+        box_within = bounding_box(within)
+        with atomic_path(_file(folder, case)) as temporary, open(temporary, "wb") as file:
+            np.savez_compressed(
+                file,
+                probabilities=crop(probabilities, box_within).astype(np.float16),
+                labels=crop(labels, box_within),
+                spacing_mm=answer.shares[0].grid.case_spacing_mm,
+            )
+
+    waiting = [case for case in cases if not _file(folder, case).exists()]
+    done = len(cases) - len(waiting)
+    failed = []
+    for _, result in conveyed(waiting, lambda case: prepared_for(networks, case), work, put_away, refused=DataError):
+        if isinstance(result, DataError):
+            failed.append(str(result))
+        display.progress(f"Predicting {run.name}", done := done + 1, len(cases))
+    if failed:
+        raise DataError("\n".join(failed))
+    return [_read(folder, case) for case in cases]
+
+
+def _file(folder: Path, case: Case) -> Path:
+    return folder / f"{case.id}.npz"
+
+
+def _read(folder: Path, case: Case) -> HeldOut:
+    with np.load(_file(folder, case)) as kept:
+        x, y, z = (float(length) for length in kept["spacing_mm"])
+        return HeldOut(case.id, case.patient, kept["probabilities"], region_masks(kept["labels"]), (x, y, z))
+
+
+def _say(display: Display, tuned: Tuned, runs: Sequence[Run]) -> None:
+    unit, decimals = {"dice": ("Dice", 4), "hd95": ("mm HD95", 2), "rank": ("better less worse", 3)}[tuned.metric]
+    table = Table(box=box.SIMPLE, title="Rules, searched one after another", title_justify="left")
+    for heading, justify in (("rule", "left"), ("region", "left"), ("best", "right"), ("gain", "right"), ("", "left")):
+        table.add_column(heading, justify=justify)  # type: ignore[arg-type]
+    for step in tuned.steps:
+        value = ("yes" if step.value else "no") if isinstance(step.value, bool) else f"{step.value:g}"
+        table.add_row(
+            step.rule,
+            step.region or "",
+            value,
+            f"{step.gain:+.{decimals}f}",
+            "adopted" if step.adopted else "",
+            style="bold" if step.adopted else "dim",
+        )
+    display.console.print(table)
+    regions = ", ".join(f"{name} {value:+.{decimals}f}" for name, value in tuned.gain_by_region.items())
+    display.say(
+        f"Cross-fitted gain on {tuned.n} cases in {tuned.folds} folds: {tuned.gain:+.{decimals}f} {unit} ({regions}); "
+        f"on the very cases they were chosen on {tuned.flattering_gain:+.{decimals}f}, which flatters."
+    )
+    if tuned.n < FEW_CASES:
+        display.say(f"{tuned.n} cases are few: a gain or loss of this size can be chance.")
+    if tuned.rules == Postprocessing():
+        display.say("Nothing is adopted: masks are made as before.")
+    display.say(f"Left in {', '.join(str(run.postprocessing_file) for run in runs)}; predict and evaluate follow it.")

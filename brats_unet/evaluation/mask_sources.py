@@ -1,0 +1,167 @@
+"""Masks of the same cases from several folders: what their integers mean, which cases they have, on which grids."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import takewhile
+from pathlib import Path
+
+import numpy as np
+
+from brats_unet.data.discovery import find_masks
+from brats_unet.data.label_convention import Convention, decide, label_set
+from brats_unet.data.task_folder import declared_labels, read_description
+from brats_unet.errors import DataError, SettingsError
+from brats_unet.evaluation.grids import grid_mismatch
+from brats_unet.nifti import is_nifti, read_integers, stem
+from brats_unet.processes import map_in_processes
+from brats_unet.volume import Volume
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Source:
+    """One source of masks: its name in tables, its masks by case, and what their integers mean."""
+
+    name: str
+    masks: Mapping[str, Path]
+    convention: Convention
+
+    def labels(self, case_id: str, volume: Volume) -> np.ndarray:
+        """The labels of a mask that was read."""
+        return self.convention.decode(volume.array, where=str(self.masks[case_id]))
+
+
+def sources_of(sources: Sequence[str], labels: str, say: Say) -> list[Source]:
+    """The sources with their conventions.
+
+    Raises:
+        DataError: Files and folders mixed, or no mask in one.
+        SettingsError: What the integers mean is open.
+    """
+    paths = [Path(source) for source in sources]
+    files = [path for path in paths if path.is_file()]
+    if files and (len(files) < len(paths) or not all(map(is_nifti, files))):
+        raise DataError("inputs: files and folders, or files that are no NIfTI. Give folders, or masks of one case.")
+    if files:
+        case_id = _common_start([stem(path) for path in paths]).rstrip("-_.") or "fused"
+        found: list[dict[str, Path]] = [{case_id: path} for path in paths]
+    else:
+        found = [find_masks(path) for path in paths]
+    names = _names(paths)
+    everything = [(index, case_id, path) for index, masks in enumerate(found) for case_id, path in masks.items()]
+    sets = map_in_processes(_set_or_problem, [path for *_, path in everything], seconds_each=0.04)
+    held: list[dict[str, frozenset[int]]] = [{} for _ in paths]
+    for (index, case_id, _), one in zip(everything, sets, strict=True):
+        if isinstance(one, frozenset):
+            held[index][case_id] = one
+    conventions = _conventions(labels, paths, found, held)
+    for name, convention in zip(names, conventions, strict=True):
+        say(f"{name}: labels {convention.name} ({convention.why}).")
+    return [Source(n, m, c) for n, m, c in zip(names, found, conventions, strict=True)]
+
+
+def _common_start(names: Sequence[str]) -> str:
+    """The letters that all names begin with."""
+    same = takewhile(lambda letters: len(set(letters)) == 1, zip(*names, strict=False))
+    return "".join(letters[0] for letters in same)
+
+
+def _set_or_problem(path: Path) -> frozenset[int] | str:
+    try:
+        return label_set(path)
+    except DataError as problem:  # said when its case comes up
+        return str(problem)
+
+
+def _conventions(
+    setting: str,
+    paths: Sequence[Path],
+    found: Sequence[Mapping[str, Path]],
+    held: Sequence[Mapping[str, frozenset[int]]],
+) -> list[Convention]:
+    """What the integers of each input mean; one that leaves it open follows the others where those agree."""
+    decided: list[Convention | None] = []
+    open_question: SettingsError | None = None
+    for path, masks, sets in zip(paths, found, held, strict=True):
+        declared = declared_labels(read_description(path)) if path.is_dir() else None
+        try:
+            decided.append(decide(setting, "", sorted(masks), declared, sets, key="labels"))
+        except SettingsError as problem:
+            open_question = problem
+            decided.append(None)
+    known = {convention.name: convention for convention in decided if convention is not None}
+    if open_question is not None and len(known) != 1:
+        raise open_question
+    return [convention or replace(next(iter(known.values())), why="as the others") for convention in decided]
+
+
+def _names(paths: Sequence[Path]) -> list[str]:
+    """Short names that tell the inputs apart: of their files or folders, with those above where these are alike."""
+    plain = [stem(path) if path.is_file() else path.resolve().name for path in paths]
+    if len(set(plain)) == len(plain):
+        return plain
+    longer = [f"{path.absolute().parent.name}/{name}" for path, name in zip(paths, plain, strict=True)]
+    return longer if len(set(longer)) == len(longer) else [str(path) for path in paths]
+
+
+def cases_of(inputs: Sequence[Source], allow_missing: bool) -> list[str]:
+    """The cases to fuse, sorted.
+
+    Raises:
+        DataError: A case is not in every input (with `allow_missing`: in fewer than two); all are named.
+    """
+    cases = sorted({case_id for one in inputs for case_id in one.masks})
+    least = 2 if allow_missing else len(inputs)
+    lines = []
+    for case_id in cases:
+        absent = [one.name for one in inputs if case_id not in one.masks]
+        if len(inputs) - len(absent) < least:
+            lines.append(f"{case_id}: no mask in {', '.join(absent)}.")
+    if lines:
+        advice = "" if allow_missing else " allow_missing=true fuses what there is, two masks at least."
+        raise DataError("\n".join(lines[:50]) + f"\nExpected every case in every input.{advice}")
+    return cases
+
+
+def references_of(folder: Path, labels: str, cases: Sequence[str], inputs: Sequence[Source], say: Say) -> Source:
+    """The expert masks of the cases; where their integers leave it open, they follow the inputs.
+
+    Raises:
+        DataError: A case has none, or one cannot be read.
+        SettingsError: What the integers mean is open.
+    """
+    masks = find_masks(folder)
+    lacking = [case_id for case_id in cases if case_id not in masks]
+    if lacking:
+        raise DataError(f"{folder}: no reference for {', '.join(lacking[:5])} ({len(lacking)} cases). Add them.")
+    masks = {case_id: masks[case_id] for case_id in cases}
+    sets = {case_id: label_set(path) for case_id, path in masks.items()}
+    declared = declared_labels(read_description(folder))
+    agreed = {one.convention.name: one.convention for one in inputs}
+    try:
+        convention = decide(labels, "", sorted(masks), declared, sets, key="labels")
+    except SettingsError:
+        if len(agreed) != 1:
+            raise
+        convention = replace(next(iter(agreed.values())), why="as the inputs")
+    say(f"references: labels {convention.name} ({convention.why}).")
+    return Source("references", masks, convention)
+
+
+def reference_of(case_id: str, references: Source, like: Volume) -> np.ndarray:
+    """The labels of an expert mask, which must lie on the grid of `like`; DataError otherwise."""
+    volume = read_integers(references.masks[case_id])
+    if mismatch := grid_mismatch(like.array.shape, like.affine, volume.array.shape, volume.affine):
+        raise DataError(f"{case_id}: its reference lies on another grid: {mismatch}")
+    return references.labels(case_id, volume)
+
+
+def refuse_other_grids(case_id: str, here: Sequence[Source], volumes: Sequence[Volume]) -> None:
+    """Raise DataError unless all masks of a case lie on the grid of the first."""
+    first = volumes[0]
+    for one, volume in zip(here[1:], volumes[1:], strict=True):
+        if mismatch := grid_mismatch(first.array.shape, first.affine, volume.array.shape, volume.affine):
+            raise DataError(
+                f"{case_id}: the mask of {one.name} lies on another grid than that of {here[0].name}: {mismatch}"
+            )

@@ -1,0 +1,66 @@
+"""Whether a whole volume fits is measured on an eighth of it."""
+
+import numpy as np
+import pytest
+
+from brats_unet.inference import memory
+from brats_unet.inference.memory import WholeVolume, free_bytes, peak_growth_bytes
+
+IMAGE = np.zeros((40, 40, 40, 1), np.float16)
+
+
+def hungry(bytes_per_voxel, seen=None):
+    def forward(patches):
+        if seen is not None:
+            seen.append(patches.shape)
+        held = np.ones(int(bytes_per_voxel * np.prod(patches.shape[:4])), np.uint8)
+        return held.sum()
+
+    return forward
+
+
+def test_where_there_is_plenty_nothing_is_measured():
+    seen = []
+    assert WholeVolume(hungry(1, seen), (8, 8, 8), lambda: 10**12).fits(IMAGE) and seen == []
+
+
+def test_where_the_system_does_not_tell_a_volume_is_tried():
+    seen = []
+    assert WholeVolume(hungry(1, seen), (8, 8, 8), lambda: None).fits(IMAGE) and seen == []
+
+
+@pytest.mark.skipif(free_bytes() is None, reason="no /proc")
+def test_a_volume_fits_by_what_an_eighth_of_it_took_and_that_is_measured_once():
+    seen = []
+    whole = WholeVolume(hungry(3000, seen), (8, 8, 8), lambda: 100 * 2**20)  # 192 MB needed
+    assert not whole.fits(IMAGE)
+    assert seen == [(1, 8, 8, 8, 1), (1, 16, 16, 16, 1)]
+    assert whole.bytes_per_voxel == pytest.approx(3000, rel=0.5)
+    assert not whole.fits(IMAGE) and len(seen) == 2
+    assert WholeVolume(hungry(300), (8, 8, 8), lambda: 200 * 2**20).fits(IMAGE)
+
+
+def test_a_volume_smaller_than_the_stride_is_measured_in_one_stride():
+    seen = []
+    WholeVolume(hungry(1, seen), (16, 16, 16), lambda: 1).fits(np.zeros((5, 20, 40, 2), np.float16))
+    assert seen[-1] == (1, 16, 16, 16, 2)
+
+
+def test_growth_is_the_peak_and_not_what_is_left():
+    grown = peak_growth_bytes(lambda: np.ones(64 * 2**20, np.uint8).sum())
+    assert free_bytes() is None or 40 * 2**20 < grown < 120 * 2**20
+
+
+def test_the_limit_of_a_container_counts(tmp_path, monkeypatch):
+    (tmp_path / "meminfo").write_text("MemTotal: 9000 kB\nMemAvailable: 8000 kB\n")
+    monkeypatch.setattr(memory, "MEMINFO", tmp_path / "meminfo")
+    monkeypatch.setattr(memory, "CGROUP", tmp_path)
+    assert free_bytes() == 8000 * 1024
+    (tmp_path / "memory.max").write_text("5000000\n")
+    (tmp_path / "memory.current").write_text("3000000\n")
+    (tmp_path / "memory.stat").write_text("anon 100\ninactive_file 500000\n")
+    assert free_bytes() == 2_500_000
+    (tmp_path / "memory.max").write_text("max\n")
+    assert free_bytes() == 8000 * 1024
+    monkeypatch.setattr(memory, "MEMINFO", tmp_path / "nowhere")
+    assert free_bytes() is None
