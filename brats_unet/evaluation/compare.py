@@ -17,8 +17,9 @@ from brats_unet.parts import suggestion
 MOVED = 5  # cases that are named
 SAME = 1e-9  # scores as near as that are a tie
 # What gets better as it falls; distances in mm do as well. The others rise.
-FALLING = frozenset({"volume_difference", "relative_volume_difference", "ece", "brier"})
-NEUTRAL = frozenset({"volume_reference", "volume_prediction"})
+FALLING = frozenset({"ece", "brier", "lesions_missed", "lesions_false"})
+# Those that are no better for being higher or lower.
+NEUTRAL = frozenset({"volume_reference", "volume_prediction", "volume_difference", "volume_difference_relative"})
 
 
 @dataclass(frozen=True)

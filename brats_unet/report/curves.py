@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from brats_unet.report.charts import smoothed
 from brats_unet.run import atomic_path
 
 # Okabe and Ito's colours: told apart by everybody, in print too.
@@ -33,7 +34,7 @@ def training_curves(journal: Sequence[Mapping[str, Any]], path: Path) -> None:
     if steps:
         at, losses = (np.array(values, float) for values in zip(*sorted(steps.items()), strict=True))
         left.plot(at, losses, color="#c4c4c4", linewidth=0.7, label="each step")
-        left.plot(at, _smoothed(losses), color=BLUE, linewidth=1.8, label="mean of the steps around")
+        left.plot(at, smoothed(losses), color=BLUE, linewidth=1.8, label="mean of the steps around")
         low, high = np.percentile(losses, (0, 99.5))
         left.set_ylim(low - 0.06 * (high - low) - 1e-6, high + 0.06 * (high - low) + 1e-6)
         left.legend(frameon=False, fontsize=8)
@@ -72,15 +73,6 @@ def training_curves(journal: Sequence[Mapping[str, Any]], path: Path) -> None:
         right.legend(frameon=False, fontsize=8, loc="lower right")
         right.margins(x=0.09)
     save(figure, path)
-
-
-def _smoothed(values: np.ndarray) -> np.ndarray:
-    """Mean over about a twentieth of the steps around each, one-sided at both ends."""
-    half = max(1, len(values) // 40)
-    sums = np.concatenate([[0.0], np.cumsum(values)])
-    at = np.arange(len(values))
-    low, high = np.maximum(at - half, 0), np.minimum(at + half + 1, len(values))
-    return (sums[high] - sums[low]) / (high - low)
 
 
 def save(figure: Figure, path: Path) -> None:

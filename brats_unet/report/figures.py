@@ -217,12 +217,3 @@ def _captions(figure: Figure, title: str, hint: str) -> None:
     for text in legend.get_texts():
         text.set_color(LIGHT)
     figure.text(0.992, 0.12 / height, f"the patient's left is on the right{hint}", color=MUTED, fontsize=7, ha="right")
-
-
-def _smoothed(values: np.ndarray) -> np.ndarray:
-    """Mean over about a twentieth of the steps around each; narrower towards both ends."""
-    half = max(1, len(values) // 40)
-    sums = np.concatenate([[0.0], np.cumsum(values)])
-    at = np.arange(len(values))
-    reach = np.minimum(half, np.minimum(at, len(values) - 1 - at))
-    return (sums[at + reach + 1] - sums[at - reach]) / (2 * reach + 1)

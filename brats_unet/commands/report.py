@@ -1,0 +1,54 @@
+"""`brats-unet report run=…`: one HTML page of an evaluated run."""
+
+import json
+import sys
+from pathlib import Path
+
+from brats_unet.commands.display import shown
+from brats_unet.errors import SettingsError
+from brats_unet.evaluation.record import PAGE, open_evaluation
+from brats_unet.report.page import write_page
+from brats_unet.run import Run, size_text
+from brats_unet.settings import Report
+
+
+def main(settings: Report) -> int:
+    """Write the page; always 0.
+
+    Raises:
+        DataError: The run was not evaluated.
+        SettingsError: `output` is no HTML file, or a case was not scored.
+        MachineError: The disk is full.
+    """
+    folder = Path(settings.run)
+    evaluation = open_evaluation(folder)
+    if not evaluation.summary:
+        raise SettingsError(f"{evaluation.file.parent}: no summary.json beside the scores. Evaluate again.")
+    path = Path(settings.output) if settings.output is not None else folder / PAGE
+    if path.suffix != ".html" or path.is_dir():
+        raise SettingsError(f"output={path}: give the name of an HTML file, such as report.html.")
+    run = Run(folder) if Run(folder).settings_file.is_file() else None
+    with shown(json=settings.json) as display:
+        page = write_page(
+            evaluation,
+            run,
+            path,
+            viewer=settings.viewer,
+            cases=settings.cases,
+            pictures=settings.pictures,
+            command=sys.argv[1:],
+            progress=display.progress,
+        )
+        for sentence in page.left_out:
+            display.say(f"Not shown: {sentence}")
+        display.say(f"{page.path}: {size_text(page.size_bytes)}, {len(page.scrolled)} cases to scroll.")
+    if settings.json:
+        document = {
+            "page": str(page.path),
+            "bytes": page.size_bytes,
+            "cases_to_scroll": page.scrolled,
+            "cases_drawn": page.drawn,
+            "left_out": page.left_out,
+        }
+        print(json.dumps(document, indent=2, ensure_ascii=False))
+    return 0

@@ -1,0 +1,188 @@
+"""Charts of the page as SVG text: sharp at every size, dark where the page is, each point with its case in words.
+
+Regions differ in colour, marker and dash (Okabe and Ito's colours), so that no chart needs colour to be read.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from html import escape
+
+import numpy as np
+
+WIDTH, LEFT, RIGHT, TOP = 420, 44, 14, 12
+STRIP = 62  # height of one region's strip
+POINTS = 300  # of a line at most
+DASHES = {"WT": "", "TC": "7 3", "ET": "2 3"}
+DISTANCE_TICKS = (0, 1, 3, 10, 30, 100, 300)
+# Value, drawn marker of a predictor that looks at no scan.
+Reference = tuple[str, float]
+
+
+def smoothed(values: np.ndarray) -> np.ndarray:
+    """Mean over about a twentieth of the values around each, one-sided at both ends."""
+    half = max(1, len(values) // 40)
+    sums = np.concatenate([[0.0], np.cumsum(values)])
+    at = np.arange(len(values))
+    low, high = np.maximum(at - half, 0), np.minimum(at + half + 1, len(values))
+    return (sums[high] - sums[low]) / (high - low)
+
+
+def distribution(
+    what: str,
+    values: Mapping[str, Sequence[tuple[str, float]]],
+    *,
+    distance: bool = False,
+    trivial: Mapping[str, Sequence[Reference]] | None = None,
+) -> str:
+    """Every case as a point, with the quartiles as a box, one strip a region.
+
+    Args:
+        what: Name of the score, for those who hear the page.
+        values: (case, value) by region, undefined ones left out.
+        distance: Millimetres on a logarithmic axis; else shares from 0 to 1.
+        trivial: By region, (name, mean) of predictors that look at no scan, drawn as ticks.
+    """
+    highest = max([300.0, *(value for points in values.values() for _, value in points)])
+    span = WIDTH - LEFT - RIGHT
+
+    def x(value: float) -> float:
+        share = math.log1p(value) / math.log1p(highest) if distance else value
+        return round(LEFT + span * share, 1)
+
+    height = TOP + STRIP * len(values) + 26
+    parts = [_open(height, f"{what} of every case, by region")]
+    bottom = height - 26
+    for tick in DISTANCE_TICKS if distance else (0, 0.2, 0.4, 0.6, 0.8, 1):
+        parts.append(f'<line class="grid" x1="{x(tick)}" x2="{x(tick)}" y1="{TOP}" y2="{bottom}"/>')
+        parts.append(_text(x(tick), bottom + 15, f"{tick:g}", "middle"))
+    for row, (region, points) in enumerate(values.items()):
+        middle = TOP + STRIP * row + STRIP / 2
+        parts.append(f'<g class="{escape(region)}">')
+        parts.append(_text(LEFT - 10, middle + 4, region, "end", "name"))
+        if points:
+            q1, median, q3 = np.percentile([value for _, value in points], (25, 50, 75))
+            parts.append(
+                f'<rect class="box" x="{x(q1)}" y="{middle - 13}" width="{max(1.0, x(q3) - x(q1)):.1f}" height="26"/>'
+            )
+            parts.append(
+                f'<line class="median" x1="{x(median)}" x2="{x(median)}" y1="{middle - 17}" y2="{middle + 17}"/>'
+            )
+        for name, value in (trivial or {}).get(region, ()):
+            parts.append(
+                f'<path class="trivial" d="M{x(value)} {middle - 24}l5 -7h-10z">'
+                f"<title>{escape(name)}: {value:.3g}</title></path>"
+            )
+        for (case, value), y in zip(points, _spread([x(value) for _, value in points], middle), strict=True):
+            parts.append(
+                _marker(region, x(value), y, f"{case}: {value:.3f}" if not distance else f"{case}: {value:.1f} mm")
+            )
+        parts.append("</g>")
+    return "".join([*parts, "</svg>"])
+
+
+def loss_curve(steps: Mapping[int, float]) -> str:
+    """Loss of each step, and its mean over the steps around."""
+    at = np.array(sorted(steps), float)
+    losses = np.array([steps[int(step)] for step in at])
+    low, high = np.percentile(losses, (0, 99.5))
+    margin = 0.06 * (high - low) + 1e-6
+    frame = _Frame(at, low - margin, high + margin)
+    parts = [
+        _open(_Frame.HEIGHT, f"Loss over {len(at)} steps, from {losses[0]:.3f} to {losses[-1]:.3f}"),
+        frame.axes("step"),
+    ]
+    parts.append(f'<path class="raw" d="{frame.path(at, np.clip(losses, low - margin, high + margin))}"/>')
+    parts.append(f'<path class="line WT" d="{frame.path(at, smoothed(losses))}"/>')
+    return "".join([*parts, "</svg>"])
+
+
+def dice_curves(looks: Mapping[str, Sequence[tuple[int, float]]]) -> str:
+    """Mean Dice of the held-out cases at each look, one line a region."""
+    steps = [step for points in looks.values() for step, _ in points]
+    frame = _Frame(np.array([0, *steps], float), 0.0, 1.0)
+    ends = ", ".join(f"{region} {points[-1][1]:.2f}" for region, points in looks.items() if points)
+    parts = [_open(_Frame.HEIGHT, f"Dice of held-out cases while training, at last {ends}"), frame.axes("step")]
+    lowest = -math.inf
+    for region, points in sorted(looks.items(), key=lambda item: -item[1][-1][1] if item[1] else 0):
+        if not points:
+            continue
+        at, dice = (np.array(numbers, float) for numbers in zip(*points, strict=True))
+        parts.append(f'<g class="{escape(region)}">')
+        parts.append(f'<path class="line" stroke-dasharray="{DASHES.get(region, "")}" d="{frame.path(at, dice)}"/>')
+        for step, value in points:
+            parts.append(_marker(region, frame.x(step), frame.y(value), f"{region} at step {step}: {value:.3f}"))
+        lowest = max(frame.y(dice[-1]) + 4, lowest + 14)
+        parts.append(_text(WIDTH - _Frame.MARGIN + 10, lowest, f"{region} {dice[-1]:.2f}", "start", "name"))
+        parts.append("</g>")
+    return "".join([*parts, "</svg>"])
+
+
+class _Frame:
+    """Axes of a curve; the right margin is for labels at the ends of lines."""
+
+    HEIGHT, BOTTOM, MARGIN = 230, 34, 74
+
+    def __init__(self, steps: np.ndarray, low: float, high: float) -> None:
+        self.first, self.last = float(steps.min()), max(float(steps.max()), float(steps.min()) + 1)
+        self.low, self.high = low, high
+
+    def x(self, step: float) -> float:
+        return round(LEFT + (WIDTH - LEFT - self.MARGIN) * (step - self.first) / (self.last - self.first), 1)
+
+    def y(self, value: float) -> float:
+        return round(
+            self.HEIGHT - self.BOTTOM - (self.HEIGHT - self.BOTTOM - TOP) * (value - self.low) / (self.high - self.low),
+            1,
+        )
+
+    def path(self, steps: np.ndarray, values: np.ndarray) -> str:
+        few = np.unique(np.linspace(0, len(steps) - 1, min(POINTS, len(steps))).astype(int))
+        return "M" + "L".join(f"{self.x(steps[i])} {self.y(values[i])}" for i in few)
+
+    def axes(self, below: str) -> str:
+        parts = []
+        for value in _ticks(self.low, self.high):
+            parts.append(
+                f'<line class="grid" x1="{LEFT}" x2="{WIDTH - self.MARGIN}" y1="{self.y(value)}" y2="{self.y(value)}"/>'
+            )
+            parts.append(_text(LEFT - 7, self.y(value) + 4, f"{value:g}", "end"))
+        for step in _ticks(self.first, self.last):
+            parts.append(_text(self.x(step), self.HEIGHT - self.BOTTOM + 16, f"{step:g}", "middle"))
+        parts.append(_text(WIDTH - self.MARGIN + 8, self.HEIGHT - self.BOTTOM + 16, below, "start"))
+        return "".join(parts)
+
+
+def _ticks(low: float, high: float) -> list[float]:
+    """About five round numbers from `low` to `high`."""
+    rough = (high - low) / 5
+    unit = 10 ** math.floor(math.log10(rough))
+    step = next(unit * factor for factor in (1, 2, 5, 10) if unit * factor >= rough)
+    return [round(step * i, 10) for i in range(math.ceil(low / step), math.floor(high / step) + 1)]
+
+
+def _spread(xs: Sequence[float], middle: float) -> list[float]:
+    """Heights of points so that near ones do not cover one another, the first of a heap in the middle."""
+    taken: dict[int, int] = {}
+    heights = []
+    for x in xs:
+        place = int(x // 6)
+        n = taken[place] = taken.get(place, 0) + 1
+        offset = (n // 2) * 6 * (1 if n % 2 else -1)
+        heights.append(round(middle + max(-24, min(24, offset)), 1))
+    return heights
+
+
+def _marker(region: str, x: float, y: float, title: str) -> str:
+    shape = {
+        "TC": f'<rect x="{x - 3.4:.1f}" y="{y - 3.4:.1f}" width="6.8" height="6.8"',
+        "ET": f'<path d="M{x} {y - 4.6:.1f}l4.6 8h-9.2z"',
+    }.get(region, f'<circle cx="{x}" cy="{y}" r="3.8"')
+    return f'{shape} class="point"><title>{escape(title)}</title></{shape[1:].split(" ", 1)[0]}>'
+
+
+def _open(height: float, label: str) -> str:
+    return f'<svg class="chart" viewBox="0 0 {WIDTH} {height:g}" role="img" aria-label="{escape(label, quote=True)}">'
+
+
+def _text(x: float, y: float, text: str, anchor: str, kind: str = "tick") -> str:
+    return f'<text class="{kind}" x="{x:g}" y="{y:g}" text-anchor="{anchor}">{escape(text)}</text>'

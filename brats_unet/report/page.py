@@ -1,0 +1,177 @@
+"""One HTML page of a run that opens without a network: everything it shows lies in the file itself.
+
+The template, its style and its scripts are in template/; what stands in it comes from summary.json, scores.csv and the run.
+"""
+
+import base64
+import gzip
+import io
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import jinja2
+
+from brats_unet import __version__
+from brats_unet.anatomy import Region
+from brats_unet.errors import SettingsError
+from brats_unet.evaluation.record import FIGURES, Evaluation, pairs_of
+from brats_unet.evaluation.score import Pair
+from brats_unet.parts import suggestion
+from brats_unet.processes import map_in_processes
+from brats_unet.report import page_facts
+from brats_unet.report.drawing import Drawing, draw_case
+from brats_unet.report.scans import GREYS, Packed, packed_case
+from brats_unet.run import Run, atomic_path
+
+PICTURE_WIDTH, PICTURE_QUALITY = 1400, 82  # of WebP; a fifth of the PNG's bytes
+REGION_NAMES = {"WT": "whole tumour", "TC": "tumour core", "ET": "enhancing tumour"}
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class Page:
+    """What was written: file, bytes, the cases to scroll, the cases drawn, and what could not be shown."""
+
+    path: Path
+    size_bytes: int
+    scrolled: tuple[str, ...]
+    drawn: tuple[str, ...]
+    left_out: tuple[str, ...]
+
+
+def write_page(
+    evaluation: Evaluation,
+    run: Run | None,
+    path: Path,
+    *,
+    viewer: int = 5,
+    cases: Sequence[str] | None = None,
+    pictures: int = 2,
+    command: Sequence[str] = (),
+    progress: Progress | None = None,
+) -> Page:
+    """Write the page of an evaluation.
+
+    Args:
+        evaluation: With its summary.
+        run: Whose settings, curves and environment are shown; None for an evaluation of two folders.
+        path: HTML file.
+        viewer: Cases whose scans are put into it, spread from the worst to the best.
+        cases: Their ids instead.
+        pictures: Cases that are drawn from either end.
+        command: What was typed to write it, without the program's name.
+        progress: Called as work goes on.
+
+    Raises:
+        SettingsError: A case that was not scored, or counts below 0.
+        MachineError: The disk is full.
+    """
+    if viewer < 0 or pictures < 0:
+        raise SettingsError(f"viewer={viewer}, pictures={pictures}: cases are counted from 0.")
+    order = page_facts.by_score(evaluation)
+    for case in cases or ():
+        if case not in order:
+            raise SettingsError(f"cases: {case} was not scored. {suggestion(case, order)}")
+    say = progress or (lambda what, done, total: None)
+    pairs = pairs_of(evaluation)
+    chosen = list(cases) if cases is not None else _spread(order, viewer)
+    packed, problems = _packed([pairs[case] for case in chosen if case in pairs], say)
+    worst = order[:pictures]
+    best = [case for case in reversed(order[-pictures:] if pictures else []) if case not in worst]
+    drawn, unseen = _pictures(evaluation, pairs, [*worst, *best], say)
+    left_out = [
+        *problems,
+        *unseen,
+        *(f"{case}: the evaluation does not say where its masks are." for case in chosen if case not in pairs),
+    ]
+    niivue = _resource("vendor/niivue.umd.js.gz") if packed else b""
+    html = _template().render(
+        title=evaluation.summary.get("title") or evaluation.name,
+        summary=evaluation.summary,
+        headline=page_facts.headline(evaluation),
+        charts=page_facts.charts(evaluation),
+        cases=page_facts.case_rows(evaluation, order),
+        pictures=[("Worst", [drawn[c] for c in worst if c in drawn]), ("Best", [drawn[c] for c in best if c in drawn])],
+        viewer=packed,
+        greys=GREYS,
+        regions=REGION_NAMES,
+        curves=page_facts.curves(run) if run else [],
+        seed=page_facts.seed(evaluation.summary),
+        settings=page_facts.flat(run.settings()) if run else {},
+        environment=page_facts.flat(page_facts.environment(run)),
+        commands=page_facts.commands(evaluation, run, command),
+        left_out=left_out,
+        version=__version__,
+        niivue=gzip.decompress(niivue).decode().replace("</script", "<\\/script") if niivue else "",
+        niivue_licence=_resource("vendor/LICENSE.niivue").decode(),
+        style=_resource("template/page.css").decode(),
+        script=_resource("template/page.js").decode(),
+        viewer_script=_resource("template/viewer.js").decode(),
+    )
+    with atomic_path(path) as temporary:
+        temporary.write_text(html, encoding="utf-8")
+    return Page(path, path.stat().st_size, tuple(one.case_id for one in packed), tuple(drawn), tuple(left_out))
+
+
+def _pictures(
+    evaluation: Evaluation, pairs: Mapping[str, Pair], chosen: Sequence[str], say: Progress
+) -> tuple[dict[str, dict[str, Any]], list[str]]:
+    """Pictures of cases as WebP: those that the evaluation drew, and where it drew none, drawn now."""
+    from PIL import Image
+
+    values, problems = evaluation.values(), []
+    drawn: dict[str, dict[str, Any]] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for done, case in enumerate(chosen, 1):
+            path = evaluation.file.parent / FIGURES / f"{case}.png"
+            scores = {(region.value, m): values[case, region.value, m] for region in Region for m in ("dice", "hd95")}
+            pair = pairs.get(case)
+            lacking = [] if pair is None else [p for p in (pair.reference, pair.prediction) if p and not p.is_file()]
+            if not path.is_file() and pair is not None and not lacking:
+                path = Path(folder) / f"{case}.png"
+                draw_case(Drawing(pair, scores, path, case))
+            if path.is_file():
+                with Image.open(path) as image, io.BytesIO() as small:
+                    rgb = image.convert("RGB")
+                    rgb.thumbnail((PICTURE_WIDTH, 10 * PICTURE_WIDTH), Image.Resampling.LANCZOS)
+                    rgb.save(small, "WEBP", quality=PICTURE_QUALITY, method=4)
+                    data = base64.b64encode(small.getvalue()).decode()
+                dice = ", ".join(f"{region} {scores[region.value, 'dice']:.3f}" for region in Region)
+                drawn[case] = {"case": case, "dice": dice, "data": data, "width": rgb.width, "height": rgb.height}
+            else:
+                problems.append(
+                    f"{case}: no picture of it, and {lacking[0] if lacking else 'its masks'} cannot be found."
+                )
+            say("Pictures", done, len(chosen))
+    return drawn, problems
+
+
+def _packed(pairs: Sequence[Pair], say: Progress) -> tuple[list[Packed], list[str]]:
+    found = map_in_processes(
+        packed_case, pairs, seconds_each=1.5, progress=lambda done, total: say("Packing scans", done, total)
+    )
+    return [one for one in found if isinstance(one, Packed)], [one for one in found if isinstance(one, str)]
+
+
+def _spread(order: Sequence[str], count: int) -> list[str]:
+    """`count` cases from the worst to the best, evenly; the middle one if it is a single one."""
+    if count >= len(order):
+        return list(order)
+    if count <= 1:
+        return [order[len(order) // 2]][:count]
+    return [order[round(i * (len(order) - 1) / (count - 1))] for i in range(count)]
+
+
+def _resource(name: str) -> bytes:
+    return files("brats_unet.report").joinpath(name).read_bytes()
+
+
+def _template() -> jinja2.Template:
+    environment = jinja2.Environment(
+        autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
+    )
+    return environment.from_string(_resource("template/page.html.j2").decode())

@@ -1,0 +1,153 @@
+"""What stands in the page, in plain types: from summary.json, scores.csv, the journal and the settings of a run."""
+
+import math
+import shlex
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from brats_unet.anatomy import Region
+from brats_unet.evaluation.record import Evaluation
+from brats_unet.metrics.seed import ALL_BACKGROUND, CLAIM, HARD, PREDICTION, SOFT
+from brats_unet.report.charts import dice_curves, distribution, loss_curve
+from brats_unet.report.tables import LINES, PREDICTORS
+from brats_unet.run import Run, read_json
+
+
+def by_score(evaluation: Evaluation) -> list[str]:
+    """Cases from the lowest mean Dice over the regions to the highest; those without any come first."""
+    dice: dict[str, list[float]] = {case: [] for case in evaluation.cases}
+    for row in evaluation.rows:
+        if row.metric == "dice" and not math.isnan(row.value):
+            dice[row.case].append(row.value)
+    return sorted(dice, key=lambda case: (sum(dice[case]) / len(dice[case]) if dice[case] else -1.0, case))
+
+
+def headline(evaluation: Evaluation) -> list[dict[str, Any]]:
+    """Rows of the first table: a score's name and, by region, mean, interval, median, and the trivial predictors'."""
+    summary = evaluation.summary
+    rows = []
+    for metric, name, factor, decimals, important in LINES:
+        cells = []
+        for region, facts in summary["regions"].items():
+            found = facts["all_cases"].get(metric)
+            if found is None:
+                break
+            ends = found.get("interval")
+            cells.append(
+                {
+                    "mean": _number(found["mean"], factor, decimals),
+                    "interval": " – ".join(_number(end, factor, decimals) for end in ends) if ends else "",
+                    "median": _number(found["median"], factor, decimals),
+                    "quartiles": f"{_number(found['q1'], factor, decimals)} – {_number(found['q3'], factor, decimals)}",
+                    "n": found["n"],
+                    "undefined": found["undefined"],
+                    "trivial": {
+                        PREDICTORS[predictor]: _number(regions[region][metric]["mean"], factor, decimals)
+                        for predictor, regions in summary.get("trivial_predictors", {}).items()
+                        if predictor in PREDICTORS
+                    },
+                }
+            )
+        else:
+            rows.append({"name": name, "important": important, "cells": cells})
+    return rows
+
+
+def charts(evaluation: Evaluation) -> list[dict[str, str]]:
+    """Distributions of Dice and HD95: title and SVG."""
+    drawn = []
+    trivial = evaluation.summary.get("trivial_predictors", {})
+    for metric, title, is_distance in (
+        ("dice", "Dice, higher is better", False),
+        ("hd95", "HD95 in mm, lower is better", True),
+    ):
+        values: dict[str, list[tuple[str, float]]] = {region.value: [] for region in Region}
+        for row in evaluation.rows:
+            if row.metric == metric and math.isfinite(row.value):
+                values[row.region].append((row.case, row.value))
+        ticks = {
+            region: [
+                (PREDICTORS[predictor], regions[region][metric]["mean"])
+                for predictor, regions in trivial.items()
+                if predictor in PREDICTORS and regions[region][metric]["mean"] is not None
+            ]
+            for region in values
+        }
+        drawn.append({"title": title, "svg": distribution(title, values, distance=is_distance, trivial=ticks)})
+    return drawn
+
+
+def curves(run: Run) -> list[dict[str, str]]:
+    """Loss and held-out Dice over the steps, where the journal has them: title and SVG."""
+    steps = {line["step"]: line["loss"] for line in run.journal("step")}
+    looks: dict[str, list[tuple[int, float]]] = {}
+    for line in run.journal("validation"):
+        for region, dice in line["dice"].items():
+            looks.setdefault(region, []).append((line["step"], dice))
+    drawn = []
+    if len(steps) > 1:
+        drawn.append({"title": "Loss", "svg": loss_curve(steps)})
+    if looks:
+        drawn.append({"title": "Mean Dice of held-out cases", "svg": dice_curves(looks)})
+    return drawn
+
+
+def case_rows(evaluation: Evaluation, order: Sequence[str]) -> list[dict[str, Any]]:
+    """Dice and HD95 of every case, in that order; NaN where undefined."""
+    values = evaluation.values()
+    return [
+        {
+            "case": case,
+            "cells": [
+                (metric, values.get((case, region.value, metric), math.nan))
+                for metric in ("dice", "hd95")
+                for region in Region
+            ],
+        }
+        for case in order
+    ]
+
+
+def seed(summary: Mapping[str, Any]) -> dict[str, Any]:
+    """The seed's numbers beside its claim and beside finding nothing; empty where they were not computed."""
+    means = summary.get("seed", {}).get("means", {})
+    if not means:
+        return {}
+    kinds = [kind for kind in (HARD, SOFT) if kind in means[PREDICTION]]
+    rows = [
+        (name, CLAIM.get(name), [means[who][kind][name] for kind in kinds for who in (PREDICTION, ALL_BACKGROUND)])
+        for name in means[PREDICTION][kinds[0]]
+    ]
+    return {"n": summary["seed"]["n"], "kinds": kinds, "rows": rows, "nothing": means[ALL_BACKGROUND][HARD]["accuracy"]}
+
+
+def environment(run: Run | None) -> dict[str, Any]:
+    """What made a run, without its command; empty where that is not known."""
+    if run is None or not run.environment_file.is_file():
+        return {}
+    facts = read_json(run.environment_file, what=f"{run.folder} is not a run folder")
+    return {key: value for key, value in facts.items() if key != "command"}
+
+
+def commands(evaluation: Evaluation, run: Run | None, command: Sequence[str]) -> list[str]:
+    """What was typed to train, to evaluate and to write the page, as far as it is known."""
+    typed = []
+    if run is not None and run.environment_file.is_file():
+        typed.append(read_json(run.environment_file, what=f"{run.folder} is not a run folder").get("command", []))
+    typed += [evaluation.summary.get("command", []), list(command)]
+    return [f"brats-unet {shlex.join(words)}" for words in typed if words]
+
+
+def flat(nested: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
+    """Dotted keys and values, as they are typed on the command line."""
+    found: dict[str, str] = {}
+    for key, value in nested.items():
+        if isinstance(value, Mapping):
+            found |= flat(value, f"{prefix}{key}.")
+        else:
+            found[prefix + key] = "null" if value is None else str(value)
+    return found
+
+
+def _number(value: float | None, factor: float, decimals: int) -> str:
+    return "undefined" if value is None else f"{value * factor:.{decimals}f}"

@@ -1,0 +1,170 @@
+"use strict";
+// The scans of a few cases, unpacked when they are looked at and drawn by NiiVue; nothing is fetched.
+(() => {
+  const section = document.getElementById("viewer");
+  const part = (name) => document.getElementById(`viewer-${name}`);
+  const cases = JSON.parse(document.getElementById("viewer-cases").textContent);
+  const names = {flair: "FLAIR", t1: "T1", t1ce: "T1ce", t2: "T2"};
+  const axes = {sagittal: 0, coronal: 1, axial: 2};
+  const GREYS = 63;
+  const state = {index: 0, scan: null, unpacked: new Map(), masks: {}};
+  let niivue = null, view = null, ground = null, overlay = null;
+
+  const fail = (sentence) => { part("status").textContent = sentence; section.dataset.state = "failed"; };
+
+  // Inverse of `report/scans.py: packed`: gunzip, then add to each voxel the mean of the three before it.
+  async function unpack(id, [X, Y, Z]) {
+    const text = atob(document.getElementById(id).textContent);
+    const bytes = Uint8Array.from(text, (letter) => letter.charCodeAt(0));
+    const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
+    const voxels = new Uint8Array(await new Response(stream).arrayBuffer());
+    const XY = X * Y;
+    for (let z = 0, i = 0; z < Z; z++) for (let y = 0; y < Y; y++) for (let x = 0; x < X; x++, i++) {
+      const foretold = (x ? voxels[i - 1] : 0) + (y ? voxels[i - X] : 0) + (z ? voxels[i - XY] : 0);
+      voxels[i] += (foretold / 3) | 0;
+    }
+    return voxels;
+  }
+
+  // A NIfTI-1 file of uint8 voxels whose axes run to the left, back and top.
+  function nifti({shape, spacing}, voxels) {
+    const file = new ArrayBuffer(352 + voxels.length);
+    const head = new DataView(file);
+    head.setInt32(0, 348, true);
+    [3, ...shape, 1, 1, 1, 1].forEach((n, i) => head.setInt16(40 + 2 * i, n, true));
+    head.setInt16(70, 2, true);
+    head.setInt16(72, 8, true);
+    [1, ...spacing].forEach((mm, i) => head.setFloat32(76 + 4 * i, mm, true));
+    head.setFloat32(108, 352, true);
+    head.setFloat32(112, 1, true);
+    head.setUint8(123, 2);
+    head.setInt16(254, 1, true);
+    spacing.forEach((mm, i) => head.setFloat32(280 + 20 * i, i < 2 ? -mm : mm, true));
+    [0x6e, 0x2b, 0x31].forEach((letter, i) => head.setUint8(344 + i, letter));
+    new Uint8Array(file, 352).set(voxels);
+    return file;
+  }
+
+  async function scanVoxels(name) {
+    const key = `scan-${state.index}-${name}`;
+    if (!state.unpacked.has(key)) state.unpacked.set(key, await unpack(key, cases[state.index].shape));
+    return state.unpacked.get(key);
+  }
+
+  // 1 in the reference only, 2 in the prediction only, 3 in both, of the chosen region.
+  function agreement() {
+    const depth = Number(document.querySelector("input[name=viewer-region]:checked").value);
+    const reference = part("reference").checked, prediction = part("prediction").checked;
+    const {reference: one, prediction: two} = state.masks;
+    const voxels = new Uint8Array(one.length);
+    for (let i = 0; i < voxels.length; i++) {
+      voxels[i] = (reference && one[i] >= depth ? 1 : 0) | (prediction && two[i] >= depth ? 2 : 0);
+    }
+    return voxels;
+  }
+
+  function refresh() {
+    if (!overlay) return;
+    overlay.img.set(agreement());
+    view.volumes[1].opacity = part("strength").value / 100;
+    view.updateGLVolume();
+  }
+
+  async function showScan(name) {
+    state.scan = name;
+    ground.img.set(await scanVoxels(name));
+    view.updateGLVolume();
+    section.dataset.scan = name;
+  }
+
+  function place() {
+    const {shape} = cases[state.index];
+    const at = (name) => Number(part(name).value);
+    // NiiVue counts from right, back and bottom; we from right, front and bottom as the files do.
+    view.scene.crosshairPos = [(at("sagittal") + 0.5) / shape[0], (at("coronal") + 0.5) / shape[1], (at("axial") + 0.5) / shape[2]];
+    view.drawScene();
+    label();
+  }
+
+  function label() {
+    const {shape} = cases[state.index];
+    for (const name of Object.keys(axes)) {
+      part(name).nextElementSibling.textContent = `${Number(part(name).value) + 1}/${shape[axes[name]]}`;
+    }
+  }
+
+  async function showCase(index) {
+    section.dataset.state = "loading";
+    part("status").textContent = "Unpacking the scans …";
+    await new Promise((done) => setTimeout(done, 20));
+    Object.assign(state, {index, unpacked: new Map(), masks: {}});
+    const facts = cases[index];
+    const chosen = facts.scans.includes(state.scan) ? state.scan : facts.scans[0];
+    part("scans").innerHTML = facts.scans.map((name) => `<label><input type="radio" name="viewer-scan" value="${name}" ${name === chosen ? "checked" : ""}><span>${names[name] || name}</span></label>`).join("");
+    for (const mask of ["reference", "prediction"]) state.masks[mask] = await unpack(`mask-${index}-${mask}`, facts.shape);
+    const voxels = await scanVoxels(chosen);
+    overlay = null;
+    ground = await niivue.NVImage.new(nifti(facts, voxels), "scan.nii", "gray", 1, null, 0, GREYS);
+    const marks = await niivue.NVImage.new(nifti(facts, agreement()), "marks.nii", "gray", 1, null, 0, 3);
+    marks.setColormapLabel({R: [0, 230, 86, 0], G: [0, 159, 180, 158], B: [0, 0, 233, 115], A: [0, 255, 255, 255], I: [0, 1, 2, 3], labels: ["", "missed", "false", "both"]});
+    marks.hdr.intent_code = 1002; // labels: NiiVue then draws their edges
+    view.volumes = [];
+    view.addVolume(ground);
+    view.addVolume(marks);
+    overlay = marks;
+    for (const [name, axis] of Object.entries(axes)) {
+      part(name).max = facts.shape[axis] - 1;
+      // Voxels run to the left and back, crosshair and sliders to the right and front.
+      part(name).value = axis < 2 ? facts.shape[axis] - 1 - facts.centre[axis] : facts.centre[axis];
+    }
+    refresh();
+    place();
+    Object.assign(section.dataset, {state: "ready", case: String(index), scan: chosen});
+    state.scan = chosen;
+    part("status").textContent = "";
+  }
+
+  async function start() {
+    if (section.dataset.state !== "waiting") return;
+    section.dataset.state = "loading";
+    if (typeof DecompressionStream === "undefined" || !document.createElement("canvas").getContext("webgl2")) {
+      fail("This browser has no WebGL 2: the scans cannot be scrolled here. Everything else on this page works.");
+      return;
+    }
+    try {
+      const script = document.createElement("script");
+      script.textContent = document.getElementById("niivue-source").textContent;
+      document.head.append(script);
+      niivue = window.niivue;
+      view = new niivue.Niivue({
+        backColor: [0, 0, 0, 1], crosshairColor: [1, 1, 1, 0.55], crosshairWidth: 0.4, fontColor: [0.75, 0.75, 0.75, 1],
+        isRadiologicalConvention: true, sliceType: 3, multiplanarShowRender: 0, multiplanarPadPixels: 4,
+        dragAndDropEnabled: false, scrollRequiresFocus: true, logLevel: "silent", loadingText: "", dragMode: 0,
+        showLegend: false, atlasOutline: 0.9, sagittalNoseLeft: true, isColorbar: false,
+      });
+      await view.attachToCanvas(part("canvas"));
+      view.onLocationChange = ({vox}) => {
+        if (!overlay || !vox) return;
+        const {shape} = cases[state.index];
+        const clamp = (value, n) => Math.max(0, Math.min(n - 1, Math.round(value)));
+        for (const [name, axis] of Object.entries(axes)) part(name).value = clamp(axis < 2 ? shape[axis] - 1 - vox[axis] : vox[axis], shape[axis]);
+        label();
+      };
+      await showCase(0);
+    } catch (problem) {
+      fail(`The viewer could not start (${problem.message}). Everything else on this page works.`);
+    }
+  }
+
+  part("case").addEventListener("change", (event) => showCase(Number(event.target.value)));
+  part("scans").addEventListener("change", (event) => showScan(event.target.value));
+  for (const name of ["reference", "prediction", "strength"]) part(name).addEventListener("input", refresh);
+  for (const radio of document.querySelectorAll("input[name=viewer-region]")) radio.addEventListener("change", refresh);
+  for (const name of Object.keys(axes)) part(name).addEventListener("input", place);
+  if ("IntersectionObserver" in window) {
+    const watch = new IntersectionObserver((seen) => {
+      if (seen.some((one) => one.isIntersecting)) { watch.disconnect(); start(); }
+    }, {rootMargin: "150px"});
+    watch.observe(section);
+  } else start();
+})();

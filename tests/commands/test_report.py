@@ -1,0 +1,49 @@
+"""`brats-unet report run=…`."""
+
+import json
+
+import pytest
+
+from brats_unet.cli import main
+from brats_unet.evaluation.record import write_rows
+from brats_unet.evaluation.score import Row, Scored
+from brats_unet.evaluation.summary import summarise
+from brats_unet.run import write_json
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """The folder of an evaluation whose masks are gone."""
+    rows = [
+        Row("a", region, metric, value, unit)
+        for region in ("WT", "TC", "ET")
+        for metric, value, unit in (
+            ("dice", 0.5, "1"),
+            ("hd95", float("nan"), "mm"),
+            ("volume_reference", 1.0, "mm3"),
+            ("volume_prediction", 1.0, "mm3"),
+        )
+    ]
+    write_rows(tmp_path / "scores.csv", Row, rows)
+    write_json(tmp_path / "summary.json", summarise([Scored("a", rows, [])], protocol="brats2020").as_json())
+    return tmp_path
+
+
+def test_the_page_lies_in_the_folder_and_json_says_what_it_holds(folder, capsys):
+    assert main(["report", f"run={folder}", "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["bytes"] == (folder / "report.html").stat().st_size
+    assert document["cases_to_scroll"] == []
+    assert any("does not say where" in sentence for sentence in document["left_out"])
+
+
+def test_what_is_lacking_is_said_in_one_sentence(folder, capsys):
+    assert main(["report", f"run={folder / 'nowhere'}"]) == 2
+    assert main(["report", f"run={folder}", "output=page.pdf"]) == 2
+    (folder / "summary.json").unlink()
+    assert main(["report", f"run={folder}"]) == 2
+    said = capsys.readouterr().err.splitlines()
+    assert len(said) == 3
+    assert "no scores there" in said[0]
+    assert "give the name of an HTML file" in said[1]
+    assert "Evaluate again" in said[2]

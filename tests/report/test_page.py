@@ -1,0 +1,136 @@
+"""The page of a run: all in one file, and readable by everyone."""
+
+import re
+from html.parser import HTMLParser
+
+import pytest
+
+from brats_unet.errors import SettingsError
+from brats_unet.evaluation.record import Evaluation, open_evaluation
+from brats_unet.report.page import write_page
+
+
+class Elements(HTMLParser):
+    """Start tags with their attributes, and the ids and nesting of a page."""
+
+    VOID = frozenset({"meta", "link", "input", "img", "br"})
+
+    def __init__(self):
+        super().__init__()
+        self.tags, self.open = [], []
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+
+@pytest.fixture(scope="module")
+def written(evaluated_run, tmp_path_factory):
+    path = tmp_path_factory.mktemp("page") / "report.html"
+    page = write_page(
+        open_evaluation(evaluated_run.folder), evaluated_run, path, viewer=2, pictures=1, command=["report", "run=x"]
+    )
+    return page, path.read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def elements(written):
+    parser = Elements()
+    parser.feed(written[1])
+    assert parser.open == []  # every element was closed
+    return parser.tags
+
+
+def test_it_loads_nothing_from_elsewhere(elements):
+    for tag, attributes in elements:
+        for name in ("src", "href", "srcset", "action", "data"):
+            value = attributes.get(name) or ""
+            assert value.startswith(("#", "data:")) or not value, f"<{tag} {name}={value[:60]}>"
+    assert not [attributes for tag, attributes in elements if tag in ("iframe", "object", "embed", "base")]
+
+
+def test_style_and_scripts_of_ours_name_no_address(written):
+    ours = re.sub(
+        r'<script type="text/plain".*?</script>|<details><summary>Licence.*?</details>', "", written[1], flags=re.S
+    )
+    assert "://" not in ours
+
+
+def test_every_part_is_there(written):
+    for words in (
+        "<title>by hand &lt;b&gt;",
+        "finding no tumour",
+        "Scroll through the scans",
+        "Worst and best cases",
+        "Every case",
+        "Mean Dice of held-out cases",
+        "The seed’s numbers, beside the honest ones",
+        "373.12866",
+        "brats-unet train &#39;name=it&#39;&#34;&#39;&#34;&#39;s mine&#39;",
+        "brats-unet evaluate run=x",
+        "data.root",
+        "BSD 2-Clause License",
+    ):
+        assert words in written[1]
+
+
+def test_pictures_have_words_inputs_have_names_and_ids_are_unique(elements):
+    assert all(attributes.get("alt") for tag, attributes in elements if tag == "img")
+    assert all(attributes.get("aria-label") for tag, attributes in elements if tag in ("svg", "canvas"))
+    ids = [attributes["id"] for _, attributes in elements if "id" in attributes]
+    assert len(ids) == len(set(ids))
+    assert ("html", {"lang": "en"}) in elements
+    links = {attributes["href"][1:] for tag, attributes in elements if tag == "a"}
+    assert links <= set(ids)
+
+
+def test_the_cases_to_scroll_and_to_draw_are_from_both_ends(written):
+    page, text = written
+    assert len(page.scrolled) == 2
+    assert page.drawn[0] == page.scrolled[0]  # the worst
+    assert page.drawn[-1] == page.scrolled[-1]  # the best
+    assert text.count('<figure class="case">') == 2
+    assert page.left_out == ()
+
+
+def test_a_page_without_scans_has_no_viewer_and_is_small(evaluated_run, tmp_path):
+    page = write_page(open_evaluation(evaluated_run.folder), None, tmp_path / "p.html", viewer=0, pictures=0)
+    text = (tmp_path / "p.html").read_text(encoding="utf-8")
+    assert page.size_bytes < 100_000
+    assert "niivue" not in text.lower()
+    assert "Worst and best" not in text
+
+
+def test_the_same_run_gives_the_same_page(evaluated_run, tmp_path):
+    evaluation = open_evaluation(evaluated_run.folder)
+    for name in "ab":
+        write_page(evaluation, evaluated_run, tmp_path / f"{name}.html", viewer=1, pictures=0)
+    assert (tmp_path / "a.html").read_bytes() == (tmp_path / "b.html").read_bytes()
+
+
+def test_chosen_cases_are_those_and_a_misspelt_one_is_refused(evaluated_run, tmp_path):
+    evaluation = open_evaluation(evaluated_run.folder)
+    case = evaluation.cases[1]
+    page = write_page(evaluation, None, tmp_path / "p.html", cases=[case], pictures=0)
+    assert page.scrolled == (case,)
+    with pytest.raises(SettingsError, match=f"was not scored.*{case}"):
+        write_page(evaluation, None, tmp_path / "q.html", cases=[f"{case}x"])
+    assert not (tmp_path / "q.html").exists()
+
+
+def test_an_evaluation_that_does_not_say_where_its_masks_are_has_a_page_and_says_so(evaluated_run, tmp_path):
+    whole = open_evaluation(evaluated_run.folder)
+    summary = {key: value for key, value in whole.summary.items() if key != "files"}
+    page = write_page(
+        Evaluation(whole.name, whole.file, whole.rows, summary), None, tmp_path / "p.html", viewer=1, pictures=1
+    )
+    assert page.scrolled == ()
+    assert any("does not say where its masks are" in sentence for sentence in page.left_out)
+    assert "Not shown:" in (tmp_path / "p.html").read_text(encoding="utf-8")

@@ -1,0 +1,161 @@
+"""The page in a real Chromium: no network, no word on the console, pixels, toggles, a phone."""
+
+import io
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from brats_unet.evaluation.record import open_evaluation
+from brats_unet.report.page import write_page
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+SOFTWARE_GL = ["--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--no-sandbox"]
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed"),
+]
+
+
+@pytest.fixture(scope="module")
+def page_file(evaluated_run, tmp_path_factory):
+    path = tmp_path_factory.mktemp("page") / "report.html"
+    write_page(open_evaluation(evaluated_run.folder), evaluated_run, path, viewer=2, pictures=1)
+    return path
+
+
+@pytest.fixture(scope="module")
+def browser():
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    with playwright.sync_playwright() as driver:
+        chromium = driver.chromium.launch(executable_path=CHROMIUM, args=SOFTWARE_GL)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def opened(browser, page_file):
+    """Open the page at a size; what it asked for or complained of is kept in `heard`."""
+    contexts = []
+
+    def at(width, height, **options):
+        context = browser.new_context(viewport={"width": width, "height": height}, offline=True, **options)
+        contexts.append(context)
+        page = context.new_page()
+        page.heard = []
+        page.on("console", lambda message: page.heard.append(message.text))
+        page.on("pageerror", lambda error: page.heard.append(str(error)))
+        page.on(
+            "request", lambda request: page.heard.append(request.url) if request.url != page_file.as_uri() else None
+        )
+        page.goto(page_file.as_uri())
+        return page
+
+    yield at
+    for context in contexts:
+        context.close()
+
+
+def start(page):
+    page.locator("#viewer").scroll_into_view_if_needed()
+    page.wait_for_selector("#viewer[data-state=ready]", timeout=60_000)
+
+
+def pixels(page):
+    """The viewer's canvas as it is seen, once it no longer changes."""
+    before = None
+    for _ in range(40):
+        page.wait_for_timeout(50)
+        now = np.asarray(Image.open(io.BytesIO(page.locator("#viewer-canvas").screenshot())).convert("RGB"), int)
+        if before is not None and (now == before).all():
+            return now
+        before = now
+    return now
+
+
+def coloured(image):
+    return int((np.ptp(image, axis=-1) > 25).sum())
+
+
+def silent(page):
+    return [heard for heard in page.heard if not heard.startswith(("data:", "blob:"))] == []
+
+
+def test_it_shows_scans_and_masks_and_every_toggle_changes_them(opened):
+    page = opened(1280, 900)
+    start(page)
+    first = pixels(page)
+    grey = (np.ptp(first, axis=-1) <= 10) & (first.mean(axis=-1) > 40)
+    assert grey.sum() > 5000
+    assert coloured(first) > 300
+    page.uncheck("#viewer-reference")
+    one = pixels(page)
+    page.uncheck("#viewer-prediction")
+    none = pixels(page)
+    assert coloured(first) > coloured(none) < coloured(one)
+    assert coloured(none) < 20
+    page.check("#viewer-reference")
+    page.check("#viewer-prediction")
+    assert abs(pixels(page) - first).mean() < 0.5
+    page.locator("label:has(input[name=viewer-scan][value=t1ce])").click()
+    page.wait_for_selector("#viewer[data-scan=t1ce]")
+    assert abs(pixels(page) - first).mean() > 1
+    page.locator("label:has(input[name=viewer-region][value='3'])").click()
+    assert coloured(pixels(page)) < coloured(first)
+    assert silent(page)
+
+
+def test_the_keyboard_scrolls_and_another_case_is_another_picture(opened):
+    page = opened(1280, 900)
+    start(page)
+    first = pixels(page)
+    at = int(page.locator("#viewer-axial").input_value())
+    page.focus("#viewer-axial")
+    for _ in range(5):
+        page.keyboard.press("ArrowRight")
+    assert int(page.locator("#viewer-axial").input_value()) == at + 5
+    assert abs(pixels(page) - first).mean() > 0.5
+    page.select_option("#viewer-case", "1")
+    page.wait_for_selector("#viewer[data-state=ready][data-case='1']")
+    assert abs(pixels(page) - first).mean() > 1
+    assert silent(page)
+
+
+def test_a_click_in_a_plane_moves_the_sliders_to_where_it_was(opened):
+    page = opened(1280, 900)
+    start(page)
+    box = page.locator("#viewer-canvas").bounding_box()
+    before = page.locator("#viewer-coronal").input_value(), page.locator("#viewer-sagittal").input_value()
+    page.mouse.click(box["x"] + box["width"] * 0.12, box["y"] + box["height"] * 0.45)
+    page.wait_for_timeout(200)
+    assert (page.locator("#viewer-coronal").input_value(), page.locator("#viewer-sagittal").input_value()) != before
+
+
+def test_a_phone_needs_no_sideways_scrolling_and_starts_the_viewer(opened):
+    page = opened(390, 844, device_scale_factor=2, is_mobile=True, has_touch=True)
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+    start(page)
+    assert coloured(pixels(page)) > 100
+    assert silent(page)
+
+
+def test_the_table_of_cases_sorts_by_the_head_that_is_pressed(opened):
+    page = opened(1280, 900)
+    column = page.locator(".sortable tbody td:nth-child(2)")
+    page.locator(".sortable th:nth-child(2) button").click()
+    rising = [float(text) for text in column.all_text_contents()]
+    page.locator(".sortable th:nth-child(2) button").click()
+    assert rising == sorted(rising)
+    assert [float(text) for text in column.all_text_contents()] == rising[::-1]
+
+
+def test_without_webgl_the_page_says_so_and_the_rest_works(browser, page_file):
+    context = browser.new_context(offline=True)
+    context.add_init_script("HTMLCanvasElement.prototype.getContext = () => null")
+    page = context.new_page()
+    page.goto(page_file.as_uri())
+    page.locator("#viewer").scroll_into_view_if_needed()
+    page.wait_for_selector("#viewer[data-state=failed]")
+    assert "no WebGL 2" in page.locator("#viewer-status").text_content()
+    context.close()
