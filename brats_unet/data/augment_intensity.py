@@ -203,17 +203,15 @@ def blur_matrices(n: int, sigma: Tensor, reach: int) -> Tensor:
     width = TRUNCATE * sigma + 0.5
     rounded = ops.round(width)
     odd = ops.where(ops.mod(rounded, 2) == 1, rounded, ops.where(width >= rounded, rounded + 1, rounded - 1))
-    weights = []
-    for offset in range(-reach, reach + 1):
-        weight = ops.exp(-0.5 * ops.square(offset / sigma))
-        weights.append(ops.where(abs(offset) <= (odd - 1) / 2, weight, 0.0))
-    total = sum(weights)
-    matrix, here = 0.0, ops.arange(n)
-    for offset, weight in zip(range(-reach, reach + 1), weights, strict=True):
-        there = ops.abs(ops.mod(here + offset + n - 1, max(1, 2 * (n - 1))) - (n - 1)) if n > 1 else here
-        one_hot = ops.cast(there[:, None] == here[None, :], "float32")
-        matrix = matrix + (weight / total)[:, None, None] * one_hot
-    return matrix
+    offsets = ops.arange(-reach, reach + 1)  # (K,)
+    distance = ops.cast(ops.abs(offsets), "float32")
+    weights = ops.exp(-0.5 * ops.square(distance / sigma[:, None]))  # (M, K)
+    weights = ops.where(distance <= (odd[:, None] - 1) / 2, weights, 0.0)
+    weights = weights / ops.sum(weights, axis=1, keepdims=True)
+    here = ops.arange(n)
+    there = ops.abs(ops.mod(here + offsets[:, None] + n - 1, max(1, 2 * (n - 1))) - (n - 1))  # (K, n)
+    one_hot = ops.cast(there[..., None] == here, "float32")  # (K, n, n)
+    return ops.reshape(ops.matmul(weights, ops.reshape(one_hot, (-1, n * n))), (-1, n, n))
 
 
 def coarse_matrices(n: int, zoom: Tensor) -> Tensor:

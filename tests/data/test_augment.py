@@ -1,5 +1,6 @@
+import json
+import os
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -170,7 +171,7 @@ def test_of_a_wider_read_image_the_patch_is_left(name):
     augmentation = built(name).for_patches((6, 6, 6), (12, 9, 6))
     assert augmentation.margin[2] == 0 < augmentation.margin[1] <= 3
     images, labels = brains(samples=2, edge=12)
-    x, y, z = augmentation.margin
+    x, y, _ = augmentation.margin
     wide, marks = images[:, : 6 + 2 * x, : 6 + 2 * y, :6], labels[:, : 6 + 2 * x, : 6 + 2 * y, :6]
     still = np.full((2, augmentation.uniforms), 1 - 2**-24, np.float32)
     for uniforms in (still, numbers(augmentation, 2)):
@@ -274,9 +275,6 @@ def test_on_jax_it_does_what_it_does_on_tensorflow(tmp_path):
         "done = [one(i, l, of_sample(parameters, k)) for k, (i, l) in enumerate(zip(given['images'], given['labels']))]\n"
         "np.savez(folder + '/out.npz', images=[d[0] for d in done], labels=[d[1] for d in done])\n"
     )
-    import json
-    import os
-
     told = {k: v for k, v in settings("da_star", **ALL, modality_dropout=0.2).items() if k != "name"}
     environment = {**os.environ, "KERAS_BACKEND": "jax", "PYTHONPATH": str(CONF.parents[1])}
     command = [str(JAX), "-c", script, str(tmp_path), json.dumps(told)]
@@ -285,4 +283,3 @@ def test_on_jax_it_does_what_it_does_on_tensorflow(tmp_path):
     theirs = np.load(tmp_path / "out.npz")
     assert np.abs(theirs["images"] - found).max() < 2e-3  # through nine transforms one after another
     assert np.mean(theirs["labels"] != moved) < 1e-3  # of those that lie half-way between two voxels
-    assert sys.executable != str(JAX)

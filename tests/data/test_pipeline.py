@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -33,6 +35,21 @@ def test_a_batch_is_the_patches_of_its_samples(sampler):
         np.testing.assert_array_equal(images[row, :, :11], case.image[x : x + 8, :, z : z + 6])
         np.testing.assert_array_equal(labels[row, :, :11], case.labels[x : x + 8, :, z : z + 6])
         assert not images[row, :, 11:].any() and not labels[row, :, 11:].any()
+
+
+def test_a_margin_is_read_around_the_same_patches(sampler):
+    wide = replace(sampler, margin=(2, 0, 3))
+    images, labels = read_batch(wide, 3, np.array([2, 0]))
+    assert images.shape == (2, 12, 12, 12, 3) and labels.shape == (2, 12, 12, 12)
+    plain, marks = read_batch(sampler, 3, np.array([2, 0]))
+    np.testing.assert_array_equal(images[:, 2:-2, :, 3:-3], plain)
+    np.testing.assert_array_equal(labels[:, 2:-2, :, 3:-3], marks)
+    for row, sample in enumerate((2, 0)):
+        x, _, z = sampler.place(3, sample).start
+        case = sampler.cases[sampler.place(3, sample).case]
+        beside = case.image[x - 1, :, z] if x else np.zeros((11, 3))
+        np.testing.assert_array_equal(images[row, 1, :11, 3], beside)
+    assert batches(wide, first_step=0, steps=1).element_spec[2].shape == (4, 12, 12, 12, 3)
 
 
 def test_the_dataset_gives_the_batches_in_order_as_they_are_read(sampler):
