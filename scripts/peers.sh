@@ -13,7 +13,7 @@ pip=("$peers/bin/python" -m pip install --quiet --disable-pip-version-check)
 "${pip[@]}" -c $wanted "$(grep '^torch==' $wanted)"
 "${pip[@]}" --no-deps -r $wanted
 "$peers/bin/python" - <<'CHECK'
-import medpy.metric, monai, surface_distance, torch
+import medpy.metric, monai, panoptica, surface_distance, torch
 from batchgeneratorsv2.transforms.spatial.spatial import SpatialTransform
 from dynamic_network_architectures.architectures.unet import PlainConvUNet
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
