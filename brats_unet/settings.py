@@ -188,7 +188,7 @@ class Fuse:
     output: str
     method: str  # majority, staple, simple
     per: Literal["regions", "labels"]
-    labels: str  # convention of the inputs, or auto
+    labels: Any  # convention of the inputs, or auto; or a list, one for each
     write: str  # convention to write; auto: that of the first input
     references: Optional[str]
     allow_missing: bool

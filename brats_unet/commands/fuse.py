@@ -44,12 +44,15 @@ def _fuse(settings: Fuse, display: Display) -> int:
     output = Path(settings.output)
     fuse = fused_by_region if settings.per == "regions" else fused_by_label
     _refuse_odd(settings, output)
-    inputs = sources_of(settings.inputs, settings.labels, display.say)
+    labels = [settings.labels] * len(settings.inputs) if isinstance(settings.labels, str) else settings.labels
+    if not isinstance(labels, list) or len(labels) != len(settings.inputs):
+        raise SettingsError(f"labels={labels}: expected one convention, or one for each of the inputs.")
+    inputs = sources_of(settings.inputs, labels, display.say)
     written = _convention_to_write(settings.write, inputs)
     cases = cases_of(inputs, settings.allow_missing)
     references = None
     if settings.references is not None:
-        references = references_of(Path(settings.references), settings.labels, cases, inputs, display.say)
+        references = references_of(Path(settings.references), cases, inputs, display.say)
     origin = {
         "inputs": {one.name: str(next(iter(one.masks.values())).parent) for one in inputs},
         "method": settings.method,

@@ -32,7 +32,7 @@ class Source:
         return self.convention.decode(volume.array, where=str(self.masks[case_id]))
 
 
-def sources_of(sources: Sequence[str], labels: str, say: Say) -> list[Source]:
+def sources_of(sources: Sequence[str], labels: Sequence[str], say: Say) -> list[Source]:
     """The sources with their conventions.
 
     Raises:
@@ -75,25 +75,30 @@ def _set_or_problem(path: Path) -> frozenset[int] | str:
 
 
 def _conventions(
-    setting: str,
+    settings: Sequence[str],
     paths: Sequence[Path],
     found: Sequence[Mapping[str, Path]],
     held: Sequence[Mapping[str, frozenset[int]]],
 ) -> list[Convention]:
     """What the integers of each input mean; one that leaves it open follows the others where those agree."""
     decided: list[Convention | None] = []
-    open_question: SettingsError | None = None
-    for path, masks, sets in zip(paths, found, held, strict=True):
+    open_questions: dict[int, SettingsError] = {}
+    for setting, path, masks, sets in zip(settings, paths, found, held, strict=True):
         declared = declared_labels(read_description(path)) if path.is_dir() else None
         try:
             decided.append(decide(setting, "", sorted(masks), declared, sets, key="labels"))
         except SettingsError as problem:
-            open_question = problem
+            open_questions[len(decided)] = problem
             decided.append(None)
     known = {convention.name: convention for convention in decided if convention is not None}
-    if open_question is not None and len(known) != 1:
-        raise open_question
-    return [convention or replace(next(iter(known.values())), why="as the others") for convention in decided]
+    others = next(iter(known.values()), None)
+    for index, sets in enumerate(held):
+        if decided[index] is None:
+            integers = frozenset().union(*sets.values())
+            if len(known) != 1 or others is None or not integers <= set(others.to_label):
+                raise SettingsError(f"{paths[index]}: {open_questions[index]} One for each input: labels=[…].")
+            decided[index] = replace(others, why="as the others")
+    return [convention for convention in decided if convention is not None]
 
 
 def _names(paths: Sequence[Path]) -> list[str]:
@@ -124,7 +129,7 @@ def cases_of(inputs: Sequence[Source], allow_missing: bool) -> list[str]:
     return cases
 
 
-def references_of(folder: Path, labels: str, cases: Sequence[str], inputs: Sequence[Source], say: Say) -> Source:
+def references_of(folder: Path, cases: Sequence[str], inputs: Sequence[Source], say: Say) -> Source:
     """The expert masks of the cases; where their integers leave it open, they follow the inputs.
 
     Raises:
@@ -140,7 +145,7 @@ def references_of(folder: Path, labels: str, cases: Sequence[str], inputs: Seque
     declared = declared_labels(read_description(folder))
     agreed = {one.convention.name: one.convention for one in inputs}
     try:
-        convention = decide(labels, "", sorted(masks), declared, sets, key="labels")
+        convention = decide("auto", "", sorted(masks), declared, sets, key="labels")
     except SettingsError:
         if len(agreed) != 1:
             raise

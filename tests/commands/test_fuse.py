@@ -1,0 +1,167 @@
+"""Fusing folders of masks: any convention, every problem named, and nothing overwritten unasked."""
+
+import json
+
+import numpy as np
+import pytest
+
+from brats_unet.commands.fuse import main
+from brats_unet.data.label_convention import CONVENTIONS
+from brats_unet.errors import BratsError, DataError, SettingsError
+from brats_unet.nifti import read_integers, write_volume
+from brats_unet.settings import Fuse
+from brats_unet.volume import Volume
+
+CASES = ("BraTS20_Training_001", "BraTS20_Training_002")
+LABELS = np.zeros((8, 8, 8), np.uint8)
+LABELS[1:7, 1:7, 1:7] = 2
+LABELS[2:6, 2:6, 2:6] = 1
+LABELS[3:5, 3:5, 3:5] = 4
+
+
+@pytest.fixture
+def folders(tmp_path):
+    """Three folders of masks that are alike, but that the third has a voxel more."""
+    for name in "abc":
+        for case_id in CASES:
+            labels = LABELS.copy()
+            labels[0, 0, 0] = 2 * (name == "c")
+            write(tmp_path / name / f"{case_id}.nii.gz", labels)
+    return tmp_path
+
+
+def write(path, labels, convention="brats2017", affine=None):
+    path.parent.mkdir(exist_ok=True)
+    array = CONVENTIONS[convention].encode(labels)
+    write_volume(path, Volume(array) if affine is None else Volume(array, affine))
+
+
+def settings(folders, **changes) -> Fuse:
+    told = {
+        "inputs": [str(folders / name) for name in "abc"],
+        "output": str(folders / "out"),
+        "method": "majority",
+        "per": "regions",
+        "labels": "auto",
+        "write": "auto",
+        "references": None,
+        "allow_missing": False,
+        "overwrite": False,
+        "json": True,
+    }
+    return Fuse(**{**told, **changes})
+
+
+@pytest.mark.parametrize("per", ["regions", "labels"])
+@pytest.mark.parametrize("method", ["majority", "staple", "simple"])
+def test_masks_that_agree_are_fused_into_what_they_say(folders, method, per, capsys):
+    assert main(settings(folders, method=method, per=per)) == 0
+    for case_id in CASES:
+        found = read_integers(folders / "out" / f"{case_id}.nii.gz").array
+        np.testing.assert_array_equal(found, LABELS)
+    told = json.loads(capsys.readouterr().out)
+    assert told["fused"] == 2 and told["dice"]["a"] == {"n": 2, "WT": 1, "TC": 1, "ET": 1}
+    assert told["dice"]["c"]["WT"] == pytest.approx(2 * 216 / (216 + 217), abs=1e-6)
+    assert set(json.loads((folders / "out" / "fusion.json").read_text())["weights"]) == set(CASES)
+
+
+def test_each_folder_may_follow_a_convention_of_its_own(folders):
+    for case_id in CASES:
+        write(folders / "b" / f"{case_id}.nii.gz", LABELS, "brats2023")
+    with pytest.raises(SettingsError, match=r"/b: .*holds 3.*One for each input: labels=\["):
+        main(settings(folders))
+    assert main(settings(folders, labels=["auto", "brats2023", "brats2017"], write="brats2023")) == 0
+    assert set(np.unique(read_integers(folders / "out" / f"{CASES[0]}.nii.gz").array)) == {0, 1, 2, 3}
+    with pytest.raises(SettingsError, match="one for each of the inputs"):
+        main(settings(folders, labels=["auto", "brats2023"]))
+
+
+def test_an_input_that_leaves_its_labels_open_follows_the_others(folders, capsys):
+    for case_id in CASES:
+        (folders / "b" / f"{case_id}.nii.gz").unlink()
+    for name in "abc":
+        for number in (1, 2):
+            write(folders / name / f"x{number}.nii.gz", LABELS if name != "b" else np.where(LABELS == 4, 1, LABELS))
+    for name in "ac":
+        for case_id in CASES:
+            (folders / name / f"{case_id}.nii.gz").unlink()
+    assert main(settings(folders)) == 0
+    np.testing.assert_array_equal(read_integers(folders / "out" / "x1.nii.gz").array, LABELS)
+
+
+def test_the_masks_of_one_case_may_be_given_one_by_one(folders):
+    files = []
+    for name in "abc":
+        file = folders / f"me_{name}.nii.gz"
+        (folders / name / f"{CASES[0]}.nii.gz").rename(file)
+        files.append(str(file))
+    assert main(settings(folders, inputs=files)) == 0
+    np.testing.assert_array_equal(read_integers(folders / "out" / "me.nii.gz").array, LABELS)
+
+
+def test_the_fusion_and_its_inputs_are_scored_against_references(folders, capsys):
+    for case_id in CASES:
+        write(folders / "ref" / f"{case_id}_seg.nii.gz", LABELS)
+    assert main(settings(folders, references=str(folders / "ref"))) == 0
+    told = json.loads(capsys.readouterr().out)["dice"]
+    assert told["fusion"]["WT"] == 1 and told["c"]["WT"] < 1
+
+
+def test_a_case_that_an_input_lacks_is_named_and_can_be_allowed(folders):
+    (folders / "b" / f"{CASES[1]}.nii.gz").unlink()
+    with pytest.raises(DataError, match=f"{CASES[1]}: no mask in b"):
+        main(settings(folders))
+    assert not (folders / "out").exists()
+    assert main(settings(folders, allow_missing=True)) == 0
+    (folders / "a" / f"{CASES[1]}.nii.gz").unlink()
+    with pytest.raises(DataError, match=f"{CASES[1]}: no mask in a, b"):
+        main(settings(folders, allow_missing=True, overwrite=True))
+
+
+def test_a_mask_on_another_grid_is_named_and_the_others_are_done(folders, capsys):
+    write(folders / "b" / f"{CASES[0]}.nii.gz", LABELS, affine=np.diag([2.0, 2.0, 2.0, 1.0]))
+    (folders / "c" / f"{CASES[0]}.nii.gz").write_bytes(b"broken")
+    assert main(settings(folders, inputs=[str(folders / n) for n in "ab"])) == 1
+    told = json.loads(capsys.readouterr().out)
+    assert list(told["failed"]) == [CASES[0]] and "lies on another grid than that of a" in told["failed"][CASES[0]]
+    assert (folders / "out" / f"{CASES[1]}.nii.gz").exists()
+    assert main(settings(folders, inputs=[str(folders / n) for n in "ac"], overwrite=True)) == 1
+    assert "cannot be read as NIfTI" in json.loads(capsys.readouterr().out)["failed"][CASES[0]]
+
+
+def test_an_output_folder_with_files_is_refused_and_only_our_masks_are_replaced(folders):
+    assert main(settings(folders)) == 0
+    (folders / "out" / "mine.txt").write_text("kept")
+    with pytest.raises(SettingsError, match="not empty"):
+        main(settings(folders))
+    assert main(settings(folders, overwrite=True, method="staple")) == 0
+    assert (folders / "out" / "mine.txt").read_text() == "kept"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"method": "mayority"}, "no method=mayority. Did you mean majority"),
+        ({"inputs": ["/x"]}, "inputs has 1 entries"),
+        ({"inputs": ["/x", "/y"]}, "there is no /x"),
+        ({"write": "brats2016"}, "no label convention named brats2016"),
+    ],
+)
+def test_what_cannot_be_done_is_refused_before_anything_is_written(folders, change, message):
+    with pytest.raises(BratsError, match=message):
+        main(settings(folders, **change))
+    assert not (folders / "out").exists()
+
+
+def test_the_output_may_not_be_an_input(folders):
+    with pytest.raises(SettingsError, match="is one of the inputs"):
+        main(settings(folders, output=str(folders / "a")))
+
+
+@pytest.mark.real
+def test_the_majority_by_label_of_five_real_entries_is_their_published_fusion(real_scans, tmp_path):
+    folder = real_scans / "predictions" / "TCGA-DU-7294"
+    entries = [str(path) for path in sorted(folder.glob("*-20.nii.gz"))]
+    assert main(settings(tmp_path, inputs=entries, per="labels")) == 0
+    published = read_integers(folder / "TCGA-DU-7294_pred-fusion-mav.nii.gz").array
+    np.testing.assert_array_equal(read_integers(tmp_path / "out" / "TCGA-DU-7294_pred.nii.gz").array, published)
