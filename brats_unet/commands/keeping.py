@@ -11,6 +11,8 @@ from brats_unet.inference.confidence import entropy
 from brats_unet.nifti import write_volume
 from brats_unet.volume import Case, Volume
 
+STEP = float(np.nextafter(np.float32(1 / 255), np.float32(0)))  # a header's float32 that makes no 255 more than 1
+
 # Given a case and its region probabilities (X, Y, Z, 3) on its own grid, before its mask is written.
 Keep = Callable[[Case, np.ndarray], None]
 
@@ -58,7 +60,7 @@ def _write_share(path: Path, share: np.ndarray, case: Case, *, exact: bool) -> N
     if exact:
         write_volume(path, Volume(np.ascontiguousarray(share)), like=scan_of(case))
     else:
-        write_volume(path, Volume(np.rint(share * 255).astype(np.uint8)), like=scan_of(case), slope=1 / 255)
+        write_volume(path, Volume(np.rint(share * 255).astype(np.uint8)), like=scan_of(case), slope=STEP)
 
 
 def scan_of(case: Case) -> Path:

@@ -1,0 +1,249 @@
+"""Predicting folders: what is written, what is refused, what goes on; with a network that is a formula."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+
+from brats_unet.anatomy import Modality
+from brats_unet.commands import predict, predicting
+from brats_unet.data.discovery import find_cases, find_masks
+from brats_unet.data.preprocess import Preparation
+from brats_unet.errors import BratsError, CheckpointError, SettingsError
+from brats_unet.inference.network import Network
+from brats_unet.inference.postprocess import Postprocessing
+from brats_unet.nifti import read_header, read_integers, read_volume
+from brats_unet.run import write_json
+from brats_unet.settings import Predict
+
+SPACING = (4.0, 4.0, 4.0)
+CASES = [f"BraTS20_Training_00{number}" for number in (1, 2, 3, 4)]
+
+
+def bright(patches):
+    """FLAIR decides WT, T1ce decides TC and ET."""
+    flair, t1ce = patches[..., 0].astype(np.float32), patches[..., 2].astype(np.float32)
+    logits = np.stack([3 * flair - 3, 3 * t1ce - 4, 3 * t1ce - 6], axis=-1)
+    return 1 / (1 + np.exp(-logits))
+
+
+@pytest.fixture
+def formula(tmp_path, monkeypatch):
+    """A run whose network is `bright`; returns (its recipe, the shapes it was asked about)."""
+    recipe = {
+        "convention": "brats2017",
+        "outputs": "regions",
+        "preparation": Preparation(tuple(Modality), SPACING).as_dict(),
+        "inference": {"mode": "whole", "tile": [16, 16, 16], "overlap": 0.5},
+    }
+    asked = []
+
+    def forward(patches):
+        asked.append(patches.shape)
+        return bright(patches)
+
+    def opened(paths, *, checkpoint, device, say):
+        return [Network(forward, json.loads(json.dumps(recipe)), (4, 4, 4), say) for _ in paths]
+
+    monkeypatch.setattr(predict, "open_networks", opened)
+    run = tmp_path / "run"
+    (run / "checkpoints").mkdir(parents=True)
+    (run / "checkpoints" / "last.safetensors").touch()
+    return recipe, asked
+
+
+@pytest.fixture
+def told(formula, phantom_root, tmp_path):
+    """Settings that predict the phantoms."""
+
+    def made(**changes) -> Predict:
+        values = {
+            "run": str(tmp_path / "run"),
+            "input": str(phantom_root),
+            **dict.fromkeys((*map(str, Modality), "case")),
+            "output": str(tmp_path / "out"),
+            "checkpoint": "last",
+            "mode": "auto",
+            "mirror": "auto",
+            "postprocess": "auto",
+            "labels": "auto",
+            "probabilities": False,
+            "uncertainty": False,
+            "overwrite": False,
+            "device": "cpu",
+            "json": True,
+        }
+        return Predict(**{**values, **changes})
+
+    return made
+
+
+def rows(folder):
+    with open(folder / "volumes.csv", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def masks(folder):
+    return {name: read_integers(path).array for name, path in find_masks(folder).items()}
+
+
+def test_masks_volumes_probabilities_and_uncertainty_lie_on_the_grid_of_the_case(told, phantom_root, tmp_path):
+    assert predict.main(told(probabilities=True, uncertainty=True)) == 0
+    out = tmp_path / "out"
+    for case in find_cases(phantom_root, modalities=list(Modality)).cases:
+        scan = read_header(case.images[Modality.FLAIR].path)
+        mask = read_integers(out / f"{case.id}.nii.gz")
+        assert mask.array.shape == scan.shape and np.array_equal(mask.affine, scan.affine)
+        wt = read_volume(out / "probabilities" / f"{case.id}_probability_WT.nii.gz").array
+        assert wt.shape == scan.shape and wt.min() >= 0 and wt.max() <= 1
+        assert np.array_equal(wt >= 0.502, mask.array > 0) or ((wt >= 0.502) != (mask.array > 0)).mean() < 1e-3
+        unsure = read_volume(out / "uncertainty" / f"{case.id}_uncertainty.nii.gz").array
+        assert unsure.min() >= 0 and 0.3 < unsure.max() <= 1
+        litres = np.prod(scan.spacing_mm) * (mask.array > 0).sum()
+        line = next(r for r in rows(out) if (r["case"], r["region"]) == (case.id, "WT"))
+        assert float(line["volume_mm3"]) == pytest.approx(litres, abs=0.1)
+        assert float(line["volume_ml"]) == pytest.approx(litres / 1000, abs=0.001)
+        assert 0.5 <= float(line["mean_probability"]) <= 1 and line["agreement"] == ""
+    assert list(masks(out)) == CASES  # neither probabilities nor uncertainty are taken for masks
+
+
+def test_mirroring_asks_eight_times_and_changes_nothing_for_a_network_that_ignores_positions(told, formula, tmp_path):
+    assert predict.main(told()) == 0
+    once = len(formula[1])
+    assert predict.main(told(mirror="all", output=str(tmp_path / "mirrored"))) == 0
+    assert len(formula[1]) - once == 8 * once
+    for name, mask in masks(tmp_path / "out").items():
+        np.testing.assert_array_equal(mask, masks(tmp_path / "mirrored")[name])
+    assert {row["agreement"] for row in rows(tmp_path / "mirrored")} <= {"1.0000", ""}
+
+
+def test_networks_of_an_ensemble_share_what_was_prepared(told, monkeypatch, tmp_path):
+    prepared = []
+    real = predicting.prepare
+    monkeypatch.setattr(predicting, "prepare", lambda case, *a, **k: prepared.append(case.id) or real(case, *a, **k))
+    assert predict.main(told(run=[str(tmp_path / "run")] * 3)) == 0
+    assert prepared == CASES
+
+
+def test_a_broken_file_does_not_stop_the_others_and_is_named_at_the_end(told, phantom_root, tmp_path, capsys):
+    scans = copied(phantom_root, tmp_path)
+    broken = next((scans / CASES[1]).glob("*_t1.nii*"))
+    broken.write_bytes(broken.read_bytes()[:500])
+    assert predict.main(told(input=str(scans), json=False)) == 1
+    said = capsys.readouterr().out
+    assert said.rstrip().splitlines()[-1].startswith("Not predicted:") and broken.name in said.splitlines()[-1]
+    assert list(masks(tmp_path / "out")) == [CASES[0], *CASES[2:]]
+
+
+def copied(root, folder):
+    import shutil
+
+    return shutil.copytree(root, folder / "scans")
+
+
+def test_stopped_by_hand_finished_cases_stay_and_a_second_run_goes_on(told, formula, monkeypatch, tmp_path, capsys):
+    real = predicting.ask
+
+    def stopped(networks, prepared):
+        if len(formula[1]) == 2:
+            raise KeyboardInterrupt
+        return real(networks, prepared)
+
+    monkeypatch.setattr(predicting, "ask", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        predict.main(told())
+    out = tmp_path / "out"
+    assert sorted(path.name for path in out.glob("*")) == [
+        *(f"{name}.nii.gz" for name in CASES[:2]),
+        "predictions.json",
+        "volumes.csv",
+    ]
+    written = {path: path.stat().st_mtime_ns for path in out.glob("*.nii.gz")}
+    monkeypatch.setattr(predicting, "ask", real)
+    assert predict.main(told(json=False)) == 0
+    assert "2 of them from before" in capsys.readouterr().out
+    assert all(path.stat().st_mtime_ns == then for path, then in written.items())
+    assert {row["case"] for row in rows(out)} == set(CASES) and len(rows(out)) == 12
+
+
+@pytest.mark.parametrize(
+    "change", [{"mirror": ["x"]}, {"mode": "tiles"}, {"postprocess": "none"}, {"labels": "brats2023"}]
+)
+def test_masks_made_otherwise_are_never_mixed_with_these(told, tmp_path, change):
+    write_json(tmp_path / "run" / "postprocessing.json", Postprocessing(least_et_mm3=10**6).as_dict())
+    assert predict.main(told()) == 0
+    with pytest.raises(SettingsError, match="masks of other networks or settings"):
+        predict.main(told(**change))
+    assert predict.main(told(**change, overwrite=True)) == 0
+
+
+def test_a_folder_with_other_files_is_refused_unless_told_to_write_among_them(told, tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "mine.txt").write_text("kept")
+    (tmp_path / "out" / f"{CASES[0]}.nii.gz").write_text("old")
+    with pytest.raises(SettingsError, match=r"is not empty.*overwrite=true"):
+        predict.main(told())
+    assert predict.main(told(overwrite=True)) == 0
+    assert (tmp_path / "out" / "mine.txt").read_text() == "kept" and len(masks(tmp_path / "out")) == 4
+
+
+def test_thresholds_beside_the_network_are_followed_unless_told_otherwise(told, tmp_path, capsys):
+    write_json(tmp_path / "run" / "postprocessing.json", {"postprocessing": {"least_et_mm3": 10**6}, "gain": 0.01})
+    assert predict.main(told(json=False)) == 0
+    assert "thresholds of" in capsys.readouterr().out
+    assert not any((mask == 4).any() for mask in masks(tmp_path / "out").values())
+    assert predict.main(told(postprocess="none", output=str(tmp_path / "plain"))) == 0
+    assert any((mask == 4).any() for mask in masks(tmp_path / "plain").values())
+    own = tmp_path / "own.json"
+    write_json(own, {"threshold": {"WT": 2, "TC": 2, "ET": 2}})
+    assert predict.main(told(postprocess=str(own), output=str(tmp_path / "own"))) == 0
+    assert not any(mask.any() for mask in masks(tmp_path / "own").values())
+    assert {row["look"] for row in rows(tmp_path / "own")} >= {"the scans look odd; no tumour found"} or all(
+        "no tumour found" in row["look"] for row in rows(tmp_path / "own")
+    )
+    with pytest.raises(CheckpointError, match="nowhere"):
+        predict.main(told(postprocess=str(tmp_path / "nowhere.json")))
+
+
+def test_networks_that_were_tuned_apart_are_refused(told, tmp_path):
+    for name, least in (("run", 100), ("other", 200)):
+        (tmp_path / name / "checkpoints").mkdir(parents=True, exist_ok=True)
+        (tmp_path / name / "checkpoints" / "last.safetensors").touch()
+        write_json(tmp_path / name / "postprocessing.json", {"postprocessing": {"least_et_mm3": least}})
+    with pytest.raises(SettingsError, match="not tuned together"):
+        predict.main(told(run=[str(tmp_path / "run"), str(tmp_path / "other")]))
+
+
+def test_four_files_named_one_by_one_give_the_mask_of_their_folder(told, phantom_root, tmp_path):
+    assert predict.main(told()) == 0
+    files = {str(m): str(next((phantom_root / CASES[0]).glob(f"*_{m}.nii*"))) for m in Modality}
+    assert predict.main(told(input=None, **files, output=str(tmp_path / "one"))) == 0
+    np.testing.assert_array_equal(masks(tmp_path / "one")[CASES[0]], masks(tmp_path / "out")[CASES[0]])
+
+
+def test_a_scan_that_is_missing_is_zeros_only_for_networks_trained_so(told, formula, phantom_root, tmp_path, capsys):
+    scans = copied(phantom_root, tmp_path)
+    next((scans / CASES[2]).glob("*_t2.nii*")).unlink()
+    with pytest.raises(BratsError, match=f"{CASES[2]}: no t2 scan"):
+        predict.main(told(input=str(scans)))
+    formula[0]["modality_dropout"] = 0.1
+    assert predict.main(told(input=str(scans), json=False)) == 0
+    assert f"{CASES[2]}: no t2 scan; zeros stand for it." in capsys.readouterr().out
+    assert len(masks(tmp_path / "out")) == 4
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"input": None}, "neither input nor files to predict"),
+        ({"flair": "a.nii"}, "both input and files to predict"),
+        ({"mirror": "w"}, "mirror=w is none of the choices"),
+        ({"labels": "brats2016"}, "no label convention named brats2016"),
+        ({"input": None, "flair": "a.nii"}, "t1, t1ce, t2 not set"),
+    ],
+)
+def test_settings_that_make_no_sense_are_refused_before_anything_is_written(told, change, message, tmp_path):
+    with pytest.raises(BratsError, match=message):
+        predict.main(told(**change))
+    assert not (tmp_path / "out").exists()
