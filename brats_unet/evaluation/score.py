@@ -1,6 +1,6 @@
 """From two label volumes to rows of scores: case × region × metric."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from brats_unet.evaluation.probabilities import calibration, read_probabilities
 from brats_unet.geometry import bounding_box, crop
 from brats_unet.metrics import metrics_of
 from brats_unet.metrics.pair import MaskPair
-from brats_unet.metrics.protocols import TOLERANCES_MM, protocol_named, require_tolerances
+from brats_unet.metrics.protocols import TOLERANCES_MM, Protocol, protocol_named, require_tolerances
 from brats_unet.metrics.seed import SeedRow, seed_rows
 from brats_unet.nifti import read_integers
 from brats_unet.processes import map_in_processes
@@ -110,24 +110,33 @@ def score_case(
     rules = protocol_named(protocol)
     metrics = metrics_of(rules, tolerances_mm)
     calibrated = calibration(reference, probabilities) if probabilities is not None else {}
+    rows = []
+    for region, pair in region_pairs(reference, prediction, spacing_mm, rules):
+        for name, (metric, unit) in metrics.items():
+            rows.append(Row(case_id, region.value, name, float(metric(pair)), unit))
+        rows += [Row(case_id, region.value, name, value, "1") for name, value in calibrated.get(region, {}).items()]
+    return rows
+
+
+def region_pairs(
+    reference: np.ndarray, prediction: np.ndarray, spacing_mm: tuple[float, float, float], rules: Protocol
+) -> Iterator[tuple[Region, MaskPair]]:
+    """The two masks of each region, as metrics are given them: cropped to what they hold.
+
+    Args:
+        reference: Integers of `anatomy.Label`, shape (X, Y, Z).
+        prediction: Likewise, on the same grid.
+        spacing_mm: Edge lengths of a voxel along x, y, z.
+        rules: What holds where a mask is empty.
+    """
     voxels = reference.size
     tumour = (reference != Label.BACKGROUND) | (prediction != Label.BACKGROUND)
     if tumour.any():  # all that is scored lies in this box; the voxels outside are counted, not visited
         box = bounding_box(tumour)
         reference, prediction = crop(reference, box), crop(prediction, box)
-    rows = []
     for region in Region:
-        pair = MaskPair(
-            region_mask(reference, region),
-            region_mask(prediction, region),
-            spacing_mm,
-            rules,
-            outside_voxels=voxels - reference.size,
-        ).cropped()
-        for name, (metric, unit) in metrics.items():
-            rows.append(Row(case_id, region.value, name, float(metric(pair)), unit))
-        rows += [Row(case_id, region.value, name, value, "1") for name, value in calibrated.get(region, {}).items()]
-    return rows
+        masks = region_mask(reference, region), region_mask(prediction, region)
+        yield region, MaskPair(*masks, spacing_mm, rules, outside_voxels=voxels - reference.size).cropped()
 
 
 def score_cases(

@@ -89,17 +89,22 @@ def surface_distances_mm(surface: np.ndarray, other: np.ndarray, spacing_mm: Spa
     Returns:
         Distances in millimetres, float64: from the points of `surface`, and from those of `other`, in array order.
     """
-    return _nearest_mm(surface, other, spacing_mm), _nearest_mm(other, surface, spacing_mm)
+    one, two = np.flatnonzero(surface), np.flatnonzero(other)  # several times faster than argwhere
+    places = tuple(np.stack(np.unravel_index(at, surface.shape), axis=-1) * np.asarray(spacing_mm) for at in (one, two))
+    return (
+        _nearest_mm(places[0], places[1], apart=~other.ravel()[one]),
+        _nearest_mm(places[1], places[0], apart=~surface.ravel()[two]),
+    )
 
 
-def _nearest_mm(points: np.ndarray, targets: np.ndarray, spacing_mm: Spacing) -> np.ndarray:
+def _nearest_mm(points_mm: np.ndarray, targets_mm: np.ndarray, *, apart: np.ndarray) -> np.ndarray:
     """By a tree of the surface's points: as fast as a distance map where masks are compact, up to 10 times as fast
     where an island stretches the box, and exact, where `edt` has float32. Balancing the tree costs more than it saves.
+
+    `apart` says which points are no targets themselves: the others are 0 mm away, without a search.
     """
-    apart = ~targets[points]  # points in common are 0 mm apart: no search
     distances = np.zeros(apart.size)
     if apart.any():
-        scale = np.asarray(spacing_mm, float)
-        tree = cKDTree(np.argwhere(targets) * scale, leafsize=32, compact_nodes=False, balanced_tree=False)
-        distances[apart] = tree.query(np.argwhere(points & ~targets) * scale)[0]
+        tree = cKDTree(targets_mm, leafsize=32, compact_nodes=False, balanced_tree=False)
+        distances[apart] = tree.query(points_mm[apart])[0]
     return distances
