@@ -27,7 +27,8 @@ def main(settings: Report) -> int:
     path = Path(settings.output) if settings.output is not None else folder / PAGE
     if path.suffix != ".html" or path.is_dir():
         raise SettingsError(f"output={path}: give the name of an HTML file, such as report.html.")
-    run = Run(folder) if Run(folder).settings_file.is_file() else None
+    runs = (Run(folder), Run(folder.resolve().parent))  # evaluation_best/ lies in its run
+    run = next((run for run in runs if run.settings_file.is_file()), None)
     with shown(json=settings.json) as display:
         page = write_page(
             evaluation,

@@ -143,7 +143,7 @@ def _dataset(
 ) -> tuple[str, Mapping[str, int | list[int]] | None, dict[str, Mapping[Modality, ImageFile]]]:
     """Layout, declared labels and scans by case, where the references lie in a dataset."""
     try:
-        found = survey(references, modalities=(Modality.FLAIR, Modality.T1CE))
+        found = survey(references, modalities=tuple(Modality))
     except DataError:  # masks by themselves
         return "", declared_labels(read_description(references)), {}
     cases = (*found.dataset.cases, *found.incomplete)

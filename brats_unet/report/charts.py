@@ -42,7 +42,8 @@ def distribution(
         distance: Millimetres on a logarithmic axis; else shares from 0 to 1.
         trivial: By region, (name, mean) of predictors that look at no scan, drawn as ticks.
     """
-    highest = max([300.0, *(value for points in values.values() for _, value in points)])
+    shown = [value for points in (*values.values(), *(trivial or {}).values()) for _, value in points]
+    highest = max([300.0, *shown])
     span = WIDTH - LEFT - RIGHT
 
     def x(value: float) -> float:

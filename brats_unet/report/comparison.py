@@ -6,7 +6,7 @@ from rich.table import Table
 from rich.text import Text
 
 from brats_unet.evaluation.compare import Comparison, Difference
-from brats_unet.report.tables import LINES, plain_table
+from brats_unet.report.tables import lines_of, plain_table
 
 WIDEST = 6  # cells that a bar of wins and losses takes on either side
 SIGNIFICANT = 0.05
@@ -99,7 +99,7 @@ def _ranking(found: Comparison) -> Table:
 
 
 def _name(one: Difference) -> str:
-    return next((name for metric, name, *_ in LINES if metric == one.metric), one.metric)
+    return lines_of({one.metric: one.unit})[0][1].strip()
 
 
 def _decimals(one: Difference) -> int:

@@ -1,6 +1,6 @@
 """One HTML page of a run that opens without a network: everything it shows lies in the file itself.
 
-The template, its style and its scripts are in template/; what stands in it comes from summary.json, scores.csv and the run.
+Template, style and scripts are in template/; what stands in them comes from summary.json, scores.csv and the run.
 """
 
 import base64
@@ -152,7 +152,7 @@ def _pictures(
 
 def _packed(pairs: Sequence[Pair], say: Progress) -> tuple[list[Packed], list[str]]:
     found = map_in_processes(
-        packed_case, pairs, seconds_each=1.5, progress=lambda done, total: say("Packing scans", done, total)
+        packed_case, pairs, seconds_each=0.6, progress=lambda done, total: say("Packing scans", done, total)
     )
     return [one for one in found if isinstance(one, Packed)], [one for one in found if isinstance(one, str)]
 

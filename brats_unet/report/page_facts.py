@@ -9,7 +9,7 @@ from brats_unet.anatomy import Region
 from brats_unet.evaluation.record import Evaluation
 from brats_unet.metrics.seed import ALL_BACKGROUND, CLAIM, HARD, PREDICTION, SOFT
 from brats_unet.report.charts import dice_curves, distribution, loss_curve
-from brats_unet.report.tables import LINES, PREDICTORS
+from brats_unet.report.tables import PREDICTORS, lines_of
 from brats_unet.run import Run, read_json
 
 
@@ -26,7 +26,8 @@ def headline(evaluation: Evaluation) -> list[dict[str, Any]]:
     """Rows of the first table: a score's name and, by region, mean, interval, median, and the trivial predictors'."""
     summary = evaluation.summary
     rows = []
-    for metric, name, factor, decimals, important in LINES:
+    units = {name: one["unit"] for facts in summary["regions"].values() for name, one in facts["all_cases"].items()}
+    for metric, name, factor, decimals, important in lines_of(units):
         cells = []
         for region, facts in summary["regions"].items():
             found = facts["all_cases"].get(metric)
@@ -49,7 +50,7 @@ def headline(evaluation: Evaluation) -> list[dict[str, Any]]:
                 }
             )
         else:
-            rows.append({"name": name, "important": important, "cells": cells})
+            rows.append({"name": name.strip(), "part": name != name.strip(), "important": important, "cells": cells})
     return rows
 
 

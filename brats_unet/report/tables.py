@@ -12,6 +12,7 @@ from brats_unet.evaluation.bootstrap import LEAST
 from brats_unet.evaluation.summary import Statistics, Summary
 from brats_unet.evaluation.trivial import ALL_BACKGROUND as NOTHING
 from brats_unet.evaluation.trivial import MEAN_SHAPE
+from brats_unet.metrics.empty import is_undefined
 from brats_unet.metrics.seed import ALL_BACKGROUND, CLAIM, HARD, PREDICTION, SOFT
 
 PREDICTORS = {NOTHING: "finding no tumour", MEAN_SHAPE: "the mean shape"}  # that look at no scan
@@ -54,8 +55,19 @@ def print_summary(
         console.print(seed_table(summary))
 
 
+def lines_of(units: Mapping[str, str]) -> list[tuple[str, str, float, int, bool]]:
+    """`LINES` of the metrics that were scored, given with their units; then one for every other."""
+    named = {line[0] for line in LINES}
+    others = [(name, _other(name, unit), 1.0, 3, False) for name, unit in sorted(units.items()) if name not in named]
+    return [line for line in LINES if line[0] in units] + others
+
+
+def _other(metric: str, unit: str) -> str:
+    return metric.replace("nsd_", "NSD at ") if unit == "1" else f"{metric}, {unit}"
+
+
 def histogram(values: Sequence[float]) -> str:
-    """How many values lie in each tenth from 0 to 1, as bars: the highest is full, a blank is none, 1 is in the last.
+    """How many values lie in each tenth from 0 to 1, as bars: the highest is full, a dot is none, 1 is in the last.
 
     Raises:
         ValueError: A value lies outside.
@@ -82,7 +94,7 @@ def headline_table(summary: Summary, distributions: Mapping[str, Sequence[float]
         table.add_column(region, justify="right", no_wrap=True)
     everywhere, present = summary.regions.values(), summary.where_present.values()
     known = {metric for metrics in everywhere for metric in metrics}
-    for metric, name, factor, decimals, with_median in LINES:
+    for metric, name, factor, decimals, with_median in lines_of(summary.units):
         if metric not in known:  # the protocol does not ask for it
             continue
         cells = [_mean(metrics[metric], factor, decimals) for metrics in everywhere]
@@ -103,11 +115,6 @@ def headline_table(summary: Summary, distributions: Mapping[str, Sequence[float]
             for predictor, regions in summary.trivial.items():
                 cells = [_number(regions[region][metric].mean, factor, decimals) for region in summary.regions]
                 table.add_row(f"  {PREDICTORS[predictor]}", *cells, style="yellow")
-    for metric in sorted(known - {line[0] for line in LINES}):  # surface Dice, calibration, those of installed packages
-        name = (
-            metric.replace("nsd_", "NSD at ") if summary.units[metric] == "1" else f"{metric}, {summary.units[metric]}"
-        )
-        table.add_row(name, *[_mean(metrics[metric], 1.0, 3) for metrics in everywhere])
     table.add_section()
     table.add_row("n", *[_n(metrics["dice"]) for metrics in everywhere])
     table.add_row("  absent in reference", *[str(count) for count in summary.empty_references.values()], style="dim")
@@ -132,17 +139,18 @@ def sentences(summary: Summary) -> list[str]:
     found = []
     if any(summary.empty_references.values()) or any(summary.empty_predictions.values()):
         found.append(
-            f"A region absent from both masks scores Dice {rule.both:g} and HD95 {distances.both:g} mm, one absent "
-            f"from one of them Dice {rule.reference:g} and {distances.reference:.9g} mm ({summary.protocol.name})."
+            f"A region absent from both masks scores Dice {_said(rule.both)} and HD95 {_said(distances.both, 'mm')}, one "
+            f"absent from one of them Dice {_said(rule.reference)} and {_said(distances.reference, 'mm')} ({summary.protocol.name})."
         )
-    undefined = [
-        f"{metric} {region} {stats.undefined} of {stats.undefined + stats.n}"
-        for region, metrics in summary.regions.items()
-        for metric, stats in metrics.items()
-        if stats.undefined
-    ]
+    undefined: dict[str, list[str]] = {}
+    for region, metrics in summary.regions.items():
+        for metric, stats in metrics.items():
+            if stats.undefined:
+                where = f"{region} of {stats.undefined} in {stats.undefined + stats.n} cases"
+                undefined.setdefault(where, []).append(metric)
     if undefined:
-        found.append(f"Undefined, hence in no mean: {', '.join(undefined)}.")
+        listed = "; ".join(f"{where}: {', '.join(names)}" for where, names in undefined.items())
+        found.append(f"Undefined, hence in no mean: {listed}.")
     if summary.missing:
         found.append(f"Predictions that are missing and count as empty: {_some(summary.missing)}.")
     if summary.not_scored:
@@ -214,7 +222,11 @@ def _number(value: float | None, factor: float, decimals: int) -> str:
 
 
 def _n(found: Statistics) -> str:
-    return f"{found.n} (+ {found.undefined} undefined)" if found.undefined else str(found.n)
+    return f"{found.n} of {found.n + found.undefined}" if found.undefined else str(found.n)
+
+
+def _said(rule: float, unit: str = "") -> str:
+    return "undefined" if is_undefined(rule) else f"{rule:.9g} {unit}".strip()
 
 
 def _some(case_ids: tuple[str, ...]) -> str:
