@@ -1,13 +1,12 @@
 """What a network is trained on: labels as the masks that logits stand for, sums of losses, deep supervision."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from keras import ops
 
 from brats_unet.anatomy import CLASSES, REGION_LABELS, Label, Region
 from brats_unet.losses.entropy import binary_cross_entropy, cross_entropy
-from brats_unet.losses.overlap import dice_loss
 
 if TYPE_CHECKING:
     from brats_unet.losses import Loss
@@ -31,34 +30,61 @@ def class_masks(labels: Tensor) -> Tensor:
     return ops.cast(ops.stack([background, *tissues], axis=-1), "float32")
 
 
-def region_dice_bce(logits: Tensor, labels: Tensor, *, smooth: float, batch_dice: bool) -> Tensor:
-    """(B,) from logits (B, …, 3) and labels (B, …): see `losses.region_dice_bce`."""
-    logits, masks = ops.cast(logits, "float32"), region_masks(labels)
-    dice = dice_loss(ops.sigmoid(logits), masks, smooth=smooth, batch_dice=batch_dice)
-    return ops.mean(dice, axis=-1) + binary_cross_entropy(logits, masks)
+def overlap_and_entropy(
+    logits: Tensor,
+    labels: Tensor,
+    *,
+    outputs: str,
+    overlap: Callable[[Tensor, Tensor], Tensor],
+    overlap_weight: float,
+    entropy_weight: float,
+    focus: float,
+) -> Tensor:
+    """A weighted sum of an overlap loss and a cross-entropy, one value per sample.
+
+    Args:
+        logits: Any float type, shape (B, …, K).
+        labels: Integers of `anatomy.Label`, shape (B, …).
+        outputs: "regions": K sigmoids against WT, TC, ET; "labels": a softmax against `anatomy.CLASSES`, whose overlap
+            is that of the three tumour tissues.
+        overlap: From probabilities and masks, both float32 (B, …, 3), to (B, 3) or (B, 1).
+        overlap_weight: Of its mean; at 0 it is not computed.
+        entropy_weight: Of the cross-entropy; at 0 it is not computed.
+        focus: Of the cross-entropy, see `entropy`.
+
+    Returns:
+        (B,) float32.
+    """
+    logits = ops.cast(logits, "float32")
+    regions = outputs == "regions"
+    masks = region_masks(labels) if regions else class_masks(labels)
+    total = 0.0
+    if overlap_weight:
+        probabilities = ops.sigmoid(logits) if regions else ops.softmax(logits, axis=-1)
+        first = 0 if regions else 1  # CLASSES opens with the background
+        total += overlap_weight * ops.mean(overlap(probabilities[..., first:], masks[..., first:]), axis=-1)
+    if entropy_weight:
+        entropy = binary_cross_entropy(logits, masks, focus) if regions else cross_entropy(logits, masks, focus)
+        total += entropy_weight * entropy
+    return total
 
 
-def label_dice_ce(logits: Tensor, labels: Tensor, *, smooth: float, batch_dice: bool) -> Tensor:
-    """(B,) from logits (B, …, 4) and labels (B, …): see `losses.label_dice_ce`."""
-    logits, masks = ops.cast(logits, "float32"), class_masks(labels)
-    dice = dice_loss(ops.softmax(logits, axis=-1), masks, smooth=smooth, batch_dice=batch_dice)
-    return ops.mean(dice[:, 1:], axis=-1) + cross_entropy(logits, masks)  # CLASSES opens with the background
+def head_weights(heads: int, *, lowest: bool = False) -> tuple[float, ...]:
+    """Weights of deep supervision, the full resolution first: 1, 1/2, 1/4, …, divided by their sum.
 
-
-def label_ce(logits: Tensor, labels: Tensor) -> Tensor:
-    """(B,) from logits (B, …, 4) and labels (B, …): see `losses.label_ce`."""
-    return cross_entropy(ops.cast(logits, "float32"), class_masks(labels))
-
-
-def head_weights(heads: int) -> tuple[float, ...]:
-    """Weights of deep supervision, the full resolution first: 1, 1/2, 1/4, …, the last 0 unless it is alone; sum 1."""
+    Args:
+        heads: How many.
+        lowest: Whether the last is trained too, as NVIDIA does; it weighs 0 otherwise, as in nnU-Net, unless alone.
+    """
     raw = [0.5**level for level in range(heads)]
-    if heads > 1:
+    if heads > 1 and not lowest:
         raw[-1] = 0.0
     return tuple(weight / sum(raw) for weight in raw)
 
 
-def deep_supervision(loss: "Loss", logits: Sequence[Tensor] | Tensor, labels: Tensor) -> Tensor:
+def deep_supervision(
+    loss: "Loss", logits: Sequence[Tensor] | Tensor, labels: Tensor, *, lowest: bool = False
+) -> Tensor:
     """The loss of every head against the labels of its own grid, weighted by `head_weights`, one value per sample.
 
     Args:
@@ -67,6 +93,7 @@ def deep_supervision(loss: "Loss", logits: Sequence[Tensor] | Tensor, labels: Te
             head may come bare, as Keras returns it.
         labels: Integers of `anatomy.Label`, shape (B, X, Y, Z) or (B, X, Y). A coarser grid takes the first voxel of
             every block of s, as a strided convolution places its result.
+        lowest: See `head_weights`.
 
     Returns:
         (B,) float32. A head of weight 0 takes part, so that its weights have a gradient, of 0.
@@ -77,7 +104,7 @@ def deep_supervision(loss: "Loss", logits: Sequence[Tensor] | Tensor, labels: Te
     heads = logits if isinstance(logits, list | tuple) else [logits]
     total = 0.0
     edges = ops.shape(labels)[1:]
-    for weight, head in zip(head_weights(len(heads)), heads, strict=True):
+    for weight, head in zip(head_weights(len(heads), lowest=lowest), heads, strict=True):
         steps = (full // here for full, here in zip(edges, ops.shape(head)[1:-1], strict=True))
         total = total + weight * loss.per_sample(head, labels[(slice(None), *(slice(None, None, s) for s in steps))])
     return total

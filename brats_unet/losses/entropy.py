@@ -1,4 +1,9 @@
-"""Cross-entropies from logits; finite, with finite gradients, for any finite logit."""
+"""Cross-entropies from logits, plain and focal; finite, with finite gradients, for any finite logit.
+
+Focal loss weighs a voxel's nats by (1 - p) ** focus, p the probability of the truth: what is learnt already counts less
+(Lin et al. 2017, arXiv:1708.02002, without its class weight alpha, which Dice's terms make up for). A focus of 0 is
+cross-entropy.
+"""
 
 from typing import Any
 
@@ -7,30 +12,41 @@ from keras import ops
 Tensor = Any  # of whatever backend Keras runs on
 
 
-def binary_cross_entropy(logits: Tensor, masks: Tensor) -> Tensor:
+def _nats(against: Tensor, focus: float) -> Tensor:
+    """From the logit against the truth: -log p = softplus(against), and log(1 - p) = -softplus(-against)."""
+    nats = ops.softplus(against)
+    return nats * ops.exp(-focus * ops.softplus(-against)) if focus else nats
+
+
+def binary_cross_entropy(logits: Tensor, masks: Tensor, focus: float = 0.0) -> Tensor:
     """Of independent masks, each a sigmoid: nats per sample, the mean over voxels and masks.
 
     Args:
         logits: float32, shape (B, X, Y, Z, K) or (B, X, Y, K).
         masks: Reference, exactly 0 or 1, same shape.
+        focus: Exponent of focal loss, 0 or above.
 
     Returns:
-        (B,) float32, 0 or above; ln 2 for logits of 0.
+        (B,) float32, 0 or above; ln 2 / 2 ** focus for logits of 0.
     """
-    # For a hard mask, -log sigmoid(x) inside and -log(1 - sigmoid(x)) outside are one softplus of a signed logit.
-    nats = ops.softplus((1.0 - 2.0 * masks) * logits)
-    return ops.mean(nats, axis=tuple(range(1, len(logits.shape))))
+    return ops.mean(_nats((1.0 - 2.0 * masks) * logits, focus), axis=tuple(range(1, len(logits.shape))))
 
 
-def cross_entropy(logits: Tensor, one_hot: Tensor) -> Tensor:
+def cross_entropy(logits: Tensor, one_hot: Tensor, focus: float = 0.0) -> Tensor:
     """Of exclusive classes, a softmax: nats per sample, the mean over voxels.
 
     Args:
         logits: float32, shape (B, X, Y, Z, K) or (B, X, Y, K).
         one_hot: Reference, exactly 0 or 1, one 1 a voxel, same shape.
+        focus: Exponent of focal loss, 0 or above.
 
     Returns:
-        (B,) float32, 0 or above; ln K for equal logits.
+        (B,) float32, 0 or above; ln K · (1 - 1/K) ** focus for equal logits.
     """
-    nats = -ops.sum(one_hot * ops.log_softmax(logits, axis=-1), axis=-1)
+    if focus:
+        # The true class against all others together is one sigmoid.
+        others = ops.logsumexp(logits - 1e9 * one_hot, axis=-1)
+        nats = _nats(others - ops.sum(one_hot * logits, axis=-1), focus)
+    else:
+        nats = -ops.sum(one_hot * ops.log_softmax(logits, axis=-1), axis=-1)
     return ops.mean(nats, axis=tuple(range(1, len(logits.shape) - 1)))

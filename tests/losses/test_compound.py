@@ -17,7 +17,18 @@ from brats_unet.parts import build
 EVERY_LOSS = [
     (name, options)
     for name in LOSSES
-    for options in ([{}] if name == "label_ce" else [{}, {"batch_dice": True}, {"smooth": 0.0}])
+    for options in ([{}, {"focus": 2.0}] if name == "label_ce" else [{}, {"batch_dice": True}, {"smooth": 0.0}])
+] + [
+    ("region_dice_bce", {"bce": 0.0}),
+    ("region_dice_bce", {"focus": 2.0}),
+    ("region_dice_bce", {"dice": 0.0, "focus": 0.5}),
+    ("region_tversky", {"power": 0.75}),
+    ("region_tversky", {"power": 1.5, "bce": 0.5, "batch_dice": True, "smooth": 0.0}),
+    ("region_generalised_dice", {"bce": 1.0}),
+    ("label_dice_ce", {"focus": 2.0}),
+    ("label_dice_ce", {"ce": 0.0}),
+    ("label_tversky", {"power": 0.75, "ce": 1.0}),
+    ("label_generalised_dice", {"ce": 1.0}),
 ]
 
 
@@ -94,9 +105,9 @@ def test_flipping_image_and_labels_together_changes_nothing(name, options):
     np.testing.assert_allclose(flipped, value(loss, logits, labels), rtol=1e-5)
 
 
-@pytest.mark.parametrize("dtype", [tf.float32, tf.bfloat16], ids=["float32", "bfloat16"])
+@pytest.mark.parametrize("dtype", [tf.float32, tf.bfloat16, tf.float16], ids=lambda dtype: dtype.name)
 @pytest.mark.parametrize("values", [(0,), (4,), (0, 1, 2, 4)], ids=["empty", "full", "mixed"])
-@pytest.mark.parametrize(("name", "options"), [(n, o) for n, o in EVERY_LOSS if o.get("smooth") != 0.0], ids=str)
+@pytest.mark.parametrize(("name", "options"), EVERY_LOSS, ids=str)
 def test_value_and_gradient_are_finite_for_extreme_logits_and_masks(name, options, values, dtype):
     loss, labels = LOSSES[name](**options), labels_of(2, 4, 4, 2, values=values)
     for extreme in (
@@ -129,12 +140,52 @@ def test_labels_of_an_undecided_network_by_hand():
     assert found == pytest.approx([(2 / 3 + 1 + 1) / 3 + math.log(4)], abs=1e-4)
 
 
-def test_label_dice_ce_without_its_dice_is_label_ce():
-    # Smoothing without end makes every Dice 1.
+HALVES = {"false_positives": 0.5, "false_negatives": 0.5}
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (("label_dice_ce", {"dice": 0}), ("label_ce", {})),
+        (("label_dice_ce", {"smooth": 1e9}), ("label_ce", {})),  # smoothing without end makes every Dice 1
+        (("label_dice_ce", {"dice": 0, "focus": 2}), ("label_ce", {"focus": 2})),
+        (("region_tversky", HALVES), ("region_dice_bce", {"bce": 0})),
+        (("region_tversky", {**HALVES, "bce": 1, "batch_dice": True}), ("region_dice_bce", {"batch_dice": True})),
+        (("label_tversky", {**HALVES, "ce": 1}), ("label_dice_ce", {})),
+    ],
+    ids=str,
+)
+def test_a_loss_is_a_simpler_one_at_its_limit(one, other):
+    first, second = (LOSSES[name](**options) for name, options in (one, other))
     labels = labels_of(2, 4, 4, 2)
-    both, ce = LOSSES["label_dice_ce"](smooth=1e9), LOSSES["label_ce"]()
-    logits = logits_of(ce, labels)
-    np.testing.assert_allclose(value(both, logits, labels), value(ce, logits, labels), rtol=1e-5)
+    logits = logits_of(first, labels)
+    np.testing.assert_allclose(value(first, logits, labels), value(second, logits, labels), rtol=1e-5)
+
+
+@pytest.mark.parametrize(("name", "entropy"), [("region_dice_bce", "bce"), ("label_dice_ce", "ce")])
+def test_the_two_terms_are_weighed_as_asked(name, entropy):
+    labels = labels_of(2, 4, 4, 2)
+    logits = logits_of(LOSSES[name](), labels)
+    dice, nats, both = (
+        value(LOSSES[name](**options), logits, labels)
+        for options in ({entropy: 0}, {"dice": 0}, {"dice": 0.25, entropy: 3.0})
+    )
+    np.testing.assert_allclose(both, 0.25 * dice + 3.0 * nats, rtol=1e-5)
+
+
+def test_more_for_missed_voxels_makes_the_network_bolder():
+    # The slope of every logit of a mask, at an undecided network, falls as missed voxels cost more.
+    labels = labels_of(1, 4, 4, 4, values=(0, 0, 0, 4))
+
+    def push(false_negatives):
+        loss = LOSSES["region_tversky"](false_positives=1 - false_negatives, false_negatives=false_negatives)
+        logits = tf.zeros((1, 4, 4, 4, 3))
+        with tf.GradientTape() as tape:
+            tape.watch(logits)
+            found = loss.per_sample(logits, labels)
+        return float(tf.reduce_sum(tape.gradient(found, logits)))
+
+    assert push(0.9) < push(0.5) < push(0.1)
 
 
 def test_one_tissue_by_regions_and_by_labels_has_the_same_dice():
@@ -153,6 +204,19 @@ def test_one_tissue_by_regions_and_by_labels_has_the_same_dice():
 )
 def test_weights_of_the_heads_halve_end_in_0_and_sum_to_1(heads, expected):
     assert head_weights(heads) == pytest.approx(expected)
+
+
+def test_where_the_lowest_head_is_trained_its_weight_halves_as_the_others():
+    assert head_weights(3, lowest=True) == pytest.approx([4 / 7, 2 / 7, 1 / 7])
+    assert head_weights(1, lowest=True) == (1,)
+
+
+def test_a_lowest_head_that_is_trained_takes_part_in_the_loss():
+    loss, labels = LOSSES["region_dice_bce"](), labels_of(2, 4, 4, 4)
+    heads = [logits_of(loss, labels), logits_of(loss, labels[:, ::2, ::2, ::2])]
+    found = ops.convert_to_numpy(deep_supervision(loss, heads, ops.convert_to_tensor(labels), lowest=True))
+    expected = 2 / 3 * value(loss, heads[0], labels) + 1 / 3 * value(loss, heads[1], labels[:, ::2, ::2, ::2])
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
 
 
 def test_a_single_head_is_its_loss_bare_or_in_a_list():
@@ -197,6 +261,25 @@ def test_a_misspelt_loss_or_option_is_answered_with_the_right_one():
         build("loss", LOSSES, {"name": "region_dice_cbe"})
     with pytest.raises(SettingsError, match=r"loss=label_dice_ce has no option smoth. Did you mean smooth\?"):
         build("loss", LOSSES, {"name": "label_dice_ce", "smoth": 1})
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("region_dice_bce", {"focus": -1}, r"loss.focus is -1. Expected a number, 0 or above"),
+        ("region_dice_bce", {"dice": 0, "bce": 0}, r"loss.dice and loss.bce are both 0"),
+        ("label_dice_ce", {"ce": -0.5}, r"loss.ce is -0.5"),
+        ("label_dice_ce", {"smooth": "much"}, r"loss.smooth is much"),
+        ("label_ce", {"focus": float("nan")}, r"loss.focus is nan"),
+        ("region_tversky", {"false_negatives": -1}, r"loss.false_negatives is -1"),
+        ("region_tversky", {"false_negatives": 0, "false_positives": 0}, r"one of the first two above 0"),
+        ("label_tversky", {"power": 0}, r"loss.power 0. Expected"),
+        ("region_generalised_dice", {"bce": -2}, r"loss.bce is -2"),
+    ],
+)
+def test_an_option_out_of_range_is_refused_by_name(name, options, message):
+    with pytest.raises(SettingsError, match=message):
+        build("loss", LOSSES, {"name": name, **options})
 
 
 def test_the_losses_never_import_tensorflow():

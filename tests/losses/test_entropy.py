@@ -55,3 +55,46 @@ def test_two_classes_are_one_mask():
     softmax = cross_entropy(*tensors(both, np.concatenate([1 - mask, mask], axis=-1)))
     sigmoid = binary_cross_entropy(*tensors(logits, mask))
     np.testing.assert_allclose(ops.convert_to_numpy(softmax), ops.convert_to_numpy(sigmoid), rtol=1e-5)
+
+
+# Focal loss
+
+
+def test_focal_loss_of_a_sure_three_quarters_by_hand():
+    # p = 3/4 of the truth: (1/4)² · ln 4/3.
+    logits, masks = tensors(np.full((1, 1, 1, 1), math.log(3)), np.ones((1, 1, 1, 1)))
+    found = ops.convert_to_numpy(binary_cross_entropy(logits, masks, focus=2.0))
+    assert found == pytest.approx([math.log(4 / 3) / 16])
+
+
+def test_focal_loss_of_equal_classes_by_hand():
+    logits, one_hot = tensors(np.zeros((1, 2, 2, 4)), np.eye(4)[[[[0, 1], [2, 3]]]])
+    assert ops.convert_to_numpy(cross_entropy(logits, one_hot, focus=1.0)) == pytest.approx([math.log(4) * 3 / 4])
+
+
+@pytest.mark.parametrize("focus", [0.5, 2.0])
+def test_of_independent_masks_it_is_keras_binary_focal_loss(focus):
+    logits, masks = random_logits(2, 3, 4, 5, 3) / 2, np.random.default_rng(0).integers(0, 2, (2, 3, 4, 5, 3))
+    loss = keras.losses.BinaryFocalCrossentropy(gamma=focus, from_logits=True, reduction=None)
+    expected = loss(masks.reshape(2, -1), logits.reshape(2, -1))
+    found = binary_cross_entropy(*tensors(logits, masks), focus=focus)
+    np.testing.assert_allclose(ops.convert_to_numpy(found), ops.convert_to_numpy(expected), rtol=1e-4)
+
+
+@pytest.mark.parametrize("focus", [0.5, 2.0])
+def test_of_exclusive_classes_it_is_keras_categorical_focal_loss(focus):
+    logits, classes = random_logits(2, 3, 4, 5, 4) / 2, np.random.default_rng(0).integers(0, 4, (2, 3, 4, 5))
+    one_hot = np.eye(4, dtype="float32")[classes]
+    loss = keras.losses.CategoricalFocalCrossentropy(alpha=1.0, gamma=focus, from_logits=True, reduction=None)
+    expected = ops.convert_to_numpy(loss(one_hot, logits)).mean(axis=(1, 2, 3))
+    found = cross_entropy(*tensors(logits, one_hot), focus=focus)
+    np.testing.assert_allclose(ops.convert_to_numpy(found), expected, rtol=1e-4)
+
+
+@pytest.mark.parametrize("entropy", [binary_cross_entropy, cross_entropy])
+def test_focal_loss_comes_to_cross_entropy_as_its_focus_comes_to_0(entropy):
+    logits, classes = tensors(
+        random_logits(2, 3, 4, 5, 4), np.eye(4)[np.random.default_rng(0).integers(0, 4, (2, 3, 4, 5))]
+    )
+    limit = ops.convert_to_numpy(entropy(logits, classes, focus=1e-7))
+    np.testing.assert_allclose(limit, ops.convert_to_numpy(entropy(logits, classes)), rtol=1e-5)
