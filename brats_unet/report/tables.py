@@ -139,17 +139,18 @@ def sentences(summary: Summary) -> list[str]:
     found = []
     if any(summary.empty_references.values()) or any(summary.empty_predictions.values()):
         found.append(
-            f"A region absent from both masks scores Dice {_said(rule.both)} and HD95 {_said(distances.both, 'mm')}, one "
-            f"absent from one of them Dice {_said(rule.reference)} and {_said(distances.reference, 'mm')} ({summary.protocol.name})."
+            f"A region absent from both masks scores Dice {_said(rule.both)} and HD95 {_said(distances.both, 'mm')}, "
+            f"one absent from one of them Dice {_said(rule.reference)} and {_said(distances.reference, 'mm')} "
+            f"({summary.protocol.name})."
         )
     undefined: dict[str, list[str]] = {}
     for region, metrics in summary.regions.items():
         for metric, stats in metrics.items():
             if stats.undefined:
-                where = f"{region} of {stats.undefined} in {stats.undefined + stats.n} cases"
+                where = f"in {stats.undefined} of {stats.undefined + stats.n} cases {region}"
                 undefined.setdefault(where, []).append(metric)
     if undefined:
-        listed = "; ".join(f"{where}: {', '.join(names)}" for where, names in undefined.items())
+        listed = "; ".join(f"{where} {', '.join(names)}" for where, names in undefined.items())
         found.append(f"Undefined, hence in no mean: {listed}.")
     if summary.missing:
         found.append(f"Predictions that are missing and count as empty: {_some(summary.missing)}.")
