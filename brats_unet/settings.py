@@ -36,6 +36,7 @@ class Sampling:
 
     patch: list[int]  # voxels of the prepared grid along x, y, z; a 1 makes a slice
     batch: int  # patches of one update, over all replicas
+    accumulate: int  # parts of it that a replica computes one after another
     foreground: float  # share of patches centred on a region
     slices: Optional[list[int]]  # half-open range of axial slices to draw from, on the case's own grid
 
@@ -78,7 +79,8 @@ class Train:
     tag: Optional[str]  # added to the run's name
     runs: str
     seed: int
-    steps: int
+    steps: Optional[int]
+    minutes: Optional[float]
     init: Optional[str]
     overwrite: bool
     json: bool

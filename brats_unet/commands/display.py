@@ -81,12 +81,11 @@ class TrainingDisplay:
     Args:
         display: Whose console it draws on.
         done: Steps that were done before.
-        steps: Of the whole budget.
+        steps: Of the whole budget; None while it is not known.
     """
 
-    def __init__(self, display: Display, done: int, steps: int) -> None:
+    def __init__(self, display: Display, done: int, steps: int | None) -> None:
         self.display = display
-        self.steps = steps
         self.loss: float | None = None
         self.bar = Progress(
             TextColumn("Training"),
@@ -108,20 +107,19 @@ class TrainingDisplay:
     def __exit__(self, *exception: object) -> None:
         self.bar.stop()
 
-    def step(self, step: int, loss: float, patches_per_second: float) -> None:
+    def step(self, step: int, steps: int | None, loss: float, patches_per_second: float) -> None:
         """After each update."""
         self.loss = loss if self.loss is None else 0.95 * self.loss + 0.05 * loss
         facts = f"loss {self.loss:.3f}{self.dice}  {patches_per_second:.2f} patches/s"
-        self.bar.update(self.task, completed=step, facts=facts)
+        self.bar.update(self.task, completed=step, total=steps, facts=facts)
 
-    def validation(self, step: int, dice: Mapping[str, float], seconds: float, best: bool) -> None:
+    def validation(self, step: int, steps: int | None, dice: Mapping[str, float], seconds: float, best: bool) -> None:
         """After each look at the held-out cases."""
         shown = "  ".join(f"{region} {value:.3f}" for region, value in dice.items())
         self.dice = f"  Dice {sum(dice.values()) / len(dice):.3f}"
         mark = "  (best so far)" if best else ""
         if not self.display.quiet:
             self.bar.console.print(
-                f"step {step:>{len(str(self.steps))}} of {self.steps}  loss {self.loss or 0:.3f}  "
-                f"held-out Dice {shown}{mark}",
+                f"step {step:>{len(str(steps))}} of {steps}  loss {self.loss or 0:.3f}  held-out Dice {shown}{mark}",
                 markup=False,
             )

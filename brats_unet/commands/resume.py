@@ -17,6 +17,8 @@ FREE = {
     "overwrite",
     "json",
     "steps",
+    "minutes",
+    "sampling.accumulate",
     "data.cache",
     "hardware.device",
     "hardware.jit",

@@ -11,6 +11,7 @@ import numpy as np
 from brats_unet import models
 from brats_unet.anatomy import Region, labels_from_regions, region_masks
 from brats_unet.commands.display import Display, TrainingDisplay, shown
+from brats_unet.commands.odd_numbers import refuse_odd_numbers
 from brats_unet.commands.provenance import environment
 from brats_unet.commands.resume import enter, run_folder
 from brats_unet.data.augment import AUGMENTATIONS, refuse_blank_samples
@@ -30,7 +31,9 @@ from brats_unet.parts import build
 from brats_unet.report.figures import training_curves
 from brats_unet.run import Run, disk_full_is_said, write_json
 from brats_unet.settings import Train
-from brats_unet.training.loop import Budget, train
+from brats_unet.training.averaging import Average
+from brats_unet.training.budget import Budget
+from brats_unet.training.loop import train
 from brats_unet.training.optimizers import OPTIMIZERS
 from brats_unet.training.schedules import SCHEDULES
 from brats_unet.training.step import LossScale, build_step
@@ -57,7 +60,7 @@ def _train(settings: Train, display: Display) -> int:
     devices = choose_devices(**vars(settings.hardware))
     with devices.strategy.scope():
         optimizer = build("optimizer", OPTIMIZERS, settings.optimizer)
-    _refuse_odd_numbers(settings, devices.replicas)
+    refuse_odd_numbers(settings, devices.replicas)
 
     run = Run(run_folder(settings))
     enter(run, settings)
@@ -73,6 +76,10 @@ def _train(settings: Train, display: Display) -> int:
     # The network and where it stands.
     with devices.strategy.scope():
         model = _network(settings, preparation, loss.logits, devices.policy)
+    last = run.checkpoint_file("last")
+    if init is not None and not last.exists():
+        checkpoint.restore(init.checkpoint_file("last"), model, None)
+    average = None if optimizer.ema is None else Average(model, optimizer.ema, devices.strategy)
     step = build_step(
         devices=devices,
         model=model,
@@ -81,17 +88,16 @@ def _train(settings: Train, display: Display) -> int:
         augmentation=augmentation,
         seed=settings.seed,
         batch=settings.sampling.batch,
+        accumulate=settings.sampling.accumulate,
+        average=average,
         loss_scale=(loss_scale := LossScale() if devices.precision == "float16" else None),
     )
-    last = run.checkpoint_file("last")
     state = checkpoint.State(step=0)
     if last.exists():
-        state = checkpoint.restore(last, model, optimizer.rule)
+        state = checkpoint.restore(last, model, optimizer.rule, None if average is None else average.named())
         if loss_scale is not None and state.loss_scale is not None:
             loss_scale.value, loss_scale.since = state.loss_scale[0], int(state.loss_scale[1])
-    elif init is not None:
-        checkpoint.restore(init.checkpoint_file("last"), model, None)
-    if state.step > settings.steps:
+    if settings.steps is not None and state.step > settings.steps:
         raise SettingsError(f"{run.folder} has done {state.step} steps already: steps={settings.steps} would be fewer.")
     run_recipe = recipe(
         model=settings.model,
@@ -103,7 +109,9 @@ def _train(settings: Train, display: Display) -> int:
         convention=study.convention.name,
         precision=devices.precision,
     ) | {"modality_dropout": augmentation.modality_dropout}
-    network = Network(forward_of(model, loss.outputs), run_recipe, plan.stride, display.say)
+    # What is looked at and handed on is the average of the weights, where there is one.
+    shown_model = model if average is None else _network(settings, preparation, loss.logits, devices.policy)
+    network = Network(forward_of(shown_model, loss.outputs), run_recipe, plan.stride, display.say)
 
     write_json(run.settings_file, asdict(settings))
     write_json(run.recipe_file, run_recipe)
@@ -120,7 +128,14 @@ def _train(settings: Train, display: Display) -> int:
         settings.seed,
         augmentation.margin,
     )
-    with TrainingDisplay(display, state.step, settings.steps) as bar:
+    look = _validation(network, held_out)
+
+    def validate() -> dict[str, float]:
+        if average is not None:
+            average.into(shown_model)
+        return look()
+
+    with TrainingDisplay(display, state.step, None if settings.minutes else settings.steps) as bar:
         state = train(
             run=run,
             devices=devices,
@@ -129,37 +144,22 @@ def _train(settings: Train, display: Display) -> int:
             optimizer=optimizer,
             schedule=schedule,
             sampler=sampler,
-            budget=Budget.of(settings.steps, settings.validation.every),
+            budget=Budget.of(settings.steps, settings.validation.every, settings.minutes),
             state=state,
             loss_scale=loss_scale,
-            validate=_validation(network, held_out) if held_out else None,
+            average=average,
+            validate=validate if held_out else None,
             display=bar,
         )
 
     # What is left behind for prediction and for people.
     plain = _network(settings, preparation, loss.logits, "float32")
     plain.set_weights(model.get_weights())
+    if average is not None:
+        average.into(plain)
     save_model(run, plain)
     training_curves(run.journal(), run.figures_folder / "training.png")
     return _say_what_came_of_it(display, run, settings, state, bool(held_out))
-
-
-def _refuse_odd_numbers(settings: Train, replicas: int) -> None:
-    """Numbers that no type can refuse."""
-    sampling = settings.sampling
-    if sampling.batch < 1 or sampling.batch % replicas:
-        raise SettingsError(
-            f"sampling.batch={sampling.batch} cannot be dealt out to {replicas} device(s). "
-            f"Choose a positive multiple of {replicas}."
-        )
-    if not 0 <= sampling.foreground <= 1:
-        raise SettingsError(f"sampling.foreground={sampling.foreground}: a share lies from 0 to 1.")
-    if settings.steps < 1:
-        raise SettingsError(f"steps={settings.steps}: expected 1 or more.")
-    if not 0 < settings.validation.every <= 1:
-        raise SettingsError(f"validation.every={settings.validation.every}: a share of the steps, above 0 and up to 1.")
-    if sampling.slices is not None and not (len(sampling.slices) == 2 and 0 <= sampling.slices[0] < sampling.slices[1]):
-        raise SettingsError(f"sampling.slices={sampling.slices}: expected [first, end) with first below end.")
 
 
 def _triple(patch: Sequence[int]) -> tuple[int, int, int]:
@@ -222,8 +222,12 @@ def _say_what_begins(
         f"{run.folder}: {settings.model['name']} with {model.count_params():,} weights on {len(study.split.train)} "
         f"cases at {spacing} mm, {len(study.split.validation)} held out; {precision} on {devices}."
     )
+    if settings.minutes:
+        most = "" if settings.steps is None else f", and after {settings.steps} steps at the latest"
+        display.say(f"The schedule ends after {settings.minutes:g} minutes of training and validation{most}.")
     if state.step:
-        display.say(f"Going on from step {state.step} of {settings.steps}.")
+        of = f" of {settings.steps}" if not settings.minutes else f", {(state.seconds or 0) / 60:.1f} minutes in"
+        display.say(f"Going on from step {state.step}{of}.")
 
 
 def _say_what_came_of_it(display: Display, run: Run, settings: Train, state: checkpoint.State, validated: bool) -> int:

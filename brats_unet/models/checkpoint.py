@@ -1,7 +1,7 @@
-"""Checkpoints: weights, optimizer and step as safetensors keyed by layer names; no pickle, never half-written."""
+"""Checkpoints: weights, average, optimizer and step as safetensors keyed by layer names; no pickle, written whole."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,16 +23,24 @@ class State:
         step: Updates done.
         loss_scale: [value, updates since it changed] of float16 training, else None.
         best: Highest mean validation Dice so far, or None.
+        seconds: Of its time limit that are spent; None where steps decide.
     """
 
     step: int
     loss_scale: list[float] | None = None
     best: float | None = None
+    seconds: float | None = None
 
 
-def save(path: Path, model: keras.Model, optimizer: keras.optimizers.Optimizer, state: State) -> None:
-    """Write a checkpoint under its final name once it is whole."""
-    tensors = {key: np.asarray(variable) for key, variable in named(model, optimizer).items()}
+def save(
+    path: Path,
+    model: keras.Model,
+    optimizer: keras.optimizers.Optimizer,
+    state: State,
+    average: Mapping[str, Any] | None = None,
+) -> None:
+    """Write a checkpoint under its final name once it is whole; `average` lies beside the weights, by their paths."""
+    tensors = {key: np.asarray(variable) for key, variable in named(model, optimizer, average).items()}
     with atomic_path(path) as temporary:
         try:
             save_file(tensors, temporary, metadata={"state": json.dumps(vars(state))})
@@ -40,13 +48,21 @@ def save(path: Path, model: keras.Model, optimizer: keras.optimizers.Optimizer, 
             raise OSError(str(problem)) from problem
 
 
-def restore(path: Path, model: keras.Model, optimizer: keras.optimizers.Optimizer | None) -> State:
-    """Put a checkpoint's tensors into the model, and the optimizer if one is given.
+def restore(
+    path: Path,
+    model: keras.Model,
+    optimizer: keras.optimizers.Optimizer | None,
+    average: Mapping[str, Any] | None = None,
+) -> State:
+    """Put a checkpoint's tensors into the model: to go on training with an optimizer, to predict without one.
+
+    For prediction the model is given the averaged weights, where the checkpoint holds them; for training it is given
+    the weights themselves, and `average`, by their paths, the averages.
 
     Raises:
         CheckpointError: No such file, not readable, or of another network; the first layers that differ are named.
     """
-    wanted = named(model, optimizer)
+    wanted = named(model, optimizer, average)
     try:
         with safe_open(path, framework="numpy") as file:
             state = State(**json.loads(file.metadata()["state"]))
@@ -61,7 +77,8 @@ def restore(path: Path, model: keras.Model, optimizer: keras.optimizers.Optimize
                     f"{shown}. Expected a checkpoint of the same model settings."
                 )
             for key, variable in wanted.items():
-                variable.assign(file.get_tensor(key))
+                averaged = key.replace("weights/", "average/", 1)
+                variable.assign(file.get_tensor(averaged if optimizer is None and averaged in stored else key))
     except FileNotFoundError:
         raise CheckpointError(f"{path}: no such checkpoint. Train first, or name another run.") from None
     except OSError as problem:
@@ -73,7 +90,11 @@ def restore(path: Path, model: keras.Model, optimizer: keras.optimizers.Optimize
     return state
 
 
-def named(model: keras.Model, optimizer: keras.optimizers.Optimizer | None) -> dict[str, Any]:
+def named(
+    model: keras.Model,
+    optimizer: keras.optimizers.Optimizer | None,
+    average: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
     """Every variable by a key made of layer names: the same for the same settings in any process."""
     groups: list[tuple[str, Sequence[Any]]] = [("weights", model.variables)]
     if optimizer is not None:
@@ -85,4 +106,4 @@ def named(model: keras.Model, optimizer: keras.optimizers.Optimizer | None) -> d
             if key in found:
                 raise ValueError(f"Two variables are called {key}: name the layers apart.")
             found[key] = variable
-    return found
+    return found | {f"average/{path}": mean for path, mean in (average or {}).items()}

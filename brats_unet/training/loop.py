@@ -5,8 +5,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import keras
 import tensorflow as tf
@@ -16,6 +15,8 @@ from brats_unet.data.sampling import Sampler
 from brats_unet.errors import DataError, Interrupted
 from brats_unet.models import checkpoint
 from brats_unet.run import Run
+from brats_unet.training.averaging import Average
+from brats_unet.training.budget import ENDLESS, Budget, Clock
 from brats_unet.training.optimizers import Optimizer
 from brats_unet.training.schedules import Schedule
 from brats_unet.training.step import LossScale, Step, per_replica
@@ -26,31 +27,20 @@ Validate = Callable[[], dict[str, float]]
 
 
 class Display(Protocol):
-    """What shows a person how it goes."""
+    """What shows a person how it goes; `steps` is the whole run's, None while it is not known."""
 
-    def step(self, step: int, loss: float, patches_per_second: float) -> None: ...
+    def step(self, step: int, steps: int | None, loss: float, patches_per_second: float) -> None: ...
 
-    def validation(self, step: int, dice: dict[str, float], seconds: float, best: bool) -> None: ...
+    def validation(self, step: int, steps: int | None, dice: dict[str, float], seconds: float, best: bool) -> None: ...
 
 
-@dataclass(frozen=True)
-class Budget:
-    """How long, and when to look up.
+class Running(NamedTuple):
+    """An update that was handed to the devices: its rate, its loss and norm when they are done, and the scale's end."""
 
-    Attributes:
-        steps: Updates in all.
-        validate_every: Updates between validations.
-        save_every: Updates between checkpoints at the most.
-    """
-
-    steps: int
-    validate_every: int
-    save_every: int
-
-    @classmethod
-    def of(cls, steps: int, validate_share: float) -> "Budget":
-        """Validations every `validate_share` of the steps; checkpoints every hundredth, at least 50 steps apart."""
-        return cls(steps, max(1, round(steps * validate_share)), max(50, steps // 100))
+    learning_rate: float
+    loss: Any
+    norm: Any
+    scale_at_its_end: bool
 
 
 def train(
@@ -65,10 +55,14 @@ def train(
     budget: Budget,
     state: checkpoint.State,
     loss_scale: LossScale | None,
+    average: Average | None,
     validate: Validate | None,
     display: Display,
 ) -> checkpoint.State:
     """Go on from `state` to the end of the budget.
+
+    Where steps decide, the same settings give the same run. With a time limit the schedule follows the clock, so that
+    two runs differ as their machines' speeds do.
 
     Args:
         run: Where checkpoints, journal and TensorBoard's events go.
@@ -81,6 +75,7 @@ def train(
         budget: How long.
         state: Steps done, best Dice so far.
         loss_scale: Of float16, already restored; None otherwise.
+        average: Of the weights, saved beside them; None for none.
         validate: Mean Dice by region on the held-out cases; None if there are none.
         display: For people.
 
@@ -92,59 +87,89 @@ def train(
         Interrupted: On Ctrl-C or a polite kill, once the step is done and saved.
     """
     best = state.best
+    looks = run.journal("validation")[-1:]
+    clock = Clock(
+        budget, state.step, state.seconds or 0.0, 0.0 if validate is None else looks[0]["seconds"] if looks else None
+    )
+    running: list[Running] = []  # those that have not been looked at
+    named = None if average is None else average.named()
 
-    def save(which: str, done: int) -> checkpoint.State:
+    def save(which: str, done: int, total: int) -> checkpoint.State:
+        begun = time.perf_counter()
         scale = None if loss_scale is None else [loss_scale.value, loss_scale.since]
-        reached = checkpoint.State(done, scale, best)
-        checkpoint.save(run.checkpoint_file(which), model, optimizer.rule, reached)
+        spent = clock.spent()
+        if spent is not None and budget.seconds is not None and done >= total:
+            spent = max(spent, budget.seconds)  # what is left is too short for a step
+        reached = checkpoint.State(done, scale, best, spent)
+        checkpoint.save(run.checkpoint_file(which), model, optimizer.rule, reached, named)
+        clock.saved(time.perf_counter() - begun)
         return reached
+
+    def look(done: int, total: int) -> None:
+        """At the oldest update that has not been looked at: the device works meanwhile on those after it."""
+        learning_rate, loss, norm, scale_at_its_end = running.pop(0)
+        loss, norm = float(loss), float(norm)
+        if not math.isfinite(loss):
+            raise not_finite(sampler, done - 1, f"the loss is {loss}")
+        overflowed = not math.isfinite(norm)
+        if overflowed and scale_at_its_end:
+            raise not_finite(sampler, done - 1, f"the loss is {loss:.4g}, but its gradient is not finite")
+        seconds = clock.rate.update()
+        speed = sampler.batch / seconds if seconds else 0.0
+        facts = {"loss": loss, "learning_rate": learning_rate}
+        if not overflowed:  # else the loss scale has left this update out
+            facts["gradient_norm"] = norm
+        run.note("step", step=done, **facts, patches_per_second=round(speed, 3))
+        for name, value in facts.items():
+            tf.summary.scalar(f"train/{name}", value, step=done)
+        display.step(done, None if total == ENDLESS else total, loss, speed)
+
+    def validated(done: int, total: int) -> None:
+        nonlocal best
+        assert validate is not None
+        begun = time.perf_counter()
+        dice = validate()
+        seconds = time.perf_counter() - begun
+        mean = sum(dice.values()) / len(dice)
+        improved = best is None or mean > best
+        run.note("validation", step=done, dice=dice, seconds=round(seconds, 2), best=improved)
+        for region, value in dice.items():
+            tf.summary.scalar(f"validation/dice_{region}", value, step=done)
+        if improved:
+            best = mean
+            save("best", done, total)
+        display.validation(done, None if total == ENDLESS else total, dice, seconds, improved)
+        clock.looked(seconds, done, total)
 
     writer = tf.summary.create_file_writer(str(run.tensorboard_folder))
     share = devices.replicas
     dataset = iter(batches(sampler, first_step=state.step, steps=budget.steps, replicas=share))
-    rate = Rate(sampler.batch)
+    done, total = state.step, clock.total(state.step)
     try:
         with stop_requests() as stop, writer.as_default():
-            for index in range(state.step, budget.steps):
-                learning_rate = optimizer.learning_rate * schedule(index, budget.steps)
+            while done < total:
+                learning_rate = optimizer.learning_rate * schedule(done, total)
                 optimizer.rule.learning_rate.assign(learning_rate)
                 inputs = per_replica(devices, [next(dataset) for _ in range(share)])
-                loss, norm = (float(value) for value in step(*inputs))
-                if not math.isfinite(loss):
-                    raise not_finite(sampler, index, f"the loss is {loss}")
-                overflowed = not math.isfinite(norm)
-                if overflowed and (loss_scale is None or loss_scale.value <= 1):
-                    raise not_finite(sampler, index, f"the loss is {loss:.4g}, but its gradient is not finite")
-                done = index + 1
-                speed = rate.update()
-                facts = {"loss": loss, "learning_rate": learning_rate}
-                if not overflowed:  # else the loss scale has left this update out
-                    facts["gradient_norm"] = norm
-                run.note("step", step=done, **facts, patches_per_second=round(speed, 3))
-                for name, value in facts.items():
-                    tf.summary.scalar(f"train/{name}", value, step=done)
-                display.step(done, loss, speed)
-                validated = validate is not None and (done % budget.validate_every == 0 or done == budget.steps)
-                if validate is not None and validated:
-                    begun = time.perf_counter()
-                    dice = validate()
-                    seconds = time.perf_counter() - begun
-                    mean = sum(dice.values()) / len(dice)
-                    improved = best is None or mean > best
-                    run.note("validation", step=done, dice=dice, seconds=round(seconds, 2), best=improved)
-                    for region, value in dice.items():
-                        tf.summary.scalar(f"validation/dice_{region}", value, step=done)
-                    if improved:
-                        best = mean
-                        save("best", done)
-                    display.validation(done, dice, seconds, improved)
-                    rate.restart()
-                stopping = stop()  # asked once: what is announced below must have been saved here
-                if validated or done % budget.save_every == 0 or done == budget.steps or stopping:
-                    state = save("last", done)
-                if stopping and done < budget.steps:
+                loss, norm = step(*inputs)
+                running.append(Running(learning_rate, loss, norm, loss_scale is None or loss_scale.value <= 1))
+                done += 1
+                if len(running) > devices.ahead:
+                    look(done - devices.ahead, total)
+                total = clock.total(done)
+                looks_up = validate is not None and clock.looks_up(done, total)
+                saves = looks_up or clock.saves(done) or done >= total
+                if running and (saves or stop()):
+                    look(done, total)  # nothing is saved that has not been looked at
+                if looks_up:
+                    validated(done, total)
+                stopping = stop() and not running  # what is announced below must have been saved here
+                if saves or stopping:
+                    state = save("last", done, total)
+                if stopping and done < total:
+                    about = "about " if budget.seconds else ""
                     raise Interrupted(
-                        f"Stopped at step {done} of {budget.steps}; everything up to there is saved in {run.folder}. "
+                        f"Stopped at step {done} of {about}{total}; everything up to there is saved in {run.folder}. "
                         f"Give the same command again to go on."
                     )
     finally:
@@ -160,28 +185,6 @@ def not_finite(sampler: Sampler, step: int, found: str) -> DataError:
         f"Step {step + 1}: {found}; the batch was cut from {ids}. The last checkpoint is from before. Look at these "
         f"cases with `brats-unet check`, or lower optimizer.learning_rate."
     )
-
-
-class Rate:
-    """Patches a second, smoothed over the last steps; the first step, which traces the graph, is left out."""
-
-    def __init__(self, batch: int) -> None:
-        self.batch = batch
-        self.seconds = 0.0
-        self.last: float | None = None
-
-    def update(self) -> float:
-        """Call after each step; 0 until two steps are known."""
-        now = time.perf_counter()
-        if self.last is not None:
-            seconds = now - self.last
-            self.seconds = seconds if self.seconds == 0 else 0.9 * self.seconds + 0.1 * seconds
-        self.last = now
-        return self.batch / self.seconds if self.seconds else 0.0
-
-    def restart(self) -> None:
-        """Leave out what came between two steps."""
-        self.last = None
 
 
 @contextmanager

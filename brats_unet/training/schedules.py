@@ -1,5 +1,6 @@
-"""Learning-rate schedules: the factor on the base rate as a pure function of the step."""
+"""Learning-rate schedules: the factor on the base rate as a pure function of the step and of how many there are."""
 
+import math
 from collections.abc import Callable
 
 from brats_unet.errors import SettingsError
@@ -18,7 +19,28 @@ def polynomial(*, power: float = 0.9, warmup_steps: int = 0) -> Schedule:
     def factor(step: int, steps: int) -> float:
         if step < warmup_steps:
             return (step + 1) / warmup_steps
-        return (1 - (step - warmup_steps) / max(1, steps - warmup_steps)) ** power
+        return (1 - progress(step, steps, warmup_steps)) ** power
+
+    return factor
+
+
+def cosine(*, warmup_steps: int = 0, floor: float = 0.0) -> Schedule:
+    """Half a cosine from 1 to `floor`, after a linear warm-up.
+
+    Returns:
+        (step, steps) -> factor from `floor` to 1.
+
+    Source:
+        Loshchilov and Hutter 2017, arXiv:1608.03983, without restarts.
+    """
+    refuse_negative(warmup_steps)
+    if not 0 <= floor < 1:
+        raise SettingsError(f"schedule.floor={floor}: expected a share of the first rate, from 0 to below 1.")
+
+    def factor(step: int, steps: int) -> float:
+        if step < warmup_steps:
+            return (step + 1) / warmup_steps
+        return floor + (1 - floor) * (1 + math.cos(math.pi * progress(step, steps, warmup_steps))) / 2
 
     return factor
 
@@ -29,10 +51,15 @@ def constant(*, warmup_steps: int = 0) -> Schedule:
     return lambda step, steps: (step + 1) / warmup_steps if step < warmup_steps else 1.0
 
 
+def progress(step: int, steps: int, warmup_steps: int) -> float:
+    """Share of the steps after the warm-up that are done, 0 to 1; 1 where there are none."""
+    return min(1.0, (step - warmup_steps) / max(1, steps - warmup_steps))
+
+
 def refuse_negative(warmup_steps: int) -> None:
     """Raise SettingsError for a warm-up below 0."""
     if warmup_steps < 0:
         raise SettingsError(f"schedule.warmup_steps={warmup_steps}: expected 0 or more.")
 
 
-SCHEDULES: dict[str, Callable[..., Schedule]] = {"polynomial": polynomial, "constant": constant}
+SCHEDULES: dict[str, Callable[..., Schedule]] = {"polynomial": polynomial, "cosine": cosine, "constant": constant}

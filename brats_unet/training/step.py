@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from brats_unet.data.augment import Augmentation
 from brats_unet.data.draws import augmented
+from brats_unet.training.averaging import Average
 from brats_unet.training.optimizers import Optimizer
 from brats_unet.training.strategy import Devices
 
@@ -26,6 +27,8 @@ def build_step(
     augmentation: Augmentation,
     seed: int,
     batch: int,
+    accumulate: int = 1,
+    average: Average | None = None,
     loss_scale: "LossScale | None" = None,
 ) -> Step:
     """Compile the update.
@@ -42,6 +45,9 @@ def build_step(
         augmentation: Drawn from (seed, step, sample), applied on the device.
         seed: Of the run.
         batch: Patches of one update over all replicas.
+        accumulate: Parts that each replica computes its patches in, one after another, to spare memory; their
+            gradients are summed. Divides its share of the batch.
+        average: Takes in the weights after each update; None for none.
         loss_scale: For float16; None otherwise.
 
     Returns:
@@ -49,6 +55,7 @@ def build_step(
         update whose gradients overflowed on any replica is left out and the scale halved.
     """
     weights = model.trainable_variables
+    part_size = batch // devices.replicas // accumulate
     flat = len(model.inputs[0].shape) == 4
     with devices.strategy.scope():
         optimizer.rule.build(weights)
@@ -62,10 +69,21 @@ def build_step(
             scaled = value * scale
         return value, tape.gradient(scaled, [weight.value for weight in weights])
 
-    def gradients(step, samples, images, labels, scale):
+    def part(step, samples, images, labels, scale, index):
+        if accumulate > 1:
+            here = slice(index * part_size, (index + 1) * part_size)
+            samples, images, labels = samples[here], images[here], labels[here]
         # Out here: XLA's random numbers are others than TensorFlow's, and it would compute what was not drawn as well.
         images, labels = augmented(augmentation, seed, step, samples, images, labels)
-        value, slopes = forward_backward(images, labels, scale)
+        return forward_backward(images, labels, scale)
+
+    def gradients(step, samples, images, labels, scale):
+        value, slopes = part(step, samples, images, labels, scale, 0)
+        for index in range(1, accumulate):
+            # Only when the part before is done: two at once would need the memory of both.
+            with tf.control_dependencies(slopes):
+                more_value, more = part(step, samples, images, labels, scale, index)
+                value, slopes = value + more_value, [a + b for a, b in zip(slopes, more, strict=True)]
         context = tf.distribute.get_replica_context()
         value = context.all_reduce(tf.distribute.ReduceOp.SUM, value)
         slopes = context.all_reduce(tf.distribute.ReduceOp.SUM, slopes)
@@ -80,8 +98,10 @@ def build_step(
         # Keras sums over the replicas once more inside apply: each hands in its share.
         return value, norm, [slope / devices.replicas for slope in slopes]
 
-    def apply(slopes):
-        optimizer.rule.apply(slopes, weights)
+    def apply(index, slopes):
+        devices.strategy.run(lambda slopes: optimizer.rule.apply(slopes, weights), (slopes,))
+        if average is not None:
+            average.update(first(index))
 
     def first(value):
         return devices.strategy.experimental_local_results(value)[0]
@@ -91,19 +111,19 @@ def build_step(
         @tf.function(reduce_retracing=True)
         def step(index, samples, images, labels):
             value, norm, slopes = devices.strategy.run(gradients, (index, samples, images, labels, tf.constant(1.0)))
-            devices.strategy.run(apply, (slopes,))
+            apply(index, slopes)
             return first(value), first(norm)
 
         return step
 
     computed = tf.function(lambda *inputs: devices.strategy.run(gradients, inputs), reduce_retracing=True)
-    applied = tf.function(lambda slopes: devices.strategy.run(apply, (slopes,)), reduce_retracing=True)
+    applied = tf.function(apply, reduce_retracing=True)
 
     def scaled_step(index, samples, images, labels):
         value, norm, slopes = computed(index, samples, images, labels, tf.constant(loss_scale.value, tf.float32))
         # The sum over replicas is not finite if it overflowed on any of them.
         if loss_scale.update(bool(tf.math.is_finite(first(norm)))):
-            applied(slopes)
+            applied(index, slopes)
         return first(value), first(norm)
 
     return scaled_step

@@ -21,6 +21,8 @@ class Devices:
         precision: "float32", "bfloat16" or "float16" of the layers' arithmetic; weights are float32 always.
         jit: Whether XLA compiles the forward and backward pass.
         description: For people.
+        ahead: Whether the devices work on while Python goes on, as GPUs do: a step's loss is then looked at when the
+            next one has been handed over.
     """
 
     strategy: tf.distribute.Strategy
@@ -28,6 +30,7 @@ class Devices:
     precision: str
     jit: bool
     description: str
+    ahead: bool = False
 
     @property
     def policy(self) -> str:
@@ -87,7 +90,8 @@ def choose_devices(*, device: str, precision: str, jit: str, replicas: int | Non
         count, description = 1, gpu_name(gpus[0]) if gpus else f"CPU, {os.cpu_count()} cores"
     if precision == "auto":
         precision = natural_precision(gpus)
-    return Devices(strategy, count, precision, jit == "on" or (jit == "auto" and bool(gpus)), description)
+    compiled = jit == "on" or (jit == "auto" and bool(gpus))
+    return Devices(strategy, count, precision, compiled, description, ahead=bool(gpus))
 
 
 def natural_precision(gpus: list) -> str:

@@ -166,3 +166,39 @@ def test_two_variables_of_one_name_are_refused():
     twins = SimpleNamespace(variables=[SimpleNamespace(path="conv/kernel")] * 2)
     with pytest.raises(ValueError, match="Two variables are called weights/conv/kernel: name the layers apart"):
         named(twins, None)
+
+
+def doubled(model):
+    """Averages that are twice the weights."""
+    return {v.path: keras.Variable(2 * np.asarray(v)) for v in model.trainable_variables}
+
+
+def test_averages_lie_beside_the_weights_and_come_back_with_the_optimizer(tmp_path, trained):
+    model, rule = trained
+    save(tmp_path / "a.safetensors", model, rule, State(1), doubled(model))
+    other, its_rule = built(seed=2)
+    averages = {v.path: keras.Variable(np.zeros(v.shape)) for v in other.trainable_variables}
+    restore(tmp_path / "a.safetensors", other, its_rule, averages)
+    for weight, there in zip(other.trainable_variables, model.trainable_variables, strict=True):
+        np.testing.assert_array_equal(np.asarray(weight), np.asarray(there))
+        np.testing.assert_array_equal(np.asarray(averages[weight.path]), 2 * np.asarray(there))
+
+
+def test_to_predict_the_averages_are_taken_and_what_has_none_is_as_it_was(tmp_path):
+    model, rule = built(norm="batch")
+    model.get_layer("encoder_0_norm_0").moving_mean.assign(np.full(4, 3.0))
+    save(tmp_path / "a.safetensors", model, rule, State(1), doubled(model))
+    other, _ = built(seed=2, norm="batch")
+    restore(tmp_path / "a.safetensors", other, None)
+    for weight, there in zip(other.trainable_variables, model.trainable_variables, strict=True):
+        np.testing.assert_array_equal(np.asarray(weight), 2 * np.asarray(there))
+    assert np.asarray(other.get_layer("encoder_0_norm_0").moving_mean).tolist() == [3.0] * 4
+
+
+def test_averages_that_are_missing_are_refused_and_so_are_those_not_asked_for(tmp_path, path, trained):
+    model, rule = trained
+    with pytest.raises(CheckpointError, match="holds another network"):
+        restore(path, model, rule, doubled(model))
+    save(tmp_path / "a.safetensors", model, rule, State(1), doubled(model))
+    with pytest.raises(CheckpointError, match="holds another network"):
+        restore(tmp_path / "a.safetensors", model, rule)

@@ -20,7 +20,9 @@ from brats_unet.models import checkpoint
 from brats_unet.models.unet import unet3d
 from brats_unet.run import Run
 from brats_unet.training import loop
-from brats_unet.training.loop import Budget, Rate, stop_requests, train
+from brats_unet.training.averaging import Average
+from brats_unet.training.budget import Budget
+from brats_unet.training.loop import stop_requests, train
 from brats_unet.training.optimizers import sgd
 from brats_unet.training.schedules import polynomial
 from brats_unet.training.step import LossScale, build_step
@@ -43,19 +45,20 @@ class Watcher:
     def __init__(self, at=None, do=lambda: None):
         self.steps, self.validations, self.at, self.do = [], [], at, do
 
-    def step(self, step, loss, patches_per_second):
+    def step(self, step, steps, loss, patches_per_second):
         self.steps.append((step, loss))
         if step == self.at:
             self.do()
 
-    def validation(self, step, dice, seconds, best):
+    def validation(self, step, steps, dice, seconds, best):
         self.validations.append((step, best))
 
 
-def network():
-    """A tiny U-Net with an optimizer and the compiled update."""
+def network(ema=0.9):
+    """A tiny U-Net with an optimizer, the mean of its weights and the compiled update."""
     model = unet3d(channels=2, outputs=3, seed=0, features=[4, 8], convolutions=1)
-    optimizer = sgd(learning_rate=0.05)
+    optimizer = sgd(learning_rate=0.05, ema=ema)
+    average = Average(model, ema, ONE.strategy)
     step = build_step(
         devices=ONE,
         model=model,
@@ -64,8 +67,9 @@ def network():
         augmentation=mirror(),
         seed=3,
         batch=2,
+        average=average,
     )
-    return SimpleNamespace(model=model, optimizer=optimizer, step=step)
+    return SimpleNamespace(model=model, optimizer=optimizer, step=step, average=average)
 
 
 def scripted(outcomes=None):
@@ -74,7 +78,7 @@ def scripted(outcomes=None):
     model = keras.Model(image, keras.layers.Conv3D(1, 1, name="w")(image))
     optimizer = sgd(learning_rate=1.0)
     optimizer.rule.build(model.trainable_variables)
-    made = SimpleNamespace(model=model, optimizer=optimizer, rates=[], seen=[])
+    made = SimpleNamespace(model=model, optimizer=optimizer, average=None, rates=[], seen=[])
 
     def step(index, samples, images, labels):
         made.seen.append(int(index))
@@ -110,6 +114,7 @@ def go(
         budget=Budget(steps, every, save_every),
         state=state or checkpoint.State(0),
         loss_scale=scale,
+        average=net.average,
         validate=validate,
         display=display or Watcher(),
     )
@@ -117,7 +122,8 @@ def go(
 
 
 def resumed(run, net):
-    return checkpoint.restore(run.checkpoint_file("last"), net.model, net.optimizer.rule)
+    average = None if net.average is None else net.average.named()
+    return checkpoint.restore(run.checkpoint_file("last"), net.model, net.optimizer.rule, average)
 
 
 def interrupt():
@@ -132,7 +138,7 @@ def test_stopped_by_hand_and_resumed_it_ends_where_a_straight_run_does_to_the_la
     assert "Stopped at step 3 of 6" in str(caught.value) and "Give the same command again" in str(caught.value)
 
     # A new process begins with other weights and slots: all must come from the checkpoint.
-    for variable in (*parts.model.variables, *parts.optimizer.rule.variables):
+    for variable in (*parts.model.variables, *parts.optimizer.rule.variables, *parts.average.means.values()):
         variable.assign(keras.ops.zeros_like(variable))
     run = Run(tmp_path / "parts")
     state = resumed(run, parts)
@@ -206,7 +212,7 @@ def test_checkpoints_are_written_at_least_so_often(tmp_path, sampler):
     file = Run(tmp_path).checkpoint_file("last")
 
     class Look(Watcher):
-        def step(self, step, loss, patches_per_second):
+        def step(self, step, steps, loss, patches_per_second):
             found.append(checkpoint.restore(file, net.model, None).step if file.exists() else 0)
 
     go(tmp_path, net, sampler, save_every=2, display=Look())
@@ -278,30 +284,6 @@ def test_a_second_ctrl_c_stops_at_once():
         assert stop()
         with pytest.raises(KeyboardInterrupt):
             interrupt()
-
-
-@pytest.mark.parametrize(
-    ("steps", "share", "expected"),
-    [
-        (1000, 0.1, (1000, 100, 50)),
-        (250_000, 0.1, (250_000, 25_000, 2500)),
-        (3, 0.1, (3, 1, 50)),
-        (10, 1, (10, 10, 50)),
-    ],
-)
-def test_a_budget_by_hand(steps, share, expected):
-    budget = Budget.of(steps, share)
-    assert (budget.steps, budget.validate_every, budget.save_every) == expected
-
-
-def test_the_rate_leaves_out_the_first_step_and_what_came_between(monkeypatch):
-    clock = iter([0, 100, 102, 500, 502])
-    monkeypatch.setattr("brats_unet.training.loop.time.perf_counter", lambda: next(clock))
-    rate = Rate(batch=4)
-    assert next(clock) == 0 and rate.update() == 0  # at 100: the first
-    assert rate.update() == 2  # 4 patches in 2 seconds
-    rate.restart()
-    assert rate.update() == 2 and rate.update() == 2
 
 
 @pytest.mark.parametrize("stop_at", [2, None])

@@ -2,7 +2,8 @@ import keras
 import numpy as np
 import pytest
 
-from brats_unet.training.optimizers import OPTIMIZERS, adam, sgd
+from brats_unet.errors import SettingsError
+from brats_unet.training.optimizers import OPTIMIZERS, adam, adamw, sgd
 
 
 def moved(rule, slopes, start=1.0):
@@ -17,7 +18,7 @@ def moved(rule, slopes, start=1.0):
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_every_optimizer_names_its_rule_and_keeps_its_base_rate(name):
     optimizer = OPTIMIZERS[name](learning_rate=0.25)
-    assert optimizer.rule.name == name
+    assert optimizer.rule.name == name.removesuffix("w")  # AdamW goes on with the moments of Adam
     assert optimizer.learning_rate == 0.25 == float(optimizer.rule.learning_rate)
 
 
@@ -46,6 +47,21 @@ def test_nesterov_momentum_by_hand():
 def test_the_first_step_of_adam_has_the_length_of_the_rate_whatever_the_gradient():
     for slope in (1e-2, 3.0):
         assert moved(adam(learning_rate=0.1).rule, [slope]) == pytest.approx(0.9, rel=1e-4)
+
+
+def test_an_average_of_weights_is_off_unless_asked_for():
+    assert [OPTIMIZERS[name]().ema for name in OPTIMIZERS] == [None] * 3 and adamw(ema=0.99).ema == 0.99
+
+
+@pytest.mark.parametrize("ema", [0, 1, 1.5, -0.1])
+def test_a_decay_that_is_no_share_is_refused(ema):
+    with pytest.raises(SettingsError, match=rf"optimizer.ema={ema}: expected a decay between 0 and 1"):
+        sgd(ema=ema)
+
+
+def test_adamw_is_adam_where_nothing_decays():
+    slopes = (1.0, -0.3, 0.2)
+    assert moved(adamw(weight_decay=0.0).rule, slopes) == moved(adam().rule, slopes)
 
 
 def test_adam_with_a_decay_is_adamw_its_decay_decoupled():

@@ -1,7 +1,7 @@
 import pytest
 
 from brats_unet.errors import SettingsError
-from brats_unet.training.schedules import SCHEDULES, constant, polynomial
+from brats_unet.training.schedules import SCHEDULES, constant, cosine, polynomial
 
 
 @pytest.mark.parametrize("name", SCHEDULES)
@@ -25,10 +25,32 @@ def test_power_1_falls_on_a_straight_line():
     assert [factor(step, 4) for step in range(4)] == [1, 0.75, 0.5, 0.25]
 
 
-@pytest.mark.parametrize("schedule", [polynomial, constant])
+@pytest.mark.parametrize("schedule", [polynomial, cosine, constant])
 def test_a_warm_up_rises_on_a_straight_line_to_1(schedule):
     factor = schedule(warmup_steps=4)
     assert [factor(step, 100) for step in range(5)] == [0.25, 0.5, 0.75, 1, 1]
+
+
+def test_cosine_begins_at_1_is_half_in_the_middle_and_ends_at_its_floor():
+    assert [cosine()(step, 100) for step in (0, 50, 100)] == pytest.approx([1, 0.5, 0])
+    assert cosine()(25, 100) == pytest.approx(0.8535534)  # (1 + cos 45°) / 2
+    assert [cosine(floor=0.2)(step, 100) for step in (0, 50, 100)] == pytest.approx([1, 0.6, 0.2])
+
+
+def test_after_the_warm_up_the_cosine_has_the_rest_of_the_budget():
+    assert cosine(warmup_steps=10)(60, 110) == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize("floor", [-0.1, 1])
+def test_a_floor_that_is_no_share_is_refused(floor):
+    with pytest.raises(SettingsError, match=rf"schedule.floor={floor}: expected a share"):
+        cosine(floor=floor)
+
+
+@pytest.mark.parametrize("name", SCHEDULES)
+def test_a_schedule_whose_end_comes_nearer_or_moves_away_stays_within_its_range(name):
+    factor = SCHEDULES[name](warmup_steps=5)
+    assert all(0 <= factor(step, steps) <= 1 for step in range(30) for steps in (1, 5, 6, 20, 2**31))
 
 
 def test_after_the_warm_up_polynomial_has_the_rest_of_the_budget():
@@ -39,7 +61,7 @@ def test_constant_stays_at_1():
     assert [constant()(step, 3) for step in range(3)] == [1, 1, 1]
 
 
-@pytest.mark.parametrize("schedule", [polynomial, constant])
+@pytest.mark.parametrize("schedule", [polynomial, cosine, constant])
 def test_a_negative_warm_up_is_refused(schedule):
     with pytest.raises(SettingsError, match=r"schedule.warmup_steps=-1: expected 0 or more"):
         schedule(warmup_steps=-1)

@@ -2,16 +2,19 @@ import json
 import subprocess
 import sys
 from functools import partial
+from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+import yaml
 
-from brats_unet.data.augment import mirror, none
+from brats_unet.data.augment import full, mirror, none
 from brats_unet.losses import region_dice_bce
 from brats_unet.losses.compound import deep_supervision
 from brats_unet.models.unet import unet2d, unet3d
+from brats_unet.training.averaging import Average
 from brats_unet.training.optimizers import adam, sgd
 from brats_unet.training.step import LossScale, build_step, per_replica
 from brats_unet.training.strategy import Devices, choose_devices
@@ -44,18 +47,38 @@ def shares(devices, step, images, labels, samples=None):
     )
 
 
-def updates(devices, optimizer, steps=4):
-    """(loss, gradient norm) of each of a few updates of a tiny U-Net with mirroring, and the weights after them."""
+def updates(devices, optimizer, steps=4, accumulate=1, augmentation=mirror):
+    """(loss, gradient norm) of each of a few updates of a tiny U-Net, and the weights and their means after them."""
     with devices.strategy.scope():
         model = unet3d(channels=2, outputs=3, dtype=devices.policy, seed=0, features=[4, 8], convolutions=1)
         optimizer = optimizer()
+    average = Average(model, 0.5, devices.strategy)
     loss = partial(deep_supervision, region_dice_bce())
     step = build_step(
-        devices=devices, model=model, loss=loss, optimizer=optimizer, augmentation=mirror(), seed=5, batch=BATCH
+        devices=devices,
+        model=model,
+        loss=loss,
+        optimizer=optimizer,
+        augmentation=augmentation(),
+        seed=5,
+        batch=BATCH,
+        accumulate=accumulate,
+        average=average,
     )
     found = [[float(x) for x in step(*shares(devices, t, *batch_of(t)))] for t in range(steps)]
     # Biases before an instance norm have no effect and only noise for a gradient.
-    return found, [float(np.abs(w.numpy()).sum()) for w in model.trainable_variables if w.path.endswith("kernel")]
+    kernels = [w for w in model.trainable_variables if w.path.endswith("kernel")]
+    local = devices.strategy.experimental_local_results
+    means = [[float(np.abs(m.numpy()).sum()) for m in local(average.means[w.path])] for w in kernels]
+    assert all(len(of_each) == devices.replicas and len(set(of_each)) == 1 for of_each in means)
+    return found, [float(np.abs(w.numpy()).sum()) for w in kernels], [of_each[0] for of_each in means]
+
+
+def everything():
+    """nnU-Net's augmentation."""
+    options = yaml.safe_load((Path(__file__).parents[2] / "conf" / "augmentation" / "nnunet.yaml").read_text())
+    del options["name"]
+    return full(**options)
 
 
 # All gradients are longer than 0.1, so that each update is clipped.
@@ -218,24 +241,73 @@ def test_the_same_seed_twice_gives_the_same_losses_to_the_last_bit(on_one):
     assert updates(ONE, RULES["adam"]) == on_one["adam"]
 
 
-def test_two_logical_devices_give_the_losses_of_one(on_one):
+@pytest.mark.parametrize("accumulate", [2, 4])
+@pytest.mark.parametrize("name", RULES)
+def test_a_batch_in_parts_gives_the_update_of_the_whole(on_one, name, accumulate):
+    found = updates(ONE, RULES[name], accumulate=accumulate)
+    for parts, whole in zip(found, on_one[name], strict=True):
+        np.testing.assert_allclose(parts, whole, rtol=1e-5, atol=1e-5)
+
+
+def test_a_batch_in_parts_is_the_sum_by_hand():
+    model, step = linear_step(plain_sgd(1.0), batch=2, accumulate=2)
+    images = np.concatenate([one_voxel(3, 4)[0], one_voxel(1, 0)[0]])
+    loss, norm = step(*shares(ONE, 0, images, np.ones((2, 1, 1, 1), np.uint8)))
+    assert float(loss) == (7 + 1) / 2 and float(norm) == pytest.approx(8**0.5)
+    assert weights_of(model) == [1 - 2, 1 - 2]
+
+
+def test_one_part_waits_for_the_one_before():
+    order = []
+
+    def watched(logits, labels):
+        value = weighted(logits, labels)
+        return value + 0.0 * tf.numpy_function(lambda v: order.append(float(v[0])) or v, [value], tf.float32)
+
+    _, step = linear_step(plain_sgd(0.0), batch=8, accumulate=8, loss=watched)
+    images = np.concatenate([one_voxel(i, 0)[0] for i in range(8)])
+    for _ in range(5):
+        order.clear()
+        step(*shares(ONE, 0, images, np.ones((8, 1, 1, 1), np.uint8)))
+        assert order == list(range(8))
+
+
+@pytest.fixture(scope="module")
+def with_everything():
+    return updates(ONE, RULES["sgd"], 2, 1, everything)
+
+
+@pytest.mark.parametrize("accumulate", [1, 2])
+def test_xla_changes_no_number_with_everything_augmented_whole_or_in_parts(with_everything, accumulate):
+    compiled = Devices(ONE.strategy, 1, "float32", True, "CPU")
+    found = updates(compiled, RULES["sgd"], 2, accumulate, everything)
+    for ours, theirs in zip(found, with_everything, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-5)
+
+
+def test_two_logical_devices_give_the_losses_of_one_also_in_parts_and_with_xla(on_one):
     script = (
         "import json, runpy, sys\n"
         "t = runpy.run_path(sys.argv[1])\n"
         "d = t['choose_devices'](device='mirrored', precision='float32', jit='off', replicas=2)\n"
         "found = {name: t['updates'](d, rule) for name, rule in t['RULES'].items()}\n"
-        "print(json.dumps([d.replicas, found, t['overflow_on_one_replica'](d)]))\n"
+        "j = t['Devices'](d.strategy, 2, 'float32', True, 'CPU')\n"
+        "compiled = t['updates'](j, t['RULES']['sgd'], 4, 2)\n"
+        "print(json.dumps([d.replicas, found, t['overflow_on_one_replica'](d), compiled]))\n"
     )
     command = [sys.executable, "-W", "ignore", "-c", script, __file__]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
-    replicas, on_two, overflow = json.loads(done.stdout.splitlines()[-1])
+    replicas, on_two, overflow, compiled = json.loads(done.stdout.splitlines()[-1])
     assert replicas == 2
     for name in RULES:
-        (steps_one, weights_one), (steps_two, weights_two) = on_one[name], on_two[name]
+        (steps_one, weights_one, means_one), (steps_two, weights_two, means_two) = on_one[name], on_two[name]
         assert min(norm for _, norm in steps_one) > 0.1, "the limit on gradients was to be at work"
         np.testing.assert_allclose(steps_two, steps_one, rtol=1e-5, atol=1e-5, err_msg=name)
         np.testing.assert_allclose(weights_two, weights_one, rtol=1e-4, err_msg=name)
+        np.testing.assert_allclose(means_two, means_one, rtol=1e-4, err_msg=name)
+    for ours, theirs in zip(compiled, on_one["sgd"], strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-5)
     # An overflow on the second replica alone is left out on both.
     assert overflow == overflow_on_one_replica(ONE) == [[2.0**11, 0.0], [2.0**11, 4.0]]
 

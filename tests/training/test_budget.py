@@ -1,0 +1,153 @@
+from itertools import pairwise
+
+import pytest
+
+from brats_unet.training.budget import ENDLESS, Budget, Clock, Rate
+
+
+class Time:
+    """A clock set by hand."""
+
+    def __init__(self, monkeypatch):
+        self.now = 1000.0
+        monkeypatch.setattr("brats_unet.training.budget.time.perf_counter", lambda: self.now)
+
+    def passes(self, seconds):
+        self.now += seconds
+
+
+@pytest.fixture
+def time(monkeypatch):
+    return Time(monkeypatch)
+
+
+def trained(clock, time, *, step, look=0.0, first=0.0, done=0):
+    """Train by the clock as the loop does, steps and looks taking so many seconds; looks, totals and the last step."""
+    looks, totals = [], [clock.total(done)]
+    while done < totals[-1]:
+        time.passes(step(done) if callable(step) else step)
+        if not totals[1:]:
+            time.passes(first)
+        clock.rate.update()
+        done += 1
+        totals.append(clock.total(done))
+        if clock.looks_up(done, totals[-1]):
+            time.passes(look)
+            clock.looked(look, done, totals[-1])
+            looks.append(done)
+    return looks, totals, done
+
+
+@pytest.mark.parametrize(
+    ("steps", "share", "expected"),
+    [
+        (1000, 0.1, (1000, 100, 50)),
+        (250_000, 0.1, (250_000, 25_000, 2500)),
+        (3, 0.1, (3, 1, 50)),
+        (10, 1, (10, 10, 50)),
+    ],
+)
+def test_a_budget_of_steps_by_hand(steps, share, expected):
+    budget = Budget.of(steps, share)
+    assert (budget.steps, budget.validate_every, budget.save_every) == expected and budget.seconds is None
+
+
+def test_a_budget_of_minutes_has_the_steps_as_a_limit_or_none():
+    assert Budget.of(None, 0.1, 2).seconds == 120 and Budget.of(None, 0.1, 2).steps == ENDLESS
+    assert Budget.of(70, 0.1, 0.5).steps == 70
+
+
+def test_the_rate_leaves_out_the_first_step_and_what_came_between(time):
+    rate = Rate()
+    time.passes(100)
+    assert rate.update() == 0  # the first, which traces
+    time.passes(2)
+    assert rate.update() == 2
+    time.passes(400)
+    rate.restart()
+    time.passes(2)
+    assert rate.update() == 2 == rate.mean
+    time.passes(5)
+    assert rate.update() == 3 == rate.mean  # of 2, 2 and 5
+
+
+def test_steps_alone_end_where_they_say_and_no_clock_changes_that(time):
+    clock = Clock(Budget.of(20, 0.25), 0)
+    looks, totals, done = trained(clock, time, step=10**6, look=10**6)
+    assert (looks, set(totals), done) == ([5, 10, 15, 20], {20}, 20)
+    assert clock.spent() is None
+
+
+def test_the_number_of_steps_is_what_fits_into_the_time(time):
+    clock = Clock(Budget.of(None, 0.25, 10), 0, look_seconds=0.0)
+    looks, totals, done = trained(clock, time, step=2.0, first=30.0)
+    assert totals[0] == totals[1] == ENDLESS  # no step but the tracing one is known
+    assert done == (600 - 30) // 2 and set(totals[2:]) == {done}
+    assert 598 <= clock.spent() <= 600
+    assert looks[-1] == done
+
+
+def test_the_time_of_validations_is_kept_for_them_the_last_one_included(time):
+    clock = Clock(Budget.of(None, 0.25, 10), 0)
+    looks, _, done = trained(clock, time, step=1.0, look=20.0)
+    assert 598 <= clock.spent() <= 600
+    # One early, to know what it takes, and one at each quarter.
+    assert len(looks) == 5 and looks[-1] == done and looks[0] == 60
+    assert done == 500
+
+
+def test_the_schedule_ends_in_time_though_the_machine_grows_three_times_slower(time):
+    clock = Clock(Budget.of(None, 0.5, 10), 0, look_seconds=0.0)
+    _, totals, done = trained(clock, time, step=lambda done: 1.0 if done < 200 else 3.0)
+    assert 597 <= clock.spent() <= 603 and 330 <= done <= 336
+    progress = [step / total for step, total in enumerate(totals)]
+    # Before each step it is where the schedule stands: it nears its end smoothly.
+    assert progress[-2] > 0.98 and max(b - a for a, b in pairwise(progress)) < 0.02
+
+
+def test_at_least_half_of_the_time_goes_to_steps_however_long_validations_take(time):
+    clock = Clock(Budget.of(None, 0.01, 10), 0)
+    looks, _, done = trained(clock, time, step=1.0, look=50.0)
+    assert done >= 290 and 2 <= len(looks) <= 7 and looks[-1] == done
+    assert clock.spent() <= 600
+
+
+def test_a_validation_that_does_not_fit_is_not_made_at_the_end(time):
+    clock = Clock(Budget.of(None, 0.5, 10), 0)
+    looks, _, done = trained(clock, time, step=1.0, look=400.0)
+    assert looks == [60] and done == 200 and clock.spent() == 600
+
+
+def test_steps_are_the_limit_where_they_are_done_before_the_time(time):
+    looks, totals, done = trained(Clock(Budget.of(40, 0.5, 10), 0, look_seconds=0.0), time, step=1.0)
+    assert (looks, set(totals), done) == ([20, 40], {40}, 40)
+
+
+def test_a_run_that_goes_on_has_what_is_left_of_the_time(time):
+    clock = Clock(Budget.of(None, 0.25, 10), 100, spent=300.0, look_seconds=30.0)
+    # 300 s less two looks of 30 s at the 3 s a step that were needed before.
+    assert clock.total(100) == 180
+    looks, _, done = trained(clock, time, step=1.0, look=30.0, done=100)
+    assert 598 <= clock.spent() <= 600 and done == 340 and len(looks) == 2
+
+
+def test_no_time_left_is_the_end(time):
+    assert Clock(Budget.of(None, 0.25, 10), 100, spent=600.0).total(100) == 100
+
+
+def test_a_run_without_held_out_cases_keeps_no_time_for_them(time):
+    clock = Clock(Budget.of(None, 0.1, 1), 30, spent=30.0, look_seconds=0.0)
+    assert clock.total(30) == 60
+
+
+def test_with_a_time_limit_checkpoints_are_a_hundredth_of_it_and_a_minute_apart(time):
+    for minutes, apart in ((10, 60), (1000, 600)):
+        clock = Clock(Budget.of(None, 0.25, minutes), 0)
+        time.passes(apart - 1)
+        assert not clock.saves(7)
+        time.passes(1)
+        assert clock.saves(7)
+        clock.saved(3.0)
+        assert not clock.saves(8)
+    clock = Clock(Budget.of(100, 0.25), 0)
+    assert [done for done in range(1, 101) if clock.saves(done)] == [50, 100]
