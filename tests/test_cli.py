@@ -8,7 +8,7 @@ import types
 
 import pytest
 
-from brats_unet import cli, cli_checks, cli_completion, cli_hydra
+from brats_unet import cli, cli_arguments, cli_checks, cli_completion, cli_hydra
 from brats_unet.cli_conf import COMMANDS, Conf
 
 
@@ -306,3 +306,17 @@ def test_completion_prints_a_script_that_the_shell_can_read(shell, capsys):
     script = capsys.readouterr().out
     assert subprocess.run(["bash", "-n"], input=script, text=True, check=False).returncode == 0
     assert "complete -F _brats_unet brats-unet" in script
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_json_is_a_flag_of_every_command(command):
+    assert Conf(command).types["json"] is bool
+    assert cli_arguments.split([command, "--json", "a=b"]).arguments == ["a=b", "json=true"]
+
+
+def test_bare_words_after_compare_are_its_runs_and_elsewhere_stay_as_typed():
+    assert cli_arguments.split(["compare", "a", "metrics=[dice]", "b'c"]).arguments == [
+        "runs=['a','b\\'c']",
+        "metrics=[dice]",
+    ]
+    assert cli_arguments.split(["train", "a"]).arguments == ["a"]
