@@ -1,0 +1,173 @@
+"""What predicting a case costs, reading and writing included, beside nnU-Net's own predictor.
+
+    python scripts/bench/predict.py [--case FOLDER] [--threads 2] [--precision auto] [--peer-json FILE]
+
+Both run nnU-Net's plain 3-D network (32-64-128-256-320-320, random weights) on one 240×240×155 case of four scans: the
+first case of $BRATS_UNET_REAL/BraTS2021, ../shared/real beside the checkout, or else a phantom that is made first. Ours
+predicts the cropped brain in one pass, without and with mirroring (8 passes), in the precision that training would use.
+nnU-Net's predictor (nnunetv2 in .venv-peers, built by `make peers`) covers it with tiles of 128³ that overlap by half;
+its plain case is run in full, its mirrored one is computed from the measured seconds of a tile, times 8, and marked so:
+it takes a quarter of an hour here. Every measurement is a process of its own; starting it, importing and building the
+network are left out, tracing the graph is not. Peak memory is that of our process, imports and all.
+
+Prints a table and, as its last line, JSON:
+  ratio_plain, ratio_mirrored   our seconds over nnU-Net's, without and with mirroring.
+  peak_gib                      of our process, the larger of the two.
+  ours_seconds, peer_seconds    of the case without mirroring.
+"""
+
+import argparse
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).resolve().parents[2]
+FEATURES = [32, 64, 128, 256, 320, 320]
+
+
+def ours(case: Path, output: Path, mirror: str, precision: str) -> dict[str, Any]:
+    """Seconds and peak memory of this process for one case."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
+    from brats_unet import models
+    from brats_unet.anatomy import Modality
+    from brats_unet.commands.predicting import predict_cases
+    from brats_unet.data.discovery import find_cases
+    from brats_unet.data.label_convention import CONVENTIONS
+    from brats_unet.data.preprocess import Preparation
+    from brats_unet.inference.network import Network, forward_of, recipe
+    from brats_unet.inference.postprocess import Postprocessing
+    from brats_unet.parts import build
+    from brats_unet.training.strategy import choose_devices
+
+    devices = choose_devices(device="cpu", precision=precision, jit="auto", replicas=None)
+    settings = {"name": "unet3d", "features": FEATURES, "convolutions": 2, "strides": None, "deep_supervision": True}
+    model = build("model", models.known(), settings, channels=4, outputs=3, dtype=devices.policy, seed=0)
+    plan = models.describe("unet3d", {key: value for key, value in settings.items() if key != "name"})
+    told = recipe(
+        model=settings,
+        outputs="regions",
+        logits=3,
+        stride=plan.stride,
+        preparation=Preparation(tuple(Modality)),
+        inference={"mode": "whole", "tile": [128] * 3, "overlap": 0.5, "tile_batch": 1, "mirror": mirror},
+        convention="brats2017",
+        precision=devices.precision,
+    )
+    said: list[str] = []
+    network = Network(forward_of(model, "regions"), told, plan.stride, said.append)
+    begin = time.perf_counter()
+    predict_cases(
+        [network],
+        find_cases(case, modalities=list(Modality)).cases,
+        output,
+        CONVENTIONS["brats2017"],
+        rules=Postprocessing(),
+        origin={},
+        say=said.append,
+        progress=lambda done, total: None,
+    )
+    seconds = time.perf_counter() - begin
+    peak_gib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    return {
+        "seconds": seconds,
+        "peak_gib": peak_gib,
+        "precision": devices.precision,
+        "weights": int(model.count_params()),
+        "said": said,
+    }
+
+
+def phantom_case(folder: Path) -> Path:
+    """A phantom of full size."""
+    from brats_unet.data.phantom import write_dataset
+
+    write_dataset(folder, cases=1, seed=0)
+    return next(path for path in sorted(folder.iterdir()) if path.is_dir())
+
+
+def a_case(folder: Path) -> Path:
+    """The first real case there is, else a phantom."""
+    real = Path(os.environ.get("BRATS_UNET_REAL") or HERE.parent / "shared" / "real") / "BraTS2021"
+    return sorted(real.iterdir())[0] if real.is_dir() else phantom_case(folder / "phantom")
+
+
+def in_a_process(command: list[str]) -> dict[str, Any]:
+    """The JSON on the last line of what a command prints."""
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=HERE)
+    if done.returncode:
+        sys.exit(f"{' '.join(command[:3])} … failed:\n{done.stderr[-3000:]}")
+    return json.loads(done.stdout.strip().splitlines()[-1])
+
+
+def main() -> None:
+    told = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    told.add_argument("--case", type=Path, help="folder of one case")
+    told.add_argument("--threads", type=int, default=2)
+    told.add_argument("--precision", default="auto")
+    told.add_argument("--peer-json", type=Path, help="an earlier answer of the peer's half, instead of running it")
+    told.add_argument("--child", nargs=3, metavar=("CASE", "OUTPUT", "MIRROR"), help=argparse.SUPPRESS)
+    args = told.parse_args()
+    cores = sorted(os.sched_getaffinity(0))[: args.threads]
+    os.sched_setaffinity(0, cores)  # inherited
+    if args.child:
+        case, output, mirror = args.child
+        print(json.dumps(ours(Path(case), Path(output), mirror, args.precision)))
+        return
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        case = args.case or a_case(folder)
+        child = [sys.executable, __file__, "--threads", str(args.threads), "--precision", args.precision, "--child"]
+        plain = in_a_process([*child, str(case), str(folder / "plain"), "none"])
+        mirrored = in_a_process([*child, str(case), str(folder / "mirrored"), "all"])
+        if args.peer_json:
+            peer = json.loads(args.peer_json.read_text())
+        else:
+            python = HERE / ".venv-peers" / "bin" / "python"
+            if not python.exists():
+                sys.exit("There is no .venv-peers. Build it with `make peers`.")
+            script = HERE / "scripts" / "bench" / "peers" / "predict.py"
+            peer = in_a_process([str(python), str(script), str(case), str(folder / "peer"), str(args.threads)])
+    show(case, args.threads, plain, mirrored, peer)
+
+
+def show(case: Path, threads: int, plain: dict[str, Any], mirrored: dict[str, Any], peer: dict[str, Any]) -> None:
+    """The table and the last line."""
+    from rich.console import Console
+    from rich.table import Table
+
+    ratio_plain = plain["seconds"] / peer["seconds"]
+    ratio_mirrored = mirrored["seconds"] / peer["mirrored_seconds"]
+    peak_gib = max(plain["peak_gib"], mirrored["peak_gib"])
+    table = Table(title=f"One case of 240×240×155 ({case.name}), {threads} threads, {plain['weights']:,} weights")
+    for heading in ("", "seconds", "with mirroring", "peak GiB"):
+        table.add_column(heading, justify="left" if not heading else "right")
+    table.add_row(
+        f"brats-unet, {plain['precision']}", f"{plain['seconds']:.1f}", f"{mirrored['seconds']:.1f}", f"{peak_gib:.2f}"
+    )
+    table.add_row(
+        f"nnU-Net, float32, {peer['tiles']} tiles of {peer['tile_seconds']:.1f} s",
+        f"{peer['seconds']:.1f}",
+        f"{peer['mirrored_seconds']:.0f} (from a tile's)",
+        f"{peer['peak_gib']:.2f}",
+    )
+    table.add_row("ours / nnU-Net's", f"{ratio_plain:.3f}", f"{ratio_mirrored:.3f}", "")
+    Console().print(table)
+    result = {
+        "ratio_plain": round(ratio_plain, 4),
+        "ratio_mirrored": round(ratio_mirrored, 4),
+        "peak_gib": round(peak_gib, 3),
+        "ours_seconds": round(plain["seconds"], 2),
+        "peer_seconds": round(peer["seconds"], 2),
+    }
+    print(json.dumps(result))
+
+
+if __name__ == "__main__":
+    main()
