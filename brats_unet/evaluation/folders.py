@@ -72,7 +72,7 @@ def pair_folders(
     """
     if predictions.resolve() == references.resolve():
         raise SettingsError(f"predictions and references are both {references}. Give two folders.")
-    expected, found = find_masks(references), find_masks(predictions)
+    expected, found = _masks_of(references, predictions)
     both = [case_id for case_id in expected if case_id in found]
     missing = tuple(case_id for case_id in expected if case_id not in found)
     not_scored = tuple(case_id for case_id in found if case_id not in expected)
@@ -109,6 +109,19 @@ def pair_folders(
         for case_id, path in expected.items()
     )
     return Paired(pairs, convention, missing, not_scored)
+
+
+def _masks_of(*folders: Path) -> list[dict[str, Path]]:
+    """The masks of each folder by case; one DataError with all that is wrong with any (a case twice, no mask, …)."""
+    masks, problems = [], []
+    for folder in folders:
+        try:
+            masks.append(find_masks(folder))
+        except DataError as problem:
+            problems.append(str(problem))
+    if problems:
+        raise DataError("\n".join(problems))
+    return masks
 
 
 def _look_at(path: Path) -> _Mask:

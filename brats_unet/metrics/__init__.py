@@ -85,27 +85,32 @@ def volume_difference_relative(pair: MaskPair) -> float:
 
 
 def lesion_dice(pair: MaskPair) -> float:
-    """See `lesions.LesionScores.dice`; so for the following."""
+    """See `lesions.LesionScores`."""
     return pair.lesions.dice
 
 
 def lesion_hd95(pair: MaskPair) -> float:
+    """See `lesions.LesionScores`."""
     return pair.lesions.hd95_mm
 
 
 def lesion_f1(pair: MaskPair) -> float:
+    """See `lesions.LesionScores`."""
     return pair.lesions.f1
 
 
 def lesions_found(pair: MaskPair) -> float:
+    """See `lesions.LesionScores`."""
     return pair.lesions.found
 
 
 def lesions_missed(pair: MaskPair) -> float:
+    """See `lesions.LesionScores`."""
     return pair.lesions.missed
 
 
 def lesions_false(pair: MaskPair) -> float:
+    """See `lesions.LesionScores`."""
     return pair.lesions.false
 
 

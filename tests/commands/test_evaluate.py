@@ -6,9 +6,11 @@ import sys
 import numpy as np
 import pytest
 
+from brats_unet.anatomy import Region, region_mask
 from brats_unet.commands.evaluate import main
 from brats_unet.errors import DataError, SettingsError
-from brats_unet.nifti import write_volume
+from brats_unet.evaluation.probabilities import PROBABILITIES, probability_file
+from brats_unet.nifti import read_integers, write_volume
 from brats_unet.settings import Evaluate
 from brats_unet.volume import Volume
 
@@ -97,3 +99,32 @@ def test_nothing_is_written_when_refused(folders):
     with pytest.raises(DataError, match="no prediction"):
         main(settings(folders))
     assert not (folders / "out").exists()
+
+
+def test_tolerances_name_their_metrics_and_wrong_ones_are_refused_before_any_work(folders):
+    assert main(settings(folders, tolerances_mm=0.5)) == 0
+    assert "nsd_0.5mm" in (folders / "out" / "scores.csv").read_text()
+    with pytest.raises(SettingsError, match="is no list of millimetres"):
+        main(settings(folders, tolerances_mm=[1, "two"], predictions=str(folders / "absent")))
+    with pytest.raises(SettingsError, match="names one tolerance twice"):
+        main(settings(folders, tolerances_mm=[1, 1.0]))
+
+
+def test_the_seed_protocol_brings_its_table_by_itself(folders, capsys):
+    assert main(settings(folders, protocol="seed", seed_scores=False)) == 0
+    assert (folders / "out" / "seed_scores.csv").exists()
+
+
+def test_calibration_is_scored_from_the_probabilities_beside_the_masks(folders):
+    masks = sorted((folders / "predictions").rglob("*.nii.gz"))
+    with pytest.raises(DataError, match="files of probabilities are missing"):
+        main(settings(folders, calibration=True))
+    for path in masks:
+        volume = read_integers(path)
+        for region in Region:
+            share = region_mask(volume.array, region).astype(np.float32)
+            case_id = path.name.removesuffix(".nii.gz").removesuffix("_seg")
+            target = probability_file(folders / "predictions" / PROBABILITIES, case_id, region)
+            write_volume(target, Volume(share, volume.affine))
+    assert main(settings(folders, calibration=True)) == 0
+    assert ",WT,ece,0.0,1\n" in (folders / "out" / "scores.csv").read_text()

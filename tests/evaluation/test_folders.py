@@ -126,3 +126,13 @@ def test_folders_without_a_common_case_are_refused_with_examples(folders, tmp_pa
 def test_one_folder_twice_is_refused(folders):
     with pytest.raises(SettingsError, match="Give two folders"):
         pair_folders(folders[1], folders[1])
+
+
+def test_a_case_twice_is_named_in_both_folders_at_once(folders):
+    predictions, references = folders
+    write_volume(references / f"{CASES[0]}.nii.gz", Volume(mask(1)))
+    write_volume(predictions / f"{CASES[1]}_seg.nii.gz", Volume(mask(1)))
+    with pytest.raises(DataError) as refusal:
+        pair_folders(predictions, references)
+    assert f"{CASES[0]}: two masks" in str(refusal.value)
+    assert f"{CASES[1]}: two masks" in str(refusal.value)
