@@ -1,4 +1,4 @@
-"""How many GPUs this machine offers, told in milliseconds and without TensorFlow."""
+"""How many GPUs and how much memory this machine offers, told in milliseconds and without TensorFlow."""
 
 import os
 import re
@@ -7,10 +7,58 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+
+import psutil
 
 DRIVER_FOLDER = Path("/proc/driver/nvidia/gpus")
 DEVICE_FOLDER = Path("/dev")
+# What the control group of a container allows and has taken, in its second and first version.
+GROUP_LIMITS = (
+    (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory.current")),
+    (
+        Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
+        Path("/sys/fs/cgroup/memory/memory.usage_in_bytes"),
+    ),
+)
+
+
+@dataclass(frozen=True)
+class GpuMemory:
+    """Of one GPU, in bytes."""
+
+    total: int
+    free: int
+
+
+def memory_available_bytes() -> int:
+    """Memory that a program may still take without swapping, within the limits of its container."""
+    free = int(psutil.virtual_memory().available)
+    for limit, used in GROUP_LIMITS:
+        try:
+            free = min(free, max(0, int(limit.read_text()) - int(used.read_text())))
+        except (OSError, ValueError):
+            continue  # no such group, or "max"
+    return free
+
+
+def gpu_memory() -> list[GpuMemory]:
+    """Memory of each GPU that a program started now may use, as the driver's nvidia-smi tells; [] if it does not."""
+    usable = gpu_count()
+    if not usable or not (program := shutil.which("nvidia-smi")):
+        return []
+    query = [program, "--query-gpu=memory.total,memory.free", "--format=csv,noheader,nounits"]
+    try:
+        listing = subprocess.run(query, capture_output=True, text=True, timeout=20, check=False).stdout
+    except (OSError, subprocess.TimeoutExpired):
+        return []
+    found = re.findall(r"^\s*(\d+),\s*(\d+)\s*$", listing, re.MULTILINE)
+    cards = [GpuMemory(int(total) * 2**20, int(free) * 2**20) for total, free in found]
+    shown = [name.strip() for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name.strip().isdigit()]
+    if shown:
+        cards = [cards[int(name)] for name in shown if int(name) < len(cards)]
+    return cards[:usable]
 
 
 def gpu_count() -> int:

@@ -12,7 +12,7 @@ import json
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -37,33 +37,44 @@ BRAIN_SHARE = 0.45  # of a BraTS volume lies in the box around the brain; for th
 
 @dataclass(frozen=True)
 class PreparedCase:
-    """A prepared case on disk; arrays are memory-mapped when first asked for.
+    """A prepared case on disk; arrays are opened when first asked for.
 
     Attributes:
         id: The case's id.
         folder: Where its arrays lie.
         grid: The way back to the case's own grid.
+        mapped: Whether its image and labels are memory-mapped, or read whole.
+        copies: On the devices that train, one a replica: float16 (X, Y, Z, M + 1), the labels behind the modalities;
+            none unless `pipeline.on_devices` has put them there.
     """
 
     id: str
     folder: Path
     grid: Grid
+    mapped: bool = True
+    copies: tuple[Any, ...] = field(default=(), compare=False, repr=False)
 
     @cached_property
     def image(self) -> np.ndarray:
         """float16, shape (X, Y, Z, M)."""
-        return np.load(self.folder / "image.npy", mmap_mode="r")
+        return np.load(self.folder / "image.npy", mmap_mode="r" if self.mapped else None)
 
     @cached_property
     def labels(self) -> np.ndarray | None:
         """uint8 of `anatomy.Label`, shape (X, Y, Z); None where the case has no mask."""
         path = self.folder / "labels.npy"
-        return np.load(path, mmap_mode="r") if path.exists() else None
+        return np.load(path, mmap_mode="r" if self.mapped else None) if path.exists() else None
 
     @cached_property
     def brain(self) -> np.ndarray:
         """bool, shape (X, Y, Z)."""
         return np.load(self.folder / "brain.npy", mmap_mode="r")
+
+    @property
+    def bytes(self) -> int:
+        """Of image and labels, as they lie on disk and in memory."""
+        paths = [self.folder / "image.npy", self.folder / "labels.npy"]
+        return sum(path.stat().st_size for path in paths if path.exists())
 
     @cached_property
     def foreground(self) -> dict[Region, np.ndarray]:

@@ -1,8 +1,12 @@
-"""Patches from the memory maps into tf.data: float16 images, uint8 labels, nothing cast and nothing kept."""
+"""Patches from disk, memory or tensors on the device: float16 images, uint8 labels, the same bits from each."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 import tensorflow as tf
 
+from brats_unet.data.cache import PreparedCase
 from brats_unet.data.sampling import Sampler, cut
 
 
@@ -35,11 +39,13 @@ def aligned(shape: tuple[int, ...], dtype: type[np.generic]) -> np.ndarray:
 
 def batches(
     sampler: Sampler, *, first_step: int, steps: int, replicas: int = 1, workers: int = 1, worker: int = 0
-) -> tf.data.Dataset:
+) -> Iterable[tuple[tf.Tensor, ...]]:
     """Batches `first_step` … `steps` - 1, each dealt out to the replicas.
 
     Sample i of a batch goes to replica i modulo their number; element k of the dataset is the share of this worker's
     replica k modulo its replicas. No state is kept: to resume is to begin at another `first_step`.
+
+    Cases that have copies on the devices are cut there, each share on its replica's; others are read ahead by tf.data.
 
     Args:
         sampler: Where each patch is cut.
@@ -55,6 +61,8 @@ def batches(
     """
     mine = replicas // workers
     share = sampler.batch // replicas
+    if sampler.cases[0].copies:
+        return _from_copies(sampler, first_step * mine, steps * mine, replicas, mine, worker)
     channels = sampler.cases[0].image.shape[-1]
 
     def load(element: tf.Tensor) -> tuple[tf.Tensor, ...]:
@@ -71,3 +79,54 @@ def batches(
 
     elements = tf.data.Dataset.range(first_step * mine, steps * mine)
     return elements.map(load, num_parallel_calls=2, deterministic=True).prefetch(2 * mine)
+
+
+def on_devices(
+    cases: Sequence[PreparedCase],
+    devices: Sequence[str],
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> list[PreparedCase]:
+    """The cases with a copy on each of `devices`, in the order of the replicas of this worker."""
+    kept = []
+    for done, case in enumerate(cases, 1):
+        if case.labels is None:
+            raise ValueError(f"{case.id} has no labels to learn from.")
+        voxels = np.concatenate([case.image, case.labels[..., None].astype(np.float16)], axis=-1)
+        copies = []
+        for device in devices:
+            with tf.device(device):
+                copies.append(tf.identity(tf.convert_to_tensor(voxels)))
+        kept.append(replace(case, copies=tuple(copies)))
+        progress(done, len(cases))
+    return kept
+
+
+def _from_copies(
+    sampler: Sampler, first: int, end: int, replicas: int, mine: int, worker: int
+) -> Iterator[tuple[tf.Tensor, ...]]:
+    share = sampler.batch // replicas
+    for element in range(first, end):
+        step, local = divmod(element, mine)
+        samples = np.arange(share, dtype=np.int64) * replicas + worker * mine + local
+        places = [sampler.place(step, int(sample)) for sample in samples]
+        copies = [sampler.cases[place.case].copies[local] for place in places]
+        starts = [np.subtract(place.start, sampler.margin).astype(np.int32) for place in places]
+        with tf.device(copies[0].device):
+            images, labels = _cut_copies(copies, starts, sampler.read_shape)
+        yield tf.constant(step, tf.int64), tf.constant(samples), images, labels
+
+
+@tf.function(reduce_retracing=True)
+def _cut_copies(copies, starts, patch):
+    patches = []
+    for voxels, start in zip(copies, starts, strict=True):
+        length = tf.shape(voxels)[:3]
+        # The patch may stick out of the volume anywhere, and even lie beside it: what is missing is 0.
+        low = tf.clip_by_value(start, 0, length)
+        high = tf.clip_by_value(start + patch, low, length)
+        before = tf.minimum(low - start, patch)
+        inside = tf.slice(voxels, tf.concat([low, [0]], 0), tf.concat([high - low, [-1]], 0))
+        edges = tf.stack([before, patch - before - (high - low)], axis=1)
+        patches.append(tf.ensure_shape(tf.pad(inside, tf.pad(edges, [[0, 1], [0, 0]])), (*patch, voxels.shape[-1])))
+    stacked = tf.stack(patches)
+    return stacked[..., :-1], tf.cast(stacked[..., -1], tf.uint8)

@@ -1,7 +1,7 @@
 """Where patch i of batch t is cut: a pure function of (seed, t, i), so that a run resumes from any step."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 import numpy as np
@@ -32,6 +32,7 @@ class Sampler:
         seed: Of the run.
         margin: Voxels by which a patch is read wider on each side, for augmentation to turn it in; places are those
             of the patch itself.
+        weights: How often each region is drawn, relative to the others that are present; 1 where none is given.
     """
 
     cases: Sequence[PreparedCase]
@@ -41,6 +42,7 @@ class Sampler:
     slices: tuple[int, int] | None
     seed: int
     margin: tuple[int, int, int] = (0, 0, 0)
+    weights: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def read_shape(self) -> tuple[int, int, int]:
@@ -61,19 +63,32 @@ class Sampler:
         low, high = self.bounds(case)
         start = [int(draw.integers(a, b + 1)) for a, b in zip(low, high, strict=True)]
         forced = int((count + 1) * self.foreground) > int(count * self.foreground)
-        present = self.foreground_within(case, low[2], high[2] + self.patch[2]) if forced else []
+        present = self.foreground_within(case, low[2], high[2] + self.patch[2]) if forced else {}
         if present:
-            positions = present[int(draw.integers(len(present)))]
+            positions = present[self.region_drawn(draw, list(present))]
             centre = positions[int(draw.integers(len(positions)))]
             start = [int(np.clip(c - p // 2, a, b)) for c, p, a, b in zip(centre, self.patch, low, high, strict=True)]
         return PatchPlace(case_index, (start[0], start[1], start[2]))
 
-    def foreground_within(self, case: PreparedCase, first: int, end: int) -> list[np.ndarray]:
-        """Voxel positions of each region that has any in the slices `first` … `end` - 1 that patches reach."""
-        found = [case.foreground[region] for region in Region if region in case.foreground]
-        if self.slices is not None:
-            found = [positions[(positions[:, 2] >= first) & (positions[:, 2] < end)] for positions in found]
-        return [positions for positions in found if len(positions)]
+    def region_drawn(self, draw: np.random.Generator, present: list[Region]) -> Region:
+        """One of the regions that are present, by their weights."""
+        shares = np.array([self.weights.get(str(region), 1.0) for region in present])
+        if (shares == shares[0]).all():
+            return present[int(draw.integers(len(present)))]
+        return present[int(np.searchsorted(np.cumsum(shares / shares.sum()), draw.random(), side="right"))]
+
+    def foreground_within(self, case: PreparedCase, first: int, end: int) -> dict[Region, np.ndarray]:
+        """Voxel positions of each region of some weight that has any in the slices `first` … `end` - 1."""
+        found = {}
+        for region in Region:
+            positions = case.foreground.get(region)
+            if positions is None or self.weights.get(str(region), 1.0) == 0:
+                continue
+            if self.slices is not None:
+                positions = positions[(positions[:, 2] >= first) & (positions[:, 2] < end)]
+            if len(positions):
+                found[region] = positions
+        return found
 
     def bounds(self, case: PreparedCase) -> tuple[list[int], list[int]]:
         """Least and greatest start on each axis; equal, and centred, where the volume is smaller than the patch."""

@@ -3,7 +3,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from brats_unet.data.pipeline import aligned, batches, read_batch
+from brats_unet.data.pipeline import aligned, batches, on_devices, read_batch
+from brats_unet.data.residence import in_memory
 from brats_unet.data.sampling import Sampler
 
 
@@ -96,3 +97,24 @@ def test_a_batch_begins_where_tensorflow_takes_it_over_without_a_copy(shape, dty
     array = aligned(shape, dtype)
     assert array.shape == shape and array.dtype == dtype and array.flags.c_contiguous and array.flags.writeable
     assert array.ctypes.data % 64 == 0
+
+
+@pytest.mark.parametrize("margin", [(0, 0, 0), (3, 2, 14)])  # the last beyond the volume altogether
+@pytest.mark.parametrize("replicas", [1, 2])
+def test_batches_are_the_same_bit_for_bit_from_disk_memory_and_device(sampler, replicas, margin):
+    wide = replace(sampler, margin=margin)
+    expected = elements(wide, first_step=2, steps=8, replicas=replicas)
+    whole = in_memory(wide.cases)
+    assert not isinstance(whole[0].image, np.memmap)
+    same(elements(replace(wide, cases=whole), first_step=2, steps=8, replicas=replicas), expected)
+    held = on_devices(wide.cases, ["CPU:0"] * replicas)
+    found = elements(replace(wide, cases=held), first_step=2, steps=8, replicas=replicas)
+    same(found, expected)
+    assert [part.dtype for part in found[0][2:]] == [np.float16, np.uint8]
+
+
+def test_workers_cut_the_shares_of_their_own_replicas_from_the_device_too(sampler):
+    shares = elements(sampler, first_step=0, steps=3, replicas=4)
+    held = replace(sampler, cases=on_devices(sampler.cases, ["CPU:0", "CPU:0"]))
+    mine = elements(held, first_step=0, steps=3, replicas=4, workers=2, worker=1)
+    same(mine, [share for k, share in enumerate(shares) if k % 4 in (2, 3)])

@@ -157,3 +157,20 @@ def test_a_range_of_slices_shorter_than_the_patch_or_off_the_volume_still_gives_
     assert {place.start[2] for place in places(short, 20)} == {4}
     beyond = sampler(cases[2:], patch=(8, 6, 4), slices=(100, 130))
     assert {place.start[2] for place in places(beyond, 20)} == {12}
+
+
+def test_regions_are_drawn_by_their_weights(cases):
+    centred = Sampler(cases[:1], (1, 1, 1), 1, 1.0, None, SEED, weights={"WT": 1, "TC": 0, "ET": 3})
+    drawn = [region_mask(cases[0].labels, Region.ET)[centred.place(step, 0).start] for step in range(400)]
+    share = cases[0].foreground[Region.ET].shape[0] / cases[0].foreground[Region.WT].shape[0]
+    assert np.mean(drawn) == pytest.approx(3 / 4 + share / 4, abs=0.06)
+
+
+def test_a_region_of_weight_0_is_never_drawn(cases):
+    only = Sampler(cases[:1], (1, 1, 1), 1, 1.0, None, SEED, weights={"WT": 0, "TC": 0, "ET": 1})
+    assert all(holds(only, place, Region.ET) for place in places(only, 50))
+
+
+def test_equal_weights_are_no_weights(cases):
+    one, other = sampler(cases), Sampler(cases, (8, 6, 4), 2, 1 / 3, None, SEED, weights=dict.fromkeys(Region, 2.0))
+    assert places(one, 50) == places(other, 50)
