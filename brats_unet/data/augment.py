@@ -105,7 +105,7 @@ def plain_run(normals: Callable[[Transform, tuple[int, ...]], Tensor]) -> Run:
     def run(transform: Transform, image: Tensor, labels: Tensor, parameters: Parameters) -> Sample:
         def applied() -> Sample:
             shape = transform.normals(tuple(image.shape)) if transform.normals else None
-            return transform.apply(image, labels, parameters, None if shape is None else normals(transform, shape))
+            return transform.whole(image, labels, parameters, None if shape is None else normals(transform, shape))
 
         return ops.cond(parameters["drawn"], applied, lambda: transform.otherwise(image, labels))
 
@@ -132,7 +132,7 @@ def mirror(*, axes: Sequence[int] = (0, 1, 2), probability: float = 0.5, modalit
     probability = value_of(float, probability, "augmentation.probability")
     options.refuse_odd_axes("augmentation.axes", axes)
     options.refuse_improbable("augmentation.probability", probability)
-    return _with_dropout(Augmentation((mirroring(options.Mirror(axes, probability)),)), modality_dropout)
+    return _with_dropout(Augmentation((mirroring(options.Mirror(list(axes), probability)),)), modality_dropout)
 
 
 def full(

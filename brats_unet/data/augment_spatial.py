@@ -15,7 +15,7 @@ from brats_unet.data.augment_options import Elastic, Mirror, Rotation, Scaling
 from brats_unet.data.augment_transform import Parameters, Sample, Tensor, Transform, around_1, between
 
 LATTICE = 32  # nodes along an axis that carry the elastic displacement
-OUTSIDE = 128  # added to the label of a voxel outside the brain, to be read along with it
+OUTSIDE = 128  # added to the label of a voxel outside the brain until the image is cut off there
 
 Margin = tuple[int, int, int]
 
@@ -63,9 +63,8 @@ def spatial(rotation: Rotation, scaling: Scaling, elastic: Elastic, mirror: Mirr
         x, y, z = (slice(m, n - m) for m, n in zip(margin, image.shape[:3], strict=True))
         return image[x, y, z], labels[x, y, z]
 
-    return Transform(
-        "spatial", 20, draw, apply, (lambda shape: (3,) + (LATTICE,) * 3) if elastic.probability else None, cut
-    )
+    field = (lambda shape: (3,) + (LATTICE,) * 3) if elastic.probability else None
+    return Transform("spatial", 20, draw, apply, normals=field, finish=cut_off, otherwise=cut)
 
 
 def reversals(uniforms: Tensor, mirror: Mirror) -> Tensor:
@@ -147,42 +146,48 @@ def displacement(patch: Sequence[int], smoothness: Tensor, magnitude: Tensor, no
 
 
 def interpolated(image: Tensor, labels: Tensor, patch: Sequence[int], positions: Sequence[Tensor]) -> Sample:
-    """Image trilinear, labels nearest, at `positions`; beyond the edge of what was read, and outside the brain, 0."""
+    """Image trilinear, 0 beyond the edge of what was read, and labels nearest, plus OUTSIDE there and outside the brain."""
     read, channels = image.shape[:3], image.shape[3]
-    below, above, weight_below, weight_above, nearest, inside = [], [], [], [], [], True
-    for position, n in zip(positions, read, strict=True):
+    strides = [read[1] * read[2], read[2], 1]
+    first, nearest, inside = 0, 0, True
+    steps, weights = [], []
+    for position, n, stride in zip(positions, read, strides, strict=True):
         position = ops.clip(position, -1.0, float(n))  # further out is as far out: no index overflows
-        floor = ops.floor(position)
-        fraction = position - floor
-        low = ops.cast(floor, "int32")
-        below.append(ops.clip(low, 0, n - 1))
-        above.append(ops.clip(low + 1, 0, n - 1))
-        weight_below.append(ops.where((low >= 0) & (low < n), 1 - fraction, 0.0))
-        weight_above.append(ops.where(low + 1 < n, fraction, 0.0))
+        low = ops.clip(ops.floor(position), 0.0, float(max(0, n - 2)))
+        # of two neighbours within the image, as much as each is nearer than one voxel: nothing beyond its edge
+        weights.append([ops.maximum(1 - ops.abs(position - low - i), 0.0)[..., None] for i in (0, 1)])
+        steps.append([0, stride if n > 1 else 0])
+        if n == 1:
+            weights[-1][1] = weights[-1][1] * 0
+        first = first + ops.cast(low, "int32") * stride
         rounded = ops.cast(ops.round(position), "int32")
         inside = (rounded >= 0) & (rounded < n) & inside
-        nearest.append(ops.clip(rounded, 0, n - 1))
+        nearest = nearest + ops.clip(rounded, 0, n - 1) * stride
 
     rows = ops.reshape(image, (-1, channels))
 
-    def values(x: Tensor, y: Tensor, z: Tensor) -> Tensor:
-        index = ops.reshape((x * read[1] + y) * read[2] + z, (-1,))
-        return ops.reshape(ops.cast(ops.take(rows, index, axis=0), "float32"), (*patch, channels))
+    def along(axis: int, offset: int) -> Tensor:
+        if axis == 3:
+            return ops.cast(ops.take(rows, first + offset, axis=0), "float32")
+        (here, there), (one, other) = steps[axis], weights[axis]
+        return along(axis + 1, offset + here) * one + along(axis + 1, offset + there) * other
 
-    def along_z(x: Tensor, y: Tensor) -> Tensor:
-        return values(x, y, below[2]) * weight_below[2][..., None] + values(x, y, above[2]) * weight_above[2][..., None]
+    found = along(0, 0)
 
-    def along_y(x: Tensor) -> Tensor:
-        return along_z(x, below[1]) * weight_below[1][..., None] + along_z(x, above[1]) * weight_above[1][..., None]
-
-    found = along_y(below[0]) * weight_below[0][..., None] + along_y(above[0]) * weight_above[0][..., None]
-
-    outside = ops.cast(image[..., 0] == 0, "int32")
+    sources = ops.take(rows, nearest, axis=0)
+    brain = sources[..., 0] != 0
     for channel in range(1, channels):
-        outside = outside * ops.cast(image[..., channel] == 0, "int32")
-    marked = ops.reshape(ops.cast(labels, "int32") + OUTSIDE * outside, (-1,))
-    index = ops.reshape((nearest[0] * read[1] + nearest[1]) * read[2] + nearest[2], (-1,))
-    taken = ops.where(inside, ops.reshape(ops.take(marked, index, axis=0), tuple(patch)), OUTSIDE)
-    found = ops.where((taken >= OUTSIDE)[..., None], 0.0, found)
-    moved = ops.where(taken >= OUTSIDE, taken - OUTSIDE, taken)
-    return ops.cast(found, image.dtype), ops.cast(moved, labels.dtype)
+        brain = brain | (sources[..., channel] != 0)
+    marks = ops.take(ops.reshape(labels, (-1,)), nearest, axis=0)
+    outside = ops.cast(OUTSIDE, labels.dtype)
+    marks = ops.where(inside, ops.where(brain, marks, marks + outside), outside)
+    return ops.cast(found, image.dtype), marks
+
+
+def cut_off(image: Tensor, marks: Tensor) -> Sample:
+    """Image with 0 where `marks` says OUTSIDE, and the labels that they were."""
+    brain = marks < OUTSIDE
+    return (
+        ops.where(brain[..., None], image, ops.zeros((), image.dtype)),
+        ops.where(brain, marks, marks - ops.cast(OUTSIDE, marks.dtype)),
+    )

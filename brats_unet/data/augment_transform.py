@@ -12,6 +12,7 @@ Sample = tuple[Tensor, Tensor]  # image (X, Y, Z, M), labels (X, Y, Z)
 
 
 def unchanged(image: Tensor, labels: Tensor) -> Sample:
+    """The two as they are."""
     return image, labels
 
 
@@ -26,6 +27,8 @@ class Transform:
         apply: (image, labels, parameters of the sample, normals) -> the same two, changed; types stay, arithmetic is
             float32, and voxels of which all modalities are exactly 0 (outside the brain) stay 0.
         normals: (shape of the image) -> shape of the standard normal numbers that `apply` takes; None if it takes none.
+        finish: What is left to do to what `apply` gave back; None if nothing. Apart from it because a compiler would
+            do it over for every value that is read.
         otherwise: What happens to a sample that it is not drawn for.
     """
 
@@ -34,7 +37,13 @@ class Transform:
     draw: Callable[[Tensor], Parameters]
     apply: Callable[[Tensor, Tensor, Parameters, Tensor], Sample]
     normals: Callable[[tuple[int, ...]], tuple[int, ...]] | None = None
+    finish: Callable[[Tensor, Tensor], Sample] | None = None
     otherwise: Callable[[Tensor, Tensor], Sample] = unchanged
+
+    def whole(self, image: Tensor, labels: Tensor, parameters: Parameters, normals: Tensor) -> Sample:
+        """`apply` and `finish`."""
+        image, labels = self.apply(image, labels, parameters, normals)
+        return self.finish(image, labels) if self.finish else (image, labels)
 
 
 def between(uniforms: Tensor, ends: Sequence[float]) -> Tensor:

@@ -56,15 +56,16 @@ def _run(
         numbers = None
         if transform.normals:
             numbers = noise(augmentation.transforms.index(transform), transform.normals(tuple(image.shape)))
-        return compiled(transform)(image, labels, drawn, numbers)
+        found = compiled(transform.apply)(image, labels, drawn, numbers)
+        return compiled(transform.finish)(*found) if transform.finish else found
 
     return tf.cond(drawn["drawn"], applied, lambda: transform.otherwise(image, labels))
 
 
-@lru_cache(maxsize=64)
-def compiled(transform: Transform) -> Callable[..., Sample]:
-    """`transform.apply`, compiled by XLA once for each shape; only when it is first drawn."""
-    return tf.function(transform.apply, jit_compile=True)
+@lru_cache(maxsize=128)
+def compiled(function: Callable[..., Sample]) -> Callable[..., Sample]:
+    """`function` of a transform, compiled by XLA once for each shape, when it is first called."""
+    return tf.function(function, jit_compile=True)
 
 
 def normals(seed: int, step: tf.Tensor, sample: tf.Tensor, which: int, shape: tuple[int, ...]) -> tf.Tensor:

@@ -65,7 +65,7 @@ def ours(folder: Path) -> None:
 
     def keep(name, transform, normals=None, of=small, **parameters):
         drawn = {key: ops.convert_to_tensor(np.asarray(value)) for key, value in parameters.items()}
-        pair = transform.apply(ops.convert_to_tensor(of), ops.convert_to_tensor(labels), drawn, normals)
+        pair = transform.whole(ops.convert_to_tensor(of), ops.convert_to_tensor(labels), drawn, normals)
         found[name], found[f"{name} labels"] = (ops.convert_to_numpy(part) for part in pair)
 
     turned = options.Rotation(1, [-30, 30])

@@ -27,7 +27,7 @@ def parameters(
 
 def moved(image, labels, normals=None, margin=(0, 0, 0), elastic=RIGID, **changed):
     drawn = {key: ops.convert_to_tensor(value) for key, value in parameters(**changed).items()}
-    pair = transform(margin, elastic=elastic).apply(
+    pair = transform(margin, elastic=elastic).whole(
         ops.convert_to_tensor(image), ops.convert_to_tensor(labels), drawn, normals
     )
     return tuple(ops.convert_to_numpy(part) for part in pair)
