@@ -80,7 +80,7 @@
   function place() {
     const {shape} = cases[state.index];
     const at = (name) => Number(part(name).value);
-    // NiiVue counts from right, back and bottom; we from right, front and bottom as the files do.
+    // Shares of the box from its left, back and bottom, as NiiVue has them; the inverse is in onLocationChange.
     view.scene.crosshairPos = [(at("sagittal") + 0.5) / shape[0], (at("coronal") + 0.5) / shape[1], (at("axial") + 0.5) / shape[2]];
     view.drawScene();
     label();
@@ -114,7 +114,7 @@
     overlay = marks;
     for (const [name, axis] of Object.entries(axes)) {
       part(name).max = facts.shape[axis] - 1;
-      // Voxels run to the left and back, crosshair and sliders to the right and front.
+      // Voxels run to the left and back, the crosshair and the sliders to the right and front.
       part(name).value = axis < 2 ? facts.shape[axis] - 1 - facts.centre[axis] : facts.centre[axis];
     }
     refresh();
@@ -143,11 +143,12 @@
         showLegend: false, atlasOutline: 0.9, sagittalNoseLeft: true, isColorbar: false,
       });
       await view.attachToCanvas(part("canvas"));
-      view.onLocationChange = ({vox}) => {
-        if (!overlay || !vox) return;
+      view.onLocationChange = () => {
+        if (!overlay) return;
         const {shape} = cases[state.index];
-        const clamp = (value, n) => Math.max(0, Math.min(n - 1, Math.round(value)));
-        for (const [name, axis] of Object.entries(axes)) part(name).value = clamp(axis < 2 ? shape[axis] - 1 - vox[axis] : vox[axis], shape[axis]);
+        for (const [name, axis] of Object.entries(axes)) {
+          part(name).value = Math.min(shape[axis] - 1, Math.floor(view.scene.crosshairPos[axis] * shape[axis]));
+        }
         label();
       };
       await showCase(0);
