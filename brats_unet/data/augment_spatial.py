@@ -146,7 +146,7 @@ def displacement(patch: Sequence[int], smoothness: Tensor, magnitude: Tensor, no
 
 
 def interpolated(image: Tensor, labels: Tensor, patch: Sequence[int], positions: Sequence[Tensor]) -> Sample:
-    """Image trilinear, 0 beyond the edge of what was read, and labels nearest, plus OUTSIDE there and outside the brain."""
+    """Image trilinear, 0 beyond the edge of what was read; labels nearest, plus OUTSIDE there and off the brain."""
     read, channels = image.shape[:3], image.shape[3]
     strides = [read[1] * read[2], read[2], 1]
     first, nearest, inside = 0, 0, True
