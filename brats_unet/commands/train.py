@@ -83,7 +83,7 @@ def _train(settings: Train, display: Display) -> int:
     step = build_step(
         devices=devices,
         model=model,
-        loss=lambda logits, labels: deep_supervision(loss, logits, labels),
+        loss=lambda logits, labels: deep_supervision(loss, logits, labels, lowest=plan.lowest_head),
         optimizer=optimizer,
         augmentation=augmentation,
         seed=settings.seed,

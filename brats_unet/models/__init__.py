@@ -10,11 +10,18 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from brats_unet.errors import SettingsError
+from brats_unet.models.nvidia import nvidia_unet
 from brats_unet.models.plan import Plan
+from brats_unet.models.resenc import resenc_unet
 from brats_unet.models.unet import unet2d, unet3d
 from brats_unet.parts import check_options, chosen, with_plugins
 
-MODELS: dict[str, Callable[..., Any]] = {"unet2d": unet2d, "unet3d": unet3d}
+MODELS: dict[str, Callable[..., Any]] = {
+    "unet2d": unet2d,
+    "unet3d": unet3d,
+    "resenc_unet": resenc_unet,
+    "nvidia_unet": nvidia_unet,
+}
 GIVEN = ("channels", "outputs", "dtype", "seed")  # what the program, not the user, passes to a network
 
 

@@ -26,10 +26,13 @@ def _weights(name: str, seed: int) -> dict[str, Any]:
     return {"kernel_initializer": keras.initializers.HeNormal(seed=own), "name": name}
 
 
-def convolution(x: Tensor, features: int, *, kernel: Size, stride: Size, name: str, dtype: Any, seed: int) -> Tensor:
-    """Convolution with bias; the edges of the result are those of `x` divided by `stride`, rounded up."""
+def convolution(
+    x: Tensor, features: int, *, kernel: Size, stride: Size, name: str, dtype: Any, seed: int, bias: bool = True
+) -> Tensor:
+    """Convolution; the edges of the result are those of `x` divided by `stride`, rounded up."""
     layer = {2: layers.Conv2D, 3: layers.Conv3D}[len(kernel)]
-    return layer(features, kernel, strides=stride, padding="same", dtype=dtype, **_weights(name, seed))(x)
+    own = _weights(name, seed)
+    return layer(features, kernel, strides=stride, padding="same", use_bias=bias, dtype=dtype, **own)(x)
 
 
 def enlargement(x: Tensor, features: int, *, factor: Size, name: str, dtype: Any, seed: int) -> Tensor:
@@ -54,6 +57,12 @@ def normalisation(x: Tensor, *, kind: str, groups: int, name: str, dtype: Any) -
     return layers.GroupNormalization(groups=groups, epsilon=1e-5, name=name, dtype=dtype)(x)
 
 
+def with_foreground(image: Tensor, *, name: str, dtype: Any) -> Tensor:
+    """The image and one channel more: 1 where any of its channels is not 0, else 0."""
+    foreground = keras.ops.cast(keras.ops.any(keras.ops.not_equal(image, 0), axis=-1, keepdims=True), image.dtype)
+    return layers.Concatenate(name=name, dtype=dtype)([image, foreground])
+
+
 def stage(
     x: Tensor,
     features: int,
@@ -64,17 +73,78 @@ def stage(
     norm: str,
     groups: int,
     slope: float,
+    bias: bool,
     name: str,
     dtype: Any,
     seed: int,
 ) -> Tensor:
     """`convolutions` times convolution, normalisation, leaky ReLU; the first convolution strides by `stride`."""
+    own = {"norm": norm, "groups": groups, "bias": bias, "dtype": dtype, "seed": seed}
     for index in range(convolutions):
         step = stride if index == 0 else (1,) * len(stride)
-        x = convolution(x, features, kernel=kernel, stride=step, name=f"{name}_conv_{index}", dtype=dtype, seed=seed)
-        x = normalisation(x, kind=norm, groups=groups, name=f"{name}_norm_{index}", dtype=dtype)
+        x = _normalised(x, features, kernel=kernel, stride=step, prefix=name, suffix=f"_{index}", **own)
         x = layers.LeakyReLU(negative_slope=slope, name=f"{name}_act_{index}", dtype=dtype)(x)
     return x
+
+
+def residual_stage(
+    x: Tensor,
+    features: int,
+    *,
+    convolutions: int,
+    kernel: Size,
+    stride: Size,
+    norm: str,
+    groups: int,
+    slope: float,
+    bias: bool,
+    name: str,
+    dtype: Any,
+    seed: int,
+) -> Tensor:
+    """`convolutions` residual blocks of two convolutions each; the first of all strides by `stride`.
+
+    A block adds to its result what it was given: averaged over the stride, and brought to the same number of features
+    by a pointwise convolution without bias and a normalisation of its own, where they differ (ResNet-D; nnU-Net's
+    `BasicBlockD`).
+    """
+    flat = (1,) * len(stride)
+    own = {"norm": norm, "groups": groups, "dtype": dtype, "seed": seed}
+    for index in range(convolutions):
+        block, step = f"{name}_block_{index}", stride if index == 0 else flat
+        given = x
+        if max(step) > 1:
+            pooling = {2: layers.AveragePooling2D, 3: layers.AveragePooling3D}[len(step)]
+            # TensorFlow has no float16 average of volumes on the CPU; its bfloat16 one is 5 times as fast as float32.
+            half = keras.dtype_policies.get(dtype).compute_dtype == "float16"
+            given = pooling(step, name=f"{block}_skip_pool", dtype="float32" if half else dtype)(given)
+        if given.shape[-1] != features:
+            given = _normalised(given, features, kernel=flat, stride=flat, prefix=f"{block}_skip", bias=False, **own)
+        x = _normalised(x, features, kernel=kernel, stride=step, prefix=block, suffix="_0", bias=bias, **own)
+        x = layers.LeakyReLU(negative_slope=slope, name=f"{block}_act_0", dtype=dtype)(x)
+        x = _normalised(x, features, kernel=kernel, stride=flat, prefix=block, suffix="_1", bias=bias, **own)
+        x = layers.Add(name=f"{block}_add", dtype=dtype)([x, given])
+        x = layers.LeakyReLU(negative_slope=slope, name=f"{block}_act_1", dtype=dtype)(x)
+    return x
+
+
+def _normalised(
+    x: Tensor,
+    features: int,
+    *,
+    kernel: Size,
+    stride: Size,
+    norm: str,
+    groups: int,
+    bias: bool,
+    prefix: str,
+    suffix: str = "",
+    dtype: Any,
+    seed: int,
+) -> Tensor:
+    name = f"{prefix}_conv{suffix}"
+    x = convolution(x, features, kernel=kernel, stride=stride, bias=bias, name=name, dtype=dtype, seed=seed)
+    return normalisation(x, kind=norm, groups=groups, name=f"{prefix}_norm{suffix}", dtype=dtype)
 
 
 def head(x: Tensor, outputs: int, *, enlarge: Size, name: str, dtype: Any, seed: int) -> Tensor:

@@ -21,10 +21,12 @@ class Design:
     decoder_convolutions: tuple[int, ...]
     kernels: tuple[tuple[int, ...], ...]
     strides: tuple[tuple[int, ...], ...]
-    deep_supervision: bool
+    deep_supervision: bool | int
     norm: str
     groups: int
     slope: float
+    bias: bool
+    foreground_channel: bool
 
     @property
     def stem(self) -> bool:
@@ -33,8 +35,10 @@ class Design:
 
     @property
     def plan(self) -> Plan:
-        heads = len(self.features) - 1 + self.stem if self.deep_supervision else 1
-        return Plan(self.rank, tuple((s[0], s[1], s[2] if self.rank == 3 else 1) for s in self.strides), heads)
+        some = self.deep_supervision is not True
+        heads = 1 + self.deep_supervision if some else len(self.features) - 1 + self.stem
+        strides = tuple((s[0], s[1], s[2] if self.rank == 3 else 1) for s in self.strides)
+        return Plan(self.rank, strides, heads, lowest_head=some)
 
 
 def _counts(option: str, value: int | Sequence[int], stages: int) -> tuple[int, ...]:
@@ -63,12 +67,19 @@ def design(
     decoder_convolutions: int | Sequence[int] | None,
     kernels: Sizes,
     strides: Sizes,
-    deep_supervision: bool,
+    deep_supervision: bool | int,
     norm: str,
     groups: int,
     slope: float,
+    bias: bool = True,
+    foreground_channel: bool = False,
+    counted: str = "convolutions",
 ) -> Design:
-    """Complete and check the options of `unet2d` (rank 2) and `unet3d` (rank 3); pure Python.
+    """Complete and check the options of a U-Net on slices (rank 2) or volumes (rank 3); pure Python.
+
+    Args: as of `unet.unet3d`, and
+        bias: Whether convolutions before a normalisation have one.
+        counted: What the network's option calls `convolutions`.
 
     Raises:
         SettingsError: An option does not fit the others; the message names it.
@@ -76,7 +87,7 @@ def design(
     stages = len(features)
     if stages < 2:
         raise SettingsError(f"model.features is {list(features)}. Expected two stages or more, such as [16,32,64].")
-    per_stage = _counts("convolutions", convolutions, stages)
+    per_stage = _counts(counted, convolutions, stages)
     if norm not in NORMS:
         raise SettingsError(f"model.norm is {norm}. {suggestion(str(norm), NORMS)}")
     if norm == "group" and any(count % groups for count in features):
@@ -86,7 +97,7 @@ def design(
         )
     if not 0 <= slope < 1:
         raise SettingsError(f"model.slope is {slope}. Expected at least 0 (ReLU) and less than 1.")
-    return Design(
+    described = Design(
         rank=rank,
         features=_counts("features", features, stages),
         convolutions=per_stage,
@@ -101,4 +112,14 @@ def design(
         norm=norm,
         groups=groups,
         slope=slope,
+        bias=bias,
+        foreground_channel=foreground_channel,
     )
+    most = stages - 2 + described.stem
+    switch = isinstance(deep_supervision, bool)
+    if not switch and not (isinstance(deep_supervision, int) and 0 <= deep_supervision <= most):
+        raise SettingsError(
+            f"model.deep_supervision is {deep_supervision}. Expected true (all levels of the decoder), false, or how "
+            f"many of its coarser levels have a head: {most} at most."
+        )
+    return described

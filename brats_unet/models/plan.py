@@ -17,11 +17,13 @@ class Plan:
         rank: 3 for a network that takes (B, X, Y, Z, M), 2 for one that takes axial slices (B, X, Y, M).
         strides: Voxels of the stage before per voxel of each encoder stage, along x, y, z; 1 along z in a 2-D network.
         heads: How many logits the network returns, full resolution first.
+        lowest_head: Whether the last of several is to be trained too, see `losses.compound.head_weights`.
     """
 
     rank: int
     strides: tuple[Triple, ...]
     heads: int
+    lowest_head: bool = False
 
     @property
     def stride(self) -> Triple:

@@ -1,11 +1,7 @@
 """The U-Net after nnU-Net's plan, for volumes and for axial slices, from one description.
 
-Encoder stages of (convolution, normalisation, leaky ReLU) that shrink by a strided convolution, decoder stages that
-grow by a transposed one, skip connections, and a head of logits at every resolution of the decoder (deep supervision).
-With equal features it has the weights of nnU-Net's `PlainConvUNet`, to the last one.
-
-Layers are named by resolution, 0 the finest: `encoder_0_conv_0`, `encoder_0_norm_0`, `encoder_0_act_0`, `decoder_0_up`,
-`decoder_0_skip`, `decoder_0_conv_0`, …, `head_0`, `head_0_logits`. Checkpoints are keyed by these names.
+Put together by `assembly`, which names its layers. With equal features it has the weights of nnU-Net's
+`PlainConvUNet`, to the last one.
 
 Keras is imported on building only: a misspelt option is refused in milliseconds.
 
@@ -23,47 +19,10 @@ if TYPE_CHECKING:
     import keras
 
 
-def _build(described: Design, name: str, *, channels: int, outputs: int, dtype: Any, seed: int) -> "keras.Model":
-    import keras
+def _build(described: Design, name: str, **given: Any) -> "keras.Model":
+    from brats_unet.models.assembly import assemble
 
-    from brats_unet.models import blocks
-
-    made = {"dtype": dtype, "seed": seed}
-    style = {"norm": described.norm, "groups": described.groups, "slope": described.slope, **made}
-    flat = (1,) * described.rank
-    image = x = keras.Input((None,) * described.rank + (channels,), name="image")
-    skips = []
-    for level, features in enumerate(described.features):
-        x = blocks.stage(
-            x,
-            features,
-            convolutions=described.convolutions[level],
-            kernel=described.kernels[level],
-            stride=described.strides[level],
-            name=f"encoder_{level}",
-            **style,
-        )
-        skips.append(x)
-    logits = []
-    for level in reversed(range(len(described.features) - 1)):
-        x = blocks.enlargement(
-            x, described.features[level], factor=described.strides[level + 1], name=f"decoder_{level}_up", **made
-        )
-        x = blocks.joined(x, skips[level], name=f"decoder_{level}_skip", dtype=dtype)
-        x = blocks.stage(
-            x,
-            described.features[level],
-            convolutions=described.decoder_convolutions[level],
-            kernel=described.kernels[level],
-            stride=flat,
-            name=f"decoder_{level}",
-            **style,
-        )
-        if described.deep_supervision or (level == 0 and not described.stem):
-            logits.append(blocks.head(x, outputs, enlarge=flat, name=f"head_{level}", **made))
-    if described.stem:
-        logits.append(blocks.head(x, outputs, enlarge=described.strides[0], name="head_full", **made))
-    return keras.Model(image, logits[::-1], name=name)
+    return assemble(described, name, **given)
 
 
 def _plan2d(**options: Any) -> Plan:
@@ -86,10 +45,11 @@ def unet3d(
     decoder_convolutions: int | Sequence[int] | None = None,
     kernels: Sizes = None,
     strides: Sizes = None,
-    deep_supervision: bool = True,
+    deep_supervision: bool | int = True,
     norm: str = "instance",
     groups: int = 8,
     slope: float = 0.01,
+    foreground_channel: bool = False,
 ) -> "keras.Model":
     """A U-Net on patches or whole volumes.
 
@@ -105,10 +65,13 @@ def unet3d(
         kernels: Per stage, an edge in voxels or one per axis; 3 everywhere if None.
         strides: Per stage, from the stage before to this one; 1 and then 2 if None. A first entry above 1 makes a stem:
             the network works on the coarser grid and its last head enlarges the logits to the patch.
-        deep_supervision: Logits at every resolution of the decoder, or at full resolution only.
+        deep_supervision: Logits at every resolution of the decoder, the coarsest of them not trained, as nnU-Net does;
+            a number: at so many of the coarser ones, all trained; false: at full resolution only.
         norm: "instance", "group", "batch" or "none".
         groups: Groups of features of norm "group".
         slope: Of the leaky ReLU below 0; 0 makes it a ReLU.
+        foreground_channel: Show the network one channel more: 1 where any channel of the image is not 0 (inside a
+            stripped skull), else 0.
 
     Returns:
         A model from float images (B, X, Y, Z, M), each edge a multiple of the plan's stride, to a list of float32
@@ -128,6 +91,7 @@ def unet3d(
         norm=norm,
         groups=groups,
         slope=slope,
+        foreground_channel=foreground_channel,
     )
     return _build(description, "unet3d", channels=channels, outputs=outputs, dtype=dtype, seed=seed)
 
@@ -144,10 +108,11 @@ def unet2d(
     decoder_convolutions: int | Sequence[int] | None = None,
     kernels: Sizes = None,
     strides: Sizes = None,
-    deep_supervision: bool = True,
+    deep_supervision: bool | int = True,
     norm: str = "instance",
     groups: int = 8,
     slope: float = 0.01,
+    foreground_channel: bool = False,
 ) -> "keras.Model":
     """The same on axial slices: images (B, X, Y, M) to logits (B, X, Y, outputs), as `unet3d` to its."""
     description = design(
@@ -161,5 +126,6 @@ def unet2d(
         norm=norm,
         groups=groups,
         slope=slope,
+        foreground_channel=foreground_channel,
     )
     return _build(description, "unet2d", channels=channels, outputs=outputs, dtype=dtype, seed=seed)

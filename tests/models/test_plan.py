@@ -18,12 +18,36 @@ def test_the_stride_is_the_product_over_the_stages():
 def test_every_network_of_ours_has_a_plan_for_its_defaults(name):
     plan = describe(name, {})
     plan.refuse_patch([128, 128, 1 if plan.rank == 2 else 128])
-    assert plan.heads == len(plan.strides) - 1
+    assert plan.heads == (3 if name == "nvidia_unet" else len(plan.strides) - 1)
 
 
 def test_by_default_a_volume_is_halved_five_times_and_a_slice_four_times():
     assert describe("unet3d", {}).stride == (32, 32, 32)
     assert describe("unet2d", {}).stride == (16, 16, 1)
+
+
+def test_nvidias_network_halves_a_volume_six_times_and_the_residual_one_five_times():
+    assert describe("nvidia_unet", {}).stride == (64, 64, 64)
+    assert describe("resenc_unet", {}).stride == (32, 32, 32)
+    assert describe("resenc_unet", {"rank": 2}).stride == (32, 32, 1)
+
+
+@pytest.mark.parametrize(
+    ("deep_supervision", "strides", "heads", "lowest"),
+    [
+        (True, None, 3, False),
+        (False, None, 1, True),
+        (0, None, 1, True),
+        (1, None, 2, True),
+        (2, None, 3, True),
+        (True, [2, 2, 2, 2], 4, False),
+        (3, [2, 2, 2, 2], 4, True),
+    ],
+)
+def test_all_heads_but_the_lowest_are_trained_or_as_many_as_asked(deep_supervision, strides, heads, lowest):
+    options = {"features": [4, 8, 8, 8], "deep_supervision": deep_supervision, "strides": strides}
+    plan = describe("unet3d", options)
+    assert (plan.heads, plan.lowest_head) == (heads, lowest)
 
 
 def test_an_anisotropic_network_says_its_stride_per_axis():
@@ -73,6 +97,11 @@ def test_a_patch_of_two_numbers_is_refused():
         ("unet3d", {"norm": "instanse"}, "Did you mean instance"),
         ("unet3d", {"norm": "group", "features": [8, 12], "groups": 8}, "multiple of model.groups"),
         ("unet3d", {"slope": 1.5}, "model.slope is 1.5"),
+        ("unet3d", {"features": [8, 8, 8], "deep_supervision": 2}, "model.deep_supervision is 2. .*: 1 at most"),
+        ("nvidia_unet", {"deep_supervision": -1}, "model.deep_supervision is -1"),
+        ("resenc_unet", {"blocks": [1, 2]}, r"model.blocks is \[1, 2\]"),
+        ("resenc_unet", {"rank": 4}, "model.rank is 4"),
+        ("nvidia_unet", {"strides": [2]}, "no option strides"),
     ],
 )
 def test_options_that_do_not_fit_are_refused_by_name(name, options, message):

@@ -1,0 +1,55 @@
+"""NVIDIA's U-Net of BraTS 2021: seven levels, wide ones, with the foreground as a channel.
+
+It differs from `unet3d` in its numbers, in convolutions without bias, in two coarser heads that are trained both, and
+in a fifth channel: where any modality is not 0. NVIDIA stores that channel with the data; here the network computes it
+from the image it is given, so that data, augmentation and prediction know nothing of it.
+
+Source:
+    Futrega et al. 2021, arXiv:2110.03352; NVIDIA/DeepLearningExamples, PyTorch/Segmentation/nnUNet, BraTS21.ipynb;
+    the network is MONAI's `DynUNet`, whose weights it has, to the last one.
+"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from brats_unet.models.design import Design, design
+from brats_unet.models.plan import Plan, planned_by
+
+if TYPE_CHECKING:
+    import keras
+
+
+def _design(**options: Any) -> Design:
+    return design(
+        3, convolutions=2, decoder_convolutions=None, kernels=None, strides=None, slope=0.01, bias=False, **options
+    )
+
+
+def _plan(**options: Any) -> Plan:
+    return _design(**options).plan
+
+
+@planned_by(_plan)
+def nvidia_unet(
+    *,
+    channels: int,
+    outputs: int,
+    dtype: Any = "float32",
+    seed: int = 0,
+    features: Sequence[int] = (64, 96, 128, 192, 256, 384, 512),
+    deep_supervision: bool | int = 2,
+    norm: str = "instance",
+    groups: int = 8,
+    foreground_channel: bool = True,
+) -> "keras.Model":
+    """A U-Net on patches or whole volumes: NVIDIA's of 2021. Arguments and returns as of `unet.unet3d`."""
+    from brats_unet.models.assembly import assemble
+
+    described = _design(
+        features=features,
+        deep_supervision=deep_supervision,
+        norm=norm,
+        groups=groups,
+        foreground_channel=foreground_channel,
+    )
+    return assemble(described, "nvidia_unet", channels=channels, outputs=outputs, dtype=dtype, seed=seed)
