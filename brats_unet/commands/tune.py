@@ -124,7 +124,8 @@ def _file(folder: Path, case: Case) -> Path:
 def _read(folder: Path, case: Case) -> HeldOut:
     with np.load(_file(folder, case)) as kept:
         x, y, z = (float(length) for length in kept["spacing_mm"])
-        return HeldOut(case.id, case.patient, kept["probabilities"], region_masks(kept["labels"]), (x, y, z))
+        probabilities = kept["probabilities"].astype(np.float32)  # compared often, and float16 is slow at that
+        return HeldOut(case.id, case.patient, probabilities, region_masks(kept["labels"]), (x, y, z))
 
 
 def _say(display: Display, tuned: Tuned, runs: Sequence[Run]) -> None:

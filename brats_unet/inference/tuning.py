@@ -31,9 +31,9 @@ CANDIDATES: dict[str, tuple[float, ...]] = {
     "fill_holes": (False, True),
     "least_et_mm3": (0, 25, 50, 100, 150, 200, 300, 400, 500, 750),  # 750 is as far as BraTS 2020's winner looked
 }
-METRICS = ("dice", "hd95", "rank")
 FEW_CASES = 20  # with fewer, a gain can be chance, and that is said
-NO_GAIN = 1e-6
+# What can be tuned by, and what a rule must gain at the least: Dice, millimetres, a share of scores.
+LEAST_GAIN: dict[str, float] = {"dice": 1e-4, "hd95": 0.01, "rank": 1e-6}
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,7 +100,7 @@ class Losses:
 
     Args:
         cases: To score.
-        metric: One of `METRICS`.
+        metric: Name of `LEAST_GAIN`.
     """
 
     def __init__(self, cases: Sequence[HeldOut], metric: str) -> None:
@@ -141,7 +141,7 @@ class Losses:
         if self.metric == "rank":
             losses = np.apply_along_axis(rankdata, 1, losses.round(9))
         mean = losses.mean(axis=(0, 2, 3))
-        return int(np.flatnonzero(mean <= mean.min() + NO_GAIN)[0])
+        return int(np.flatnonzero(mean <= mean.min() + 1e-6)[0])
 
     def gains(self, before: np.ndarray, after: np.ndarray) -> np.ndarray:
         """Of each case and region, shape (cases, 3), from losses (cases, 3, metrics); above 0 is better."""
@@ -193,7 +193,7 @@ def tune(
     gain = float(gains.mean())
     by_region = {str(region): float(gains[:, i].mean()) for i, region in enumerate(Region)}
     flattering = float(losses.gains(both[:, 0], both[:, 1]).mean())
-    adopted = found if gain > NO_GAIN else plain
+    adopted = found if gain > LEAST_GAIN[metric] else plain
     return Tuned(adopted, metric, gain, by_region, flattering, len(cases), count_folds, tuple(steps))
 
 
@@ -216,7 +216,7 @@ def search(
                 crossed[here] = losses.gains(found[here][:, 0], found[here][:, pick])
             best = losses.best(found)
             gain = float(crossed.mean())
-            adopted = best != 0 and gain > NO_GAIN
+            adopted = best != 0 and gain > LEAST_GAIN[losses.metric]
             if adopted:
                 current = options[best]
             steps.append(Step(rule, region, values[best], gain, adopted))
@@ -232,15 +232,15 @@ def with_value(rules: Postprocessing, rule: str, region: str | None, value: floa
 def folds_of(patients: Sequence[str], folds: int, seed: int) -> np.ndarray:
     """Fold of each case, int, from 0; cases of a patient stay together, and folds are as even as patients allow."""
     names = sorted(set(patients))
-    order = np.random.Generator(np.random.Philox(key=seed)).permutation(len(names))
-    fold = {names[index]: place % min(folds, len(names)) for place, index in enumerate(order)}
+    order = np.random.Generator(np.random.Philox(key=seed)).permutation(names)
+    fold = {str(name): place % min(folds, len(names)) for place, name in enumerate(order)}
     return np.array([fold[patient] for patient in patients], int)
 
 
 def refuse_odd(*, metric: str, folds: int, rules: Sequence[str]) -> None:
-    """Raise SettingsError for what cannot be searched, before anything is predicted."""
-    if metric not in METRICS:
-        raise SettingsError(f"There is no metric={metric} to tune by. {suggestion(metric, METRICS)}")
+    """Raise SettingsError for what cannot be searched."""
+    if metric not in LEAST_GAIN:
+        raise SettingsError(f"There is no metric={metric} to tune by. {suggestion(metric, LEAST_GAIN)}")
     if folds < 2:
         raise SettingsError(f"folds={folds}: a gain is measured on cases left out, which takes two folds at least.")
     for rule in rules:

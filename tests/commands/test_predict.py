@@ -95,10 +95,10 @@ def test_masks_volumes_probabilities_and_uncertainty_lie_on_the_grid_of_the_case
         scan = read_header(case.images[Modality.FLAIR].path)
         mask = read_integers(out / f"{case.id}.nii.gz")
         assert mask.array.shape == scan.shape and np.array_equal(mask.affine, scan.affine)
-        wt = read_volume(out / "probabilities" / f"{case.id}_probability_WT.nii.gz").array
-        assert wt.shape == scan.shape and wt.min() >= 0 and wt.max() <= 1
-        decided = np.abs(wt - 0.5) > 1 / 255  # a step of what is stored
-        np.testing.assert_array_equal((wt > 0.5)[decided], (mask.array > 0)[decided])
+        et = read_volume(out / "probabilities" / f"{case.id}_probability_ET.nii.gz").array
+        assert et.shape == scan.shape and et.min() >= 0 and et.max() <= 1
+        decided = np.abs(et - 0.5) > 1 / 255  # a step of what is stored
+        np.testing.assert_array_equal((et > 0.5)[decided], (mask.array == 4)[decided])
         unsure = read_volume(out / "uncertainty" / f"{case.id}_uncertainty.nii.gz").array
         assert unsure.min() >= 0 and 0.3 < unsure.max() <= 1
         litres = np.prod(scan.spacing_mm) * (mask.array > 0).sum()

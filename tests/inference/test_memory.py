@@ -32,12 +32,13 @@ def test_where_the_system_does_not_tell_a_volume_is_tried():
 @pytest.mark.skipif(free_bytes() is None, reason="no /proc")
 def test_a_volume_fits_by_what_an_eighth_of_it_took_and_that_is_measured_once():
     seen = []
-    whole = WholeVolume(hungry(3000, seen), (8, 8, 8), lambda: 100 * 2**20)  # 192 MB needed
-    assert not whole.fits(IMAGE)
-    assert seen == [(1, 8, 8, 8, 1), (1, 16, 16, 16, 1)]
-    assert whole.bytes_per_voxel == pytest.approx(3000, rel=0.5)
-    assert not whole.fits(IMAGE) and len(seen) == 2
-    assert WholeVolume(hungry(300), (8, 8, 8), lambda: 200 * 2**20).fits(IMAGE)
+    image = np.zeros((64, 64, 64, 1), np.float16)
+    whole = WholeVolume(hungry(3000, seen), (8, 8, 8), lambda: 700 * 2**20)  # 750 MiB needed, 94 measured
+    assert not whole.fits(image)
+    assert seen == [(1, 8, 8, 8, 1), (1, 32, 32, 32, 1)]
+    assert whole.bytes_per_voxel == pytest.approx(3000, rel=0.2)
+    assert not whole.fits(image) and len(seen) == 2
+    assert WholeVolume(hungry(1500), (8, 8, 8), lambda: 900 * 2**20).fits(image)
 
 
 def test_a_volume_smaller_than_the_stride_is_measured_in_one_stride():
