@@ -35,7 +35,9 @@ def build_step(
 
     The forward and backward pass is one graph function, compiled by XLA if the devices ask for it, that holds no
     optimizer call; gradients are summed over the replicas, then looked at, clipped and applied. The loss of a sample
-    is divided by the whole batch, so the sum over replicas is the mean over samples however they are dealt out.
+    is divided by the whole batch, so the sum over replicas is the mean over samples however they are dealt out. What a
+    replica, or a part of accumulation, normalises or pools over its batch is its own share: batch normalisation, whose
+    moving statistics are the mean over the replicas, and batch Dice.
 
     Args:
         devices: Where it runs.
@@ -55,6 +57,7 @@ def build_step(
         update whose gradients overflowed on any replica is left out and the scale halved.
     """
     weights = model.trainable_variables
+    statistics = model.non_trainable_variables if devices.replicas > 1 else []
     part_size = batch // devices.replicas // accumulate
     flat = len(model.inputs[0].shape) == 4
     with devices.strategy.scope():
@@ -85,6 +88,11 @@ def build_step(
                 more_value, more = part(step, samples, images, labels, scale, index)
                 value, slopes = value + more_value, [a + b for a, b in zip(slopes, more, strict=True)]
         context = tf.distribute.get_replica_context()
+        if statistics:
+            # Batch normalisation follows its own replica's patches: the mean of all is what prediction is given.
+            means = context.all_reduce(tf.distribute.ReduceOp.MEAN, [moving.value for moving in statistics])
+            for moving, mean in zip(statistics, means, strict=True):
+                moving.assign(mean)
         value = context.all_reduce(tf.distribute.ReduceOp.SUM, value)
         slopes = context.all_reduce(tf.distribute.ReduceOp.SUM, slopes)
         slopes = [slope / scale for slope in slopes]

@@ -74,6 +74,19 @@ def updates(devices, optimizer, steps=4, accumulate=1, augmentation=mirror):
     return found, [float(np.abs(w.numpy()).sum()) for w in kernels], [of_each[0] for of_each in means]
 
 
+def statistics_after_an_update(devices):
+    """Moving mean and variance of a batch normalisation's first feature, on every replica, after one update."""
+    with devices.strategy.scope():
+        model = unet3d(channels=2, outputs=3, seed=0, features=[4, 8], convolutions=1, norm="batch")
+        optimizer = sgd()
+    loss = partial(deep_supervision, region_dice_bce())
+    given = {"optimizer": optimizer, "augmentation": none(), "seed": 5, "batch": BATCH}
+    build_step(devices=devices, model=model, loss=loss, **given)(*shares(devices, 0, *batch_of(0)))
+    norm = model.get_layer("encoder_0_norm_0")
+    local = devices.strategy.experimental_local_results
+    return [[float(here[0]) for here in local(moving.value)] for moving in (norm.moving_mean, norm.moving_variance)]
+
+
 def everything():
     """nnU-Net's augmentation."""
     options = yaml.safe_load((Path(__file__).parents[2] / "conf" / "augmentation" / "nnunet.yaml").read_text())
@@ -293,12 +306,13 @@ def test_two_logical_devices_give_the_losses_of_one_also_in_parts_and_with_xla(o
         "found = {name: t['updates'](d, rule) for name, rule in t['RULES'].items()}\n"
         "j = t['Devices'](d.strategy, 2, 'float32', True, 'CPU')\n"
         "compiled = t['updates'](j, t['RULES']['sgd'], 4, 2)\n"
-        "print(json.dumps([d.replicas, found, t['overflow_on_one_replica'](d), compiled]))\n"
+        "moving = [t['statistics_after_an_update'](devices) for devices in (d, j)]\n"
+        "print(json.dumps([d.replicas, found, t['overflow_on_one_replica'](d), compiled, moving]))\n"
     )
     command = [sys.executable, "-W", "ignore", "-c", script, __file__]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
-    replicas, on_two, overflow, compiled = json.loads(done.stdout.splitlines()[-1])
+    replicas, on_two, overflow, compiled, moving = json.loads(done.stdout.splitlines()[-1])
     assert replicas == 2
     for name in RULES:
         (steps_one, weights_one, means_one), (steps_two, weights_two, means_two) = on_one[name], on_two[name]
@@ -308,6 +322,11 @@ def test_two_logical_devices_give_the_losses_of_one_also_in_parts_and_with_xla(o
         np.testing.assert_allclose(means_two, means_one, rtol=1e-4, err_msg=name)
     for ours, theirs in zip(compiled, on_one["sgd"], strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-5)
+    # Moving means are those of the whole batch, on both; variances nearly, as each replica's leave out that of the means.
+    (mean,), (variance,) = statistics_after_an_update(ONE)
+    for means, variances in moving:
+        assert means == pytest.approx([mean] * 2, rel=1e-4)
+        assert variances[0] == variances[1] == pytest.approx(variance, rel=1e-3)
     # An overflow on the second replica alone is left out on both.
     assert overflow == overflow_on_one_replica(ONE) == [[2.0**11, 0.0], [2.0**11, 4.0]]
 
