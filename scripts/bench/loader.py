@@ -40,9 +40,9 @@ from rich.console import Console  # noqa: E402
 from rich.table import Table  # noqa: E402
 
 from brats_unet.anatomy import Modality  # noqa: E402
-from brats_unet.data.augment import AUGMENTATIONS  # noqa: E402
+from brats_unet.data.augment import AUGMENTATIONS, Augmentation  # noqa: E402
 from brats_unet.data.cache import PreparedCase, open_prepared, write  # noqa: E402
-from brats_unet.data.draws import augmented  # noqa: E402
+from brats_unet.data.draws import augmented, uniforms  # noqa: E402
 from brats_unet.data.grid import Grid  # noqa: E402
 from brats_unet.data.pipeline import batches  # noqa: E402
 from brats_unet.data.preprocess import Preparation, Prepared, foreground_positions  # noqa: E402
@@ -111,6 +111,18 @@ def timed(take: Callable[[], tf.Tensor], count: int) -> tuple[float, float]:
     return (time.perf_counter() - begun) / taken, (time.process_time() - cpu_begun) / taken
 
 
+def compile_all(augmentation: Augmentation, take: Callable[[], tf.Tensor]) -> None:
+    """Take batches from the first on until each transform has been drawn, and compiled, once."""
+    left, step, samples = {transform.name for transform in augmentation.transforms}, 0, tf.range(TOLD.batch)
+    while left:
+        take()
+        numbers = uniforms(0, tf.constant(step, tf.int64), samples, augmentation.uniforms)
+        for transform, drawn in zip(augmentation.transforms, augmentation.draw(numbers), strict=True):
+            if bool(tf.reduce_any(drawn["drawn"])):
+                left.discard(transform.name)
+        step += 1
+
+
 def main() -> None:
     tf.config.threading.set_intra_op_parallelism_threads(TOLD.threads)
     tf.config.threading.set_inter_op_parallelism_threads(1)
@@ -129,7 +141,7 @@ def main() -> None:
         fed = iter(batches(sampler, first_step=0, steps=10**6))
         peer = Peer(folder, sampler)
         peer.patches(40)
-        timed(lambda: vary(*next(fed)), 60)
+        compile_all(augmentation, lambda: vary(*next(fed)))
         timed(lambda: next(read)[2], 20)
         found = {"read": [], "ours": [], "peer": []}
         for _ in range(TOLD.rounds):
