@@ -9,6 +9,7 @@ Source:
 
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from keras import ops
 
@@ -100,7 +101,9 @@ def _gamma(name: str, options: Gamma, sign: float) -> Transform:
         low, mean = ops.min(image, axis=(0, 1, 2)), mean_of(image)
         extent = ops.max(image, axis=(0, 1, 2)) - low
         curved = (image - low) / ops.maximum(extent, 1e-7)
-        curved = curved ** parameters["factors"][: image.shape[-1]] * extent + low
+        # a power as compilers make it is slower; of 0 it is 0 all the same
+        curved = ops.exp(parameters["factors"][: image.shape[-1]] * ops.log(ops.maximum(curved, 1e-30)))
+        curved = curved * extent + low
         now = mean_of(curved)
         scale = deviation_of(image, mean) / ops.maximum(deviation_of(curved, now), 1e-7)
         return sign * ((curved - now) * scale + mean)
@@ -181,14 +184,14 @@ def mixed(image: Tensor, matrices: Sequence[Tensor], taken: Tensor) -> Tensor:
         taken: bool (M,).
     """
     x, y, z, channels = image.shape
-    found = []
-    for channel in range(channels):
-        volume = image[..., channel]
+
+    def mix(channel: int) -> Tensor:
         along_x, along_y, along_z = (matrix[channel] for matrix in matrices)
-        mix = ops.matmul(ops.reshape(volume, (x * y, z)), ops.transpose(along_z))
-        mix = ops.reshape(ops.matmul(along_x, ops.reshape(mix, (x, y * z))), (x, y, z))
-        mix = ops.matmul(ops.broadcast_to(along_y[None], (x, y, y)), mix)
-        found.append(ops.where(taken[channel], mix, volume))
+        volume = ops.matmul(ops.reshape(image[..., channel], (x * y, z)), ops.transpose(along_z))
+        volume = ops.reshape(ops.matmul(along_x, ops.reshape(volume, (x, y * z))), (x, y, z))
+        return ops.matmul(ops.broadcast_to(along_y[None], (x, y, y)), volume)
+
+    found = [ops.cond(taken[c], partial(mix, c), lambda c=c: image[..., c]) for c in range(channels)]
     return ops.stack(found, axis=-1)
 
 
