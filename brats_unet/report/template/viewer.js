@@ -140,7 +140,7 @@
         backColor: [0, 0, 0, 1], crosshairColor: [1, 1, 1, 0.55], crosshairWidth: 0.4, fontColor: [0.75, 0.75, 0.75, 1],
         isRadiologicalConvention: true, sliceType: 3, multiplanarShowRender: 0, multiplanarPadPixels: 4,
         dragAndDropEnabled: false, scrollRequiresFocus: true, logLevel: "silent", loadingText: "", dragMode: 0,
-        showLegend: false, atlasOutline: 0.9, sagittalNoseLeft: true, isColorbar: false,
+        isForceMouseClickToVoxelCenters: true, showLegend: false, atlasOutline: 0.9, sagittalNoseLeft: true, isColorbar: false,
       });
       await view.attachToCanvas(part("canvas"));
       view.onLocationChange = () => {
