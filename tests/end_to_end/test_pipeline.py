@@ -189,10 +189,19 @@ def test_a_perfect_predictor_scores_perfectly_on_real_scans(real_scans, tmp_path
     refuse_imperfect(perfect_scores(real_scans / "BraTS2021", tmp_path))
 
 
+VOLUMES = ["model.features=[4,8]", "sampling.patch=[16,16,16]", "data.preparation.spacing_mm=[5,5,5]"]
+RESENC = [*VOLUMES, "model.blocks=1"]
+
+
 @pytest.mark.parametrize(
     ("experiment", "smaller"),
     [
-        ("unet3d", ["model.features=[4,8]", "sampling.patch=[16,16,16]", "data.preparation.spacing_mm=[5,5,5]"]),
+        ("unet3d", VOLUMES),
+        ("nnunet", VOLUMES),
+        ("isensee2020", VOLUMES),
+        ("nvidia21", ["model.features=[4,8,8]", "model.deep_supervision=1", *VOLUMES[1:]]),
+        ("resenc_m", RESENC),
+        ("resenc_l", RESENC),
         ("seed2d", ["model.features=[4,8]", "sampling.batch=4", "sampling.patch=[32,32,1]", "sampling.slices=[5,35]"]),
     ],
 )
