@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Compare our scores and our augmentation with other packages', in the environment of scripts/peers.sh.
+# Compare our scores, augmentation and networks with other packages', in the environment of scripts/peers.sh.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 scripts/peers.sh
 PYTHONPATH=. "${PEERS:-.venv-peers}/bin/python" scripts/parity/metrics_parity.py "$@"
 PYTHONPATH=. "${PEERS:-.venv-peers}/bin/python" scripts/parity/augmentation_parity.py
+.venv/bin/python scripts/parity/network_parity.py
