@@ -97,7 +97,7 @@ REFUSALS = {
     "train data.rot=/x": "There is no setting data.rot. Did you mean data.root?",
     "train root=/x": "There is no setting root. Did you mean data.root?",
     "train fold=1": "There is no setting fold. Did you mean data.fold?",
-    "train sampling.zz=3": "There is no setting sampling.zz. Known: sampling.batch, sampling.foreground,",
+    "train sampling.zz=3": "There is no setting sampling.zz. Known: sampling.accumulate, sampling.batch, sampling.foreground,",
     "train zzzz=1": "There is no setting zzzz. `brats-unet train --help` lists them all.",
     "evaluate data.root=/x": "There is no setting data.root in `brats-unet evaluate`.",
     "train experiment=quik": "There is no experiment=quik. Did you mean quick?",

@@ -94,9 +94,9 @@ def staple(masks: np.ndarray) -> Fused:
 def simple(masks: np.ndarray) -> Fused:
     """Selective and iterative method for performance level estimation: a weighted vote of the masks that agree with it.
 
-    In turn the masks vote, weighted, and are scored by their Dice with the outcome; those that lie more than a standard
-    deviation below the mean are discarded for good, three at least staying, and the others' weights are their scores. It
-    ends when no mask is discarded and the outcome stays.
+    In turn the masks vote, weighted, and are scored by their Dice with the outcome; those that lie more than a
+    standard deviation below the mean are discarded for good, three at least staying, and the others' weights are their
+    scores. It ends when no mask is discarded and the outcome stays.
 
     Source:
         Langerak et al. 2010, doi:10.1109/TMI.2010.2057442.

@@ -105,7 +105,8 @@ def test_masks_volumes_probabilities_and_uncertainty_lie_on_the_grid_of_the_case
         line = next(r for r in rows(out) if (r["case"], r["region"]) == (case.id, "WT"))
         assert float(line["volume_mm3"]) == pytest.approx(litres, abs=0.1)
         assert float(line["volume_ml"]) == pytest.approx(litres / 1000, abs=0.001)
-        assert 0.5 <= float(line["mean_probability"]) <= 1 and line["agreement"] == ""
+        # a voxel of the core is the whole tumour's too, whatever that one's probability
+        assert 0.4 <= float(line["mean_probability"]) <= 1 and line["agreement"] == ""
     assert list(masks(out)) == CASES  # neither probabilities nor uncertainty are taken for masks
 
 

@@ -53,8 +53,8 @@ def test_a_run_stopped_and_resumed_equals_one_straight_through_bit_for_bit(place
 
         shown = given["display"].step
 
-        def step(number, loss, speed):
-            shown(number, loss, speed)
+        def step(number, *facts):
+            shown(number, *facts)
             if number == 2:
                 signal.raise_signal(signal.SIGINT)
 
