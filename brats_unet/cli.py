@@ -62,15 +62,28 @@ def _answer(argv: list[str]) -> int:
         return 0
     if request.multirun:
         return cli_hydra.sweep(request, overrides)
-    values = cli_hydra.settings_of(request, overrides)
-    cli_checks.refuse_gaps(request.conf, overrides, values)
-    settings: Any = bind(cli_conf.COMMANDS[request.command], values)
+    settings = _settings(request, overrides)
+    if request.command == "train" and settings.plan == cli_checks.PLAN_FIRST:
+        rest = [argument for argument in request.arguments if not argument.startswith("plan=")]
+        planning = cli_arguments.Request("plan", request.flags, rest)
+        file = _command("plan", "ready")(_settings(planning, cli_checks.checked(planning)))
+        request.arguments = [*rest, f"plan={file}"]
+        settings = _settings(request, cli_checks.checked(request))
     return _command(request.command)(settings)
 
 
-def _command(name: str) -> Callable[[Any], int]:
+def _settings(request: cli_arguments.Request, overrides: list[cli_arguments.Override]) -> Any:
+    from brats_unet import cli_hydra
+
+    values = cli_hydra.settings_of(request, overrides)
+    cli_checks.refuse_gaps(request.conf, overrides, values)
+    assert request.command is not None
+    return bind(cli_conf.COMMANDS[request.command], values)
+
+
+def _command(name: str, function: str = "main") -> Callable[[Any], Any]:
     with tensorflow_starts_quietly():
-        return importlib.import_module(f"brats_unet.commands.{name}").main
+        return getattr(importlib.import_module(f"brats_unet.commands.{name}"), function)
 
 
 def _say_error(message: str) -> None:

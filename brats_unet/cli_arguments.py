@@ -27,6 +27,8 @@ FLAGS = {
 # Where a bare path was most likely meant to go, by command.
 PATH_SETTING = {
     "train": "data.root",
+    "plan": "data.root",
+    "doctor": "experiment",
     "evaluate": "run",
     "predict": "input",
     "check": "data.root",

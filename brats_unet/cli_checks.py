@@ -1,15 +1,19 @@
 """The settings of a command line held against conf/ before Hydra sees them: typos end here, and nothing is made."""
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from brats_unet.binding import NEEDED
 from brats_unet.cli_arguments import Override, Request, parsed
-from brats_unet.cli_conf import Conf
+from brats_unet.cli_conf import Conf, read_plan
 from brats_unet.errors import SettingsError
 from brats_unet.hardware import gpu_count
 from brats_unet.parts import nearest, suggestion
+
+PLAN_FIRST = "auto"  # plan=auto: make the plan, then take it
 
 
 def checked(request: Request) -> list[Override]:
@@ -22,7 +26,7 @@ def checked(request: Request) -> list[Override]:
     """
     conf = request.conf
     overrides = [parsed(argument, index, request) for index, argument in enumerate(request.arguments)]
-    overrides = with_machine_defaults(conf, overrides)
+    overrides = with_machine_defaults(conf, with_plan(conf, overrides))
     asked = asked_choices(conf, overrides, multirun=request.multirun)
     known = conf.settings(asked)
     return [_known(conf, asked, known, override) for override in overrides]
@@ -41,6 +45,36 @@ def with_machine_defaults(conf: Conf, overrides: list[Override]) -> list[Overrid
     if conf.defaults.get("data") == "phantom" and "data" not in keys and "data.root" in keys:
         added.append(Override("", "data", None, "brats"))
     return added + overrides
+
+
+def with_plan(conf: Conf, overrides: list[Override]) -> list[Override]:
+    """The settings of a plan's file in front of the user's own, which have the last word.
+
+    Raises:
+        SettingsError: The file cannot be read, or holds a key that is no setting.
+    """
+    file = next((o.value for o in overrides if o.key == "plan" and o.value not in (None, "", "null", PLAN_FIRST)), None)
+    if file is None or "plan" not in conf.types:
+        return overrides
+    path = Path(file.strip("'\"")).expanduser()
+    given = {override.key for override in overrides}
+    planned = []
+    for key, value in read_plan(path).items():
+        if key == "plan" or (key not in conf.types and key not in conf.defaults and "." not in key):
+            raise SettingsError(f"{path}: there is no setting {key}. {suggestion(key, [*conf.types, *conf.defaults])}")
+        if key in given:
+            continue
+        text = value if isinstance(value, str) else _in_hydras_grammar(value)
+        planned.append(Override("++" if key not in conf.defaults else "", key, None, text))
+    return planned + overrides
+
+
+def _in_hydras_grammar(value: Any) -> str:
+    if isinstance(value, Mapping):  # its keys stand without quotes
+        return "{" + ",".join(f"{key}:{_in_hydras_grammar(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ",".join(_in_hydras_grammar(item) for item in value) + "]"
+    return json.dumps(value)
 
 
 def asked_choices(conf: Conf, overrides: list[Override], *, multirun: bool) -> dict[str, list[str]]:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -14,6 +14,8 @@ from brats_unet.errors import SettingsError
 
 COMMANDS: dict[str, type] = {
     "train": settings.Train,
+    "plan": settings.Plan,
+    "doctor": settings.Doctor,
     "evaluate": settings.Evaluate,
     "compare": settings.Compare,
     "report": settings.Report,
@@ -103,6 +105,20 @@ def read(path: Path) -> ConfFile:
     return ConfFile(tuple(about), tuple(defaults), overrides, found, everywhere)
 
 
+def read_plan(path: Path) -> dict[str, Any]:
+    """The settings of a plan, by dotted key, in its order.
+
+    Raises:
+        SettingsError: There is no such file, or it is not valid YAML, or holds something other than keys.
+    """
+    if not path.is_file():
+        raise SettingsError(
+            f"plan={path}: there is no such file. `brats-unet plan` writes one; plan=auto does so first."
+        )
+    read(path)  # refuses, with the line
+    return {str(key): value for key, value in (yaml.load(path.read_text(encoding="utf-8"), LOADER) or {}).items()}
+
+
 def _entries(node: Any) -> Iterable[tuple[str, Any]]:
     return ((key.value, value) for key, value in node.value) if isinstance(node, yaml.MappingNode) else ()
 
@@ -152,8 +168,19 @@ class Conf:
 
     @cached_property
     def file(self) -> ConfFile:
-        """The command's own file."""
-        return self._find("", self.command)
+        """The command's own file, with those of the commands whose settings it takes over."""
+        own = self._find("", self.command)
+        defaults: list[tuple[str, str]] = []
+        found: dict[str, Setting] = {}
+        for group, choice in own.defaults:
+            if group or choice == "_self_":
+                defaults.append((group, choice))
+            else:
+                other = self._find("", choice)
+                defaults += other.defaults
+                _merge(found, other.settings)
+        _merge(found, own.settings)
+        return replace(own, defaults=tuple(dict.fromkeys(defaults)), settings=found)
 
     @cached_property
     def types(self) -> dict[str, Any]:

@@ -24,10 +24,29 @@ GROUP_LIMITS = (
 )
 
 
-@dataclass(frozen=True)
-class GpuMemory:
-    """Of one GPU, in bytes."""
+CPU_FACTS = Path("/proc/cpuinfo")
 
+
+def cpu_flags() -> frozenset[str]:
+    """What the processor says it can do; empty if the system does not tell."""
+    try:
+        text = CPU_FACTS.read_text(encoding="ascii", errors="ignore")
+    except OSError:
+        return frozenset()
+    flags = re.search(r"^flags\s*:\s*(.*)$", text, re.MULTILINE)
+    return frozenset(flags[1].split()) if flags else frozenset()
+
+
+def cpu_has_bfloat16() -> bool:
+    """Whether the processor multiplies bfloat16 natively (AVX-512 BF16 or AMX); False if the system does not tell."""
+    return bool({"avx512_bf16", "amx_bf16"} & cpu_flags())
+
+
+@dataclass(frozen=True)
+class Gpu:
+    """What its maker calls it, and its memory in bytes."""
+
+    name: str
     total: int
     free: int
 
@@ -43,18 +62,18 @@ def memory_available_bytes() -> int:
     return free
 
 
-def gpu_memory() -> list[GpuMemory]:
-    """Memory of each GPU that a program started now may use, as the driver's nvidia-smi tells; [] if it does not."""
+def gpus() -> list[Gpu]:
+    """Each GPU that a program started now may use, as the driver's nvidia-smi tells; [] if it does not."""
     usable = gpu_count()
     if not usable or not (program := shutil.which("nvidia-smi")):
         return []
-    query = [program, "--query-gpu=memory.total,memory.free", "--format=csv,noheader,nounits"]
+    query = [program, "--query-gpu=memory.total,memory.free,name", "--format=csv,noheader,nounits"]
     try:
         listing = subprocess.run(query, capture_output=True, text=True, timeout=20, check=False).stdout
     except (OSError, subprocess.TimeoutExpired):
         return []
-    found = re.findall(r"^\s*(\d+),\s*(\d+)\s*$", listing, re.MULTILINE)
-    cards = [GpuMemory(int(total) * 2**20, int(free) * 2**20) for total, free in found]
+    found = re.findall(r"^\s*(\d+),\s*(\d+),\s*(.*?)\s*$", listing, re.MULTILINE)
+    cards = [Gpu(name, int(total) * 2**20, int(free) * 2**20) for total, free, name in found]
     shown = [name.strip() for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name.strip().isdigit()]
     if shown:
         cards = [cards[int(name)] for name in shown if int(name) < len(cards)]

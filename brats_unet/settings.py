@@ -38,6 +38,8 @@ class Sampling:
     batch: int  # patches of one update, over all replicas
     accumulate: int  # parts of it that a replica computes one after another
     foreground: float  # share of patches centred on a region
+    regions: dict[str, float]  # weight of each region in that choice
+    keep: Literal["auto", "disk", "memory", "device"]  # where the prepared cases stay while training
     slices: Optional[list[int]]  # half-open range of axial slices to draw from, on the case's own grid
 
 
@@ -82,6 +84,8 @@ class Train:
     steps: Optional[int]
     minutes: Optional[float]
     init: Optional[str]
+    plan: Optional[str]  # a plan's file, or auto
+    planned_for: Optional[Options]  # the dataset of the plan, see data.fingerprint
     overwrite: bool
     json: bool
     data: Data
@@ -94,6 +98,25 @@ class Train:
     inference: Inference
     validation: Validation
     hardware: Hardware
+
+
+@dataclass
+class Plan(Train):
+    """`brats-unet plan`: what train is told, and how far the plan may go."""
+
+    output: Optional[str]
+    memory_gib: Optional[float]
+    largest_batch: Optional[int]
+    probe: bool
+    choices: dict[str, str]  # of the groups, for the file to name them
+
+
+@dataclass
+class Doctor(Train):
+    """`brats-unet doctor`: what train is told, and whether to measure."""
+
+    measure: bool
+    seconds: float  # of each measurement
 
 
 @dataclass

@@ -48,3 +48,35 @@ def test_nvidia_smi_is_asked_where_proc_does_not_tell(monkeypatch, tmp_path):
         hardware.subprocess, "run", lambda *args, **kwargs: subprocess.CompletedProcess(args, 0, stdout=listing)
     )
     assert hardware.gpu_count() == 2
+
+
+@pytest.mark.parametrize(
+    ("flags", "expected"), [("fpu avx512_bf16 sse", True), ("amx_bf16", True), ("fpu avx512f", False), (None, False)]
+)
+def test_a_cpu_has_bfloat16_if_its_flags_say_so(monkeypatch, tmp_path, flags, expected):
+    file = tmp_path / "cpuinfo"
+    if flags is not None:
+        file.write_text(f"flags : {flags}\n")
+    monkeypatch.setattr(hardware, "CPU_FACTS", file)
+    assert hardware.cpu_has_bfloat16() is expected
+
+
+def test_free_memory_ends_at_the_limit_of_the_container(monkeypatch, tmp_path):
+    limit, used = tmp_path / "limit", tmp_path / "used"
+    limit.write_text("3000\n")
+    used.write_text("1000\n")
+    monkeypatch.setattr(hardware, "GROUP_LIMITS", ((limit, used),))
+    assert hardware.memory_available_bytes() == 2000
+    limit.write_text("max\n")
+    assert hardware.memory_available_bytes() > 2000
+
+
+def test_the_gpus_that_may_be_used_are_read_from_nvidia_smi(driver, monkeypatch):
+    listing = subprocess.CompletedProcess(
+        [], 0, stdout="81559, 80994, NVIDIA H100\n40960, 1024, NVIDIA A100\n", stderr=""
+    )
+    monkeypatch.setattr(hardware.shutil, "which", lambda name: "/usr/bin/" + name)
+    monkeypatch.setattr(hardware.subprocess, "run", lambda *told, **options: listing)
+    assert [card.total // 2**20 for card in hardware.gpus()] == [81559, 40960]
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
+    assert [card.free // 2**20 for card in hardware.gpus()] == [1024]

@@ -2,7 +2,9 @@
 
 import math
 
+from brats_unet.anatomy import Region
 from brats_unet.errors import SettingsError
+from brats_unet.parts import suggestion
 from brats_unet.settings import Train
 
 
@@ -16,6 +18,13 @@ def refuse_odd_numbers(settings: Train, replicas: int) -> None:
         )
     if not 0 <= sampling.foreground <= 1:
         raise SettingsError(f"sampling.foreground={sampling.foreground}: a share lies from 0 to 1.")
+    if unknown := set(sampling.regions) - {str(region) for region in Region}:
+        name = min(unknown)
+        raise SettingsError(f"There is no setting sampling.regions.{name}. {suggestion(name, map(str, Region))}")
+    if not all(0 <= weight < math.inf for weight in sampling.regions.values()):
+        raise SettingsError(f"sampling.regions={sampling.regions}: weights are numbers from 0 up.")
+    if sampling.foreground and not any(sampling.regions.get(str(region), 1.0) for region in Region):
+        raise SettingsError("sampling.regions are all 0. Give one of them a weight, or say sampling.foreground=0.")
     if sampling.accumulate < 1 or sampling.batch % (replicas * sampling.accumulate):
         raise SettingsError(
             f"sampling.accumulate={sampling.accumulate}: each device has {sampling.batch // replicas} of the "

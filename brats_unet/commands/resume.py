@@ -19,6 +19,8 @@ FREE = {
     "steps",
     "minutes",
     "sampling.accumulate",
+    "sampling.keep",
+    "plan",
     "data.cache",
     "hardware.device",
     "hardware.jit",
@@ -27,9 +29,10 @@ FREE = {
 
 
 def run_folder(settings: Train) -> Path:
-    """`runs/<name>`, by default of the experiment, the data, the fold and the seed, never of the clock; and the tag."""
+    """`runs/<name>`, by default of experiment or plan, data, fold and seed, never of the clock; and the tag."""
     data = settings.data
-    name = settings.name or f"{settings.experiment}-{data.name}-fold{data.fold}-seed{settings.seed}"
+    recipe = Path(settings.plan).stem if settings.plan else settings.experiment
+    name = settings.name or f"{recipe}-{data.name}-fold{data.fold}-seed{settings.seed}"
     if settings.tag:
         name = f"{name}-{settings.tag.replace('/', '_')}"
     return Path(settings.runs) / name

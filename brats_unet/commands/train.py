@@ -1,7 +1,7 @@
 """`brats-unet train`: from settings to a run folder with a trained network."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
@@ -11,13 +11,14 @@ import numpy as np
 from brats_unet import models
 from brats_unet.anatomy import Region, labels_from_regions, region_masks
 from brats_unet.commands.display import Display, TrainingDisplay, shown
+from brats_unet.commands.kept_cases import kept_cases, training_sampler
 from brats_unet.commands.odd_numbers import refuse_odd_numbers
 from brats_unet.commands.provenance import environment
 from brats_unet.commands.resume import enter, run_folder
 from brats_unet.data.augment import AUGMENTATIONS, refuse_blank_samples
 from brats_unet.data.cache import PreparedCase
+from brats_unet.data.fingerprint import refuse_other_dataset
 from brats_unet.data.preprocess import Preparation
-from brats_unet.data.sampling import Sampler
 from brats_unet.data.study import Study, open_study
 from brats_unet.errors import SettingsError
 from brats_unet.inference.network import Network, forward_of, recipe
@@ -68,7 +69,12 @@ def _train(settings: Train, display: Display) -> int:
     if init is not None:
         init.recipe()
 
-    study = open_study(**vars(settings.data), say=display.say, progress=display.progress)
+    study = open_study(
+        **vars(settings.data),
+        say=display.say,
+        progress=display.progress,
+        accept=lambda dataset: refuse_other_dataset(settings.planned_for, dataset, preparation),
+    )
     held_out = study.validation[: settings.validation.cases]
     largest = [max(case.grid.shape[axis] for case in study.train) for axis in range(3)]
     augmentation = augmentation.for_patches(settings.sampling.patch, largest)
@@ -119,15 +125,8 @@ def _train(settings: Train, display: Display) -> int:
     write_json(run.environment_file, environment(devices.description, devices.precision))
     _say_what_begins(display, run, study, settings, model, devices.description, devices.precision, state)
 
-    sampler = Sampler(
-        study.train,
-        _triple(settings.sampling.patch),
-        settings.sampling.batch,
-        settings.sampling.foreground,
-        None if settings.sampling.slices is None else (settings.sampling.slices[0], settings.sampling.slices[1]),
-        settings.seed,
-        augmentation.margin,
-    )
+    cases = kept_cases(settings, study.train, devices, plan, display)
+    sampler = training_sampler(settings, cases, augmentation.margin)
     look = _validation(network, held_out)
 
     def validate() -> dict[str, float]:
@@ -160,11 +159,6 @@ def _train(settings: Train, display: Display) -> int:
     save_model(run, plain)
     training_curves(run.journal(), run.figures_folder / "training.png")
     return _say_what_came_of_it(display, run, settings, state, bool(held_out))
-
-
-def _triple(patch: Sequence[int]) -> tuple[int, int, int]:
-    x, y, z = patch
-    return x, y, z
 
 
 def _network(settings: Train, preparation: Preparation, outputs: int, policy: str) -> keras.Model:

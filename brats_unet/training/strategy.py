@@ -2,11 +2,11 @@
 
 import os
 from dataclasses import dataclass
-from pathlib import Path
 
 import tensorflow as tf
 
 from brats_unet.errors import MachineError, SettingsError
+from brats_unet.hardware import cpu_has_bfloat16
 
 POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16", "float16": "mixed_float16"}
 
@@ -36,6 +36,13 @@ class Devices:
     def policy(self) -> str:
         """Name of the Keras dtype policy, given to each layer and never set globally."""
         return POLICIES[self.precision]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of each replica's device, as TensorFlow names it."""
+        if self.replicas > 1:
+            return tuple(self.strategy.extended.worker_devices)
+        return ((tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU"))[0].name,)
 
 
 def choose_devices(*, device: str, precision: str, jit: str, replicas: int | None) -> Devices:
@@ -100,15 +107,6 @@ def natural_precision(gpus: list) -> str:
         capability = tf.config.experimental.get_device_details(gpus[0]).get("compute_capability", (0, 0))
         return "bfloat16" if capability >= (8, 0) else "float16"
     return "bfloat16" if cpu_has_bfloat16() else "float32"
-
-
-def cpu_has_bfloat16() -> bool:
-    """Whether the processor multiplies bfloat16 natively (AVX-512 BF16 or AMX); False if the system does not tell."""
-    try:
-        flags = Path("/proc/cpuinfo").read_text(encoding="ascii", errors="ignore")
-    except OSError:
-        return False
-    return "avx512_bf16" in flags or "amx_bf16" in flags
 
 
 def gpu_name(gpu: tf.config.PhysicalDevice) -> str:

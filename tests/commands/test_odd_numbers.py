@@ -12,7 +12,9 @@ def settings(**changed):
     found = SimpleNamespace(
         steps=100,
         minutes=None,
-        sampling=SimpleNamespace(batch=4, accumulate=1, foreground=0.3, slices=None),
+        sampling=SimpleNamespace(
+            batch=4, accumulate=1, foreground=0.3, regions={"WT": 1, "TC": 0, "ET": 2}, slices=None
+        ),
         validation=SimpleNamespace(every=0.1),
     )
     for key, value in changed.items():
@@ -42,6 +44,9 @@ def test_sensible_numbers_pass(changed):
         ({"sampling__accumulate": 0}, "sampling.accumulate=0: each device has 2 of the 4 patches"),
         ({"sampling__accumulate": 4}, "sampling.accumulate=4: .* Choose a number that divides 2"),
         ({"sampling__foreground": 1.1}, "sampling.foreground=1.1: a share lies from 0 to 1"),
+        ({"sampling__regions": {"WT": 1, "ED": 1}}, "There is no setting sampling.regions.ED. Known: ET, TC, WT."),
+        ({"sampling__regions": {"WT": -1}}, "sampling.regions={'WT': -1}: weights are numbers from 0 up"),
+        ({"sampling__regions": dict.fromkeys(["WT", "TC", "ET"], 0)}, "sampling.regions are all 0. Give one of them"),
         ({"sampling__slices": [4, 4]}, r"sampling.slices=\[4, 4\]: expected \[first, end\)"),
         ({"validation__every": 0}, "validation.every=0: a share of the steps"),
     ],

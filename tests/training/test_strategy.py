@@ -100,14 +100,3 @@ def test_what_the_machine_or_the_program_does_not_have_is_refused(machine, chang
 def test_a_gpu_that_does_not_tell_its_age_gets_float16(monkeypatch):
     monkeypatch.setattr(strategy.tf.config.experimental, "get_device_details", lambda gpu: {})
     assert natural_precision([object()]) == "float16"
-
-
-@pytest.mark.parametrize(
-    ("flags", "expected"), [("fpu avx512_bf16 sse", True), ("amx_bf16", True), ("fpu avx512f", False), (None, False)]
-)
-def test_a_cpu_has_bfloat16_if_its_flags_say_so(monkeypatch, tmp_path, flags, expected):
-    file = tmp_path / "cpuinfo"
-    if flags is not None:
-        file.write_text(f"flags : {flags}\n")
-    monkeypatch.setattr(strategy, "Path", lambda path: file)
-    assert strategy.cpu_has_bfloat16() is expected

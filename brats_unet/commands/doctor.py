@@ -1,0 +1,177 @@
+"""`brats-unet doctor`: what this machine can do for a training, how fast its parts are, and what holds it up."""
+
+import json
+import os
+import platform
+import tempfile
+import time
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+import brats_unet
+from brats_unet import models
+from brats_unet.commands.display import shown
+from brats_unet.commands.doctor_display import rate_text, show_machine, show_rates
+from brats_unet.commands.odd_numbers import refuse_odd_numbers
+from brats_unet.commands.provenance import commit, processor
+from brats_unet.commands.trial import Trial, tried
+from brats_unet.data.preprocess import Preparation
+from brats_unet.errors import SettingsError
+from brats_unet.hardware import cpu_flags, cpu_has_bfloat16, gpu_count, gpus, memory_available_bytes
+from brats_unet.run import disk_full_is_said, existing_parent
+from brats_unet.settings import Doctor, Train
+
+DISK_TRIAL_BYTES = 64 * 2**20
+STEPS = 4  # timed, after the first
+ENOUGH = 1.5  # times as many patches as the step takes: the loader then never keeps it waiting
+MUCH = 0.2  # share of a step that augmentation may take before it is named
+UNITS = ("avx2", "avx512f", "avx512_bf16", "amx_bf16")
+CUDA_PACKAGES = ("nvidia-cudnn-cu12", "nvidia-cuda-runtime-cu12")
+
+
+def main(settings: Doctor) -> int:
+    """Look, measure, and say; always 0, for what is slow is no error.
+
+    Raises:
+        SettingsError: Settings that no training would take.
+    """
+    model = {key: value for key, value in settings.model.items() if key != "name"}
+    models.describe(settings.model["name"], model).refuse_patch(settings.sampling.patch)
+    preparation = Preparation.of(settings.data.modalities, settings.data.preparation)
+    refuse_odd_numbers(settings, settings.hardware.replicas or 1)
+    if not settings.seconds > 0:
+        raise SettingsError(f"seconds={settings.seconds:g}: expected more than 0.")
+    with shown(json=settings.json) as display:
+        facts = machine(Path(settings.data.cache))
+        if not settings.json:
+            show_machine(facts, display.console)
+        rates = None
+        if settings.measure:
+            display.say("\nMeasuring the loader, the augmentation and the step …")
+            rates = measured(settings, preparation)
+        if settings.json:
+            print(json.dumps({"machine": facts, "rates": rates}, indent=2))
+        elif rates is not None:
+            show_rates(rates, settings, display.console)
+    return 0
+
+
+def machine(cache: Path) -> dict[str, Any]:
+    """Versions, devices, memory and disk, in plain types; without TensorFlow."""
+    flags = cpu_flags()
+    folder = existing_parent(cache)
+    write_rate, read_rate = disk_rates(folder)
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return {
+        "brats_unet": brats_unet.__version__,
+        "commit": commit(),
+        "python": platform.python_version(),
+        "tensorflow": _version("tensorflow"),
+        "keras": _version("keras"),
+        "cuda_libraries": all(_version(name) for name in CUDA_PACKAGES),
+        "system": platform.platform(),
+        "processor": processor(),
+        "cores": os.cpu_count(),
+        "usable_cores": usable,
+        "threads_set": {
+            name: os.environ[name] for name in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS") if name in os.environ
+        },
+        "vector_units": [unit for unit in UNITS if unit in flags],
+        "onednn": platform.machine() in ("x86_64", "AMD64") and os.environ.get("TF_ENABLE_ONEDNN_OPTS", "1") != "0",
+        "cpu_precision": "bfloat16" if cpu_has_bfloat16() else "float32",
+        "gpus": [{"name": card.name, "total_bytes": card.total, "free_bytes": card.free} for card in gpus()],
+        "gpu_count": gpu_count(),
+        "memory_bytes": psutil.virtual_memory().total,
+        "memory_free_bytes": memory_available_bytes(),
+        "cache_folder": str(folder),
+        "cache_free_bytes": psutil.disk_usage(str(folder)).free,
+        "cache_write_bytes_per_second": write_rate,
+        "cache_read_bytes_per_second": read_rate,
+    }
+
+
+def disk_rates(folder: Path) -> tuple[float, float]:
+    """Bytes a second that are written to and read from a folder, past the page cache as far as the system allows."""
+    block = os.urandom(2**20)
+    with disk_full_is_said(folder), tempfile.NamedTemporaryFile(prefix=".brats-unet-doctor-", dir=folder) as file:
+        begun = time.perf_counter()
+        for _ in range(DISK_TRIAL_BYTES // len(block)):
+            file.write(block)
+        file.flush()
+        os.fsync(file.fileno())
+        wrote = time.perf_counter() - begun
+        if hasattr(os, "posix_fadvise"):
+            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+        begun = time.perf_counter()
+        with open(file.name, "rb", buffering=0) as again:
+            while again.read(len(block)):
+                pass
+        read = time.perf_counter() - begun
+    return DISK_TRIAL_BYTES / wrote, DISK_TRIAL_BYTES / read
+
+
+def measured(settings: Doctor, preparation: Preparation) -> dict[str, Any]:
+    """Patches a second of each part, and the sentence that names the slowest."""
+    from brats_unet.commands.loader_rate import case_shape
+
+    values = {name: value for name, value in vars(settings).items() if name in Train.__dataclass_fields__}
+    trial = tried(Train(**values), largest=case_shape(preparation), steps=STEPS, measure_seconds=settings.seconds)
+    if not trial.fits:
+        patch = "×".join(map(str, settings.sampling.patch))
+        return {
+            "fits": False,
+            "verdict": f"A step of {settings.sampling.batch} patches of {patch} does not fit into memory. "
+            f"`brats-unet plan` finds one that does.",
+        }
+    batch = settings.sampling.batch
+    share = batch / trial.replicas
+    return {
+        "fits": True,
+        "devices": trial.devices,
+        "precision": trial.precision,
+        "loader_patches_per_second": trial.loader_rate,
+        # Without augmentation its part takes no time: null in JSON.
+        "augmentation_patches_per_second": (
+            None if settings.augmentation["name"] == "none" else trial.replicas * share / trial.augmentation_seconds
+        ),
+        "step_patches_per_second": batch / trial.seconds,
+        "step_seconds": trial.seconds,
+        "first_step_seconds": trial.first_seconds,
+        "peak_bytes": trial.peak_bytes,
+        "parameters": trial.parameters,
+        "verdict": verdict(trial, settings),
+    }
+
+
+def verdict(trial: Trial, settings: Train) -> str:
+    """One sentence: what a training would wait for, and what to do about it."""
+    needed = settings.sampling.batch / trial.seconds
+    share = trial.augmentation_seconds / trial.seconds
+    if trial.loader_rate < ENOUGH * needed:
+        return (
+            f"The loader holds the training up: it reads {rate_text(trial.loader_rate)} patches/s and a step takes "
+            f"{rate_text(needed)}. Keep the cases in memory (sampling.keep=memory), or put data.cache on a faster disk."
+        )
+    on_gpu = "CPU" not in trial.devices
+    if settings.augmentation["name"] != "none" and share > MUCH:
+        return (
+            f"Augmentation takes {share:.0%} of a step: augmentation=mirror costs next to nothing, or accept it for "
+            f"what it buys on small datasets."
+        )
+    times = trial.loader_rate / needed
+    spare = f"The network is what takes time, as it should: the loader could feed {times:.0f} times as much."
+    if trial.precision == "float32" and (on_gpu or cpu_has_bfloat16()):
+        return f"{spare} hardware.precision=bfloat16 would be faster here."
+    if on_gpu:
+        return f"{spare} More GPUs (hardware=mirrored) or a smaller network would be faster."
+    return f"{spare} A GPU, a smaller patch or fewer features would be faster; time goes with their product."
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None

@@ -1,0 +1,120 @@
+"""What a dataset is like: shapes, spacing, intensities and regions of its prepared cases; and which dataset it is."""
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from brats_unet.anatomy import Region, region_masks
+from brats_unet.data.cache import PreparedCase
+from brats_unet.data.discovery import Dataset
+from brats_unet.data.preprocess import Preparation
+from brats_unet.errors import SettingsError
+from brats_unet.processes import map_in_processes
+from brats_unet.run import write_json
+
+VERSION = 1
+SECONDS_EACH = 0.3  # a case takes, at the most
+PERCENTILES = (0.5, 50, 99.5)
+EVERY = 3  # voxel along each axis is looked at for intensities
+
+
+def identity(dataset: Dataset, preparation: Preparation) -> dict[str, Any]:
+    """Which cases a plan is made for, and on which grid; "case_list" is 16 hexadecimal digits for their ids."""
+    ids = sorted(case.id for case in dataset.cases if case.mask is not None)
+    digits = hashlib.blake2b(json.dumps(ids).encode(), digest_size=8).hexdigest()
+    return {
+        "dataset": dataset.root.name,
+        "cases": len(ids),
+        "case_list": digits,
+        "spacing_mm": list(preparation.spacing_mm),
+        "crop": preparation.crop,
+    }
+
+
+def refuse_other_dataset(planned_for: Mapping[str, Any] | None, dataset: Dataset, preparation: Preparation) -> None:
+    """Raise SettingsError if a plan was made for other cases or another grid than these; None fits everything."""
+    if planned_for is None:
+        return
+    found = identity(dataset, preparation)
+    unknown = sorted(set(planned_for) - set(found))
+    if unknown:
+        raise SettingsError(f"There is no setting planned_for.{unknown[0]}. Known: {', '.join(found)}.")
+    again = f"Plan again with `brats-unet plan data.root={dataset.root}`, or use it all the same with planned_for=null."
+    if planned_for.get("case_list", found["case_list"]) != found["case_list"]:
+        raise SettingsError(
+            f"The plan was made for {planned_for.get('dataset', 'other data')}, {planned_for.get('cases', '?')} cases "
+            f"with masks; {dataset.root} holds {found['cases']}, and they are not the same. {again}"
+        )
+    for key, unit in (("spacing_mm", " mm"), ("crop", "")):
+        wanted, now = planned_for.get(key, found[key]), found[key]
+        same = np.allclose(wanted, now) if key == "spacing_mm" else wanted == now
+        if not same:
+            raise SettingsError(
+                f"The plan was made for data.preparation.{key}={_shown(wanted)}{unit}, but it is {_shown(now)}{unit} "
+                f"now. {again}"
+            )
+
+
+def _shown(value: Any) -> str:
+    return "[" + ",".join(f"{v:g}" for v in value) + "]" if isinstance(value, list) else str(value)
+
+
+def fingerprint(
+    cases: Sequence[PreparedCase],
+    modalities: Sequence[str],
+    file: Path,
+    *,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> dict[str, Any]:
+    """What the prepared cases are like, in plain types; written to `file`, and read from there if they are the same.
+
+    Returns:
+        "cases": how many. "median_shape", "largest_shape": voxels of the prepared grid. "case_spacing_mm": median of
+        the cases' own voxels. "voxels": of all together. "intensities": by modality, percentiles 0.5, 50 and 99.5 and
+        standard deviation of prepared brain voxels, each the mean over cases. "regions": by region, in how many cases
+        it is ("present") and its median volume in mm³ there ("median_mm3", None if in none).
+    """
+    key = hashlib.blake2b(json.dumps([VERSION, sorted(c.folder.name for c in cases)]).encode(), digest_size=8)
+    if file.is_file():
+        known = json.loads(file.read_text(encoding="utf-8"))
+        if known.get("key") == key.hexdigest():
+            return known
+    facts = map_in_processes(case_facts, list(cases), seconds_each=SECONDS_EACH, progress=progress)
+    shapes = np.array([case.grid.shape for case in cases])
+    intensities = np.mean([fact["intensities"] for fact in facts], axis=0)
+    regions = {}
+    for region in Region:
+        volumes = [fact["mm3"][str(region)] for fact in facts if fact["mm3"][str(region)] > 0]
+        regions[str(region)] = {"present": len(volumes), "median_mm3": float(np.median(volumes)) if volumes else None}
+    names = [*(f"percentile_{p:g}" for p in PERCENTILES), "standard_deviation"]
+    found = {
+        "key": key.hexdigest(),
+        "cases": len(cases),
+        "median_shape": [float(n) for n in np.median(shapes, axis=0)],
+        "largest_shape": [int(n) for n in shapes.max(axis=0)],
+        "case_spacing_mm": [float(s) for s in np.median([case.grid.case_spacing_mm for case in cases], axis=0)],
+        "voxels": int(shapes.prod(axis=1, dtype=np.int64).sum()),
+        "intensities": {
+            str(modality): {name: round(float(value), 4) for name, value in zip(names, row, strict=True)}
+            for modality, row in zip(modalities, intensities, strict=True)
+        },
+        "regions": regions,
+    }
+    write_json(file, found)
+    return found
+
+
+def case_facts(case: PreparedCase) -> dict[str, Any]:
+    """Intensities (M, 4) of the brain, and mm³ of each region, of one prepared case with labels."""
+    thin = (slice(None, None, EVERY),) * 3
+    values = np.asarray(case.image[thin])[np.asarray(case.brain[thin])].astype(np.float32)
+    statistics = np.vstack([np.percentile(values, PERCENTILES, axis=0), values.std(axis=0)[None]]).T
+    assert case.labels is not None
+    voxel_mm3 = float(np.prod(case.grid.case_spacing_mm) * np.prod(case.grid.ratio))
+    counts = region_masks(np.asarray(case.labels)).sum(axis=(0, 1, 2))
+    mm3 = {str(region): float(count) * voxel_mm3 for region, count in zip(Region, counts, strict=True)}
+    return {"intensities": statistics.tolist(), "mm3": mm3}
