@@ -65,6 +65,19 @@ def test_without_an_optimizer_the_weights_alone_come_back(path, trained):
         np.testing.assert_array_equal(old, np.asarray(now))
 
 
+def test_moving_statistics_of_batch_normalisation_come_back_with_and_without_an_optimizer(tmp_path):
+    model, rule = built(norm="batch")
+    model(np.random.default_rng(0).normal(size=(2, 4, 4, 4, 2)), training=True)
+    save(tmp_path / "a.safetensors", model, rule, State(1))
+    for optimizer in (True, False):
+        other, its_rule = built(seed=3, norm="batch")
+        restore(tmp_path / "a.safetensors", other, its_rule if optimizer else None)
+        moved = [np.asarray(v) for v in model.non_trainable_variables]
+        assert moved and not any(np.array_equal(v, np.round(v)) for v in moved)
+        for here, there in zip(other.non_trainable_variables, moved, strict=True):
+            np.testing.assert_array_equal(np.asarray(here), there)
+
+
 def test_a_new_run_has_neither_scale_nor_best(tmp_path, trained):
     save(tmp_path / "a.safetensors", *trained, State(0))
     assert restore(tmp_path / "a.safetensors", *trained) == State(0, None, None)
