@@ -15,6 +15,7 @@ import brats_unet
 from brats_unet import models
 from brats_unet.commands.display import shown
 from brats_unet.commands.doctor_display import rate_text, show_machine, show_rates
+from brats_unet.commands.noise_cases import case_shape
 from brats_unet.commands.odd_numbers import refuse_odd_numbers
 from brats_unet.commands.provenance import commit, processor
 from brats_unet.commands.trial import Trial, tried
@@ -115,8 +116,6 @@ def disk_rates(folder: Path) -> tuple[float, float]:
 
 def measured(settings: Doctor, preparation: Preparation) -> dict[str, Any]:
     """Patches a second of each part, and the sentence that names the slowest."""
-    from brats_unet.commands.loader_rate import case_shape
-
     values = {name: value for name, value in vars(settings).items() if name in Train.__dataclass_fields__}
     trial = tried(Train(**values), largest=case_shape(preparation), steps=STEPS, measure_seconds=settings.seconds)
     if not trial.fits:

@@ -27,7 +27,7 @@ from brats_unet.training.planning import Proposal, propose
 
 LARGEST_BATCH = {True: 5, False: 2}  # on a GPU (that of the winner of BraTS 2020), on a CPU
 TRIES = 5
-SHRINK = 0.8  # of the memory that the last plan was to take, for the next one
+SHRINK = 0.7  # of what the last plan was to take for its patches, for the next one
 
 
 def main(settings: Plan) -> int:
@@ -151,7 +151,9 @@ def made(settings: Plan, display: Display) -> Planned:
             break
         took = f"it took {size_text(trial.peak_bytes)}" if trial.fits else "it ran out of memory"
         display.say(f"That is too much: {took}. Planning smaller.")
-        budget = round(SHRINK * min(budget, proposal.bytes))
+        # The weights and the program itself do not shrink with the patch.
+        fixed = cost(proposal.patch, 0, proposal.strides, proposal.features)
+        budget = fixed + round(SHRINK * (min(budget, proposal.bytes) - fixed))
     else:
         raise MachineError(
             f"{TRIES} plans in a row did not fit into {size_text(limit.bytes)} ({limit.why}). "

@@ -1,6 +1,7 @@
 """A plan as a commented YAML file: each line is a setting of train, written as on the command line."""
 
 import json
+import re
 import textwrap
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -10,6 +11,8 @@ from brats_unet.commands.trial import Trial
 from brats_unet.run import size_text
 from brats_unet.settings import Train
 from brats_unet.training.planning import Proposal
+
+YAML_WORDS = {"true", "false", "null", "yes", "no", "on", "off", "y", "n"}  # which it takes for something else
 
 
 @dataclass(frozen=True)
@@ -142,4 +145,6 @@ def _flow(value: Any) -> str:
         return "{" + ", ".join(f"{key}: {_flow(item)}" for key, item in value.items()) + "}"
     if isinstance(value, list | tuple):
         return "[" + ", ".join(_flow(item) for item in value) + "]"
+    if isinstance(value, str) and re.fullmatch(r"[A-Za-z][\w/.-]*", value) and value.lower() not in YAML_WORDS:
+        return value
     return json.dumps(value, ensure_ascii=False)

@@ -7,6 +7,7 @@ the answer, the last line of stdout, is that of `tried`. A process that dies of 
 """
 
 import json
+import os
 import resource
 import signal
 import subprocess
@@ -126,4 +127,6 @@ def run_trial(settings: Train, steps: int, largest: Sequence[int], measure_secon
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    code = main()
+    sys.stdout.flush()
+    os._exit(code)  # the answer is given: no thread that still reads ahead shall keep the asker waiting

@@ -43,7 +43,10 @@ def refuse_other_dataset(planned_for: Mapping[str, Any] | None, dataset: Dataset
     unknown = sorted(set(planned_for) - set(found))
     if unknown:
         raise SettingsError(f"There is no setting planned_for.{unknown[0]}. Known: {', '.join(found)}.")
-    again = f"Plan again with `brats-unet plan data.root={dataset.root}`, or use it all the same with planned_for=null."
+    again = (
+        f"Plan again with `brats-unet plan data.root={dataset.root} output=…`, "
+        f"or use this plan all the same with planned_for=null."
+    )
     if planned_for.get("case_list", found["case_list"]) != found["case_list"]:
         raise SettingsError(
             f"The plan was made for {planned_for.get('dataset', 'other data')}, {planned_for.get('cases', '?')} cases "
