@@ -83,7 +83,7 @@ def made(settings: Plan, display: Display) -> Planned:
     described = models.describe(settings.model["name"], _options(settings.model))
     if topology_of(settings.model, described) is None:
         raise SettingsError(
-            f"model={settings.model['name']} does not name its features and convolutions, so it cannot be planned."
+            f"model={settings.model['name']} does not name the features of its stages, so it cannot be planned."
         )
     planned_model(settings.model, described.strides, settings.model.get("features", [1] * len(described.strides)))
     build("loss", known_losses(), settings.loss)
@@ -135,7 +135,7 @@ def made(settings: Plan, display: Display) -> Planned:
             voxels=facts["voxels"],
             cost=cost,
             budget_bytes=budget,
-            largest_batch=settings.largest_batch or LARGEST_BATCH[limit.gpu],
+            largest_batch=settings.largest_batch or max(settings.sampling.batch, LARGEST_BATCH[limit.gpu]),
             replicas=limit.replicas,
         )
         display.say(

@@ -9,8 +9,6 @@ from brats_unet.errors import SettingsError
 from brats_unet.models.plan import Plan
 from brats_unet.training.memory import Topology
 
-RESIDUAL = 3  # feature maps of a residual block: two convolutions and their sum
-
 
 def complete_options(model: Mapping[str, Any]) -> dict[str, Any]:
     """The options of a network with the defaults of its builder.
@@ -25,17 +23,21 @@ def complete_options(model: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def topology_of(model: Mapping[str, Any], plan: Plan) -> Topology | None:
-    """Of a network that names its features and convolutions; None for one that does not, as of another package."""
+    """Of a network that names the features of its stages; None for one that does not, as of another package."""
     options = complete_options(model)
     features = options.get("features")
-    per_stage = options.get("convolutions", options.get("blocks"))
-    if features is None or per_stage is None or len(features) != len(plan.strides):
+    if features is None or len(features) != len(plan.strides):
         return None
     stages = len(features)
-    factor = RESIDUAL if "blocks" in options else 1
-    encoder = tuple(factor * count for count in _each(per_stage, stages))
+    blocks = _each(options.get("blocks", 0), stages)  # residual ones, of two convolutions and their sum
     decoder = options.get("decoder_convolutions")
-    return Topology(plan.strides, tuple(features), encoder, _each(2 if decoder is None else decoder, stages - 1))
+    return Topology(
+        plan.strides,
+        tuple(features),
+        tuple(2 * count for count in blocks) if any(blocks) else _each(options.get("convolutions", 2), stages),
+        _each(2 if decoder is None else decoder, stages - 1),
+        blocks if any(blocks) else (),
+    )
 
 
 def planned_model(

@@ -26,14 +26,16 @@ class Topology:
     Attributes:
         strides: From the stage before, along x, y, z.
         features: Channels.
-        convolutions: Of an encoder's stage; a residual block counts as three, its sum included.
+        convolutions: Of an encoder's stage.
         decoder_convolutions: Of the decoder's, one fewer.
+        sums: Of residual blocks in an encoder's stage.
     """
 
     strides: tuple[tuple[int, int, int], ...]
     features: tuple[int, ...]
     convolutions: tuple[int, ...]
     decoder_convolutions: tuple[int, ...]
+    sums: tuple[int, ...] = ()
 
 
 def feature_numbers(topology: Topology, patch: Sequence[int]) -> int:
@@ -42,7 +44,7 @@ def feature_numbers(topology: Topology, patch: Sequence[int]) -> int:
     total = 0
     for level, (stride, features) in enumerate(zip(topology.strides, topology.features, strict=True)):
         edges = [-(-edge // step) for edge, step in zip(edges, stride, strict=True)]
-        maps = topology.convolutions[level]
+        maps = topology.convolutions[level] + (topology.sums[level] if topology.sums else 0)
         if level < len(topology.decoder_convolutions):
             maps += topology.decoder_convolutions[level] + 3
         total += prod(edges) * features * maps

@@ -6,6 +6,9 @@ UNET3D = Topology(
     ((1, 1, 1), *[(2, 2, 2)] * 5), (32, 64, 128, 256, 320, 320), (2,) * 6, (2,) * 5
 )  # fmt: skip
 QUICK = Topology(((2, 2, 2),) * 4, (16, 32, 64, 128), (2,) * 4, (2,) * 3)
+RESENC_M = Topology(
+    UNET3D.strides, UNET3D.features, (2, 6, 8, 12, 12, 12), (1,) * 5, sums=(1, 3, 4, 6, 6, 6)
+)  # fmt: skip
 # MiB held by the process of `commands.trial`, mirroring only; 2 EPYC cores, TensorFlow 2.21.
 MEASURED = [
     (QUICK, (16, 16, 16), 1, "bfloat16", 798),
@@ -16,6 +19,7 @@ MEASURED = [
     (UNET3D, (64, 64, 64), 4, "bfloat16", 3874),
     (UNET3D, (96, 96, 96), 1, "bfloat16", 3570),
     (UNET3D, (64, 64, 64), 2, "float32", 2990),
+    (RESENC_M, (64, 64, 64), 2, "bfloat16", 4360),
 ]
 
 
@@ -31,7 +35,9 @@ def test_feature_maps_are_counted_by_hand():
     assert feature_numbers(small, (4, 4, 4)) == 64 * 3 * 7 + 8 * 5 * 1
 
 
-@pytest.mark.parametrize(("topology", "parameters"), [(UNET3D, 31_198_991), (QUICK, 1_403_980)])
+@pytest.mark.parametrize(
+    ("topology", "parameters"), [(UNET3D, 31_198_991), (QUICK, 1_403_980), (RESENC_M, 102_353_167)]
+)
 def test_weights_are_about_those_of_the_network(topology, parameters):
     assert weights(topology, 4) == pytest.approx(parameters, rel=0.02)
 
