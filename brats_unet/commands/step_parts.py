@@ -21,8 +21,8 @@ from brats_unet.training.optimizers import OPTIMIZERS
 from brats_unet.training.step import LossScale, Step, build_step, per_replica
 from brats_unet.training.strategy import Devices, choose_devices
 
-WARM_STEPS = 12  # steps after which most transforms have been drawn once, and so compiled
-LONGEST_WARMING = 4  # times as long as is measured
+WARM_STEPS = 16  # after which most transforms have been drawn once, and so compiled
+WARM_SECONDS = 15.0  # no longer: where steps are slow, compiling takes little of them
 
 
 @dataclass
@@ -56,6 +56,12 @@ class StepParts:
         self.done += 1
         return time.perf_counter() - begun
 
+    def warm(self) -> None:
+        """Take steps until most transforms have been compiled, each as it is first drawn."""
+        begun = time.perf_counter()
+        while self.augmentation.uniforms and self.done < WARM_STEPS and time.perf_counter() - begun < WARM_SECONDS:
+            self.timed_step()
+
     def timed_augmentation(self, seconds: float) -> float:
         """Seconds that one replica's share of a batch takes to augment, transforms compiled beforehand."""
         _, samples, images, labels = self.shares[0]
@@ -68,7 +74,7 @@ class StepParts:
         begun, taken = time.perf_counter(), 0
         for step in range(WARM_STEPS):
             augment(tf.constant(step, tf.int64))
-            if time.perf_counter() - begun > LONGEST_WARMING * seconds:
+            if time.perf_counter() - begun > WARM_SECONDS:
                 break
         begun = time.perf_counter()
         while not taken or time.perf_counter() - begun < seconds:

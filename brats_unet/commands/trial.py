@@ -29,7 +29,7 @@ class Trial:
 
     Attributes:
         fits: Whether they ran; the rest is 0 if not.
-        seconds: Of a step, the median after the first.
+        seconds: Of a step, the median once transforms have been compiled.
         first_seconds: Of the first, which traces and compiles the graph.
         peak_bytes: Most memory held: of the process, or of the fullest GPU.
         parameters: Weights of the network.
@@ -56,16 +56,16 @@ def tried(
     settings: Train,
     *,
     largest: Sequence[int],
-    steps: int = 2,
+    steps: int = 3,
     measure_seconds: float = 0,
     timeout_seconds: float = 900,
 ) -> Trial:
-    """Run `steps` + 1 training steps with these settings in a fresh process.
+    """Run `steps` training steps, and some before them that do not count, with these settings in a fresh process.
 
     Args:
         settings: Of the training; its data are not touched.
         largest: Voxels of the largest prepared volume along x, y, z: augmentation reads no wider than that.
-        steps: After the first.
+        steps: That are timed, 1 or more.
         measure_seconds: For how long loader and augmentation are timed as well; 0 leaves them out.
         timeout_seconds: A trial that takes longer counts as one that does not fit.
 
@@ -110,12 +110,14 @@ def run_trial(settings: Train, steps: int, largest: Sequence[int], measure_secon
         from brats_unet.commands.loader_rate import loader_rate
         from brats_unet.commands.step_parts import step_parts
     parts = step_parts(settings, largest)
-    took = [parts.timed_step() for _ in range(steps + 1)]
+    first = parts.timed_step()
+    parts.warm()
+    took = sorted(parts.timed_step() for _ in range(steps))
     peak_bytes = parts.device_peak_bytes() or 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return Trial(
         fits=True,
-        seconds=sorted(took[1:])[steps // 2] if steps else took[0],
-        first_seconds=took[0],
+        seconds=took[steps // 2],
+        first_seconds=first,
         peak_bytes=peak_bytes,
         parameters=parts.model.count_params(),
         precision=parts.devices.precision,
