@@ -70,6 +70,11 @@ def chosen(kind: str, table: Mapping[str, Callable], name: Any) -> Callable:
     return table[name]
 
 
+def options_of(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The options of a part: its settings but for the name."""
+    return {key: value for key, value in settings.items() if key != "name"}
+
+
 def build(kind: str, table: Mapping[str, Callable], settings: Mapping[str, Any], **given: Any) -> Any:
     """Call `table[settings["name"]]` with the other settings as options and `given` from the program.
 
@@ -82,8 +87,7 @@ def build(kind: str, table: Mapping[str, Callable], settings: Mapping[str, Any],
     Raises:
         SettingsError: No such name, no such option, or an option is missing.
     """
-    options = dict(settings)
-    name = options.pop("name", None)
+    options, name = options_of(settings), settings.get("name")
     builder = chosen(kind, table, name)
     check_options(kind, str(name), builder, options, given)
     return builder(**given, **options)

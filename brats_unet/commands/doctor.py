@@ -22,6 +22,7 @@ from brats_unet.commands.trial import Trial, tried
 from brats_unet.data.preprocess import Preparation
 from brats_unet.errors import SettingsError
 from brats_unet.hardware import cpu_flags, cpu_has_bfloat16, gpu_count, gpus, memory_available_bytes
+from brats_unet.parts import options_of
 from brats_unet.run import disk_full_is_said, existing_parent
 from brats_unet.settings import Doctor, Train
 
@@ -39,8 +40,7 @@ def main(settings: Doctor) -> int:
     Raises:
         SettingsError: Settings that no training would take.
     """
-    model = {key: value for key, value in settings.model.items() if key != "name"}
-    models.describe(settings.model["name"], model).refuse_patch(settings.sampling.patch)
+    models.describe(settings.model["name"], options_of(settings.model)).refuse_patch(settings.sampling.patch)
     preparation = Preparation.of(settings.data.modalities, settings.data.preparation)
     refuse_odd_numbers(settings, settings.hardware.replicas or 1)
     if not settings.seconds > 0:
@@ -126,7 +126,6 @@ def measured(settings: Doctor, preparation: Preparation) -> dict[str, Any]:
             f"`brats-unet plan` finds one that does.",
         }
     batch = settings.sampling.batch
-    share = batch / trial.replicas
     return {
         "fits": True,
         "devices": trial.devices,
@@ -134,7 +133,7 @@ def measured(settings: Doctor, preparation: Preparation) -> dict[str, Any]:
         "loader_patches_per_second": trial.loader_rate,
         # Without augmentation its part takes no time: null in JSON.
         "augmentation_patches_per_second": (
-            None if settings.augmentation["name"] == "none" else trial.replicas * share / trial.augmentation_seconds
+            None if settings.augmentation["name"] == "none" else batch / trial.augmentation_seconds
         ),
         "step_patches_per_second": batch / trial.seconds,
         "step_seconds": trial.seconds,

@@ -19,7 +19,7 @@ from brats_unet.data.preprocess import Preparation
 from brats_unet.data.study import open_study
 from brats_unet.errors import MachineError, SettingsError
 from brats_unet.losses import known as known_losses
-from brats_unet.parts import build
+from brats_unet.parts import build, options_of
 from brats_unet.run import atomic_path, size_text
 from brats_unet.settings import Plan, Train
 from brats_unet.training.memory import step_bytes
@@ -80,7 +80,7 @@ def made(settings: Plan, display: Display) -> Planned:
         DataError: Broken or missing cases.
         MachineError: Nothing fits.
     """
-    described = models.describe(settings.model["name"], _options(settings.model))
+    described = models.describe(settings.model["name"], options_of(settings.model))
     if topology_of(settings.model, described) is None:
         raise SettingsError(
             f"model={settings.model['name']} does not name the features of its stages, so it cannot be planned."
@@ -115,7 +115,7 @@ def made(settings: Plan, display: Display) -> Planned:
 
     def cost(patch: Sequence[int], batch: int, strides: Sequence[Sequence[int]], features: Sequence[int]) -> int:
         model = planned_model(settings.model, [s[: described.rank] for s in strides], features)
-        topology = topology_of(model, models.describe(model["name"], _options(model)))
+        topology = topology_of(model, models.describe(model["name"], options_of(model)))
         assert topology is not None
         margin = augmentation.for_patches(patch, facts["largest_shape"]).margin
         channels = len(settings.data.modalities)
@@ -170,7 +170,7 @@ def written(file: Path, planned: Planned, settings: Plan) -> None:
 
 def told(settings: Plan, proposal: Proposal) -> Train:
     """What train will be told by the plan."""
-    rank = models.describe(settings.model["name"], _options(settings.model)).rank
+    rank = models.describe(settings.model["name"], options_of(settings.model)).rank
     model = planned_model(
         settings.model,
         [stride[:rank] for stride in proposal.strides],
@@ -180,10 +180,6 @@ def told(settings: Plan, proposal: Proposal) -> Train:
     inference = replace(settings.inference, tile=list(proposal.patch))
     own = {field.name: getattr(settings, field.name) for field in fields(Train)}
     return Train(**{**own, "model": model, "sampling": sampling, "inference": inference, "plan": None})
-
-
-def _options(model: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in model.items() if key != "name"}
 
 
 def _first_features(model: dict[str, Any], described: Any) -> int:

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from brats_unet.commands.trial import Trial
+from brats_unet.parts import options_of
 from brats_unet.run import size_text
 from brats_unet.settings import Train
 from brats_unet.training.planning import Proposal
@@ -89,7 +90,7 @@ def plan_text(planned: Planned, choices: Mapping[str, str]) -> str:
         (
             "One entry a stage, the finest first: channels double up to a limit; an edge is halved while it leaves "
             "4 voxels. Other options of the network are the recipe's.",
-            {f"model.{key}": value for key, value in settings.model.items() if key != "name"},
+            {f"model.{key}": value for key, value in options_of(settings.model).items()},
         ),
         (
             "Train refuses other cases or another grid; null takes any.",

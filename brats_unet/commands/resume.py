@@ -1,11 +1,10 @@
 """May this training go on in that folder? The same settings resume a run, others are refused with what differs."""
 
 import shutil
-from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
+from brats_unet.binding import flat
 from brats_unet.errors import SettingsError
 from brats_unet.run import Run
 from brats_unet.settings import Train
@@ -64,14 +63,3 @@ def enter(run: Run, settings: Train) -> None:
             f"Give this one a name of its own with name=…, go back to those settings, or start afresh with "
             f"overwrite=true."
         )
-
-
-def flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested settings as {"data.root": …}; tuples as lists, as JSON gives them back."""
-    found: dict[str, Any] = {}
-    for key, value in settings.items():
-        if isinstance(value, Mapping):
-            found |= flat(value, f"{prefix}{key}.")
-        else:
-            found[prefix + key] = list(value) if isinstance(value, tuple) else value
-    return found

@@ -10,15 +10,15 @@ import numpy as np
 import tensorflow as tf
 
 from brats_unet import models
+from brats_unet.commands.assembly import network, training_step
 from brats_unet.data.augment import AUGMENTATIONS, Augmentation
 from brats_unet.data.draws import augmented
 from brats_unet.losses import known as known_losses
-from brats_unet.losses.compound import deep_supervision
-from brats_unet.parts import build
+from brats_unet.parts import build, options_of
 from brats_unet.settings import Train
 from brats_unet.training.averaging import Average
 from brats_unet.training.optimizers import OPTIMIZERS
-from brats_unet.training.step import LossScale, Step, build_step, per_replica
+from brats_unet.training.step import LossScale, Step, per_replica
 from brats_unet.training.strategy import Devices, choose_devices
 
 WARM_STEPS = 16  # after which most transforms have been drawn once, and so compiled
@@ -100,28 +100,19 @@ def step_parts(settings: Train, largest: Sequence[int]) -> StepParts:
     augmentation = build("augmentation", AUGMENTATIONS, settings.augmentation)
     sampling = settings.sampling
     augmentation = augmentation.for_patches(sampling.patch, largest)
-    lowest = models.describe(settings.model["name"], {k: v for k, v in settings.model.items() if k != "name"})
+    plan = models.describe(settings.model["name"], options_of(settings.model))
     channels = len(settings.data.modalities)
     with devices.strategy.scope():
         optimizer = build("optimizer", OPTIMIZERS, settings.optimizer)
-        model = build(
-            "model",
-            models.known(),
-            settings.model,
-            channels=channels,
-            outputs=loss.logits,
-            dtype=devices.policy,
-            seed=settings.seed,
-        )
-    step = build_step(
+        model = network(settings, loss.logits, devices.policy)
+    step = training_step(
+        settings,
         devices=devices,
         model=model,
-        loss=lambda logits, labels: deep_supervision(loss, logits, labels, lowest=lowest.lowest_head),
+        plan=plan,
+        loss=loss,
         optimizer=optimizer,
         augmentation=augmentation,
-        seed=settings.seed,
-        batch=sampling.batch,
-        accumulate=sampling.accumulate,
         average=None if optimizer.ema is None else Average(model, optimizer.ema, devices.strategy),
         loss_scale=LossScale() if devices.precision == "float16" else None,
     )

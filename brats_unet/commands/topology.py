@@ -7,6 +7,7 @@ from typing import Any
 from brats_unet import models
 from brats_unet.errors import SettingsError
 from brats_unet.models.plan import Plan
+from brats_unet.parts import options_of
 from brats_unet.training.memory import Topology
 
 
@@ -19,7 +20,7 @@ def complete_options(model: Mapping[str, Any]) -> dict[str, Any]:
     builder = models.known()[model["name"]]
     parameters = inspect.signature(builder).parameters.items()
     defaults = {k: p.default for k, p in parameters if k not in models.GIVEN and p.default is not p.empty}
-    return defaults | {key: value for key, value in model.items() if key != "name"}
+    return defaults | options_of(model)
 
 
 def topology_of(model: Mapping[str, Any], plan: Plan) -> Topology | None:

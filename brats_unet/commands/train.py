@@ -10,6 +10,7 @@ import numpy as np
 
 from brats_unet import models
 from brats_unet.anatomy import Region, labels_from_regions, region_masks
+from brats_unet.commands.assembly import network, training_step
 from brats_unet.commands.display import Display, TrainingDisplay, shown
 from brats_unet.commands.kept_cases import kept_cases, training_sampler
 from brats_unet.commands.odd_numbers import refuse_odd_numbers
@@ -24,11 +25,10 @@ from brats_unet.errors import SettingsError
 from brats_unet.inference.network import Network, forward_of, recipe
 from brats_unet.inference.predictor import refuse_unfit
 from brats_unet.losses import known as known_losses
-from brats_unet.losses.compound import deep_supervision
 from brats_unet.metrics.counts import count, dice
 from brats_unet.metrics.protocols import PROTOCOLS
 from brats_unet.models import checkpoint
-from brats_unet.parts import build
+from brats_unet.parts import build, options_of
 from brats_unet.report.figures import training_curves
 from brats_unet.run import Run, disk_full_is_said, write_json
 from brats_unet.settings import Train
@@ -37,7 +37,7 @@ from brats_unet.training.budget import Budget
 from brats_unet.training.loop import train
 from brats_unet.training.optimizers import OPTIMIZERS
 from brats_unet.training.schedules import SCHEDULES
-from brats_unet.training.step import LossScale, build_step
+from brats_unet.training.step import LossScale
 from brats_unet.training.strategy import choose_devices
 
 
@@ -49,8 +49,7 @@ def main(settings: Train) -> int:
 
 def _train(settings: Train, display: Display) -> int:
     # The parts, refused before any data is read if they do not fit one another.
-    options = {key: value for key, value in settings.model.items() if key != "name"}
-    plan = models.describe(settings.model["name"], options)
+    plan = models.describe(settings.model["name"], options_of(settings.model))
     plan.refuse_patch(settings.sampling.patch)
     refuse_unfit(stride=plan.stride, **vars(settings.inference))
     loss = build("loss", known_losses(), settings.loss)
@@ -81,20 +80,19 @@ def _train(settings: Train, display: Display) -> int:
 
     # The network and where it stands.
     with devices.strategy.scope():
-        model = _network(settings, preparation, loss.logits, devices.policy)
+        model = network(settings, loss.logits, devices.policy)
     last = run.checkpoint_file("last")
     if init is not None and not last.exists():
         checkpoint.restore(init.checkpoint_file("last"), model, None)
     average = None if optimizer.ema is None else Average(model, optimizer.ema, devices.strategy)
-    step = build_step(
+    step = training_step(
+        settings,
         devices=devices,
         model=model,
-        loss=lambda logits, labels: deep_supervision(loss, logits, labels, lowest=plan.lowest_head),
+        plan=plan,
+        loss=loss,
         optimizer=optimizer,
         augmentation=augmentation,
-        seed=settings.seed,
-        batch=settings.sampling.batch,
-        accumulate=settings.sampling.accumulate,
         average=average,
         loss_scale=(loss_scale := LossScale() if devices.precision == "float16" else None),
     )
@@ -116,8 +114,8 @@ def _train(settings: Train, display: Display) -> int:
         precision=devices.precision,
     ) | {"modality_dropout": augmentation.modality_dropout}
     # What is looked at and handed on is the average of the weights, where there is one.
-    shown_model = model if average is None else _network(settings, preparation, loss.logits, devices.policy)
-    network = Network(forward_of(shown_model, loss.outputs), run_recipe, plan.stride, display.say)
+    shown_model = model if average is None else network(settings, loss.logits, devices.policy)
+    predictor = Network(forward_of(shown_model, loss.outputs), run_recipe, plan.stride, display.say)
 
     write_json(run.settings_file, asdict(settings))
     write_json(run.recipe_file, run_recipe)
@@ -127,7 +125,7 @@ def _train(settings: Train, display: Display) -> int:
 
     cases = kept_cases(settings, study.train, devices, plan, display)
     sampler = training_sampler(settings, cases, augmentation.margin)
-    look = _validation(network, held_out)
+    look = _validation(predictor, held_out)
 
     def validate() -> dict[str, float]:
         if average is not None:
@@ -152,26 +150,13 @@ def _train(settings: Train, display: Display) -> int:
         )
 
     # What is left behind for prediction and for people.
-    plain = _network(settings, preparation, loss.logits, "float32")
+    plain = network(settings, loss.logits, "float32")
     plain.set_weights(model.get_weights())
     if average is not None:
         average.into(plain)
     save_model(run, plain)
     training_curves(run.journal(), run.figures_folder / "training.png")
     return _say_what_came_of_it(display, run, settings, state, bool(held_out))
-
-
-def _network(settings: Train, preparation: Preparation, outputs: int, policy: str) -> keras.Model:
-    """The network with its first weights, which depend on the seed alone."""
-    return build(
-        "model",
-        models.known(),
-        settings.model,
-        channels=len(preparation.modalities),
-        outputs=outputs,
-        dtype=policy,
-        seed=settings.seed,
-    )
 
 
 def _validation(network: Network, cases: list[PreparedCase]) -> Callable[[], dict[str, float]]:

@@ -131,8 +131,11 @@ def _read(folder: Path, case: Case) -> HeldOut:
 def _say(display: Display, tuned: Tuned, runs: Sequence[Run]) -> None:
     unit, decimals = {"dice": ("Dice", 4), "hd95": ("mm HD95", 2), "rank": ("better less worse", 3)}[tuned.metric]
     table = Table(box=box.SIMPLE, title="Rules, searched one after another", title_justify="left")
-    for heading, justify in (("rule", "left"), ("region", "left"), ("best", "right"), ("gain", "right"), ("", "left")):
-        table.add_column(heading, justify=justify)  # type: ignore[arg-type]
+    for heading in ("rule", "region"):
+        table.add_column(heading)
+    for heading in ("best", "gain"):
+        table.add_column(heading, justify="right")
+    table.add_column("")
     for step in tuned.steps:
         value = ("yes" if step.value else "no") if isinstance(step.value, bool) else f"{step.value:g}"
         table.add_row(

@@ -70,9 +70,13 @@ def compiled(function: Callable[..., Sample]) -> Callable[..., Sample]:
 
 def normals(seed: int, step: tf.Tensor, sample: tf.Tensor, which: int, shape: tuple[int, ...]) -> tf.Tensor:
     """Standard normal float32 numbers: a pure function of seed, step, sample and `which`, apart from `uniforms`."""
-    key = tf.cast(step, tf.int64) * 2**31 + tf.cast(sample, tf.int64)
     stream = tf.constant(seed + (which + 1) * 2**40, tf.int64)
-    return tf.random.stateless_normal(shape, seed=tf.stack([stream, key]), alg="philox")
+    return tf.random.stateless_normal(shape, seed=tf.stack([stream, _key(step, sample)]), alg="philox")
+
+
+def _key(step: tf.Tensor, sample: tf.Tensor) -> tf.Tensor:
+    # Steps and samples are both far below 2**31, so the pair fits an int64 without clashes.
+    return tf.cast(step, tf.int64) * 2**31 + tf.cast(sample, tf.int64)
 
 
 def uniforms(seed: int, step: tf.Tensor, samples: tf.Tensor, count: int) -> tf.Tensor:
@@ -88,9 +92,9 @@ def uniforms(seed: int, step: tf.Tensor, samples: tf.Tensor, count: int) -> tf.T
     """
 
     def row(sample: tf.Tensor) -> tf.Tensor:
-        # One key a sample: steps and samples are both far below 2**31, so the pair fits an int64 without clashes.
-        key = tf.cast(step, tf.int64) * 2**31 + tf.cast(sample, tf.int64)
-        return tf.random.stateless_uniform((count,), seed=tf.stack([tf.constant(seed, tf.int64), key]), alg="philox")
+        return tf.random.stateless_uniform(
+            (count,), seed=tf.stack([tf.constant(seed, tf.int64), _key(step, sample)]), alg="philox"
+        )
 
     if samples.shape[0] is None:
         return tf.map_fn(row, samples, fn_output_signature=tf.float32)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from brats_unet.anatomy import Region
+from brats_unet.binding import flat
 from brats_unet.evaluation.record import Evaluation
 from brats_unet.metrics.seed import ALL_BACKGROUND, CLAIM, HARD, PREDICTION, SOFT
 from brats_unet.report.charts import dice_curves, distribution, loss_curve
@@ -139,15 +140,9 @@ def commands(evaluation: Evaluation, run: Run | None, command: Sequence[str]) ->
     return [f"brats-unet {shlex.join(words)}" for words in typed if words]
 
 
-def flat(nested: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
+def typed_values(nested: Mapping[str, Any]) -> dict[str, str]:
     """Dotted keys and values, as they are typed on the command line."""
-    found: dict[str, str] = {}
-    for key, value in nested.items():
-        if isinstance(value, Mapping):
-            found |= flat(value, f"{prefix}{key}.")
-        else:
-            found[prefix + key] = "null" if value is None else str(value)
-    return found
+    return {key: "null" if value is None else str(value) for key, value in flat(nested).items()}
 
 
 def _number(value: float | None, factor: float, decimals: int) -> str:

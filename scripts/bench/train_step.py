@@ -99,6 +99,7 @@ class Contender:
     """A process that takes steps when it is asked to."""
 
     def __init__(self, command: list[str]) -> None:
+        self.command = command
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=HERE)
         self.parameters = self.answer()["parameters"]
 
@@ -106,7 +107,7 @@ class Contender:
         """The next line it prints."""
         line = _pipe(self.process.stdout).readline()
         if not line:
-            sys.exit(f"{' '.join(map(str, self.process.args[:2]))} ended early; its message is above.")  # type: ignore[index]
+            sys.exit(f"{' '.join(self.command[:2])} ended early; its message is above.")
         return json.loads(line)
 
     def seconds(self, precision: str, steps: int) -> list[float]:
