@@ -44,9 +44,10 @@ def losses(run):
 
 def test_a_run_stopped_and_resumed_equals_one_straight_through_bit_for_bit(place, monkeypatch):
     folder, common = place
+    from brats_unet.commands import assembly
     from brats_unet.commands import train as command
 
-    real_train, real_step = command.train, command.build_step
+    real_train, real_step = command.train, assembly.build_step
 
     def stopping(**given):
         import signal
@@ -64,7 +65,7 @@ def test_a_run_stopped_and_resumed_equals_one_straight_through_bit_for_bit(place
     monkeypatch.setattr(command, "train", stopping)
     assert main(["train", *common, "name=stopped", "steps=4", "validation.every=0.5"]) == 130
     monkeypatch.setattr(command, "train", real_train)
-    assert command.build_step is real_step
+    assert assembly.build_step is real_step
     assert main(["train", *common, "name=stopped", "steps=4", "validation.every=0.5"]) == 0
     straight, stopped = Run(folder / "runs" / "straight"), Run(folder / "runs" / "stopped")
     assert losses(stopped) == losses(straight)
