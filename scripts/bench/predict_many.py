@@ -1,0 +1,119 @@
+"""Whether many cases cost what one costs: time and memory of fifty cases in one go.
+
+    python scripts/bench/predict_many.py [--run RUN] [--case FOLDER] [--cases 50]
+
+Fifty copies of a case (links to its folder's files under other names) are predicted by one `brats-unet predict`, then
+eight by another. Memory is looked at twice a second. A case's seconds are the time between two masks; the first three
+of each command, in which graphs are traced, are left out. Without a run, one of two steps on phantoms is made first
+(`experiment=quick`); without a case, a phantom is taken.
+
+Prints a table and, as its last line, JSON:
+  ratio         seconds a case at the end of the fifty over those of the eight.
+  seconds       a case of the fifty, median.
+  early_gib, late_gib   most memory held during cases 4-10 and during the last 10.
+"""
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import psutil
+
+from brats_unet.anatomy import Modality
+from brats_unet.data.discovery import find_cases
+from brats_unet.data.phantom import case_id, write_dataset
+
+BRATS_UNET = str(Path(sys.executable).with_name("brats-unet"))
+WARM = 3  # cases at the start that trace graphs
+
+
+def copies(case: Path, folder: Path, count: int) -> None:
+    """Links to the scans of a case, as so many cases in BraTS 2020 naming."""
+    scans = find_cases(case, modalities=list(Modality)).cases[0].images
+    for index in range(1, count + 1):
+        name = f"BraTS20_Training_{index:03d}"
+        (folder / name).mkdir(parents=True)
+        for modality, file in scans.items():
+            suffix = "".join(file.path.suffixes[-2:]) if file.path.name.endswith(".gz") else ".nii"
+            (folder / name / f"{name}_{modality}{suffix}").symlink_to(file.path.resolve())
+
+
+def predicted(run: Path, scans: Path, output: Path) -> tuple[list[float], list[tuple[float, float]]]:
+    """When each mask was there, and (time, GiB held), both in seconds of one clock."""
+    command = [BRATS_UNET, "predict", f"run={run}", f"input={scans}"]
+    process = subprocess.Popen([*command, f"output={output}"], stdout=subprocess.DEVNULL)
+    watched = psutil.Process(process.pid)
+    held = []
+    while process.poll() is None:
+        try:
+            held.append((time.time(), watched.memory_info().rss / 2**30))
+        except psutil.NoSuchProcess:
+            break
+        time.sleep(0.5)
+    if process.wait():
+        sys.exit("predict failed; its message is above.")
+    return sorted(path.stat().st_mtime for path in output.glob("*.nii.gz")), held
+
+
+def a_run(folder: Path) -> Path:
+    """A run of two steps."""
+    settings = ["data=phantom", "data.cases=5", f"data.root={folder / 'phantoms'}", f"data.cache={folder / 'cache'}"]
+    command = [BRATS_UNET, "train", "experiment=quick", "steps=2", "name=two", f"runs={folder}", *settings]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    return folder / "two"
+
+
+def main() -> None:
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("--run", type=Path)
+    options.add_argument("--case", type=Path, help="folder of one case")
+    options.add_argument("--cases", type=int, default=50)
+    told = options.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        run, case = a_run(folder) if told.run is None else told.run, told.case
+        if case is None:
+            write_dataset(folder / "phantoms", cases=5, seed=0)
+            case = folder / "phantoms" / case_id(0)
+        found = {}
+        for count in (told.cases, WARM + 5):
+            copies(case, folder / f"{count}", count)
+            found[count] = predicted(run, folder / f"{count}", folder / f"masks{count}")
+    written, held = found[told.cases]
+    seconds = [after - before for before, after in zip(written[WARM:], written[WARM + 1 :], strict=False)]
+    few = found[WARM + 5][0]
+    alone = statistics.median(after - before for before, after in zip(few[WARM:], few[WARM + 1 :], strict=False))
+    early = max(gib for at, gib in held if written[WARM] <= at <= written[9])
+    late = max(gib for at, gib in held if at >= written[-10])
+    show(told.cases, alone, seconds, early, late)
+
+
+def show(cases: int, alone: float, seconds: list[float], early: float, late: float) -> None:
+    """The table and the last line."""
+    from rich.console import Console
+    from rich.table import Table
+
+    last = statistics.median(seconds[-10:])
+    table = Table(title=f"{cases} cases in one go")
+    for heading in ("", "seconds a case", "GiB at most"):
+        table.add_column(heading, justify="left" if not heading else "right")
+    table.add_row(f"{WARM + 5} cases", f"{alone:.2f}", "")
+    table.add_row(f"cases 4-10 of {cases}", f"{statistics.median(seconds[:7]):.2f}", f"{early:.2f}")
+    table.add_row(f"last 10 of {cases}", f"{last:.2f}", f"{late:.2f}")
+    Console().print(table)
+    result = {
+        "ratio": round(last / alone, 3),
+        "seconds": round(statistics.median(seconds), 3),
+        "early_gib": round(early, 3),
+        "late_gib": round(late, 3),
+    }
+    print(json.dumps(result))
+
+
+if __name__ == "__main__":
+    main()
