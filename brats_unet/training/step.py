@@ -39,6 +39,8 @@ def build_step(
     replica, or a part of accumulation, normalises or pools over its batch is its own share: batch normalisation, whose
     moving statistics are the mean over the replicas, and batch Dice.
 
+    On a CPU the same seed gives the same losses to the last bit, in every precision.
+
     Args:
         devices: Where it runs.
         model: Built within the scope of the strategy; takes (b, X, Y, Z, M), or (b, X, Y, M) if of rank 2.
