@@ -60,7 +60,7 @@ def test_help_of_a_command_shows_every_setting_and_three_examples(command, capsy
 
 def test_help_shows_the_values_of_the_experiment_that_is_asked_for(capsys):
     cli.main(["train", "--help"])
-    assert "steps=1200 " in capsys.readouterr().out
+    assert "steps=1500 " in capsys.readouterr().out
     cli.main(["train", "experiment=seed2d", "--help"])
     assert "sampling.slices=[22, 122]" in capsys.readouterr().out
 

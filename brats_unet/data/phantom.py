@@ -4,8 +4,8 @@ import csv
 import io
 import json
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,11 +25,13 @@ from brats_unet.data.phantom_fields import (
 )
 from brats_unet.data.phantom_tumour import CYCLE, GRADES, Tumour, Variety, lesions, pushed, spread
 from brats_unet.errors import DataError
+from brats_unet.processes import in_processes
 from brats_unet.run import atomic_path, refuse_unless_room, write_json
 from brats_unet.volume import Volume
 
-VERSION = 1  # of the generator: another version, other voxels
+VERSION = 2  # of the generator: another version, other voxels
 FULL_SHAPE = (240, 240, 155)
+SECONDS_EACH = 2.5  # of a case of full size
 MAPPING_COLUMNS = (
     "Grade", "BraTS_2017_subject_ID", "BraTS_2018_subject_ID", "TCGA_TCIA_subject_ID", "BraTS_2019_subject_ID",
     "BraTS_2020_subject_ID",
@@ -79,7 +81,7 @@ def phantom_case(seed: int, index: int, *, scale: float = 1.0) -> PhantomCase:
     anatomy, tumour = head(rng, variety)
     look = looks(rng, variety is Variety.TINY_ET, variety in (Variety.NO_ET, Variety.TINY_ET))
     box = around(anatomy.head, shape, scale)
-    images, labels = paint(rng, anatomy, tumour, look, box, scale, variety is not Variety.NO_ET)
+    images, labels = paint(rng, anatomy, tumour, look, box, scale)
     whole = np.zeros(shape[::-1], np.uint8)
     where = tuple(slice(a, b) for a, b in zip(box.start, box.stop, strict=True))
     whole[where] = labels
@@ -131,7 +133,7 @@ def write_dataset(
     *,
     cases: int,
     seed: int,
-    workers: int = 1,
+    workers: int = 0,
     scale: float = 1.0,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[str]:
@@ -142,7 +144,7 @@ def write_dataset(
             left half-written is completed; more cases than asked for stay.
         cases: How many.
         seed: Of the dataset.
-        workers: Threads.
+        workers: Processes; 0 takes one a core.
         scale: See `phantom_case`.
         progress: Told (cases done, cases) at the start and after each case.
 
@@ -166,17 +168,10 @@ def write_dataset(
     tell = progress or (lambda done, of: None)
     done = cases - len(missing)
     tell(done, cases)
-    jobs = [(folder, seed, i, scale) for i in missing]
-    if workers > 1 and len(jobs) > 1:
-        with ThreadPoolExecutor(min(workers, len(jobs))) as pool:  # NumPy lets go of the interpreter
-            for _ in pool.map(write_case, *zip(*jobs, strict=True)):
-                done += 1
-                tell(done, cases)
-    else:
-        for job in jobs:
-            write_case(*job)
-            done += 1
-            tell(done, cases)
+    write = partial(write_case, folder, seed, scale)
+    for _ in in_processes(write, missing, seconds_each=SECONDS_EACH * scale**3, workers=workers):
+        done += 1
+        tell(done, cases)
     return [case_id(i) for i in range(cases)]
 
 
@@ -184,6 +179,11 @@ def description(recipe: dict[str, Any], cases: int) -> dict[str, Any]:
     """What `phantom.json` says."""
     kinds = {case_id(i): str(CYCLE[i % len(CYCLE)]) for i in range(cases)}
     return {**recipe, "cases": cases, "varieties": kinds}
+
+
+def varieties(folder: Path) -> dict[str, str]:
+    """Variety of each phantom of a folder that `write_dataset` made."""
+    return dict(json.loads((Path(folder) / "phantom.json").read_text(encoding="utf-8"))["varieties"])
 
 
 def known_cases(folder: Path, recipe: dict[str, Any]) -> int:
@@ -227,7 +227,7 @@ def is_complete(folder: Path, index: int) -> bool:
     return all(path.is_file() for path in files(folder, index).values())
 
 
-def write_case(folder: Path, seed: int, index: int, scale: float) -> None:
+def write_case(folder: Path, seed: int, scale: float, index: int) -> None:
     """Make one phantom and write its five files."""
     case = phantom_case(seed, index, scale=scale)
     paths = files(folder, index)

@@ -32,6 +32,7 @@ class Anatomy:
         sulcus_depth: How deep sulci cut there.
         ventricle, deep_grey, pallidum, callosum, cerebellum, stem, cavernous: Below the surface of each.
         skull: Below the inside of the skull, about.
+        dura: Thickness of the meninges that skull-stripping left on the surface; negative where it left none.
         folia: Signed distance to the sheet of the nearest cerebellar fold.
         vessels: Signed distances to two random sheets; where both are near 0, a vessel runs.
         atrophy: 0 young and tight, 1 old, with wide sulci and ventricles.
@@ -54,6 +55,7 @@ class Anatomy:
     stem: np.ndarray
     cavernous: np.ndarray
     skull: np.ndarray
+    dura: np.ndarray
     folia: np.ndarray
     vessels: tuple[np.ndarray, np.ndarray]
     atrophy: float
@@ -193,6 +195,9 @@ def grow(rng: np.random.Generator, x: np.ndarray, y: np.ndarray, z: np.ndarray, 
     cavernous = ellipsoid(ax, y, z, (10, 107, 53), (4, 9, 4)) + 0.5 * rough
     cisterns = ellipsoid(ax, y, z, (0, 148, 58), (26, 17, 13))
     head = np.maximum(smooth_max(smooth_max(hull - notch, small, 12), stem, 9), cisterns)
+    dura = 1.5 * random_field(rng, 40) + np.float32(rng.uniform(0.2, 0.9))
+    dura = np.clip(np.minimum(dura, z * 0.2 - 3), -3, 3.5)
+    head = head + np.maximum(dura, 0) + np.float32(0.6 + 2.4 * atrophy * atrophy)  # meninges, and water under them
     return Anatomy(
         x=x,
         head=np.minimum(smooth_max(head, cavernous, 2) + 0.1 + 0.5 * rough, z - 3),
@@ -203,7 +208,7 @@ def grow(rng: np.random.Generator, x: np.ndarray, y: np.ndarray, z: np.ndarray, 
         insula=ax - 39 - 0.03 * sylvian * sylvian + 0.006 * (y - 116) ** 2 + 2.2 * np.roll(rough, 15, 1) - 0.2 * sulcus,
         sulcus=sulcus,
         sulcus_depth=14 + 5 * random_field(rng, 25),
-        ventricle=ventricles(ax, y, z, 0.8 + 0.6 * atrophy) + 0.4 * rough,
+        ventricle=ventricles(ax, y, z, 0.85 + 0.65 * atrophy) + 0.4 * rough,
         deep_grey=deep_grey(ax, y, z) + 0.4 * rough,
         pallidum=ellipsoid(ax, y, z, (20, 112, 67), (4, 9, 7)),
         callosum=np.minimum(np.minimum(arch + 0.5, 5.5 - arch), np.minimum(z - 70, 24 - ax)),
@@ -211,6 +216,7 @@ def grow(rng: np.random.Generator, x: np.ndarray, y: np.ndarray, z: np.ndarray, 
         stem=stem,
         cavernous=cavernous,
         skull=ellipsoid(ax, y, z, (0, 131, 74), (69, 86, 62)),
+        dura=dura,
         folia=folia,
         vessels=vessels,
         atrophy=atrophy,

@@ -21,9 +21,9 @@ TISSUES: dict[Modality, dict[str, float]] = {
 
 
 # Range of the standard deviation of the smooth gain across the head.
-BIAS = {Modality.FLAIR: (0.06, 0.12), Modality.T1: (0.04, 0.08), Modality.T1CE: (0.06, 0.12), Modality.T2: (0.03, 0.07)}
+BIAS = {Modality.FLAIR: (0.06, 0.12), Modality.T1: (0.04, 0.08), Modality.T1CE: (0.05, 0.09), Modality.T2: (0.03, 0.07)}
 # How often, and by how much at most, a scan is brighter near one element of the coil.
-HOT_SPOT = {Modality.FLAIR: (0.9, 0.55), Modality.T1: (0.4, 0.25), Modality.T1CE: (1.0, 0.6), Modality.T2: (0.3, 0.15)}
+HOT_SPOT = {Modality.FLAIR: (0.9, 0.42), Modality.T1: (0.5, 0.25), Modality.T1CE: (0.6, 0.35), Modality.T2: (0.3, 0.15)}
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,8 @@ class Look:
     """How one contrast of one case was acquired and what each tissue shines like, over the brain's median.
 
     Attributes:
-        tissue: Signal of white, grey, deep, fluid, pool, oedema, core, enhancing, vessel.
+        tissue: Signal of white, grey, deep, fluid, pool, oedema, core, enhancing, dura, vessel, lake; and what
+            comes on top of some of them here and there: caps, spots, inflow, ribbon, mottle, blotches.
         noise: Standard deviation.
         bias: Standard deviation of the smooth gain across the head.
         hot_spot: Relative gain near one element of the coil; 0 for none.
@@ -55,7 +56,9 @@ def looks(rng: np.random.Generator, bead: bool, living: bool) -> dict[Modality, 
         bead: Whether all that enhances is one small bead, which then enhances clearly.
         living: Whether the core is tumour that does not enhance, bright in FLAIR, rather than necrosis.
     """
-    wetness, cell, blood, old, warm, glow = rng.uniform(0, 1, 6)
+    wetness, cell, blood, old, warm, glow, cyst = rng.uniform(0, 1, 7)
+    rim = rng.uniform(1.4, 2.0) if rng.random() < 0.45 else rng.uniform(0.8, 1.1)
+    inflow = rng.uniform(0.8, 1.4) if rng.random() < 0.3 else 0.0
     out = {}
     flat = {m: rng.uniform(0.55, 1.0) for m in Modality}
     flat[Modality.FLAIR] = rng.uniform(0.8, 1.8)
@@ -67,27 +70,32 @@ def looks(rng: np.random.Generator, bead: bool, living: bool) -> dict[Modality, 
         }
         tissue |= {
             Modality.FLAIR: {
-                "oedema": 1.22 + 0.38 * glow, "core": core_flair, "enhancing": 1.22 + 0.28 * cell, "vessel": 0.75,
+                "oedema": 1.26 + 0.36 * glow, "core": core_flair, "enhancing": 1.22 + 0.28 * cell, "vessel": 0.75,
+                "dura": rim, "lake": 0.7,
             },
             Modality.T1: {
                 "oedema": 0.95 - 0.10 * wetness, "core": 0.74 - 0.10 * wetness, "enhancing": 0.93, "vessel": 0.75,
+                "dura": 0.8, "lake": 0.7,
             },
             Modality.T1CE: {
-                "oedema": 0.98 - 0.08 * wetness, "core": 0.72 - 0.08 * wetness,
-                "enhancing": 1.36 + 0.30 * blood + 0.25 * bead, "vessel": 1.65 + 0.5 * blood,
+                "oedema": 0.94 - 0.08 * wetness, "core": 0.67 - 0.08 * wetness,
+                "enhancing": 1.36 + 0.30 * blood + 0.4 * bead, "vessel": 1.75 + 0.4 * blood,
+                "dura": 1.5 + 0.3 * blood, "lake": 3.0 + 0.6 * blood,
             },
             Modality.T2: {
-                "oedema": 1.38 + 0.25 * wetness, "core": 1.85 + 0.45 * wetness, "enhancing": 1.40 + 0.3 * cell,
-                "vessel": 0.7,
+                "oedema": 1.38 + 0.25 * wetness, "core": 1.55 + 0.75 * cyst, "enhancing": 1.40 + 0.3 * cell,
+                "vessel": 0.7, "dura": 0.7, "lake": 0.6,
             },
         }[modality]  # fmt: skip
-        mottle = {Modality.FLAIR: 0.08, Modality.T1: 0.04, Modality.T1CE: 0.10, Modality.T2: 0.08}
+        mottle = {Modality.FLAIR: 0.08, Modality.T1: 0.04, Modality.T1CE: 0.03, Modality.T2: 0.08}
         age = old * {Modality.FLAIR: 1, Modality.T2: 0.5}.get(modality, -0.15)
         tissue |= {
             "caps": 0.45 * age,
             "spots": 0.5 * age,
+            "inflow": inflow if modality is Modality.FLAIR else 0.0,
             "ribbon": 0.2 * warm if modality is Modality.FLAIR else 0.0,
             "mottle": mottle[modality],
+            "blotches": 0.10 if modality is Modality.T1CE else mottle[modality],
         }
         often, most = HOT_SPOT[modality]
         thick = {Modality.FLAIR: 0.75, Modality.T2: 0.75, Modality.T1: 0.45, Modality.T1CE: 0.1}[modality]
@@ -102,16 +110,15 @@ def looks(rng: np.random.Generator, bead: bool, living: bool) -> dict[Modality, 
     return out
 
 
-def sensitivity(rng: np.random.Generator, look: Look) -> np.ndarray:
-    """Gain of the coil at each lattice cell, about 1, float32: smooth, with a bright side in some scans."""
-    gain = 1 + np.float32(look.bias) * random_field(rng, 130)
+def coil(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Two shapes of gain on the lattice, float32: smooth, of mean 0 and deviation 1; and a spot of height 1."""
     z, y, x = lattice_axes()
     direction = rng.standard_normal(3)
     direction /= np.sqrt((direction**2).sum())
     spread = float(rng.uniform(26, 40))
     dz, dy, dx = (np.float32(d * r) for d, r in zip(direction, (50, 75, 58), strict=True))
     r2 = (x - dx) ** 2 + (y - 130 - dy) ** 2 + (z - 80 - dz) ** 2
-    return gain + np.float32(look.hot_spot) * np.exp(r2 * np.float32(-0.5 / spread**2))
+    return random_field(rng, 130), np.exp(r2 * np.float32(-0.5 / spread**2))
 
 
 def along_z_in_slices(volume: np.ndarray, thickness: int, rng: np.random.Generator, noise: float) -> np.ndarray:
@@ -152,7 +159,6 @@ def paint(
     look: dict[Modality, Look],
     box: Sampler,
     scale: float,
-    enhances: bool,
 ) -> tuple[dict[Modality, np.ndarray], np.ndarray]:
     """The four scans (int16) and the labels (uint8) of the voxels of `box`, axes Z, Y, X."""
     head = box(anatomy.head) > 0
@@ -173,10 +179,10 @@ def paint(
         labels[mask] = label
 
     in_whole = ramp(whole - 1, 4)
-    effaced = shares["fluid"] * (0.6 * in_whole)
+    effaced = shares["fluid"] * (0.8 * in_whole)
     shares["fluid"] -= effaced
     shares["grey"] += effaced
-    shares["vessel"] *= 1 - (0.7 if enhances else 1.0) * ramp(whole + 1, 2)
+    shares["vessel"] *= 1 - ramp(whole + 1, 2)
     w_enhancing = ramp(enhancing, 1.2)
     in_core = ramp(core, 1.5)
     w_core = in_core * (1 - w_enhancing)
@@ -188,19 +194,25 @@ def paint(
     texture = box(0.6 * random_field(rng, 24) + 0.8 * random_field(rng, 9))
     grain = box(0.022 * random_field(rng, 18))
     ribbon = box(np.clip(random_field(rng, 45), 0, 2)) * shares["grey"]
+    flow = box(np.clip(0.5 + 0.6 * random_field(rng, 60), 0, 1) * ramp(58 - lattice_axes()[0], 50))
+    flow *= shares["fluid"] + shares["pool"]
     images = {}
     for modality, how in look.items():
         t = how.tissue
         signal = np.zeros(head.shape, np.float32)
         for name in TISSUES[modality]:
             signal += np.float32(t[name]) * shares[name]
-        signal += shares["vessel"] * (np.float32(t["vessel"]) - signal)
+        for name in ("dura", "vessel", "lake"):
+            signal += shares[name] * (np.float32(t[name]) - signal)
         signal += np.float32(t["caps"]) * caps + np.float32(t["spots"]) * spots + grain
-        signal += np.float32(t["ribbon"]) * ribbon
+        signal += np.float32(t["ribbon"]) * ribbon + np.float32(t["inflow"]) * flow
         signal *= healthy
         for name, weight in (("oedema", w_oedema), ("core", w_core), ("enhancing", w_enhancing)):
-            signal += weight * (np.float32(t[name]) + np.float32(t["mottle"]) * texture)
-        signal *= box(sensitivity(rng, how))
+            mottle = np.float32(t["blotches" if name == "enhancing" else "mottle"])
+            signal += weight * (np.float32(t[name]) + mottle * texture)
+        if modality is not Modality.T1CE:  # T1 and T1ce: one coil, minutes apart
+            smooth, spot = coil(rng)
+        signal *= box(1 + np.float32(how.bias) * smooth + np.float32(how.hot_spot) * spot)
         signal = blur_in_plane(signal)
         if how.slice_mm * scale >= 2:
             signal = along_z_in_slices(signal, round(how.slice_mm * scale), rng, how.noise)

@@ -9,9 +9,10 @@ CORTEX_MM = 2.9  # thickness
 
 
 def tissue_shares(anatomy: Anatomy, box: Sampler) -> dict[str, np.ndarray]:
-    """Share of each voxel of `box` that is white, grey, deep (grey), fluid (in sulci), pool (in ventricles), vessel.
+    """Share of each voxel of `box` that is white, grey, deep (grey), fluid (in sulci), pool (in ventricles); and dura,
+    vessel, lake.
 
-    The first five sum to 1; vessel lies on top of them.
+    The first five sum to 1; dura lies on top of them, then vessel, then lake, the middle of large veins.
 
     Args:
         anatomy: The parts.
@@ -20,7 +21,7 @@ def tissue_shares(anatomy: Anatomy, box: Sampler) -> dict[str, np.ndarray]:
     a = anatomy
     x, hull, sulcus, ventricle = box(a.x), box(a.hull), box(a.sulcus), box(a.ventricle)
     reach = box(a.sulcus_depth)
-    opening = (0.02 + 0.45 * a.atrophy) * np.clip(reach * reach * np.float32(1 / 220), 0.1, 2)  # deep sulci gape
+    opening = (0.1 + 0.5 * a.atrophy) * np.clip(reach * reach * np.float32(1 / 220), 0.1, 2)  # deep sulci gape
     end = box(a.sylvian_end)
     cortex = cortex_mm(x, hull, box(a.arch), box(a.sylvian), end, box(a.insula), sulcus, reach, opening)
     small, stem, callosum = box(a.cerebellum), box(a.stem), box(a.callosum)
@@ -46,8 +47,15 @@ def tissue_shares(anatomy: Anatomy, box: Sampler) -> dict[str, np.ndarray]:
         np.maximum(in_sulcus, in_white),
         np.maximum(np.maximum(in_fissure, plexus), sinuses(x, hull, small, box(a.skull))),
     )
-    vessel = np.maximum(vessel, 0.9 * ramp(box(a.cavernous), 1.5))
-    return {"white": white, "grey": grey, "deep": deep, "fluid": fluid - pool, "pool": pool, "vessel": vessel}
+    cavernous = box(a.cavernous)
+    vessel = np.maximum(vessel, 0.9 * ramp(cavernous, 1.5))
+    lake = np.maximum(ramp(cavernous - 1, 1.5), vessel * ramp(1.6 - np.abs(x), 1.5) * (box(a.skull) < 6))
+    thickness = box(a.dura)
+    dura = ramp(thickness - box(a.head), 1.2) * (thickness > 0.3)
+    return {
+        "white": white, "grey": grey, "deep": deep, "fluid": fluid - pool, "pool": pool,
+        "dura": dura, "vessel": vessel, "lake": lake,
+    }  # fmt: skip
 
 
 def sinuses(x, hull, small, skull) -> np.ndarray:

@@ -7,14 +7,14 @@ import numpy as np
 from scipy import ndimage
 
 from brats_unet.data.phantom_anatomy import Anatomy, cerebrum, cortex_mm, ventricles
-from brats_unet.data.phantom_fields import ramp, random_field, smooth_max
+from brats_unet.data.phantom_fields import PITCH_MM, ramp, random_field, smooth_max
 
 
 class Variety(StrEnum):
     """What kind of tumour a phantom has."""
 
     RING = "ring"  # necrotic core in an enhancing rim
-    TINY_ET = "tiny_et"  # 64-96 mm3 of enhancing tumour beside a larger core
+    TINY_ET = "tiny_et"  # 76-97 mm3 of enhancing tumour beside a larger core
     SEVERAL = "several"  # two or three lesions
     NO_ET = "no_et"  # low grade: a non-enhancing core, nothing that enhances
     PATCHY = "patchy"  # enhancement in patches through a solid core
@@ -80,7 +80,7 @@ def place(
 def lesions(rng: np.random.Generator, variety: Variety) -> tuple[Lesion, ...]:
     """Seats and sizes of a case's tumour."""
     low, high = {
-        Variety.RING: (15, 23),
+        Variety.RING: (15, 22),
         Variety.TINY_ET: (11, 16),
         Variety.SEVERAL: (11, 16),
         Variety.NO_ET: (16, 27),
@@ -152,9 +152,13 @@ def spread(rng: np.random.Generator, variety: Variety, seats: tuple[Lesion, ...]
         reach = reach + wobble - near_grey * np.float32(0.45 * seat.oedema_mm)
         reach = np.maximum(np.minimum(np.minimum(reach, across), -anatomy.ventricle - 0.3), depth + 0.5)
         core, whole = np.maximum(core, depth), np.maximum(whole, reach)
-        enhancing = np.maximum(enhancing, enhancement(variety, seat, depth, radius, fine, patch, gap))
+        living = enhancement(variety, seat, depth, radius, fine, patch, gap)
+        enhancing = np.maximum(enhancing, living)
     whole = np.minimum(whole, anatomy.hull - 0.2)
-    volume = float(rng.uniform(64, 96)) if variety is Variety.TINY_ET else None
+    if variety not in (Variety.NO_ET, Variety.TINY_ET):  # oedema all around, as about most rims
+        edge_mm = ndimage.distance_transform_edt(whole > 0).astype(np.float32) * np.float32(PITCH_MM)
+        enhancing = np.minimum(enhancing, edge_mm - 5)
+    volume = float(rng.uniform(76, 97)) if variety is Variety.TINY_ET else None
     return Tumour(core, np.minimum(enhancing, core), whole, volume)
 
 

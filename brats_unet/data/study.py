@@ -13,7 +13,7 @@ from brats_unet.data.content_hash import HashMemo
 from brats_unet.data.discovery import Dataset, find_cases
 from brats_unet.data.folds import Split, Subject, read_split_file, split, write_or_verify
 from brats_unet.data.label_convention import Convention, decide, label_set
-from brats_unet.data.phantom import write_dataset
+from brats_unet.data.phantom import varieties, write_dataset
 from brats_unet.data.preprocess import Preparation
 from brats_unet.errors import DataError, SettingsError
 from brats_unet.run import write_json
@@ -86,8 +86,10 @@ def open_study(
     recipe = Preparation.of(modalities, preparation)
     if root is None:
         raise SettingsError("data.root is not set. Give the folder of the scans: data.root=/path/to/BraTS2020.")
+    kinds: Mapping[str, str] = {}
     if name == "phantom":
         write_dataset(Path(root), cases=cases, seed=seed, progress=lambda d, n: progress("Making phantoms", d, n))
+        kinds = varieties(Path(root))
     cache_folder = Path(cache)
     memo = HashMemo(cache_folder / "hashes.json")
     dataset, convention, label_sets = _found(root, labels, recipe, leave_out, memo, say, progress, accept)
@@ -114,7 +116,7 @@ def open_study(
         division = read_split_file(Path(splits), sorted(by_id), fold)
         document = {"train": division.train, "validation": division.validation}
     else:
-        subjects = _subjects(by_id, label_sets, convention, memo)
+        subjects = _subjects(by_id, kinds, label_sets, convention, memo)
         document = write_or_verify(
             cache_folder / f"folds-{_dataset_name(root)}-{folds}-{fold_seed}.json",
             subjects,
@@ -175,14 +177,18 @@ def memoised_label_sets(
 
 
 def _subjects(
-    cases: Mapping[str, Case], label_sets: Mapping[str, frozenset[int]], convention: Convention, memo: HashMemo
+    cases: Mapping[str, Case],
+    kinds: Mapping[str, str],
+    label_sets: Mapping[str, frozenset[int]],
+    convention: Convention,
+    memo: HashMemo,
 ) -> list[Subject]:
-    """What the folds depend on: patient, stratum (grade, else presence of ET) and content, for each case."""
+    """What the folds depend on: patient, stratum (kind, else grade, else presence of ET) and content, for each case."""
     subjects = []
     for case_id, case in sorted(cases.items()):
         enhancing = any(convention.to_label.get(value) == Label.ENHANCING for value in label_sets[case_id])
         first = next(iter(case.images.values()))
-        stratum = case.grade or ("ET" if enhancing else "no ET")
+        stratum = kinds.get(case_id) or case.grade or ("ET" if enhancing else "no ET")
         subjects.append(Subject(case_id, case.patient, stratum, memo.voxels(first.path, first.channel)))
     memo.save()
     return subjects

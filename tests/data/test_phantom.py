@@ -6,11 +6,13 @@ import json
 import cc3d
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from brats_unet import nifti
 from brats_unet.anatomy import Label, Modality, Region, region_mask
 from brats_unet.data import phantom
-from brats_unet.data.phantom import FULL_SHAPE, PhantomCase, phantom_case, write_dataset
+from brats_unet.data.assignment import Subject, assign
+from brats_unet.data.phantom import FULL_SHAPE, PhantomCase, case_id, phantom_case, varieties, write_dataset
 from brats_unet.data.phantom_tumour import CYCLE, Variety
 from brats_unet.errors import DataError
 
@@ -111,6 +113,14 @@ def test_every_variety_comes_once_in_six_cases_and_in_each_fold_of_thirty():
         assert set(kinds[fold::5]) == set(kinds[6 * fold : 6 * fold + 6]) == set(Variety)
 
 
+def test_every_fold_of_the_demo_holds_every_variety(folder):
+    assert varieties(folder) == {case_id(i): str(CYCLE[i]) for i in range(3)}
+    fold = assign([Subject(case_id(i), case_id(i), CYCLE[i % 6], "") for i in range(36)], folds=5, seed=12345)
+    for held_out in range(5):
+        kinds = {CYCLE[i % 6] for i in range(36) if fold[case_id(i)] == held_out}
+        assert kinds == set(Variety)
+
+
 def test_low_grade_has_no_enhancing_tumour_and_the_others_have(cases):
     for case in cases:
         enhancing = region_mask(case.labels, Region.ET).any()
@@ -157,6 +167,23 @@ def test_no_voxel_of_a_low_grade_core_looks_as_if_it_enhanced(cases):
     image = case.images[Modality.T1CE]
     core = image[case.labels == Label.NECROTIC]
     assert np.percentile(core, 99) < 1.25 * np.median(image[brain(case)])
+
+
+def test_the_largest_bright_piece_of_t1ce_is_never_enhancing_tumour(cases):
+    for case in cases:
+        image = case.images[Modality.T1CE].astype(np.float32)
+        inside = image[brain(case)]
+        for threshold in (2, 5):
+            bright = (image - inside.mean()) / inside.std() > threshold
+            largest = cc3d.largest_k(bright, k=1, connectivity=26, binary_image=True) > 0
+            assert largest.sum() > 200
+            assert not (case.labels[largest] == Label.ENHANCING).any()
+
+
+def test_what_enhances_lies_in_oedema_all_around(cases):
+    labels = of_variety(cases, Variety.SEVERAL).labels
+    depth_mm = ndimage.distance_transform_edt(labels > 0)
+    assert depth_mm[labels == Label.ENHANCING].min() > 3
 
 
 def test_the_layout_is_that_of_brats_2020(folder):
