@@ -98,7 +98,9 @@ def prepare_all(
     workers: int = 0,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> list[PreparedCase]:
-    """Prepare what is not prepared yet or not whole by its sizes, and open all.
+    """Prepare what is not prepared yet, is not whole or was damaged since, and open all.
+
+    Contents are held against the manifest once for each state of a file, then sizes and times of change.
 
     Args:
         cases: In the order of the result.
@@ -116,6 +118,9 @@ def prepare_all(
         folder.mkdir(parents=True, exist_ok=True)
     memo = HashMemo(folder / "hashes.json")
     targets = [folder / f"{case.id}-{case_key(case, preparation, convention.name, memo)}" for case in cases]
+    for target in targets:
+        if is_whole(target) and altered(target, memo.hash):
+            shutil.rmtree(target)
     memo.save()
     missing = [i for i, target in enumerate(targets) if not is_whole(target)]
     if missing:
@@ -181,7 +186,7 @@ def write(prepared: Prepared, case_id: str, preparation: Preparation, target: Pa
 
 
 def is_whole(target: Path) -> bool:
-    """Whether every file named by the manifest is there with its size; contents are held against `verify`."""
+    """Whether every file named by the manifest is there with its size."""
     try:
         manifest = json.loads((target / MANIFEST).read_text(encoding="utf-8"))
         return all((target / name).stat().st_size == facts["bytes"] for name, facts in manifest["files"].items())
@@ -189,10 +194,14 @@ def is_whole(target: Path) -> bool:
         return False
 
 
-def verify(prepared: PreparedCase) -> list[str]:
-    """Names of the files of a prepared case whose content is not what was written; empty if all is well."""
-    files = manifest_of(prepared.folder)["files"]
-    return [name for name, facts in files.items() if file_hash(prepared.folder / name) != facts["blake2b"]]
+def altered(target: Path, content: Callable[[Path], str] = file_hash) -> list[str]:
+    """Names of the files of a prepared case that are not what was written; empty if all is well.
+
+    Args:
+        target: Folder of the case, whole.
+        content: Hash of a file.
+    """
+    return [name for name, facts in manifest_of(target)["files"].items() if content(target / name) != facts["blake2b"]]
 
 
 def open_prepared(case_id: str, target: Path) -> PreparedCase:

@@ -10,7 +10,7 @@ import numpy as np
 from brats_unet.anatomy import Modality
 from brats_unet.data.content_hash import voxel_hash
 from brats_unet.data.findings import Finding, error, error_of, warning
-from brats_unet.data.preprocess import border_value, faces, refuse_other_grid
+from brats_unet.data.preprocess import LARGEST, border_value, faces, refuse_other_grid
 from brats_unet.errors import DataError
 from brats_unet.nifti import read_array, read_integers
 from brats_unet.volume import Case, ImageFile, Turn, Volume, turn_to_lps
@@ -122,9 +122,9 @@ def _look_at_scan(case_id: str, modality: Modality, scan: np.ndarray, tell: Tell
     if scan.size == 0:
         tell(error(case_id, f"the {modality} scan has no voxels.", "Download the case again."))
         return None
-    if scan.dtype.kind == "f" and not np.isfinite(scan).all():
-        count = int((~np.isfinite(scan)).sum())
-        tell(error(case_id, f"the {modality} scan holds {count:,} NaN or infinite voxels.", "Export it again."))
+    if scan.dtype.kind == "f" and (count := np.count_nonzero(~(np.abs(scan) <= LARGEST))):
+        text = f"the {modality} scan holds {count:,} voxels that are NaN, infinite or beyond {LARGEST:g}."
+        tell(error(case_id, text, "Export it again."))
         return None
     background = border_value(scan)
     inside = scan != background

@@ -11,7 +11,7 @@ import pytest
 from brats_unet import run
 from brats_unet.anatomy import Modality, Region
 from brats_unet.data import cache
-from brats_unet.data.cache import PreparedCase, is_whole, prepare_all, verify
+from brats_unet.data.cache import PreparedCase, altered, is_whole, prepare_all
 from brats_unet.data.label_convention import CONVENTIONS
 from brats_unet.data.preprocess import Preparation, prepare
 from brats_unet.errors import DataError, MachineError
@@ -87,7 +87,8 @@ def test_what_is_opened_is_what_was_prepared(data):
             np.testing.assert_array_equal(opened.foreground[region], prepared.foreground[region])
 
 
-def test_the_second_time_nothing_is_built_and_no_content_is_read(data, built, monkeypatch):
+def test_the_second_time_what_was_built_is_verified_the_third_no_content_is_read(data, built, monkeypatch):
+    open_all(data)
     open_all(data)
     assert built == ["case_1", "case_2"]
 
@@ -178,19 +179,21 @@ def test_a_damaged_folder_is_built_anew(data, built, harm):
     assert not is_whole(folder)
     again = open_all(data)[0]
     assert again.folder == folder and built == ["case_1", "case_2", "case_1"]
-    assert is_whole(folder) and verify(again) == []
+    assert is_whole(folder) and altered(again.folder) == []
 
 
-def test_verify_names_the_files_whose_content_was_altered(data):
+def test_files_whose_content_was_altered_are_named_and_the_case_is_built_anew(data, built):
     opened = open_all(data)[0]
-    assert verify(opened) == []
+    assert altered(opened.folder) == []
     for name in ("image.npy", "foreground_ET.npy"):
         path = opened.folder / name
         content = bytearray(path.read_bytes())
         content[-1] ^= 1
         path.write_bytes(content)
     assert is_whole(opened.folder)
-    assert verify(opened) == ["image.npy", "foreground_ET.npy"]
+    assert altered(opened.folder) == ["image.npy", "foreground_ET.npy"]
+    assert altered(open_all(data)[0].folder) == []
+    assert built == ["case_1", "case_2", "case_1"]
 
 
 @pytest.mark.parametrize("problem", [KeyboardInterrupt, OSError(28, "No space left on device")])
@@ -207,7 +210,7 @@ def test_an_interrupted_write_leaves_nothing_and_the_next_one_succeeds(data, mon
         patch.setattr(cache.np, "save", fail_late)
         open_all(data)
     assert folders(data.folder) == set()
-    assert all(verify(opened) == [] for opened in open_all(data))
+    assert all(altered(opened.folder) == [] for opened in open_all(data))
 
 
 def test_the_leftovers_of_a_killed_process_are_cleared(data):
@@ -307,7 +310,7 @@ cases = [
 print("ready", flush=True)
 sys.stdin.readline()
 found = cache.prepare_all(cases, Preparation(modalities), CONVENTIONS["brats2017"], folder, workers=1)
-assert all(cache.verify(case) == [] for case in found)
+assert all(cache.altered(case.folder) == [] for case in found)
 """
 
 

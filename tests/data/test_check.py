@@ -74,7 +74,7 @@ def constant(folder: Path) -> None:
 
 def not_a_number(folder: Path) -> None:
     array = scan(1).astype(np.float32)
-    array[3, 3, 3:5] = np.nan, np.inf
+    array[3, 3, 3:6] = np.nan, np.inf, 2e30
     write(folder, folder.name, "t1", array)
 
 
@@ -138,7 +138,7 @@ def negative_mask(folder: Path) -> None:
     ("damage", "words"),
     [
         (constant, "the t1 scan is constant: no brain in it."),
-        (not_a_number, "the t1 scan holds 2 NaN or infinite voxels."),
+        (not_a_number, "the t1 scan holds 3 voxels that are NaN, infinite or beyond 1e+30."),
         (truncated, "cannot be read as NIfTI"),
         (no_nifti, "cannot be read as NIfTI (43 bytes"),
         (missing, "no t1 scan. Expected BraTS20_Training_002_t1.nii.gz beside the other three."),
