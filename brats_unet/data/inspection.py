@@ -122,8 +122,8 @@ def _look_at_scan(case_id: str, modality: Modality, scan: np.ndarray, tell: Tell
     if scan.size == 0:
         tell(error(case_id, f"the {modality} scan has no voxels.", "Download the case again."))
         return None
-    if scan.dtype.kind == "f" and (count := np.count_nonzero(~(np.abs(scan) <= LARGEST))):
-        text = f"the {modality} scan holds {count:,} voxels that are NaN, infinite or beyond {LARGEST:g}."
+    if scan.dtype.kind == "f" and (wild := np.count_nonzero(~(np.abs(scan) <= LARGEST))):
+        text = f"the {modality} scan holds {wild:,} voxels that are NaN, infinite or beyond {LARGEST:g}."
         tell(error(case_id, text, "Export it again."))
         return None
     background = border_value(scan)
