@@ -20,6 +20,7 @@ from brats_unet.anatomy import Region
 from brats_unet.errors import SettingsError
 from brats_unet.evaluation.record import FIGURES, Evaluation, pairs_of
 from brats_unet.evaluation.score import Pair
+from brats_unet.metrics.glossary import VOXELS
 from brats_unet.parts import suggestion
 from brats_unet.processes import map_in_processes
 from brats_unet.report import page_facts
@@ -101,6 +102,9 @@ def write_page(
         regions=REGION_NAMES,
         curves=page_facts.curves(run) if run else [],
         seed=page_facts.seed(evaluation.summary),
+        glossary=page_facts.glossary(evaluation.summary),
+        voxels=VOXELS,
+        rules=page_facts.rules(evaluation.summary),
         settings=page_facts.typed_values(run.settings()) if run else {},
         environment=page_facts.typed_values(page_facts.environment(run)),
         commands=page_facts.commands(evaluation, run, command),
