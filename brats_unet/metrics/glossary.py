@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from brats_unet.metrics.protocols import SURFACE_DICE
 
 BY_PROTOCOL = "by protocol"  # the rule for empty masks is the protocol's, in the field that `RULES` names
+SHARE, POSITIVE = "0 to 1", "≥ 0"  # ranges
 VOXELS = "TP, FP, FN and TN are voxels in both masks, in the prediction only, in the reference only, and in neither."
 
 
@@ -33,7 +34,7 @@ class Meaning:
 
 
 def _share(definition: str, source: str, when_empty: str = BY_PROTOCOL, better: str = "high") -> Meaning:
-    return Meaning(definition, "1", "0 to 1", better, when_empty, source)
+    return Meaning(definition, "1", SHARE, better, when_empty, source)
 
 
 def _volume(definition: str, range_: str, better: str, source: str) -> Meaning:
@@ -57,7 +58,7 @@ MEANINGS: dict[str, Meaning] = {
         "95th percentile of the distances between the two surfaces, by one of three definitions; 0 where they "
         "coincide.",
         "mm",
-        "≥ 0",
+        POSITIVE,
         "low",
         BY_PROTOCOL,
         "Huttenlocher et al. 1993, doi:10.1109/34.232073",
@@ -66,7 +67,7 @@ MEANINGS: dict[str, Meaning] = {
         "Average symmetric surface distance: the mean of the distances from each surface voxel of either mask to the "
         "surface of the other; 0 where they coincide.",
         "mm",
-        "≥ 0",
+        POSITIVE,
         "low",
         BY_PROTOCOL,
         "Heimann et al. 2009, doi:10.1109/TMI.2009.2013851",
@@ -96,8 +97,10 @@ MEANINGS: dict[str, Meaning] = {
         "Maier-Hein et al. 2024, doi:10.1038/s41592-023-02151-z",
         "none needed",
     ),
-    "volume_reference": _volume("Volume of the reference: (TP + FN) × a voxel's volume.", "≥ 0", "–", "by counting"),
-    "volume_prediction": _volume("Volume of the prediction: (TP + FP) × a voxel's volume.", "≥ 0", "–", "by counting"),
+    "volume_reference": _volume("Volume of the reference: (TP + FN) × a voxel's volume.", POSITIVE, "–", "by counting"),
+    "volume_prediction": _volume(
+        "Volume of the prediction: (TP + FP) × a voxel's volume.", POSITIVE, "–", "by counting"
+    ),
     "volume_difference": _volume(
         "The prediction's volume less the reference's: (FP - FN) × a voxel's volume. Above 0 too much was claimed.",
         "any",
@@ -121,7 +124,7 @@ MEANINGS: dict[str, Meaning] = {
         "Mean HD95, area-weighted, over the lesions of a case; one that was missed, or claimed where there is none, "
         "counts 374 mm.",
         "mm",
-        "≥ 0",
+        POSITIVE,
         "low",
         _NO_LESION.format(0),
         _BRATS2023,
@@ -135,7 +138,7 @@ MEANINGS: dict[str, Meaning] = {
         "Lesions of the reference, above 50 mm³, that a claimed one touches.",
         "lesions",
         "0, 1, 2, …",
-        "–",
+        "high",
         "no rule needed",
         f"{_BRATS2023}, Num_TP",
     ),
@@ -232,6 +235,11 @@ RULES = {
     "sensitivity": "sensitivity",
     "precision": "precision",
 }
+
+
+def out_of_range(value: float, meaning: Meaning) -> bool:
+    """Whether a score is none that it can be; an undefined one (NaN) may always be."""
+    return (meaning.range in (SHARE, POSITIVE) and value < 0) or (meaning.range == SHARE and value > 1)
 
 
 def meaning_of(metric: str) -> Meaning | None:

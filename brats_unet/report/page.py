@@ -74,12 +74,14 @@ def write_page(
     if viewer < 0 or pictures < 0:
         raise SettingsError(f"viewer={viewer}, pictures={pictures}: cases are counted from 0.")
     order = page_facts.by_score(evaluation)
-    for case in cases or ():
-        if case not in order:
-            raise SettingsError(f"cases: {case} was not scored. {suggestion(case, order)}")
+    if unknown := [case for case in cases or () if case not in order]:
+        listed = ", ".join(unknown[:5]) + (f" and {len(unknown) - 5} more" if unknown[5:] else "")
+        raise SettingsError(
+            f"cases: {listed} {'was' if len(unknown) == 1 else 'were'} not scored. {suggestion(unknown[0], order)}"
+        )
     say = progress or (lambda what, done, total: None)
     pairs = pairs_of(evaluation)
-    chosen = list(cases) if cases is not None else _spread(order, viewer)
+    chosen = list(dict.fromkeys(cases)) if cases is not None else _spread(order, viewer)
     packed, problems = _packed([pairs[case] for case in chosen if case in pairs], say)
     worst = order[:pictures]
     best = [case for case in reversed(order[-pictures:] if pictures else []) if case not in worst]
