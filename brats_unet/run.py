@@ -69,6 +69,11 @@ class Run:
         return self.folder / "evaluation"
 
     @property
+    def mean_shape_file(self) -> Path:
+        """The training cases' mean tumour, which an evaluation scores beside the network."""
+        return self.folder / "mean_shape.npz"
+
+    @property
     def figures_folder(self) -> Path:
         return self.folder / "figures"
 
