@@ -9,7 +9,7 @@ from brats_unet.metrics.protocols import SURFACE_DICE
 
 BY_PROTOCOL = "by protocol"  # the rule for empty masks is the protocol's, in the field that `RULES` names
 SHARE, POSITIVE = "0 to 1", "≥ 0"  # ranges
-VOXELS = "TP, FP, FN and TN are voxels in both masks, in the prediction only, in the reference only, and in neither."
+VOXELS = "Voxels in both masks, in the prediction only, in the reference only, and in neither."  # TP, FP, FN, TN
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ _CALIBRATED = "an empty region needs no rule; without a tumour, the whole grid i
 
 MEANINGS: dict[str, Meaning] = {
     "dice": _share(
-        "Twice the voxels that both masks share, by the voxels of both: 2 TP / (2 TP + FP + FN).",
+        "Twice the voxels that both masks share, divided by the voxels of both: 2 TP / (2 TP + FP + FN).",
         "Dice 1945, doi:10.2307/1932409",
     ),
     "iou": _share(

@@ -4,7 +4,6 @@ Template, style and scripts are in template/; what stands in them comes from sum
 """
 
 import base64
-import gzip
 import io
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
@@ -112,7 +111,7 @@ def write_page(
         commands=page_facts.commands(evaluation, run, command),
         left_out=left_out,
         version=__version__,
-        niivue=gzip.decompress(niivue).decode().replace("</script", "<\\/script") if niivue else "",
+        niivue=base64.b64encode(niivue).decode(),
         niivue_licence=_resource("vendor/LICENSE.niivue").decode(),
         style=_resource("template/page.css").decode(),
         script=_resource("template/page.js").decode(),

@@ -142,9 +142,12 @@ def glossary(summary: Mapping[str, Any]) -> list[tuple[str, str, str]]:
         if meaning is MEANINGS["hd95"]:
             surface, percentile, _ = HD95_MEANINGS[used]
             definition += f" Here “{used.replace('_', ' ')}”: surface, {surface}; percentile, {percentile}."
-        unit = "" if meaning.unit in ("1", "lesions") else f" {meaning.unit.replace('mm3', 'mm³')}"
+        unit = " mm" if meaning.unit == "mm" else ""  # volumes are shown in another unit, which their names say
         better = {"high": "; higher is better", "low": "; lower is better", "near 0": "; best near 0"}
-        found.append((", ".join(its), definition, f"{meaning.range}{unit}{better.get(meaning.better, '')}"))
+        shown = ", ".join(its)
+        found.append(
+            (shown[0].upper() + shown[1:], definition, f"{meaning.range}{unit}{better.get(meaning.better, '')}")
+        )
     return found + of_packages
 
 
