@@ -7,7 +7,7 @@ from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from brats_unet.anatomy import Modality
+from brats_unet.anatomy import Modality, Region
 from brats_unet.data.label_convention import CONVENTIONS
 from brats_unet.errors import DataError
 from brats_unet.evaluation.score import Pair, Row
@@ -78,7 +78,7 @@ def open_evaluation(path: Path) -> Evaluation:
 def require_whole(evaluation: Evaluation) -> None:
     """Raise DataError unless there is a summary, it has all its parts, and the rows are of as many cases as it says.
 
-    Every case must have the same scores of the same regions: all gaps are named.
+    Every case must have the same scores of the same regions, Dice and HD95 among them: all gaps are named.
     """
     folder, summary = evaluation.file.parent, evaluation.summary
     if not summary:
@@ -89,7 +89,8 @@ def require_whole(evaluation: Evaluation) -> None:
     elif len(evaluation.cases) != summary["cases"]:
         problems.append(f"{SCORES} is of {len(evaluation.cases)} cases, {SUMMARY} of {summary['cases']}")
     values = evaluation.values()
-    kinds = dict.fromkeys((region, metric) for _, region, metric in values)
+    needed = [(region.value, metric) for region in Region for metric in ("dice", "hd95")]
+    kinds = dict.fromkeys([*needed, *((region, metric) for _, region, metric in values)])
     gaps = [f"{case} {' '.join(kind)}" for case in evaluation.cases for kind in kinds if (case, *kind) not in values]
     if gaps:
         problems.append(f"{SCORES} has no {', '.join(gaps[:5])}" + (f" and {len(gaps) - 5} more" if gaps[5:] else ""))

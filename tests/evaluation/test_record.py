@@ -1,6 +1,7 @@
 """What an evaluation leaves, read again."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -51,12 +52,13 @@ def test_a_table_with_a_gap_or_a_summary_of_something_else_is_refused_all_at_onc
         return open_evaluation(tmp_path)
 
     summary = dict.fromkeys(PARTS, 1)
-    require_whole(found(ROWS, summary))
-    two = [*ROWS, Row("b", "WT", "dice", 0.9, "1")]
-    with pytest.raises(
-        DataError, match=r"scores.csv is of 2 cases, summary.json of 1; scores.csv has no b WT hd95\. E"
-    ):
+    whole = [Row("a", region, metric, 0.9, "1") for region in ("WT", "TC", "ET") for metric in ("dice", "hd95", "iou")]
+    require_whole(found(whole, summary))
+    two = [*whole, *(replace(row, case="b") for row in whole[:-1])]
+    with pytest.raises(DataError, match=r"scores.csv is of 2 cases, summary.json of 1; scores.csv has no b ET iou\. E"):
         require_whole(found(two, summary))
+    with pytest.raises(DataError, match=r"has no a TC dice, a TC hd95, a ET dice, a ET hd95\."):
+        require_whole(found(ROWS, summary))
     with pytest.raises(DataError, match="summary.json lacks cases, regions"):
         require_whole(found(ROWS, {"title": ""}))
     with pytest.raises(DataError, match="no summary.json beside the scores"):
