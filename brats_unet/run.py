@@ -69,6 +69,11 @@ class Run:
         return self.folder / "evaluation"
 
     @property
+    def mean_shape_file(self) -> Path:
+        """The training cases' mean tumour, which an evaluation scores beside the network."""
+        return self.folder / "mean_shape.npz"
+
+    @property
     def figures_folder(self) -> Path:
         return self.folder / "figures"
 
@@ -195,8 +200,10 @@ def existing_parent(path: Path) -> Path:
 
 
 def size_text(size_bytes: float) -> str:
-    """A size for people: "3.9 MiB", "74.1 GiB"."""
-    return f"{size_bytes / 2**30:.1f} GiB" if size_bytes >= 2**30 else f"{size_bytes / 2**20:.1f} MiB"
+    """A size for people: "12 KiB", "3.9 MiB", "74.1 GiB"."""
+    if size_bytes >= 2**30:
+        return f"{size_bytes / 2**30:.1f} GiB"
+    return f"{size_bytes / 2**20:.1f} MiB" if size_bytes >= 0.1 * 2**20 else f"{size_bytes / 2**10:.0f} KiB"
 
 
 def refuse_unless_room(folder: Path, needed_bytes: int, what: str) -> None:

@@ -2,14 +2,11 @@
 
 import sys
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from pathlib import Path
 
-from brats_unet.anatomy import Region
 from brats_unet.commands.display import shown
 from brats_unet.errors import DataError, SettingsError
-from brats_unet.evaluation.folders import LISTED, pair_folders
-from brats_unet.evaluation.probabilities import PROBABILITIES, probability_file
+from brats_unet.evaluation.folders import pair_folders, with_probabilities
 from brats_unet.evaluation.score import Pair
 from brats_unet.hardware import tensorflow_starts_quietly
 from brats_unet.metrics.protocols import protocol_named, require_tolerances
@@ -60,8 +57,11 @@ def evaluate_folders(settings: Evaluate, predictions: Path, references: Path) ->
             progress=lambda done, total: display.progress("Reading masks", done, total),
         )
         display.say(f"Labels: {paired.convention.name} ({paired.convention.why}).")
+        pairs: Sequence[Pair] = paired.pairs
+        if settings.calibration:
+            pairs = with_probabilities(pairs, predictions, workers=settings.workers)
         report_scores(
-            with_probabilities(paired.pairs, predictions) if settings.calibration else paired.pairs,
+            pairs,
             output,
             protocol=settings.protocol,
             tolerances_mm=tolerances_mm(settings),
@@ -89,28 +89,3 @@ def tolerances_mm(settings: Evaluate) -> list[float]:
     if any(isinstance(value, bool) or not isinstance(value, int | float) for value in found):
         raise SettingsError(f"tolerances_mm={given} is no list of millimetres. Give numbers: tolerances_mm=[1,2].")
     return [float(value) for value in found]
-
-
-def with_probabilities(pairs: Sequence[Pair], predictions: Path) -> list[Pair]:
-    """The pairs with the files of probabilities that `predict probabilities=true` wrote beside their masks.
-
-    Raises:
-        DataError: Some are missing: all are named.
-    """
-    folder = predictions / PROBABILITIES
-    found, missing = [], []
-    for pair in pairs:
-        files = {region: probability_file(folder, pair.case_id, region) for region in Region}
-        if pair.prediction is not None:
-            missing += [str(path) for path in files.values() if not path.is_file()]
-            pair = replace(pair, probabilities=files, softmax=False)
-        found.append(pair)
-    if missing:
-        listed = "\n".join(missing[:LISTED]) + (
-            f"\n… and {len(missing) - LISTED} more." if len(missing) > LISTED else ""
-        )
-        raise DataError(
-            f"calibration=true, and {len(missing)} files of probabilities are missing. Predict with "
-            f"probabilities=true, or leave calibration out. Expected:\n{listed}"
-        )
-    return found

@@ -16,7 +16,8 @@ from brats_unet.errors import DataError, SettingsError
 from brats_unet.evaluation.probabilities import PROBABILITIES, probability_file
 from brats_unet.evaluation.record import PREDICTIONS
 from brats_unet.evaluation.score import Pair
-from brats_unet.evaluation.trivial import MeanShape, mean_shape_of
+from brats_unet.evaluation.shape_memo import kept_mean_shape
+from brats_unet.evaluation.trivial import MeanShape
 from brats_unet.metrics.protocols import protocol_named
 from brats_unet.report.scores import report_scores
 from brats_unet.run import Run, read_json
@@ -116,7 +117,8 @@ def _mean_shape(
 ) -> str:
     """Add the training cases' mean shape for each held-out case; why that cannot be, or ""."""
     try:
-        shape = mean_shape_of(
+        shape = kept_mean_shape(
+            run.mean_shape_file,
             training_cases(run),
             CONVENTIONS[run.recipe()["convention"]],
             workers=settings.workers,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from brats_unet.commands.display import shown
 from brats_unet.errors import SettingsError
-from brats_unet.evaluation.record import PAGE, open_evaluation
+from brats_unet.evaluation.record import PAGE, open_evaluation, require_whole
 from brats_unet.report.page import write_page
 from brats_unet.run import Run, size_text
 from brats_unet.settings import Report
@@ -16,14 +16,13 @@ def main(settings: Report) -> int:
     """Write the page; always 0.
 
     Raises:
-        DataError: The run was not evaluated.
+        DataError: The run was not evaluated, or what that left is not whole.
         SettingsError: `output` is no HTML file, or a case was not scored.
         MachineError: The disk is full.
     """
     folder = Path(settings.run)
     evaluation = open_evaluation(folder)
-    if not evaluation.summary:
-        raise SettingsError(f"{evaluation.file.parent}: no summary.json beside the scores. Evaluate again.")
+    require_whole(evaluation)
     path = Path(settings.output) if settings.output is not None else folder / PAGE
     if path.suffix != ".html" or path.is_dir():
         raise SettingsError(f"output={path}: give the name of an HTML file, such as report.html.")

@@ -12,14 +12,15 @@ from brats_unet.evaluation.bootstrap import METHOD, Interval, mean_interval
 from brats_unet.evaluation.likeness import refuse_unlike
 from brats_unet.evaluation.ranking import Ranked, case_ranks, exchanges, ranking
 from brats_unet.evaluation.record import Evaluation
+from brats_unet.metrics.glossary import MEANINGS
 from brats_unet.parts import suggestion
 
 MOVED = 5  # cases that are named
 SAME = 1e-9  # scores as near as that are a tie
-# What gets better as it falls; distances in mm do as well. The others rise.
-FALLING = frozenset({"ece", "brier", "lesions_missed", "lesions_false"})
+# What gets better as it falls; distances in mm of other packages do as well. The others rise.
+FALLING = frozenset(name for name, meaning in MEANINGS.items() if meaning.better == "low")
 # Those that are no better for being higher or lower.
-NEUTRAL = frozenset({"volume_reference", "volume_prediction", "volume_difference", "volume_difference_relative"})
+NEUTRAL = frozenset(name for name, meaning in MEANINGS.items() if meaning.better in ("near 0", "–"))
 
 
 @dataclass(frozen=True)
@@ -118,7 +119,7 @@ def compare(evaluations: Sequence[Evaluation], *, metrics: Sequence[str] = ("dic
 
     Raises:
         SettingsError: Fewer than two evaluations, one twice, or a metric that some lack.
-        DataError: They do not share cases, references or protocol: all that differs is named.
+        DataError: They do not share cases, references or protocol, or lack scores: all that differs is named.
     """
     if len(evaluations) < 2:
         raise SettingsError(f"runs names {len(evaluations)} evaluation. Give two or more: brats-unet compare A B.")
@@ -127,14 +128,14 @@ def compare(evaluations: Sequence[Evaluation], *, metrics: Sequence[str] = ("dic
         twice = next(str(e.file) for e, file in zip(evaluations, files, strict=True) if files.count(file) > 1)
         raise SettingsError(f"{twice} is named twice. Expected evaluations of different runs.")
     names = _names(evaluations)
-    notes = refuse_unlike(evaluations, names)
     _refuse_unknown(evaluations, names, metrics)
+    notes = refuse_unlike(evaluations, names, metrics)
     units = {row.metric: row.unit for row in evaluations[0].rows}
     regions = tuple(dict.fromkeys(row.region for row in evaluations[0].rows))
     cases = tuple(evaluations[0].cases)
     values = [evaluation.values() for evaluation in evaluations]
     table = np.array(  # run x case x region x metric
-        [[[[v.get((c, r, m), np.nan) for m in metrics] for r in regions] for c in cases] for v in values]
+        [[[[v[c, r, m] for m in metrics] for r in regions] for c in cases] for v in values]
     )
     differences = [
         _difference(names[0], name, region, metric, units[metric], cases, table[0, :, r, m], table[run, :, r, m])

@@ -1,17 +1,18 @@
 """Pair the masks of two folders by case, and refuse what cannot be scored before anything is."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from brats_unet.anatomy import Modality
+from brats_unet.anatomy import Modality, Region
 from brats_unet.data.discovery import find_masks, survey
 from brats_unet.data.label_convention import Convention, decide, integers_of
 from brats_unet.data.task_folder import declared_labels, read_description
 from brats_unet.errors import BratsError, DataError, SettingsError
 from brats_unet.evaluation.grids import grid_mismatch
+from brats_unet.evaluation.probabilities import PROBABILITIES, probability_file, read_probabilities
 from brats_unet.evaluation.score import Pair
 from brats_unet.nifti import read_integers
 from brats_unet.processes import map_in_processes
@@ -111,6 +112,40 @@ def pair_folders(
     return Paired(pairs, convention, missing, not_scored)
 
 
+def with_probabilities(pairs: Sequence[Pair], predictions: Path, *, workers: int = 0) -> list[Pair]:
+    """The pairs with the files of probabilities that `predict probabilities=true` wrote beside their masks.
+
+    Raises:
+        DataError: Some are missing: all are named, and all that is wrong with the others. Where none is, what is in
+            them is checked as they are scored.
+    """
+    folder = predictions / PROBABILITIES
+    found = []
+    for pair in pairs:
+        files = {region: probability_file(folder, pair.case_id, region) for region in Region}
+        found.append(pair if pair.prediction is None else replace(pair, probabilities=files, softmax=False))
+    missing = sum(not path.is_file() for pair in found for path in (pair.probabilities or {}).values())
+    if missing:
+        looked = map_in_processes(_probability_problems, found, seconds_each=0.3, workers=workers)
+        lines = _listed([line for problems in looked for line in problems])
+        lacking = f"{missing} file of probabilities is" if missing == 1 else f"{missing} files of probabilities are"
+        raise DataError(
+            f"calibration=true, and {lacking} missing. Predict with probabilities=true, or leave it out.\n{lines}"
+        )
+    return found
+
+
+def _probability_problems(pair: Pair) -> list[str]:
+    if pair.probabilities is None:
+        return []
+    try:
+        reference = read_integers(pair.reference)
+        read_probabilities(pair.case_id, pair.probabilities, pair.reference, reference.array.shape, reference.affine)
+    except DataError as problem:
+        return str(problem).splitlines()
+    return []
+
+
 def _masks_of(*folders: Path) -> list[dict[str, Path]]:
     """The masks of each folder by case; one DataError with all that is wrong with any (a case twice, no mask, …)."""
     masks, problems = [], []
@@ -168,17 +203,19 @@ def _refuse(problems: Sequence[str], missing: Sequence[str], not_scored: Sequenc
     """Raise one DataError with all problems."""
     if not problems:
         return
-    lines = list(dict.fromkeys(problems))
-    if len(lines) > LISTED:
-        lines = [*lines[:LISTED], f"… and {len(lines) - LISTED} more."]
+    lines = [_listed(list(dict.fromkeys(problems)))]
     if missing and not allow_missing:
         advice = "allow_missing=true counts missing predictions as empty."
         if not_scored:
-            advice = (
-                f"{len(not_scored)} predictions have no reference ({_some(not_scored)}): named differently? {advice}"
-            )
+            have = "prediction has" if len(not_scored) == 1 else "predictions have"
+            advice = f"{len(not_scored)} {have} no reference ({_some(not_scored)}): named differently? {advice}"
         lines.append(advice)
     raise DataError("\n".join(lines))
+
+
+def _listed(lines: Sequence[str]) -> str:
+    more = [f"… and {len(lines) - LISTED} more."] if len(lines) > LISTED else []
+    return "\n".join([*lines[:LISTED], *more])
 
 
 def _some(case_ids: Iterable[str]) -> str:

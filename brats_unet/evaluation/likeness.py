@@ -1,4 +1,4 @@
-"""Whether evaluations can be paired: the same cases, the same reference masks, the same rules."""
+"""Whether evaluations can be paired: the same cases, reference masks and rules, and every score in each of them."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -9,8 +9,8 @@ from brats_unet.evaluation.record import Evaluation
 LISTED = 5  # cases that a message names
 
 
-def refuse_unlike(evaluations: Sequence[Evaluation], names: Sequence[str]) -> list[str]:
-    """Raise DataError for evaluations that cannot be paired; what could not be checked, as sentences."""
+def refuse_unlike(evaluations: Sequence[Evaluation], names: Sequence[str], metrics: Sequence[str]) -> list[str]:
+    """Raise DataError for evaluations whose `metrics` cannot be paired; what could not be checked, as sentences."""
     first, first_name = evaluations[0], names[0]
     problems: list[str] = []
     notes: list[str] = []
@@ -21,10 +21,30 @@ def refuse_unlike(evaluations: Sequence[Evaluation], names: Sequence[str]) -> li
                 problems.append(f"{len(alone)} cases of {its} are not in {of}: {_some(alone)}.")
         problems += _unlike_references(first, first_name, other, name, notes)
         problems += _unlike_rules(first, first_name, other, name, notes)
+    problems += _gaps(evaluations, names, metrics)
     if problems:
         lines = "\n".join(problems)
         raise DataError(f"{lines}\nOnly evaluations of the same cases, masks and rules can be paired: evaluate again.")
     return list(dict.fromkeys(notes))
+
+
+def _gaps(evaluations: Sequence[Evaluation], names: Sequence[str], metrics: Sequence[str]) -> list[str]:
+    """Scores that a table lacks: not those which a rule leaves undefined, which have a row; and units that differ."""
+    problems = []
+    regions = dict.fromkeys(row.region for evaluation in evaluations for row in evaluation.rows)
+    units: dict[tuple[str, str], str] = {}
+    for evaluation, name in zip(evaluations, names, strict=True):
+        values = evaluation.values()
+        wanted = [(case, region, metric) for case in evaluation.cases for region in regions for metric in metrics]
+        absent = [" ".join(key) for key in wanted if key not in values]
+        if absent:
+            problems.append(f"{name} lacks {len(absent)} scores: {_some(absent)}.")
+        units |= {(row.metric, row.unit): name for row in evaluation.rows if row.metric in metrics}
+    for metric in metrics:
+        found = [f"{unit} ({name})" for (of, unit), name in units.items() if of == metric]
+        if len(found) > 1:
+            problems.append(f"{metric} has several units: {', '.join(found)}.")
+    return problems
 
 
 def _unlike_references(first: Evaluation, its: str, other: Evaluation, name: str, notes: list[str]) -> list[str]:

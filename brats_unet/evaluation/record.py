@@ -7,10 +7,11 @@ from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from brats_unet.anatomy import Modality
+from brats_unet.anatomy import Modality, Region
 from brats_unet.data.label_convention import CONVENTIONS
 from brats_unet.errors import DataError
 from brats_unet.evaluation.score import Pair, Row
+from brats_unet.metrics.glossary import meaning_of, out_of_range
 from brats_unet.run import Run, atomic_path
 from brats_unet.volume import ImageFile
 
@@ -18,6 +19,7 @@ SCORES, SUMMARY, SEED_SCORES, FIGURES = "scores.csv", "summary.json", "seed_scor
 TRIVIAL_SCORES = "trivial_scores.csv"  # of predictors that look at no scan
 PREDICTIONS = "predictions"  # masks that the evaluation of a run made
 PAGE = "report.html"
+PARTS = ("title", "cases", "regions", "trivial_predictors", "interval", "protocol", "versions")  # of every summary
 OURS = (SCORES, SUMMARY, TRIVIAL_SCORES, SEED_SCORES, FIGURES, PREDICTIONS, PAGE)
 
 
@@ -73,6 +75,29 @@ def open_evaluation(path: Path) -> Evaluation:
     return Evaluation(name, file, tuple(read_rows(file)), summary)
 
 
+def require_whole(evaluation: Evaluation) -> None:
+    """Raise DataError unless there is a summary, it has all its parts, and the rows are of as many cases as it says.
+
+    Every case must have the same scores of the same regions, Dice and HD95 among them: all gaps are named.
+    """
+    folder, summary = evaluation.file.parent, evaluation.summary
+    if not summary:
+        raise DataError(f"{folder}: no {SUMMARY} beside the scores. Evaluate again.")
+    problems = []
+    if absent := [part for part in PARTS if part not in summary]:
+        problems.append(f"{SUMMARY} lacks {', '.join(absent)}")
+    elif len(evaluation.cases) != summary["cases"]:
+        problems.append(f"{SCORES} is of {len(evaluation.cases)} cases, {SUMMARY} of {summary['cases']}")
+    values = evaluation.values()
+    needed = [(region.value, metric) for region in Region for metric in ("dice", "hd95")]
+    kinds = dict.fromkeys([*needed, *((region, metric) for _, region, metric in values)])
+    gaps = [f"{case} {' '.join(kind)}" for case in evaluation.cases for kind in kinds if (case, *kind) not in values]
+    if gaps:
+        problems.append(f"{SCORES} has no {', '.join(gaps[:5])}" + (f" and {len(gaps) - 5} more" if gaps[5:] else ""))
+    if problems:
+        raise DataError(f"{folder}: {'; '.join(problems)}. Evaluate again.")
+
+
 def write_rows(path: Path, kind: type, rows: Sequence[Any]) -> None:
     """Dataclasses as CSV, one a line, under a heading of their fields."""
     with atomic_path(path) as temporary, open(temporary, "w", encoding="utf-8", newline="") as file:
@@ -85,7 +110,7 @@ def read_rows(path: Path) -> list[Row]:
     """The rows of a scores.csv.
 
     Raises:
-        DataError: Other columns, a value that is no number, or one score twice: all are named.
+        DataError: Other columns, a value that is no number or out of its range, or one score twice: all are named.
     """
     wanted = [field.name for field in fields(Row)]
     try:
@@ -102,6 +127,9 @@ def read_rows(path: Path) -> list[Row]:
         key = (line["case"], line["region"], line["metric"])
         try:
             rows.append(Row(*key, float(line["value"]), line["unit"]))
+            meaning = meaning_of(key[2])
+            if meaning is not None and out_of_range(rows[-1].value, meaning):
+                problems.append(f"line {number}: {' '.join(key)} is {line['value']}, not {meaning.range}")
         except (TypeError, ValueError):
             problems.append(f"line {number}: {line['value']!r} is no number")
         if key in seen:

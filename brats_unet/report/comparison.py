@@ -20,8 +20,10 @@ def print_comparison(console: Console, found: Comparison) -> None:
         console.print(_differences(found, second))
         console.print(Padding(_moved(found, second), (0, 2)))
     sentences = [
-        f"Differences are {'the later' if len(found.names) > 2 else found.names[1]} less {found.names[0]}, with 95 % "
-        "bootstrap intervals over cases. p: Wilcoxon signed-rank after Holm's correction over all of them.",
+        f"Changes are {'the later' if len(found.names) > 2 else found.names[1]} less {found.names[0]}, with 95 % "
+        "bootstrap intervals over cases. p: Wilcoxon signed-rank after Holm's correction over all of them. W T L: "
+        "cases in which it is better, equal, worse.",
+        *_undefined(found),
         *found.notes,
     ]
     if len(found.cases) < 6:
@@ -45,26 +47,36 @@ def balance(wins: int, losses: int, n: int) -> Text:
 
 def _differences(found: Comparison, second: str) -> Table:
     table = plain_table(f"{found.names[0]} → {second} · {_cases(len(found.cases))}")
-    table.add_column("")
-    table.add_column("difference", justify="right", no_wrap=True)
+    table.add_column("", no_wrap=True)
+    table.add_column("change", justify="right", no_wrap=True)
     table.add_column("95 % interval", justify="right", no_wrap=True)
     table.add_column("p", justify="right", no_wrap=True)
     table.add_column("worse │ better", justify="center", no_wrap=True)
-    table.add_column("win tie loss", justify="right", no_wrap=True)
+    table.add_column("W T L", justify="right", no_wrap=True)
     for metric in found.metrics:
         for one in (one for one in found.differences if (one.second, one.metric) == (second, metric)):
             style = "bold" if one.p_holm is not None and one.p_holm < SIGNIFICANT else ""
             table.add_row(
                 f"{one.region} {_name(one)}",
-                "undefined" if one.mean is None else f"{one.mean:+.{_decimals(one)}f}",
+                "–" if one.mean is None else f"{one.mean:+.{_decimals(one)}f}",
                 "" if one.interval is None else " – ".join(f"{end:+.{_decimals(one)}f}" for end in one.interval),
                 "" if one.p_holm is None else _p(one.p_holm),
                 balance(one.wins, one.losses, one.n),
-                f"{one.wins} {one.ties} {one.losses}" + (f" ({one.undefined} undefined)" if one.undefined else ""),
+                f"{one.wins} {one.ties} {one.losses}",
                 style=style,
             )
         table.add_section()
     return table
+
+
+def _undefined(found: Comparison) -> list[str]:
+    """What is left out, where anything is."""
+    left_out = [
+        f"{one.region} {_name(one)} in {_cases(one.undefined)}" + (f" of {one.second}" if len(found.names) > 2 else "")
+        for one in found.differences
+        if one.undefined
+    ]
+    return [f"Left out, being undefined in one of the two: {'; '.join(left_out)}."] if left_out else []
 
 
 def _moved(found: Comparison, second: str) -> Text:

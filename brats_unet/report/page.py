@@ -4,7 +4,6 @@ Template, style and scripts are in template/; what stands in them comes from sum
 """
 
 import base64
-import gzip
 import io
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
@@ -20,6 +19,7 @@ from brats_unet.anatomy import Region
 from brats_unet.errors import SettingsError
 from brats_unet.evaluation.record import FIGURES, Evaluation, pairs_of
 from brats_unet.evaluation.score import Pair
+from brats_unet.metrics.glossary import VOXELS
 from brats_unet.parts import suggestion
 from brats_unet.processes import map_in_processes
 from brats_unet.report import page_facts
@@ -73,12 +73,14 @@ def write_page(
     if viewer < 0 or pictures < 0:
         raise SettingsError(f"viewer={viewer}, pictures={pictures}: cases are counted from 0.")
     order = page_facts.by_score(evaluation)
-    for case in cases or ():
-        if case not in order:
-            raise SettingsError(f"cases: {case} was not scored. {suggestion(case, order)}")
+    if unknown := [case for case in cases or () if case not in order]:
+        listed = ", ".join(unknown[:5]) + (f" and {len(unknown) - 5} more" if unknown[5:] else "")
+        raise SettingsError(
+            f"cases: {listed} {'was' if len(unknown) == 1 else 'were'} not scored. {suggestion(unknown[0], order)}"
+        )
     say = progress or (lambda what, done, total: None)
     pairs = pairs_of(evaluation)
-    chosen = list(cases) if cases is not None else _spread(order, viewer)
+    chosen = list(dict.fromkeys(cases)) if cases is not None else _spread(order, viewer)
     packed, problems = _packed([pairs[case] for case in chosen if case in pairs], say)
     worst = order[:pictures]
     best = [case for case in reversed(order[-pictures:] if pictures else []) if case not in worst]
@@ -101,12 +103,15 @@ def write_page(
         regions=REGION_NAMES,
         curves=page_facts.curves(run) if run else [],
         seed=page_facts.seed(evaluation.summary),
+        glossary=page_facts.glossary(evaluation.summary),
+        voxels=VOXELS,
+        rules=page_facts.rules(evaluation.summary),
         settings=page_facts.typed_values(run.settings()) if run else {},
         environment=page_facts.typed_values(page_facts.environment(run)),
         commands=page_facts.commands(evaluation, run, command),
         left_out=left_out,
         version=__version__,
-        niivue=gzip.decompress(niivue).decode().replace("</script", "<\\/script") if niivue else "",
+        niivue=base64.b64encode(niivue).decode(),
         niivue_licence=_resource("vendor/LICENSE.niivue").decode(),
         style=_resource("template/page.css").decode(),
         script=_resource("template/page.js").decode(),

@@ -8,9 +8,11 @@ from typing import Any
 from brats_unet.anatomy import Region
 from brats_unet.binding import flat
 from brats_unet.evaluation.record import Evaluation
+from brats_unet.metrics.glossary import HD95_MEANINGS, MEANINGS, RULES, SEED_MEANINGS, Meaning, meaning_of
+from brats_unet.metrics.protocols import SURFACE_DICE
 from brats_unet.metrics.seed import ALL_BACKGROUND, CLAIM, HARD, PREDICTION, SOFT
 from brats_unet.report.charts import dice_curves, distribution, loss_curve
-from brats_unet.report.tables import PREDICTORS, lines_of
+from brats_unet.report.tables import LINES, PREDICTORS, lines_of
 from brats_unet.run import Run, read_json
 
 
@@ -27,8 +29,7 @@ def headline(evaluation: Evaluation) -> list[dict[str, Any]]:
     """Rows of the first table: a score's name and, by region, mean, interval, median, and the trivial predictors'."""
     summary = evaluation.summary
     rows = []
-    units = {name: one["unit"] for facts in summary["regions"].values() for name, one in facts["all_cases"].items()}
-    for metric, name, factor, decimals, important in lines_of(units):
+    for metric, name, factor, decimals, important in lines_of(_units(summary)):
         cells = []
         for region, facts in summary["regions"].items():
             found = facts["all_cases"].get(metric)
@@ -38,9 +39,9 @@ def headline(evaluation: Evaluation) -> list[dict[str, Any]]:
             cells.append(
                 {
                     "mean": _number(found["mean"], factor, decimals),
-                    "interval": " – ".join(_number(end, factor, decimals) for end in ends) if ends else "",
+                    "interval": _range(ends, factor, decimals) if ends else "",
                     "median": _number(found["median"], factor, decimals),
-                    "quartiles": f"{_number(found['q1'], factor, decimals)} – {_number(found['q3'], factor, decimals)}",
+                    "quartiles": _range((found["q1"], found["q3"]), factor, decimals),
                     "n": found["n"],
                     "undefined": found["undefined"],
                     "trivial": {
@@ -116,11 +117,51 @@ def seed(summary: Mapping[str, Any]) -> dict[str, Any]:
     if not means:
         return {}
     kinds = [kind for kind in (HARD, SOFT) if kind in means[PREDICTION]]
+    columns = [means[who][kind] for kind in kinds for who in (PREDICTION, ALL_BACKGROUND)]
     rows = [
-        (name, CLAIM.get(name), [means[who][kind][name] for kind in kinds for who in (PREDICTION, ALL_BACKGROUND)])
+        (name, SEED_MEANINGS[name], CLAIM.get(name), [column[name] for column in columns])
         for name in means[PREDICTION][kinds[0]]
     ]
     return {"n": summary["seed"]["n"], "kinds": kinds, "rows": rows, "nothing": means[ALL_BACKGROUND][HARD]["accuracy"]}
+
+
+def glossary(summary: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    """What every score of the first table means: its names there, definition, and range with unit and direction."""
+    names: dict[Meaning, list[str]] = {}
+    of_packages = []
+    for metric, name, *_ in lines_of(_units(summary)):
+        meaning = meaning_of(metric)
+        if meaning is None:
+            of_packages.append((name.strip(), "A score of an installed package, which defines it.", ""))
+        else:
+            names.setdefault(meaning, []).append(name.strip())
+    used = summary["protocol"]["hd95_definition"]
+    found = []
+    for meaning, its in names.items():
+        definition = meaning.definition
+        if meaning is MEANINGS["hd95"]:
+            surface, percentile, _ = HD95_MEANINGS[used]
+            definition += f" Here “{used.replace('_', ' ')}”: surface, {surface}; percentile, {percentile}."
+        unit = " mm" if meaning.unit == "mm" else ""  # volumes are shown in another unit, which their names say
+        better = {"high": "; higher is better", "low": "; lower is better", "near 0": "; best near 0"}
+        shown = ", ".join(its)
+        found.append(
+            (shown[0].upper() + shown[1:], definition, f"{meaning.range}{unit}{better.get(meaning.better, '')}")
+        )
+    return found + of_packages
+
+
+def rules(summary: Mapping[str, Any]) -> list[tuple[str, list[str]]]:
+    """What scores are where a region is absent, of those scored: name; absent from both, reference, prediction."""
+    scored = summary["protocol"]["metrics"]
+    names = {metric: name.strip() for metric, name, *_ in LINES} | {SURFACE_DICE: "NSD"}
+    found = []
+    for field, metric in RULES.items():
+        if metric in scored:
+            rule = summary["protocol"][field]
+            values = [rule[key] for key in ("both", "reference", "prediction")]
+            found.append((names[metric], ["undefined" if value is None else f"{value:.9g}" for value in values]))
+    return found
 
 
 def environment(run: Run | None) -> dict[str, Any]:
@@ -145,5 +186,13 @@ def typed_values(nested: Mapping[str, Any]) -> dict[str, str]:
     return {key: "null" if value is None else str(value) for key, value in flat(nested).items()}
 
 
+def _units(summary: Mapping[str, Any]) -> dict[str, str]:
+    return {name: one["unit"] for facts in summary["regions"].values() for name, one in facts["all_cases"].items()}
+
+
+def _range(ends: Sequence[float | None], factor: float, decimals: int) -> str:
+    return " – ".join(_number(end, factor, decimals) for end in ends)
+
+
 def _number(value: float | None, factor: float, decimals: int) -> str:
-    return "undefined" if value is None else f"{value * factor:.{decimals}f}"
+    return "undefined" if value is None else f"{value * factor:.{decimals}f}".replace("-", "−")

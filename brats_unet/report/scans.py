@@ -28,7 +28,7 @@ class Packed:
         shape: Voxels along L, P, S after cropping.
         spacing_mm: Of these voxels.
         scans: By name of the modality, `packed` greys.
-        masks: "reference" and "prediction": `packed` depth, 0 outside, 1 in WT only, 2 in TC too, 3 in ET too.
+        masks: "reference" and "prediction": `packed_mask` depth, 0 outside, 1 in WT only, 2 in TC too, 3 in ET too.
         centre: Voxel in the middle of the tumour, where the viewer begins.
     """
 
@@ -77,7 +77,7 @@ def packed_case(pair: Pair) -> Packed | str:
         box.shape,
         (spacing[turn.axes[0]], spacing[turn.axes[1]], spacing[turn.axes[2]]),
         {str(modality): packed(crop(grey, box)) for modality, grey in greys.items()},
-        dict(zip(("reference", "prediction"), map(packed, depths), strict=True)),
+        dict(zip(("reference", "prediction"), map(packed_mask, depths), strict=True)),
         (middle[0], middle[1], middle[2]),
     )
 
@@ -102,3 +102,12 @@ def packed(volume: np.ndarray) -> str:
     left = ((whole[1:, 1:, 1:] - foretold) & 255).astype(np.uint8)
     deflate = zlib.compressobj(6, zlib.DEFLATED, GZIP, zlib.DEF_MEM_LEVEL, zlib.Z_RLE)
     return base64.b64encode(deflate.compress(left.tobytes(order="F")) + deflate.flush()).decode()
+
+
+def packed_mask(volume: np.ndarray) -> str:
+    """uint8 voxels, x fastest, gzipped, as base64: where values are few and patterns recur, nothing need be foretold.
+
+    A third smaller than `packed` for the speckled masks of a network that has learnt little.
+    """
+    deflate = zlib.compressobj(6, zlib.DEFLATED, GZIP)
+    return base64.b64encode(deflate.compress(volume.tobytes(order="F")) + deflate.flush()).decode()

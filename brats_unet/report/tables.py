@@ -13,6 +13,7 @@ from brats_unet.evaluation.summary import Statistics, Summary
 from brats_unet.evaluation.trivial import ALL_BACKGROUND as NOTHING
 from brats_unet.evaluation.trivial import MEAN_SHAPE
 from brats_unet.metrics.empty import is_undefined
+from brats_unet.metrics.protocols import SURFACE_DICE
 from brats_unet.metrics.seed import ALL_BACKGROUND, CLAIM, HARD, PREDICTION, SOFT
 
 PREDICTORS = {NOTHING: "finding no tumour", MEAN_SHAPE: "the mean shape"}  # that look at no scan
@@ -38,6 +39,8 @@ LINES = (
     ("volume_prediction", "Prediction, mL", 1e-3, 1, False),
     ("volume_difference", "  difference, mL", 1e-3, 1, False),
     ("volume_difference_relative", "  as a share", 1.0, 3, False),
+    ("ece", "Calibration error", 1.0, 4, False),
+    ("brier", "Brier score", 1.0, 4, False),
 )
 SHOWN_CASES = 5
 
@@ -63,7 +66,9 @@ def lines_of(units: Mapping[str, str]) -> list[tuple[str, str, float, int, bool]
 
 
 def _other(metric: str, unit: str) -> str:
-    return metric.replace("nsd_", "NSD at ") if unit == "1" else f"{metric}, {unit}"
+    if metric.startswith(f"{SURFACE_DICE}_"):
+        return f"NSD at {metric.removeprefix(f'{SURFACE_DICE}_').removesuffix('mm')} mm"
+    return metric if unit == "1" else f"{metric}, {unit}"
 
 
 def histogram(values: Sequence[float]) -> str:

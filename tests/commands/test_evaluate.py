@@ -126,5 +126,16 @@ def test_calibration_is_scored_from_the_probabilities_beside_the_masks(folders):
             case_id = path.name.removesuffix(".nii.gz").removesuffix("_seg")
             target = probability_file(folders / "predictions" / PROBABILITIES, case_id, region)
             write_volume(target, Volume(share, volume.affine))
+    wrong, gone = sorted((folders / "predictions" / PROBABILITIES).iterdir())[:2]
+    kept = {path: path.read_bytes() for path in (wrong, gone)}
+    volume = read_integers(wrong)
+    write_volume(wrong, Volume(volume.array * np.float32(1.5) + 1, volume.affine))
+    gone.unlink()
+    with pytest.raises(
+        DataError, match=rf"1 file of probabilities is missing(.|\n)*{wrong.name} holds values from 1 to"
+    ):
+        main(settings(folders, calibration=True))
+    for path, data in kept.items():
+        path.write_bytes(data)
     assert main(settings(folders, calibration=True)) == 0
     assert ",WT,ece,0.0,1\n" in (folders / "out" / "scores.csv").read_text()

@@ -61,5 +61,5 @@ def test_more_than_fits_is_refused(cases, monkeypatch):
     with pytest.raises(SettingsError, match=r"sampling.keep=memory: .* do not fit into"):
         put(cases, "memory")
     assert put(cases, "auto")[2] == [
-        "Reading 0.0 MiB of cases from disk: too many for memory (0.0 MiB free, of which they may take half)."
+        "Reading 8 KiB of cases from disk: too many for memory (1 KiB free, of which they may take half)."
     ]

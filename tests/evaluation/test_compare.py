@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -97,6 +98,28 @@ def test_other_references_cases_and_rules_are_refused_all_at_once():
     assert "1 cases of b are not in a: case2." in message
     assert "a and b were scored against other reference masks: case1." in message
     assert "a was scored by brats2020, b by brats2023." in message
+
+
+def test_a_score_that_one_table_lacks_is_refused_and_not_left_out_as_undefined():
+    a, b = evaluation("a", [0.5, 0.6]), evaluation("b", [0.5, math.nan])
+    assert compare([a, b]).differences[0].undefined == 1
+    short = Evaluation(
+        "short", b.file, tuple(row for row in b.rows if (row.case, row.metric) != ("case1", "dice")), b.summary
+    )
+    with pytest.raises(DataError, match=r"short lacks 1 scores: case1 WT dice\."):
+        compare([a, short])
+    other = Evaluation("b", b.file, tuple(replace(row, region="XX") for row in b.rows), b.summary)
+    with pytest.raises(DataError, match=r"(?s)a lacks 4 scores: case0 XX dice.*b lacks 4 scores: case0 WT dice"):
+        compare([a, other])
+
+
+def test_one_score_in_two_units_is_refused():
+    a, b = evaluation("a", [0.5]), evaluation("b", [0.5])
+    b = Evaluation(
+        "b", b.file, tuple(replace(row, unit="cm") if row.unit == "mm" else row for row in b.rows), b.summary
+    )
+    with pytest.raises(DataError, match=r"hd95 has several units: mm \(a\), cm \(b\)\."):
+        compare([a, b])
 
 
 def test_one_protocol_with_two_rules_is_refused_by_the_rule():

@@ -1,13 +1,22 @@
 """What an evaluation leaves, read again."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
 from brats_unet.anatomy import Modality
 from brats_unet.data.label_convention import CONVENTIONS
 from brats_unet.errors import DataError
-from brats_unet.evaluation.record import described, open_evaluation, pairs_of, read_rows, write_rows
+from brats_unet.evaluation.record import (
+    PARTS,
+    described,
+    open_evaluation,
+    pairs_of,
+    read_rows,
+    require_whole,
+    write_rows,
+)
 from brats_unet.evaluation.score import Pair, Row
 from brats_unet.volume import ImageFile
 
@@ -27,6 +36,33 @@ def test_a_score_that_is_there_twice_or_no_number_is_named_with_its_line(tmp_pat
         file.write("a,WT,f1,good,1\n")
     with pytest.raises(DataError, match="line 3: a WT dice is there twice; line 4: 'good' is no number"):
         read_rows(tmp_path / "scores.csv")
+
+
+def test_a_score_that_it_cannot_be_is_named(tmp_path):
+    wrong = [Row("a", "WT", "dice", 1.7, "1"), Row("a", "WT", "hd95", -1.0, "mm"), Row("b", "WT", "pears", -1.0, "1")]
+    write_rows(tmp_path / "scores.csv", Row, wrong)
+    with pytest.raises(DataError, match="line 2: a WT dice is 1.7, not 0 to 1; line 3: a WT hd95 is -1.0, not ≥ 0. E"):
+        read_rows(tmp_path / "scores.csv")
+
+
+def test_a_table_with_a_gap_or_a_summary_of_something_else_is_refused_all_at_once(tmp_path):
+    def found(rows, summary):
+        write_rows(tmp_path / "scores.csv", Row, rows)
+        (tmp_path / "summary.json").write_text(json.dumps(summary))
+        return open_evaluation(tmp_path)
+
+    summary = dict.fromkeys(PARTS, 1)
+    whole = [Row("a", region, metric, 0.9, "1") for region in ("WT", "TC", "ET") for metric in ("dice", "hd95", "iou")]
+    require_whole(found(whole, summary))
+    two = [*whole, *(replace(row, case="b") for row in whole[:-1])]
+    with pytest.raises(DataError, match=r"scores.csv is of 2 cases, summary.json of 1; scores.csv has no b ET iou\. E"):
+        require_whole(found(two, summary))
+    with pytest.raises(DataError, match=r"has no a TC dice, a TC hd95, a ET dice, a ET hd95\."):
+        require_whole(found(ROWS, summary))
+    with pytest.raises(DataError, match="summary.json lacks cases, regions"):
+        require_whole(found(ROWS, {"title": ""}))
+    with pytest.raises(DataError, match="no summary.json beside the scores"):
+        require_whole(found(ROWS, {}))
 
 
 def test_a_table_of_other_columns_is_refused(tmp_path):

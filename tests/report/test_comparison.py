@@ -1,6 +1,8 @@
 """What a comparison shows."""
 
 import io
+import math
+from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
@@ -36,6 +38,17 @@ def test_differences_tests_wins_and_the_ranking_are_shown_in_ninety_columns():
     for words in ("run0 → run1 · 8 cases", "WT Dice", "+0.100", "8 0 0", "Ranking as in BraTS", "Holm's correction"):
         assert words in text
     assert "…" not in text
+
+
+def test_eighty_columns_are_enough_and_what_is_left_out_is_said():
+    console = Console(file=io.StringIO(), width=80, highlight=False)
+    one, other = evaluation("a", 0.0), evaluation("b", 0.1)
+    rows = [replace(row, value=math.nan) if (row.region, row.metric) == ("ET", "hd95") else row for row in other.rows]
+    print_comparison(console, compare([one, Evaluation("b", other.file, tuple(rows), other.summary)]))
+    text = console.file.getvalue()
+    assert "…" not in text
+    assert "  ET HD95, mm        –" in text
+    assert "being undefined in one of the two: ET HD95, mm in 8 cases." in " ".join(text.split())
 
 
 def test_few_cases_are_said_to_prove_nothing():

@@ -7,6 +7,10 @@ import pytest
 
 from brats_unet.errors import SettingsError
 from brats_unet.evaluation.record import Evaluation, open_evaluation
+from brats_unet.metrics import metrics_of
+from brats_unet.metrics.glossary import meaning_of
+from brats_unet.metrics.protocols import PROTOCOLS
+from brats_unet.report import page_facts
 from brats_unet.report.page import write_page
 
 
@@ -134,3 +138,39 @@ def test_an_evaluation_that_does_not_say_where_its_masks_are_has_a_page_and_says
     assert page.scrolled == ()
     assert any("does not say where its masks are" in sentence for sentence in page.left_out)
     assert "Not shown:" in (tmp_path / "p.html").read_text(encoding="utf-8")
+
+
+def test_every_score_and_every_one_of_the_seeds_numbers_on_the_page_is_defined_there(evaluated_run, written):
+    evaluation = open_evaluation(evaluated_run.folder)
+    terms = [words.strip() for words in re.findall(r"<dt>([^<]*)</dt>", written[1])]
+    headline = [row["name"] for row in page_facts.headline(evaluation)]
+    assert {"IoU", "ASSD, mm", "NSD at 1 mm"} <= set(headline)
+    assert [name for name in headline if not any(name.lower() in term.lower() for term in terms)] == []
+    seed = page_facts.seed(evaluation.summary)
+    assert [name for name, *_ in seed["rows"] if name not in terms] == []
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_the_glossary_defines_every_score_of_a_protocol_in_the_words_of_its_table(protocol):
+    units = {name: unit for name, (_, unit) in metrics_of(PROTOCOLS[protocol], [0.5]).items()}
+    scored = {"all_cases": {name: {"unit": unit} for name, unit in {**units, "ece": "1", "brier": "1"}.items()}}
+    rules = {"metrics": PROTOCOLS[protocol].metrics, "hd95_definition": PROTOCOLS[protocol].hd95_definition}
+    shown = page_facts.glossary({"regions": {"WT": scored}, "protocol": rules})
+    assert len(shown) == len(units) + 2
+    for name in (*units, "ece", "brier"):
+        assert any(definition.startswith(meaning_of(name).definition) for _, definition, _ in shown), name
+
+
+def test_a_score_of_another_package_is_said_to_be_defined_there():
+    scored = {"all_cases": {"dice": {"unit": "1"}, "apples": {"unit": "kg"}}}
+    shown = page_facts.glossary({"regions": {"WT": scored}, "protocol": {"hd95_definition": "pooled"}})
+    assert shown[-1] == ("apples, kg", "A score of an installed package, which defines it.", "")
+
+
+def test_rules_for_absent_regions_are_those_of_what_was_scored(evaluated_run):
+    summary = open_evaluation(evaluated_run.folder).summary
+    shown = dict(page_facts.rules(summary))
+    assert shown["HD95, mm"] == ["0", "373.12866", "373.12866"]
+    assert shown["NSD"] == ["1", "0", "0"]
+    seed = {**summary, "protocol": {**summary["protocol"], "metrics": ["dice"]}}
+    assert list(dict(page_facts.rules(seed))) == ["Dice"]

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from brats_unet.anatomy import Label
-from brats_unet.report.scans import GREYS, Packed, grey_levels, packed, packed_case
+from brats_unet.report.scans import GREYS, Packed, grey_levels, packed, packed_case, packed_mask
 
 
 def unpacked(text, shape):
@@ -21,10 +21,19 @@ def unpacked(text, shape):
     return whole[1:, 1:, 1:].astype(np.uint8)
 
 
+def unpacked_mask(text, shape):
+    return np.frombuffer(gzip.decompress(base64.b64decode(text)), np.uint8).reshape(shape, order="F")
+
+
 @pytest.mark.parametrize("highest", [3, 63, 255])
 def test_what_is_packed_comes_back(highest):
     volume = np.random.default_rng(0).integers(0, highest + 1, (7, 5, 6)).astype(np.uint8)
     assert (unpacked(packed(volume), volume.shape) == volume).all()
+
+
+def test_a_mask_that_is_packed_comes_back():
+    mask = np.random.default_rng(0).integers(0, 4, (7, 5, 6)).astype(np.uint8)
+    assert (unpacked_mask(packed_mask(mask), mask.shape) == mask).all()
 
 
 def test_the_background_is_0_the_darkest_of_the_head_1_and_the_brightest_the_last_grey():
@@ -45,7 +54,7 @@ def test_a_case_is_cropped_to_its_head_and_begins_in_its_tumour(evaluated_run):
     found = packed_case(pair)
     assert isinstance(found, Packed)
     assert list(found.scans) == ["flair", "t1", "t1ce", "t2"]
-    depth = unpacked(found.masks["reference"], found.shape)
+    depth = unpacked_mask(found.masks["reference"], found.shape)
     labels = read_labels(pair)[0].array
     assert [np.count_nonzero(depth >= n) for n in (1, 2, 3)] == [
         np.count_nonzero(labels),

@@ -12,12 +12,16 @@
 
   const fail = (sentence) => { part("status").textContent = sentence; section.dataset.state = "failed"; };
 
-  // Inverse of `report/scans.py: packed`: gunzip, then add to each voxel the mean of the three before it.
-  async function unpack(id, [X, Y, Z]) {
+  async function gunzipped(id) {
     const text = atob(document.getElementById(id).textContent);
     const bytes = Uint8Array.from(text, (letter) => letter.charCodeAt(0));
     const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
-    const voxels = new Uint8Array(await new Response(stream).arrayBuffer());
+    return new Uint8Array(await new Response(stream).arrayBuffer());
+  }
+
+  // Inverse of `report/scans.py: packed`: gunzip, then add to each voxel the mean of the three before it.
+  async function unpack(id, [X, Y, Z]) {
+    const voxels = await gunzipped(id);
     const XY = X * Y;
     for (let z = 0, i = 0; z < Z; z++) for (let y = 0; y < Y; y++) for (let x = 0; x < X; x++, i++) {
       const foretold = (x ? voxels[i - 1] : 0) + (y ? voxels[i - X] : 0) + (z ? voxels[i - XY] : 0);
@@ -101,7 +105,7 @@
     const facts = cases[index];
     const chosen = facts.scans.includes(state.scan) ? state.scan : facts.scans[0];
     part("scans").innerHTML = facts.scans.map((name) => `<label><input type="radio" name="viewer-scan" value="${name}" ${name === chosen ? "checked" : ""}><span>${names[name] || name}</span></label>`).join("");
-    for (const mask of ["reference", "prediction"]) state.masks[mask] = await unpack(`mask-${index}-${mask}`, facts.shape);
+    for (const mask of ["reference", "prediction"]) state.masks[mask] = await gunzipped(`mask-${index}-${mask}`);
     const voxels = await scanVoxels(chosen);
     overlay = null;
     ground = await niivue.NVImage.new(nifti(facts, voxels), "scan.nii", "gray", 1, null, 0, GREYS);
@@ -133,7 +137,7 @@
     }
     try {
       const script = document.createElement("script");
-      script.textContent = document.getElementById("niivue-source").textContent;
+      script.textContent = new TextDecoder().decode(await gunzipped("niivue-source"));
       document.head.append(script);
       niivue = window.niivue;
       view = new niivue.Niivue({
