@@ -24,6 +24,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+from scipy import ndimage
+from scipy.spatial.transform import Rotation
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -60,55 +62,43 @@ def turned(*degrees: float) -> Change:
     """Turned about the centre by an angle about each axis; scans linearly, labels by the nearest voxel."""
 
     def change(scans: Scans, labels: np.ndarray, rng: np.random.Generator) -> tuple[Scans, np.ndarray]:
-        matrix = np.eye(4)
-        for axis, angle in enumerate(np.deg2rad(degrees)):
-            i, j = (a for a in range(3) if a != axis)
-            one = np.eye(4)
-            one[i, i] = one[j, j] = np.cos(angle)
-            one[i, j], one[j, i] = -np.sin(angle), np.sin(angle)
-            matrix = matrix @ one
+        turn = Rotation.from_euler("xyz", degrees, degrees=True).as_matrix()
         centre = (np.array(labels.shape) - 1) / 2
-        matrix[:3, 3] = centre - matrix[:3, :3] @ centre
+        matrix = np.eye(4)
+        matrix[:3, :3], matrix[:3, 3] = turn, centre - turn @ centre
         found = {m: resliced(s, np.eye(4), s.shape, matrix, outside=border_value(s)) for m, s in scans.items()}
-        indices = np.indices(labels.shape).reshape(3, -1)
-        nearest = np.rint(matrix[:3, :3] @ indices + matrix[:3, 3:]).astype(np.intp)
-        inside = ((nearest >= 0) & (nearest < np.array(labels.shape)[:, None])).all(axis=0)
-        new = np.zeros(labels.size, labels.dtype)
-        new[inside] = labels[tuple(nearest[:, inside])]
-        return found, new.reshape(labels.shape)
+        return found, ndimage.affine_transform(labels, turn, matrix[:3, 3], order=0)
 
     return change
+
+
+def within_brain(change: Callable[[np.ndarray, np.random.Generator], np.ndarray]) -> Change:
+    """The intensities of each brain changed, voxels in any order."""
+
+    def everywhere(scans: Scans, labels: np.ndarray, rng: np.random.Generator) -> tuple[Scans, np.ndarray]:
+        found = {}
+        for modality, scan in scans.items():
+            brain = scan != border_value(scan)
+            found[modality] = scan.astype(np.float32)
+            found[modality][brain] = change(found[modality][brain], rng)
+        return found, labels
+
+    return everywhere
 
 
 def bent(exponent: float) -> Change:
     """Intensities of each brain raised to a power between its least and its greatest."""
 
-    def change(scans: Scans, labels: np.ndarray, rng: np.random.Generator) -> tuple[Scans, np.ndarray]:
-        found = {}
-        for modality, scan in scans.items():
-            brain = scan != border_value(scan)
-            low, high = float(scan[brain].min()), float(scan[brain].max())
-            new = scan.astype(np.float32)
-            new[brain] = low + (high - low) * ((new[brain] - low) / (high - low)) ** exponent
-            found[modality] = new
-        return found, labels
+    def change(inside: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        low, high = inside.min(), inside.max()
+        return low + (high - low) * ((inside - low) / (high - low)) ** exponent
 
-    return change
+    return within_brain(change)
 
 
 def noisy(share: float) -> Change:
     """Normal noise within the brain, its deviation a share of that of the scan there."""
-
-    def change(scans: Scans, labels: np.ndarray, rng: np.random.Generator) -> tuple[Scans, np.ndarray]:
-        found = {}
-        for modality, scan in scans.items():
-            brain = scan != border_value(scan)
-            new = scan.astype(np.float32)
-            new[brain] += rng.normal(0, share * new[brain].std(), np.count_nonzero(brain)).astype(np.float32)
-            found[modality] = new
-        return found, labels
-
-    return change
+    return within_brain(lambda inside, rng: inside + rng.normal(0, share * inside.std(), inside.size))
 
 
 def without(modality: Modality) -> Change:

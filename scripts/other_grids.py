@@ -1,0 +1,127 @@
+"""Whether a mask depends on the grid that the scans happen to lie on.
+
+    python scripts/other_grids.py RUN CASE_FOLDER [CASE_FOLDER …]
+
+Each case is written anew as another scanner or program would have it: with its axes turned to R-A-S, with other
+spacing, tilted, and all of that at once; scans are interpolated linearly. The run predicts the original and the copies,
+and the masks of the copies are brought back to the original grid by the nearest voxel.
+
+Prints Dice of each region against the mask of the original, mean and least over the cases where that holds 100 voxels
+or more, and as its last line JSON.
+"""
+
+import argparse
+import json
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from scipy import ndimage
+from scipy.spatial.transform import Rotation
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+from brats_unet.anatomy import Modality, Region, region_mask
+from brats_unet.commands.predicting import open_networks
+from brats_unet.data.discovery import find_cases
+from brats_unet.data.oblique import resliced
+from brats_unet.data.preprocess import border_value, prepare
+from brats_unet.inference.ensemble import ask
+from brats_unet.inference.network import Network
+from brats_unet.inference.postprocess import Postprocessing, labels_of
+from brats_unet.metrics.counts import count, dice
+from brats_unet.metrics.empty import WhenEmpty
+from brats_unet.nifti import read_volume, write_volume
+from brats_unet.volume import Case, ImageFile, Volume
+
+LEAST_VOXELS = 100
+RULE = WhenEmpty(both=1.0, reference=0.0, prediction=0.0)
+# Name: degrees about x, y, z by which the axes are tilted from R-A-S, and spacing in mm.
+GRIDS = {
+    "turned to R-A-S": ((0, 0, 0), (1.0, 1.0, 1.0)),
+    "1.2×0.8×1.5 mm": ((0, 0, 0), (1.2, 0.8, 1.5)),
+    "tilted by 15°": ((5, 8, 12), (1.0, 1.0, 1.0)),
+    "all of it": ((5, 8, 12), (1.2, 0.8, 1.5)),
+}
+
+
+def grid_around(volume: Volume, degrees: tuple[float, ...], spacing: tuple[float, ...]) -> Volume:
+    """An empty grid in R-A-S order, so tilted and spaced, that covers a volume."""
+    turn = Rotation.from_euler("xyz", degrees, degrees=True).as_matrix()
+    matrix = turn @ np.diag(spacing)
+    ends = np.array(volume.array.shape) - 1
+    corners = np.array([[x, y, z, 1] for x in (0, ends[0]) for y in (0, ends[1]) for z in (0, ends[2])])
+    seen = np.linalg.inv(matrix) @ (volume.affine @ corners.T)[:3]
+    low = np.floor(seen.min(axis=1))
+    affine = np.eye(4)
+    affine[:3, :3], affine[:3, 3] = matrix, matrix @ low
+    return Volume(np.zeros(tuple(int(n) for n in np.ceil(seen.max(axis=1)) - low + 1), np.uint8), affine)
+
+
+def nearest(labels: np.ndarray, affine: np.ndarray, like: Volume) -> np.ndarray:
+    """Labels at the voxels of another grid; 0 beyond them."""
+    matrix = np.linalg.inv(affine) @ like.affine
+    return ndimage.affine_transform(labels, matrix[:3, :3], matrix[:3, 3], like.array.shape, order=0)
+
+
+def mask(network: Network, case: Case) -> np.ndarray:
+    """What the run makes of a case, labels on its own grid."""
+    answer = ask([network], {network.preparation: prepare(case, network.preparation, None)})
+    return labels_of(answer.probabilities(), answer.shares[0].grid.case_spacing_mm, Postprocessing())
+
+
+def main() -> None:
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("run", type=Path)
+    options.add_argument("case", type=Path, nargs="+")
+    told = options.parse_args()
+    (network,) = open_networks([told.run], checkpoint="last", device="auto", say=lambda text: None)
+    scores: dict[tuple[str, Region], list[float]] = {(name, region): [] for name in GRIDS for region in Region}
+    for folder in told.case:
+        (case,) = find_cases(folder, modalities=list(Modality)).cases
+        volumes = {m: read_volume(file.path, file.channel) for m, file in case.images.items()}
+        first = volumes[Modality.FLAIR]
+        reference = mask(network, case)
+        for name, (degrees, spacing) in GRIDS.items():
+            grid = grid_around(first, degrees, spacing)
+            with tempfile.TemporaryDirectory() as place:
+                files = {}
+                for modality, volume in volumes.items():
+                    outside = border_value(volume.array)
+                    scan = resliced(volume.array, volume.affine, grid.array.shape, grid.affine, outside=outside)
+                    files[modality] = ImageFile(Path(place) / f"{modality}.nii")
+                    write_volume(files[modality].path, Volume(scan, grid.affine))
+                back = nearest(mask(network, Case(case.id, files)), grid.affine, first)
+            for region in Region:
+                here = region_mask(reference, region)
+                if np.count_nonzero(here) >= LEAST_VOXELS:
+                    scores[name, region].append(dice(count(here, region_mask(back, region)), RULE))
+        print(f"{case.id}: done", file=sys.stderr)
+    show(scores)
+
+
+def show(scores: dict[tuple[str, Region], list[float]]) -> None:
+    """The table and the last line."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title="Dice against the mask of the original", caption="mean, least and number of cases")
+    for heading in ("grid", *Region):
+        table.add_column(heading, justify="left" if heading == "grid" else "right")
+    result: dict[str, dict[str, dict[str, float]]] = {}
+    for name in GRIDS:
+        found = {region: scores[name, region] for region in Region if scores[name, region]}
+        result[name] = {
+            str(region): {"mean": round(float(np.mean(v)), 4), "least": round(min(v), 4), "cases": len(v)}
+            for region, v in found.items()
+        }
+        cells = [f"{np.mean(v):.3f}  {min(v):.3f}  {len(v)}" if (v := found.get(region)) else "–" for region in Region]
+        table.add_row(name, *cells)
+    Console().print(table)
+    print(json.dumps(result))
+
+
+if __name__ == "__main__":
+    main()
