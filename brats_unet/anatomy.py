@@ -1,6 +1,8 @@
 """Modalities, labels and regions of BraTS; the only file that knows that 4 means enhancing tumour."""
 
+from collections.abc import Callable
 from enum import IntEnum, StrEnum
+from typing import Any
 
 import numpy as np
 
@@ -75,9 +77,12 @@ def labels_from_regions(masks: np.ndarray) -> np.ndarray:
     return labels
 
 
-def regions_from_classes(probabilities: np.ndarray) -> np.ndarray:
-    """Region probabilities (..., 3) from softmax class probabilities (..., 4) in the order of `CLASSES`: sums."""
-    return np.stack(
+def regions_from_classes(probabilities: Any, *, stack: Callable[..., Any] = np.stack) -> Any:
+    """Region probabilities (..., 3) from softmax class probabilities (..., 4) in the order of `CLASSES`: sums.
+
+    `stack` puts arrays together along an axis; of tensors it is their library's.
+    """
+    return stack(
         [sum(probabilities[..., CLASSES.index(label)] for label in REGION_LABELS[region]) for region in Region],
         axis=-1,
     )

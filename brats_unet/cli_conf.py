@@ -21,6 +21,7 @@ COMMANDS: dict[str, type] = {
     "report": settings.Report,
     "predict": settings.Predict,
     "tune": settings.Tune,
+    "export": settings.Export,
     "fuse": settings.Fuse,
     "check": settings.Check,
     "phantom": settings.Phantom,

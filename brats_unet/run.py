@@ -5,7 +5,7 @@ import math
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -176,6 +176,33 @@ def atomic_path(path: Path) -> Iterator[Path]:
             temporary.replace(path)
         finally:
             temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def atomic_folder(path: Path, names: Sequence[str]) -> Iterator[Path]:
+    """A temporary folder beside `path` whose content lies in `path` when the block ends well; else it is removed.
+
+    Args:
+        path: New or empty; or it holds files, of which those called by one of `names` go, whatever the block wrote.
+        names: Of all that the block may write. The first goes first and comes last, and so vouches for the others.
+
+    Raises:
+        MachineError: The disk is full, or the folder may not be written to.
+    """
+    with disk_full_is_said(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f".{path.name}.", suffix=".part", dir=path.parent) as name:
+            yield (temporary := Path(name))
+            temporary.chmod(0o777 & ~_umask())
+            if not path.exists() or not any(path.iterdir()):
+                temporary.replace(path)
+                temporary.mkdir()  # for the end of the block to remove
+                return
+            for old in (path / name for name in names):
+                shutil.rmtree(old) if old.is_dir() else old.unlink(missing_ok=True)
+            for new in (temporary / name for name in reversed(names)):
+                if new.exists():
+                    new.replace(path / new.name)
 
 
 @contextmanager

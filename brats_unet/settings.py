@@ -206,6 +206,19 @@ class Tune:
 
 
 @dataclass
+class Export:
+    """`brats-unet export`."""
+
+    run: Any  # run folder, or a .keras file with its recipe.json beside it; one alone
+    output: str
+    format: str  # keras, savedmodel, onnx or openvino
+    checkpoint: Literal["last", "best"]
+    postprocess: str  # auto, none, or a JSON file
+    overwrite: bool
+    json: bool
+
+
+@dataclass
 class Fuse:
     """`brats-unet fuse`."""
 

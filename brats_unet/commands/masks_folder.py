@@ -8,9 +8,10 @@ from typing import Any
 from brats_unet.commands.volumes import VOLUMES
 from brats_unet.errors import SettingsError
 from brats_unet.evaluation.probabilities import PROBABILITIES
+from brats_unet.inference.loading import weights_file
 from brats_unet.inference.network import Network
 from brats_unet.inference.postprocess import Postprocessing
-from brats_unet.run import Run, read_json, write_json
+from brats_unet.run import read_json, write_json
 
 MARK = "predictions.json"  # says which networks the masks of a folder come from
 UNCERTAINTY = "uncertainty"  # sub-folder, beside that of the probabilities
@@ -72,7 +73,7 @@ def origin_of(
     """What makes masks what they are: the networks with their weights' state and all that was done to get masks."""
     described = []
     for path, network in zip(paths, networks, strict=True):
-        file = path if path.suffix == ".keras" else Run(path).checkpoint_file(checkpoint)
+        file = weights_file(path, checkpoint)
         described.append({"weights": str(file), "modified_ns": file.stat().st_mtime_ns, "recipe": dict(network.recipe)})
     return {
         "networks": described,

@@ -12,14 +12,14 @@ from brats_unet.conveyor import conveyed
 from brats_unet.data.label_convention import Convention
 from brats_unet.data.preprocess import Preparation, Prepared, prepare
 from brats_unet.errors import DataError, SettingsError
+from brats_unet.hardware import tensorflow_starts_quietly
 from brats_unet.inference.confidence import facts_of, reasons_to_look
 from brats_unet.inference.ensemble import Answer, ask
-from brats_unet.inference.loading import open_network
+from brats_unet.inference.loading import needs_tensorflow, open_network, rules_file
 from brats_unet.inference.network import Network
 from brats_unet.inference.postprocess import Postprocessing, labels_of
 from brats_unet.nifti import write_volume
-from brats_unet.run import Run, read_json
-from brats_unet.training.strategy import choose_devices
+from brats_unet.run import read_json
 from brats_unet.volume import Case, Volume
 
 
@@ -34,9 +34,14 @@ def open_networks(paths: Sequence[Path], *, checkpoint: str, device: str, say: C
     """The networks of an ensemble, on one device, in the precision they were trained in where it has that."""
     if device not in ("auto", "cpu", "gpu"):
         raise SettingsError(f"device={device} is none of the choices: auto, cpu, gpu.")
-    devices = choose_devices(device=device, precision="auto", jit="auto", replicas=None)
-    policies = {devices.precision: devices.policy}
-    return [open_network(path, which=checkpoint, policies=policies, say=say) for path in paths]
+    policies: dict[str, str] = {}
+    if any(needs_tensorflow(path) for path in paths):
+        with tensorflow_starts_quietly():
+            from brats_unet.training.strategy import choose_devices
+
+        devices = choose_devices(device=device, precision="auto", jit="auto", replicas=None)
+        policies = {devices.precision: devices.policy}
+    return [open_network(path, which=checkpoint, policies=policies, device=device, say=say) for path in paths]
 
 
 def prepared_for(networks: Sequence[Network], case: Case) -> dict[Preparation, Prepared]:
@@ -149,10 +154,7 @@ def tuned_rules(paths: Sequence[Path], setting: str, say: Callable[[str], None])
         return Postprocessing()
     if setting != "auto":
         return _rules_in(Path(setting))
-    files = [
-        path.with_name("postprocessing.json") if path.suffix == ".keras" else Run(path).postprocessing_file
-        for path in paths
-    ]
+    files = [rules_file(path) for path in paths]
     found = [_rules_in(file) if file.exists() else Postprocessing() for file in files]
     if any(rules != found[0] for rules in found):
         raise SettingsError(

@@ -22,7 +22,8 @@ from brats_unet.data.fingerprint import refuse_other_dataset
 from brats_unet.data.preprocess import Preparation
 from brats_unet.data.study import Study, open_study
 from brats_unet.errors import SettingsError
-from brats_unet.inference.network import Network, forward_of, recipe
+from brats_unet.inference.keras_network import network_of
+from brats_unet.inference.network import Network, recipe
 from brats_unet.inference.predictor import refuse_unfit
 from brats_unet.losses import known as known_losses
 from brats_unet.metrics.counts import count, dice
@@ -115,7 +116,7 @@ def _train(settings: Train, display: Display) -> int:
     ) | {"modality_dropout": augmentation.modality_dropout}
     # What is looked at and handed on is the average of the weights, where there is one.
     shown_model = model if average is None else network(settings, loss.logits, devices.policy)
-    predictor = Network(forward_of(shown_model, loss.outputs), run_recipe, plan.stride, display.say)
+    predictor = network_of(shown_model, run_recipe, display.say)
 
     write_json(run.settings_file, asdict(settings))
     write_json(run.recipe_file, run_recipe)

@@ -1,63 +1,66 @@
-"""Open trained networks: run folders by their checkpoints, or a `.keras` file with its recipe beside it."""
+"""Open trained networks: run folders by their checkpoints, `.keras` files with their recipe, and exported networks.
 
-from collections.abc import Callable
+TensorFlow and Keras are imported only for what they compute: an ONNX network predicts on a machine without them.
+"""
+
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
-import keras
-
-from brats_unet import models
-from brats_unet.errors import CheckpointError, SettingsError
-from brats_unet.inference.network import Network, forward_of
-from brats_unet.models import checkpoint
-from brats_unet.parts import build
-from brats_unet.run import Run, read_json
-
-CHECKPOINTS = ("last", "best")
+from brats_unet.hardware import tensorflow_starts_quietly
+from brats_unet.inference.exported import WITH_TENSORFLOW, description_of, open_exported
+from brats_unet.inference.network import Network
+from brats_unet.run import Run
 
 
-def open_network(path: Path, *, which: str, policies: dict[str, str], say: Callable[[str], None]) -> Network:
+def open_network(
+    path: Path, *, which: str, policies: Mapping[str, str], device: str = "auto", say: Callable[[str], None]
+) -> Network:
     """A trained network, ready to predict.
 
     Args:
-        path: A run folder, or a `.keras` file with `recipe.json` beside it.
+        path: A run folder, a `.keras` file with `recipe.json` beside it, or what `brats-unet export` wrote: the
+            folder, or the network's file in it.
         which: Checkpoint of a run folder, "last" or "best".
         policies: Keras dtype policy for each precision that the machine computes well in; others run in float32.
+        device: Of an exported network: "auto", "cpu" or "gpu". TensorFlow's is chosen before.
         say: Told what a person should know.
 
     Raises:
         SettingsError: An unknown checkpoint.
         CheckpointError: Nothing there, not readable, or weights of another network.
+        MachineError: What computes it is missing.
     """
-    if path.suffix == ".keras":
-        recipe = read_json(path.with_name("recipe.json"), what=f"{path} has no recipe beside it")
-        return _network(_keras_file(path), recipe, say)
-    if which not in CHECKPOINTS:
-        raise SettingsError(f"checkpoint={which} is none of the choices: {', '.join(CHECKPOINTS)}.")
-    run = Run(path)
-    recipe = run.recipe()
-    model = build(
-        "model",
-        models.known(),
-        recipe["model"],
-        channels=len(recipe["preparation"]["modalities"]),
-        outputs=recipe["logits"],
-        dtype=policies.get(recipe["precision"], "float32"),
-        seed=0,
-    )
-    checkpoint.restore(run.checkpoint_file(which), model, None)
-    return _network(model, recipe, say)
+    description = description_of(path)
+    if description is not None:
+        from brats_unet.inference.runtimes import exported_network
+
+        return exported_network(open_exported(path, description), device=device, say=say)
+    with tensorflow_starts_quietly():
+        from brats_unet.inference import keras_network
+
+    model, recipe = keras_network.trained_model(path, which=which, policies=policies)
+    return keras_network.network_of(model, recipe, say)
 
 
-def _network(model: keras.Model, recipe: dict[str, Any], say: Callable[[str], None]) -> Network:
-    return Network(forward_of(model, recipe["outputs"]), recipe, tuple(recipe["stride"]), say)
+def needs_tensorflow(path: Path) -> bool:
+    """Whether TensorFlow computes what lies at `path`."""
+    description = description_of(path)
+    return description is None or open_exported(path, description).format in WITH_TENSORFLOW
 
 
-def _keras_file(path: Path) -> keras.Model:
-    if not path.exists():
-        raise CheckpointError(f"{path}: no such file. Expected the model.keras of a run folder.")
-    try:
-        return keras.saving.load_model(path, compile=False, safe_mode=True)
-    except (ValueError, OSError, KeyError, TypeError) as problem:
-        reason = str(problem).splitlines()[0]
-        raise CheckpointError(f"{path}: cannot be read as a Keras model ({reason}). Train again.") from problem
+def weights_file(path: Path, which: str) -> Path:
+    """The file whose change makes another network of what lies at `path`."""
+    description = description_of(path)
+    if description is not None:
+        file = open_exported(path, description).file
+        return file / "saved_model.pb" if file.is_dir() else file
+    return path if path.suffix == ".keras" else Run(path).checkpoint_file(which)
+
+
+def rules_file(path: Path) -> Path:
+    """The JSON file that may say how masks are made of this network's probabilities."""
+    description = description_of(path)
+    if description is not None:
+        return description
+    beside = path.parent if path.suffix == ".keras" else path
+    return Run(beside).postprocessing_file

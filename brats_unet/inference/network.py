@@ -1,21 +1,16 @@
-"""A trained network as a function from prepared patches to region probabilities, from a run folder or a .keras file."""
+"""A trained network and how it is to predict; whatever computes it, so neither TensorFlow nor Keras is reached here."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
-import keras
 import numpy as np
-import tensorflow as tf
 
-from brats_unet.anatomy import regions_from_classes
 from brats_unet.data.preprocess import Preparation
 from brats_unet.inference.memory import WholeVolume
-from brats_unet.inference.predictor import Forward, refuse_unfit, tiled, whole
+from brats_unet.inference.predictor import Forward, MemoryFull, refuse_unfit, tiled, whole
 from brats_unet.inference.tta import axes_of, mirrored
-
-SLICES_AT_ONCE = 16  # of a two-dimensional network, to bound memory
 
 
 @dataclass(frozen=True)
@@ -27,12 +22,14 @@ class Network:
         recipe: Of the run; see `recipe`.
         stride: Total stride of the network along x, y, z.
         say: Told, in a sentence, what a person should know of what happened on the way.
+        on_host: Whether it computes in the memory of the host, which is asked beforehand; a GPU says that it is full.
     """
 
     forward: Forward
     recipe: Mapping[str, Any]
     stride: tuple[int, int, int]
     say: Callable[[str], None] = lambda sentence: None
+    on_host: bool = True
     memory: WholeVolume = field(init=False, repr=False, compare=False)
     said: set[str] = field(default_factory=set, init=False, repr=False, compare=False)
 
@@ -71,11 +68,10 @@ class Network:
         """
         how = self.recipe["inference"]
         if how["mode"] == "whole":
-            on_host = not tf.config.get_visible_devices("GPU")
-            if not on_host or self.memory.fits(image):
+            if not self.on_host or self.memory.fits(image):
                 try:
                     return whole(self.forward, image, self.stride)
-                except tf.errors.ResourceExhaustedError:
+                except MemoryFull:
                     pass  # said below
             sentence = (
                 f"Not enough memory for a whole volume of {image.shape[:3]} voxels: predicted it in tiles of "
@@ -121,35 +117,3 @@ def recipe(
         "convention": convention,
         "precision": precision,
     }
-
-
-def forward_of(model: keras.Model, outputs: str) -> Forward:
-    """`model` as a function from patches (B, X, Y, Z, M) to region probabilities (B, X, Y, Z, 3), traced once.
-
-    Args:
-        model: Takes (B, X, Y, Z, M), or (B, X, Y, M) slices if of rank 2; first output: logits at full resolution.
-        outputs: "regions" or "labels": what the logits stand for.
-    """
-    channels = model.inputs[0].shape[-1]
-    flat = len(model.inputs[0].shape) == 4
-
-    @tf.function(input_signature=[tf.TensorSpec((None,) * (3 if flat else 4) + (channels,), tf.float16)])
-    def probabilities(patches: tf.Tensor) -> tf.Tensor:
-        heads = model(patches, training=False)  # a list, full resolution first; the tensor itself where there is one
-        logits = tf.cast(heads[0] if isinstance(heads, (list, tuple)) else heads, tf.float32)
-        return tf.sigmoid(logits) if outputs == "regions" else tf.nn.softmax(logits)
-
-    def regions(patches: np.ndarray) -> np.ndarray:
-        found = probabilities(tf.constant(patches)).numpy()
-        return found if outputs == "regions" else regions_from_classes(found)
-
-    def forward(patches: np.ndarray) -> np.ndarray:
-        patches = patches.astype(np.float16, copy=False)
-        if not flat:
-            return regions(patches)
-        batch, x, y, z, _ = patches.shape
-        slices = np.moveaxis(patches, 3, 1).reshape(batch * z, x, y, channels)
-        parts = [regions(slices[i : i + SLICES_AT_ONCE]) for i in range(0, len(slices), SLICES_AT_ONCE)]
-        return np.moveaxis(np.concatenate(parts).reshape(batch, z, x, y, -1), 1, 3)
-
-    return forward

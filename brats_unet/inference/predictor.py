@@ -6,13 +6,33 @@ from typing import Any
 
 import numpy as np
 
-from brats_unet.errors import SettingsError
+from brats_unet.errors import MachineError, SettingsError
 from brats_unet.geometry import Box, crop, pad_at_least, pad_to, tile_starts, unpad
 from brats_unet.inference.tta import axes_of
 
-# (B, X, Y, Z, M) to region probabilities (B, X, Y, Z, R), float32; a network, or a lambda in a test.
+# (B, X, Y, Z, M) to region probabilities (B, X, Y, Z, R), float32; a network, or a lambda in a test. It raises
+# MemoryFull where the patches do not fit the memory of what computes.
 Forward = Callable[[np.ndarray], np.ndarray]
 MODES = ("whole", "tiles")
+SLICES_AT_ONCE = 16  # of a two-dimensional network, to bound memory
+
+
+class MemoryFull(MachineError):  # noqa: N818  (no bug)
+    """What computes has no room for patches of this shape; smaller ones may fit."""
+
+    def __init__(self, shape: Sequence[int]) -> None:
+        super().__init__(
+            f"Not enough memory for {shape[0]} at once of {'×'.join(map(str, shape[1:-1]))} voxels. Use "
+            f"mode=tiles, and smaller or fewer tiles (inference.tile, inference.tile_batch of the run), or device=cpu."
+        )
+
+
+def in_slices(forward: Forward, patches: np.ndarray) -> np.ndarray:
+    """What a network of axial slices, (B, X, Y, M) to (B, X, Y, R), says of patches (B, X, Y, Z, M), float32."""
+    batch, x, y, z, channels = patches.shape
+    slices = np.moveaxis(patches, 3, 1).reshape(batch * z, x, y, channels)
+    parts = [forward(slices[i : i + SLICES_AT_ONCE]) for i in range(0, len(slices), SLICES_AT_ONCE)]
+    return np.moveaxis(np.concatenate(parts).reshape(batch, z, x, y, -1), 1, 3)
 
 
 def region_probabilities(

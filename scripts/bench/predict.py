@@ -43,7 +43,8 @@ def ours(case: Path, output: Path, mode: str, mirror: str, precision: str) -> di
     from brats_unet.data.discovery import find_cases
     from brats_unet.data.label_convention import CONVENTIONS
     from brats_unet.data.preprocess import Preparation
-    from brats_unet.inference.network import Network, forward_of, recipe
+    from brats_unet.inference.keras_network import network_of
+    from brats_unet.inference.network import recipe
     from brats_unet.inference.postprocess import Postprocessing
     from brats_unet.parts import build
     from brats_unet.training.strategy import choose_devices
@@ -63,7 +64,7 @@ def ours(case: Path, output: Path, mode: str, mirror: str, precision: str) -> di
         precision=devices.precision,
     )
     said: list[str] = []
-    network = Network(forward_of(model, "regions"), told, plan.stride, said.append)
+    network = network_of(model, told, said.append)
     begin = time.perf_counter()
     predict_cases(
         [network],

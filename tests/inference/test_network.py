@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from brats_unet.inference.network import Network
+from brats_unet.inference.predictor import MemoryFull
 
 WHOLE = {"inference": {"mode": "whole", "tile": [8, 8, 8], "overlap": 0.5}}
 IMAGE = np.random.default_rng(0).random((16, 12, 8, 1), np.float32)
@@ -12,7 +12,7 @@ IMAGE = np.random.default_rng(0).random((16, 12, 8, 1), np.float32)
 
 def small_memory(patches):
     if patches.size > 8**3:
-        raise tf.errors.ResourceExhaustedError(None, None, "no memory")
+        raise MemoryFull(patches.shape)
     return patches / 2
 
 
@@ -25,5 +25,5 @@ def test_a_volume_too_large_for_the_memory_is_predicted_in_tiles_and_that_is_sai
 
 def test_tiles_too_large_for_the_memory_are_an_error():
     tiles = {"inference": {"mode": "tiles", "tile": [16, 8, 8], "overlap": 0.5}}
-    with pytest.raises(tf.errors.ResourceExhaustedError):
+    with pytest.raises(MemoryFull, match="16×8×8 voxels.*smaller or fewer tiles"):
         Network(small_memory, tiles, (1, 1, 1)).on_prepared_grid(IMAGE)

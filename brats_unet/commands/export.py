@@ -1,0 +1,105 @@
+"""`brats-unet export`: a trained network for other programs, with how to use it and a model card."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from brats_unet.commands.display import Display, shown
+from brats_unet.commands.masks_folder import MARK
+from brats_unet.commands.model_card import card, facts_of_run
+from brats_unet.commands.predicting import run_paths, tuned_rules
+from brats_unet.errors import SettingsError
+from brats_unet.hardware import tensorflow_starts_quietly
+from brats_unet.inference.exported import (
+    CARD,
+    DESCRIPTION,
+    OURS,
+    described,
+    description_of,
+    open_exported,
+    refuse_format,
+)
+from brats_unet.run import Run, atomic_folder, size_text, write_json
+from brats_unet.settings import Export
+
+
+def main(settings: Export) -> int:
+    """Export; always 0."""
+    with shown(json=settings.json) as display:
+        return _export(settings, display)
+
+
+def _export(settings: Export, display: Display) -> int:
+    refuse_format(settings.format)
+    path = _one_run(settings.run)
+    output = Path(settings.output)
+    _refuse_folder(output, overwrite=settings.overwrite)
+    rules = tuned_rules([path], settings.postprocess, display.say)
+    with tensorflow_starts_quietly():
+        from brats_unet.inference.export import probability_model, refuse_other_answers, write_network
+        from brats_unet.inference.keras_network import forward_of, trained_model
+        from brats_unet.inference.runtimes import exported_network
+
+    model, recipe = trained_model(path, which=settings.checkpoint, policies={})
+    rank = len(model.inputs[0].shape) - 2
+    run = Run(path if path.is_dir() else path.resolve().parent)
+    source = facts_of_run(run, path, settings.checkpoint) | {"weights": int(model.count_params())}
+    with atomic_folder(output, OURS) as folder:
+        write_network(probability_model(model, recipe["outputs"]), folder, settings.format)
+        content = described(recipe, rules, form=settings.format, rank=rank, source=source)
+        write_json(folder / DESCRIPTION, content)
+        exported = exported_network(open_exported(folder, folder / DESCRIPTION), device="cpu", say=display.say)
+        trained = forward_of(model, recipe["outputs"])
+        channels = len(recipe["preparation"]["modalities"])
+        apart = refuse_other_answers(trained, exported.forward, exported.stride, channels)
+        content["largest_difference_from_training_framework"] = apart
+        write_json(folder / DESCRIPTION, content)
+        (folder / CARD).write_text(card(run, content, settings.checkpoint), encoding="utf-8")
+    return _say(settings, output, content, display)
+
+
+def _one_run(run: Any) -> Path:
+    if isinstance(run, list) and len(run) != 1:
+        raise SettingsError(
+            f"run names {len(run)} runs, and one network is exported at a time. Export each into a folder of its own; "
+            f"`brats-unet predict 'run=[a,b]'` takes exported ones as an ensemble too."
+        )
+    (path,) = run_paths(run)
+    if description_of(path) is not None:
+        raise SettingsError(f"run={path} is exported already. Give the run folder that it was exported from.")
+    return path
+
+
+def _refuse_folder(output: Path, *, overwrite: bool) -> None:
+    """Raise SettingsError unless the folder is new, empty, or an exported network's that may be replaced."""
+    if output.is_file():
+        raise SettingsError(f"output={output} is a file. Give a folder, new or empty.")
+    if not output.exists() or not any(output.iterdir()):
+        return
+    if (output / "recipe.json").exists() or (output / MARK).exists():
+        raise SettingsError(f"output={output} is a run's folder, or one of predictions. Give another, new or empty.")
+    if not overwrite:
+        what = "holds an exported network" if (output / DESCRIPTION).exists() else "is not empty"
+        raise SettingsError(f"output={output} {what}. Choose another folder, or write there with overwrite=true.")
+
+
+def _say(settings: Export, output: Path, content: dict[str, Any], display: Display) -> int:
+    files = sorted(path for path in (output / name for name in OURS) if path.exists())
+    size = sum(file.stat().st_size for path in files for file in (path.rglob("*") if path.is_dir() else [path]))
+    apart = content["largest_difference_from_training_framework"]
+    if settings.json:
+        document = {
+            "output": str(output),
+            "format": settings.format,
+            "files": [path.name for path in files],
+            "bytes": size,
+            "largest_difference": apart,
+        }
+        print(json.dumps(document, indent=2))
+        return 0
+    names = ", ".join(path.name for path in files)
+    display.say(f"{output}: {names} ({size_text(size)}).")
+    alike = f"to {apart:.1g}" if apart else "exactly"
+    display.say(f"On noise of two sizes its probabilities are those of the trained network in float32, {alike}.")
+    display.say(f"Next: brats-unet predict run={output} input=… output=…")
+    return 0

@@ -1,0 +1,117 @@
+"""Write a trained network in a format that others read: float32, any number and size of patches, probabilities out."""
+
+import logging
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from brats_unet.anatomy import regions_from_classes
+from brats_unet.errors import CheckpointError
+from brats_unet.hardware import tensorflow_starts_quietly
+from brats_unet.inference.exported import FILES, IMAGE, PROBABILITIES
+from brats_unet.inference.predictor import Forward
+
+OPSET = 18  # of ONNX: what onnxruntime 1.14 and later read
+FAR = 1e-4  # no rounding makes two probabilities differ by so much
+
+
+def probability_model(model: keras.Model, outputs: str) -> keras.Model:
+    """A network of logits with the step to region probabilities built in, of stock layers and operations.
+
+    Args:
+        model: In float32; its heads after the first, which only training looks at, are left out.
+        outputs: "regions" or "labels": what its logits stand for.
+    """
+    logits = model.outputs[0]
+    if outputs == "regions":
+        regions = keras.layers.Activation("sigmoid", dtype="float32", name=PROBABILITIES)(logits)
+    else:
+        classes = keras.layers.Activation("softmax", dtype="float32", name="class_probabilities")(logits)
+        regions = regions_from_classes(classes, stack=keras.ops.stack)
+    return keras.Model(model.inputs, regions, name=model.name)
+
+
+def write_network(model: keras.Model, folder: Path, form: str) -> None:
+    """Write what `probability_model` made into `folder`, under its name in `exported.FILES`."""
+    with tensorflow_starts_quietly(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of converters, about their own insides
+        WRITERS[form](model, folder / FILES[form])
+
+
+def refuse_other_answers(trained: Forward, exported: Forward, stride: tuple[int, int, int], channels: int) -> float:
+    """The largest difference between the probabilities of two forms of a network, on noise of two sizes.
+
+    Raises:
+        CheckpointError: They differ by more than rounding.
+    """
+    largest = 0.0
+    for batch, cells in ((1, (2, 2, 2)), (2, (3, 2, 4))):
+        shape = (batch, *(step * count for step, count in zip(stride, cells, strict=True)), channels)
+        noise = np.random.Generator(np.random.Philox(key=batch)).normal(size=shape).astype(np.float16)
+        largest = max(largest, float(np.abs(trained(noise) - exported(noise)).max()))
+    if not largest <= FAR:  # NaN neither
+        raise CheckpointError(
+            f"The exported network answers otherwise than the trained one: probabilities differ by up to "
+            f"{largest:.2g}. Nothing was written; choose another format, and report this with the run's recipe.json."
+        )
+    return largest
+
+
+def _traced(model: keras.Model) -> Any:
+    shape = (None,) * (len(model.inputs[0].shape) - 1) + (model.inputs[0].shape[-1],)
+
+    def probabilities(image: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {PROBABILITIES: model([image], training=False)}
+
+    return tf.function(probabilities, input_signature=[tf.TensorSpec(shape, tf.float32, name=IMAGE)])
+
+
+def _keras(model: keras.Model, file: Path) -> None:
+    model.save(file)
+
+
+def _savedmodel(model: keras.Model, folder: Path) -> None:
+    module = tf.Module()
+    module.network = model
+    level = (log := logging.getLogger("tensorflow")).level
+    log.setLevel(logging.ERROR)  # it says where its assets went, of which there are none
+    try:
+        tf.saved_model.save(module, str(folder), signatures=_traced(model))
+    finally:
+        log.setLevel(level)
+
+
+def _onnx(model: keras.Model, file: Path) -> None:
+    import tf2onnx
+
+    logging.getLogger("tf2onnx").setLevel(logging.ERROR)
+    traced = _traced(model)
+    network, _ = tf2onnx.convert.from_function(traced, input_signature=traced.input_signature, opset=OPSET)
+    for value in (*network.graph.input, *network.graph.output):
+        axes = value.type.tensor_type.shape.dim
+        for axis, name in zip(axes[:-1], ("batch", "x", "y", "z"), strict=False):
+            axis.dim_param = name
+    file.write_bytes(network.SerializeToString())
+
+
+def _openvino(model: keras.Model, file: Path) -> None:
+    import openvino
+
+    with TemporaryDirectory(dir=file.parent) as folder:
+        _savedmodel(model, Path(folder) / "saved")
+        network = openvino.convert_model(str(Path(folder) / "saved"))
+        openvino.save_model(network, str(file), compress_to_fp16=False)
+
+
+WRITERS: dict[str, Callable[[keras.Model, Path], None]] = {
+    "keras": _keras,
+    "savedmodel": _savedmodel,
+    "onnx": _onnx,
+    "openvino": _openvino,
+}

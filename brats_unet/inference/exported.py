@@ -1,0 +1,221 @@
+"""`prediction.json`: all that turns scans into masks beside an exported network, for our own predict and for strangers.
+
+What predict reads back are numbers and names; `how` says in sentences what they mean, so that it can be done elsewhere.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from brats_unet.anatomy import CLASSES, Region
+from brats_unet.data.label_convention import CONVENTIONS, WORDS
+from brats_unet.data.preprocess import CROPS, NORMALISATIONS
+from brats_unet.errors import CheckpointError, MachineError, SettingsError
+from brats_unet.inference.postprocess import Postprocessing
+from brats_unet.parts import suggestion
+from brats_unet.run import read_json
+
+DESCRIPTION = "prediction.json"
+VERSION = 1
+IMAGE, PROBABILITIES = "image", "region_probabilities"  # names of the network's input and output
+FILES = {"keras": "model.keras", "savedmodel": "saved_model", "onnx": "model.onnx", "openvino": "model.xml"}
+TO_MAKE = {"keras": (), "savedmodel": (), "onnx": ("tf2onnx", "onnxruntime"), "openvino": ("openvino",)}
+TO_RUN = {"onnx": "onnxruntime", "openvino": "openvino"}
+WITH_TENSORFLOW = ("keras", "savedmodel")
+CARD = "MODEL_CARD.md"
+OURS = (DESCRIPTION, *FILES.values(), "model.bin", CARD)  # all that an exported network's folder may hold
+
+
+@dataclass(frozen=True)
+class Exported:
+    """An exported network as it lies on disk.
+
+    Attributes:
+        description: Its `prediction.json`.
+        file: The network: a file, or the folder of a SavedModel.
+        format: Name of `FILES`.
+        rank: 3 where it takes (B, X, Y, Z, M), 2 where it takes axial slices (B, X, Y, M).
+        recipe: As of a run; see `network.recipe`. Its outputs are region probabilities.
+    """
+
+    description: Path
+    file: Path
+    format: str
+    rank: int
+    recipe: dict[str, Any]
+
+
+def description_of(path: Path) -> Path | None:
+    """Where the description of an exported network lies: of its folder, or of its file by itself; None for a run."""
+    if path.is_dir():
+        return found if (found := path / DESCRIPTION).is_file() else None
+    beside = path.with_name(DESCRIPTION)
+    if path.suffix in (".onnx", ".xml"):
+        return beside
+    return (
+        beside if path.suffix == ".keras" and beside.is_file() and not path.with_name("recipe.json").exists() else None
+    )
+
+
+def open_exported(path: Path, description: Path) -> Exported:
+    """What lies there, without the network itself.
+
+    Raises:
+        CheckpointError: Something is missing, not readable, or of a later version.
+    """
+    if not path.exists():
+        raise CheckpointError(f"{path}: no such file. Expected an exported network, as `brats-unet export` writes it.")
+    if not description.is_file():
+        raise CheckpointError(
+            f"{path} has no {DESCRIPTION} beside it, which says how scans are prepared. "
+            f"Put back the one that `brats-unet export` wrote."
+        )
+    content = read_json(description, what=str(path))
+    if isinstance(content, dict) and content.get("version", 0) > VERSION:
+        raise CheckpointError(f"{description}: of a later version of brats-unet ({content['version']}). Update it.")
+    try:
+        network, inference, preparation = content["network"], content["inference"], content["preparation"]
+        recipe = {
+            "outputs": "regions",
+            "stride": [int(step) for step in network["multiple_of"]],
+            "preparation": {key: preparation[key] for key in ("modalities", "spacing_mm", "crop", "normalise")},
+            "inference": {key: inference[key] for key in ("mode", "tile", "overlap", "tile_batch", "mirror")},
+            "convention": content["labels"]["convention"],
+            "precision": "float32",
+            "modality_dropout": float(content["modality_dropout"]),
+        }
+        name, rank = network["format"], int(network["rank"])
+        file = path if path.is_file() else path / network["file"]
+        Postprocessing.from_dict(content["postprocessing"], where=str(description))
+    except (KeyError, TypeError, ValueError, AttributeError) as problem:
+        raise CheckpointError(
+            f"{description}: not the description of an exported network ({type(problem).__name__}: {problem}). "
+            f"Export it again."
+        ) from None
+    if name not in FILES or recipe["convention"] not in CONVENTIONS or rank not in (2, 3):
+        raise CheckpointError(f"{description}: format {name}, rank {rank}, labels {recipe['convention']}: not known.")
+    if not file.exists():
+        raise CheckpointError(f"{file}: no such file, though {DESCRIPTION} names it. Export the network again.")
+    return Exported(description, file, name, rank, recipe)
+
+
+def described(
+    recipe: Mapping[str, Any], rules: Postprocessing, *, form: str, rank: int, source: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The content of `prediction.json`.
+
+    Args:
+        recipe: Of the run.
+        rules: From probabilities to labels.
+        form: Name of `FILES`.
+        rank: Of the network, 2 or 3.
+        source: Where the network comes from, for people.
+    """
+    preparation, convention = recipe["preparation"], CONVENTIONS[recipe["convention"]]
+    space = ["x", "y", "z"][:rank]
+    inference = {"tile_batch": 1, "mirror": "none", **recipe["inference"]}
+    return {
+        "version": VERSION,
+        "about": "How scans become masks with this network. For research; not a medical device.",
+        "network": {
+            "file": FILES[form],
+            "format": form,
+            "rank": rank,
+            "input": {
+                "name": IMAGE,
+                "type": "float32",
+                "axes": ["batch", *space, "modality"],
+                "modalities": list(preparation["modalities"]),
+            },
+            "multiple_of": list(recipe["stride"]),
+            "output": {
+                "name": PROBABILITIES,
+                "type": "float32",
+                "axes": ["batch", *space, "region"],
+                "regions": [str(region) for region in Region],
+                "meaning": "probability, from 0 to 1, that the voxel belongs to the region; no sigmoid is left to do",
+            },
+        },
+        "preparation": dict(preparation),
+        "modality_dropout": recipe.get("modality_dropout", 0),
+        "inference": inference,
+        "postprocessing": rules.as_dict(),
+        "labels": {
+            "convention": convention.name,
+            "integers": {WORDS[label]: int(convention.encode(np.array(label))) for label in CLASSES},
+        },
+        "how": _sentences(recipe, rank),
+        "source": dict(source),
+    }
+
+
+def _sentences(recipe: Mapping[str, Any], rank: int) -> dict[str, list[str]]:
+    preparation, missing = recipe["preparation"], float(recipe.get("modality_dropout", 0)) > 0
+    crop = {
+        "brain": "Cut all scans to the smallest box that holds every voxel that is not background in any of them.",
+        "none": "Keep the whole field of view.",
+    }
+    normalise = {
+        "zscore": "From each scan subtract the mean over its own voxels in the box that are not background, and divide "
+        "by their standard deviation (divisor n).",
+        "max": "Divide each scan by the largest absolute value of its voxels in the box that are not background.",
+    }
+    assert set(crop) == set(CROPS) and set(normalise) == set(NORMALISATIONS)
+    return {
+        "preparation": [
+            f"Take the scans {', '.join(preparation['modalities'])}, skull-stripped and on one grid; they become the "
+            f"channels, in this order."
+            + (" A scan that is missing may be a channel of zeros." if missing else " None may be missing."),
+            "Where a voxel axis is tilted by more than 2 degrees, interpolate linearly onto a straight grid first.",
+            "Permute and reverse the axes so that x runs to the patient's left, y to posterior, z to superior.",
+            "Background is the commonest value on the six outer faces of a scan.",
+            crop[preparation["crop"]],
+            normalise[preparation["normalise"]],
+            "The brain is what is not background in any scan, with its holes (6-connected) filled; all outside is 0.",
+            "Where the voxel differs from spacing_mm by more than a thousandth, resample: area means where voxels "
+            "grow, linearly where they shrink.",
+            "Round to float16, and hand it over as float32.",
+        ],
+        "prediction": [
+            *([] if rank == 3 else ["The network takes axial slices: z becomes the batch."]),
+            "mode whole: pad with zeros to the next multiple of multiple_of and no further, half of it (rounded down) "
+            "before each axis and the rest after; predict in one pass; cut the padding off.",
+            "mode tiles: pad likewise where an axis is shorter than the tile; overlapping tiles of `tile` voxels, "
+            "spread evenly from edge to edge, neighbours sharing `overlap` of their length at the least, averaged with "
+            "Gaussian weights (sigma an eighth of the tile).",
+            "mirror: predict every mirroring along these axes too, mirror back, and average the probabilities.",
+            "Bring the probabilities back to the scan's own grid, linearly where resampled; 0 outside the box.",
+        ],
+        "postprocessing": [
+            "In this order, for WT, then TC, then ET: a voxel belongs to the region where its probability reaches the "
+            "threshold; TC counts only within WT, ET only within TC, as soon as any rule beyond the thresholds is set; "
+            "26-connected components below least_component_mm3 or below least_component_probability (mean inside) go; "
+            "with largest_only all but the largest go; with fill_holes holes (6-connected) are filled, "
+            "in the outer regions too.",
+            "Where ET has less than least_et_mm3 in all, it is emptied.",
+            "A voxel takes the tissue of the innermost region that holds it: ET enhancing, TC necrotic or non-"
+            "enhancing core, WT oedema; else background. `labels` gives the integers.",
+        ],
+    }
+
+
+def refuse_format(name: str) -> None:
+    """Raise SettingsError for a format there is none of, MachineError where what makes it is not installed."""
+    if name not in FILES:
+        raise SettingsError(f"There is no format named {name}. {suggestion(name, FILES)}")
+    absent = [package for package in TO_MAKE[name] if find_spec(package) is None]
+    if absent:
+        raise MachineError(
+            f"format={name} needs {' and '.join(absent)}, not installed here: pip install {' '.join(absent)}."
+        )
+
+
+def refuse_unless_it_runs(exported: Exported) -> None:
+    """Raise MachineError where what computes an exported network is not installed."""
+    package = TO_RUN.get(exported.format)
+    if package is not None and find_spec(package) is None:
+        raise MachineError(f"{exported.file} needs {package}, not installed here: pip install {package}.")

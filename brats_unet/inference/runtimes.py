@@ -1,0 +1,124 @@
+"""What computes an exported network: onnxruntime, OpenVINO or TensorFlow, each imported only where it is needed."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from brats_unet.errors import CheckpointError, MachineError
+from brats_unet.hardware import tensorflow_starts_quietly
+from brats_unet.inference.exported import IMAGE, PROBABILITIES, Exported, refuse_unless_it_runs
+from brats_unet.inference.network import Network
+from brats_unet.inference.predictor import Forward, MemoryFull, in_slices
+from brats_unet.processes import cores
+
+Compute = Callable[[np.ndarray], np.ndarray]  # float32 patches, or slices, to region probabilities
+
+
+def exported_network(exported: Exported, *, device: str, say: Callable[[str], None]) -> Network:
+    """An exported network, ready to predict.
+
+    Args:
+        exported: Where it lies and how it is to be used.
+        device: "auto", "cpu" or "gpu"; of a network that TensorFlow computes it was chosen before.
+        say: See `Network`.
+
+    Raises:
+        MachineError: What computes it is not installed, or a GPU was asked for and there is none.
+        CheckpointError: The file cannot be read, or is of other channels than its description says.
+    """
+    refuse_unless_it_runs(exported)
+    compute, on_host = RUNTIMES[exported.format](exported.file, device)
+    stride = tuple(exported.recipe["stride"])
+    return Network(_forward(compute, exported.rank), exported.recipe, stride, say, on_host)
+
+
+def _forward(compute: Compute, rank: int) -> Forward:
+    """As of a run: what is prepared is float16, and calculated with in float32."""
+
+    def forward(patches: np.ndarray) -> np.ndarray:
+        exact = patches.astype(np.float16, copy=False).astype(np.float32)
+        return in_slices(compute, exact) if rank == 2 else compute(exact)
+
+    return forward
+
+
+def _onnx(file: Path, device: str) -> tuple[Compute, bool]:
+    import onnxruntime
+    from onnxruntime.capi import onnxruntime_pybind11_state as state
+
+    cuda, cpu = "CUDAExecutionProvider", "CPUExecutionProvider"
+    offered = onnxruntime.get_available_providers()
+    if device == "gpu" and cuda not in offered:
+        raise MachineError(
+            f"device=gpu, but onnxruntime here offers {', '.join(offered)}. Use device=cpu, or pip install "
+            f"onnxruntime-gpu in place of onnxruntime."
+        )
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    options.intra_op_num_threads = cores()
+    options.enable_mem_pattern = False  # for fixed sizes: every brain has its own
+    providers = [cuda, cpu] if device != "cpu" and cuda in offered else [cpu]
+    try:
+        session = onnxruntime.InferenceSession(str(file), options, providers=providers)
+    except (
+        state.Fail,
+        state.InvalidProtobuf,
+        state.InvalidGraph,
+        state.InvalidArgument,
+        state.NotImplemented,
+    ) as problem:
+        raise _unreadable(file, "an ONNX network", problem) from problem
+    if [one.name for one in session.get_inputs()] != [IMAGE]:
+        raise _unreadable(file, f"a network of one input named {IMAGE}", ValueError("another network"))
+
+    def compute(patches: np.ndarray) -> np.ndarray:
+        try:
+            return session.run([PROBABILITIES], {IMAGE: patches})[0]
+        except (state.Fail, state.RuntimeException) as problem:
+            if "alloc" in str(problem).lower():
+                raise MemoryFull(patches.shape) from problem
+            raise
+
+    return compute, session.get_providers()[0] == cpu
+
+
+def _openvino(file: Path, device: str) -> tuple[Compute, bool]:
+    import openvino
+
+    core = openvino.Core()
+    target = {"auto": "CPU", "cpu": "CPU", "gpu": "GPU"}[device]
+    if target not in {name.split(".")[0] for name in core.available_devices}:
+        raise MachineError(f"device={device}, but OpenVINO finds {', '.join(core.available_devices)} only.")
+    try:
+        network = core.compile_model(str(file), target, {"INFERENCE_PRECISION_HINT": "f32"})
+    except RuntimeError as problem:
+        raise _unreadable(file, "an OpenVINO network", problem) from problem
+    return lambda patches: np.array(network(patches)[PROBABILITIES]), target == "CPU"
+
+
+def _keras(file: Path, device: str) -> tuple[Compute, bool]:
+    with tensorflow_starts_quietly():
+        from brats_unet.inference import keras_network
+
+    return keras_network.traced(keras_network.keras_file(file)), not keras_network.on_gpu()
+
+
+def _savedmodel(file: Path, device: str) -> tuple[Compute, bool]:
+    with tensorflow_starts_quietly():
+        from brats_unet.inference import keras_network
+
+    return keras_network.saved_model(file), not keras_network.on_gpu()
+
+
+def _unreadable(file: Path, expected: str, problem: Exception) -> CheckpointError:
+    reason = next(iter(str(problem).strip().splitlines()), type(problem).__name__)
+    return CheckpointError(f"{file}: cannot be read as {expected} ({reason}). Export it again.")
+
+
+RUNTIMES: dict[str, Callable[[Path, str], tuple[Compute, bool]]] = {
+    "keras": _keras,
+    "savedmodel": _savedmodel,
+    "onnx": _onnx,
+    "openvino": _openvino,
+}
