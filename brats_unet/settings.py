@@ -1,4 +1,4 @@
-"""What each command may be told: dataclasses of plain types, no behaviour; their values stand in conf/.
+"""Long because all commands are here: what each may be told, as dataclasses of plain types; values stand in conf/.
 
 A section whose options depend on a part chosen by name (`model`, `loss`, …) is a plain mapping with the key `name`; its
 options are held against that part's signature before any data is read.

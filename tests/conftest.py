@@ -10,6 +10,7 @@ import pytest
 
 if TYPE_CHECKING:
     from brats_unet.data.cache import PreparedCase
+    from brats_unet.run import Run
 
 # Before anything imports TensorFlow.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -36,6 +37,60 @@ def phantom_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     folder = tmp_path_factory.mktemp("phantoms")
     write_dataset(folder, cases=4, seed=7, scale=0.25)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def write_run() -> Callable[..., "Run"]:
+    """Write a run folder with an untrained network, float32 at 5 mm: (folder, model settings, outputs, rank) -> Run."""
+    import keras
+
+    from brats_unet import models
+    from brats_unet.anatomy import Modality
+    from brats_unet.data.preprocess import Preparation
+    from brats_unet.inference.network import recipe
+    from brats_unet.models import checkpoint
+    from brats_unet.parts import build, options_of
+    from brats_unet.run import Run, write_json
+
+    def made(folder, *, model=None, outputs="regions", seed=0, **inference):
+        model = model or {"name": "unet3d", "features": [4, 8], "strides": [1, 2], "deep_supervision": True}
+        logits = {"regions": 3, "labels": 4}[outputs]
+        network = build("model", models.known(), model, channels=4, outputs=logits, dtype="float32", seed=seed)
+        run = Run(folder)
+        checkpoint.save(run.checkpoint_file("last"), network, keras.optimizers.SGD(), checkpoint.State(step=7))
+        told = recipe(
+            model=model,
+            outputs=outputs,
+            logits=logits,
+            stride=models.describe(model["name"], options_of(model)).stride,
+            preparation=Preparation(tuple(Modality), (5.0, 5.0, 5.0)),
+            inference={"mode": "whole", "tile": [16] * 3, "overlap": 0.5, "tile_batch": 2, "mirror": "none"}
+            | inference,
+            convention="brats2017",
+            precision="float32",
+        )
+        write_json(run.recipe_file, told)
+        return run
+
+    return made
+
+
+@pytest.fixture(scope="session")
+def small_run(write_run, tmp_path_factory) -> "Run":
+    """A run with an untrained network, not to be written to."""
+    return write_run(tmp_path_factory.mktemp("runs") / "small")
+
+
+@pytest.fixture(scope="session")
+def small_onnx(small_run, tmp_path_factory) -> Path:
+    """`small_run`, exported as ONNX; not to be written to."""
+    from brats_unet.commands import export
+    from brats_unet.settings import Export
+
+    folder = tmp_path_factory.mktemp("exported") / "onnx"
+    told = {"format": "onnx", "checkpoint": "last", "postprocess": "auto", "overwrite": False, "json": True}
+    assert export.main(Export(run=str(small_run.folder), output=str(folder), **told)) == 0
     return folder
 
 

@@ -128,8 +128,8 @@ def _table(evaluation: Evaluation) -> str:
         lines.append(f"| {row['name']} | {' | '.join(cells)} |")
     note = f" {summary['note']}" if summary.get("note") else ""
     about = (
-        f"On the {len(evaluation.cases)} held-out cases, by protocol {summary['protocol']['name']}; summary.json of the "
-        f"evaluation has all scores.{note} "
+        f"On the {len(evaluation.cases)} held-out cases, by protocol {summary['protocol']['name']}; summary.json of "
+        f"the evaluation has all scores.{note} "
         f"Intervals are of the mean over cases; with fewer than five there is none."
     )
     return about + "\n\n" + "\n".join(lines)

@@ -8,15 +8,21 @@ from brats_unet.anatomy import Modality
 from brats_unet.commands.display import Display, shown
 from brats_unet.commands.keeping import keep_all, keep_regions, keep_uncertainty
 from brats_unet.commands.masks_folder import UNCERTAINTY, origin_of
-from brats_unet.commands.predicting import open_networks, predict_cases, run_paths, told_how, tuned_rules
+from brats_unet.commands.predicting import (
+    convention_to_write,
+    open_networks,
+    predict_cases,
+    run_paths,
+    scans_known,
+    told_how,
+    tuned_rules,
+)
 from brats_unet.data.discovery import Dataset
 from brats_unet.data.incomplete import cases_to_predict, named_case
-from brats_unet.data.label_convention import CONVENTIONS, Convention
 from brats_unet.errors import DataError, SettingsError
 from brats_unet.evaluation.probabilities import PROBABILITIES
 from brats_unet.inference.network import Network
 from brats_unet.inference.tta import axes_of
-from brats_unet.parts import suggestion
 from brats_unet.settings import Predict
 
 LOOK_SHOWN = 10  # cases to look at that are named on the terminal; volumes.csv names all
@@ -99,9 +105,7 @@ def _named_files(settings: Predict) -> dict[Modality, str]:
 
 
 def _cases(settings: Predict, named: dict[Modality, str], networks: Sequence[Network]) -> Dataset:
-    known = {modality for network in networks for modality in network.preparation.modalities}
-    modalities = [m for m in Modality if m in known]
-    fill = all(network.fills_missing for network in networks)
+    modalities, fill = scans_known(networks)
     if settings.input is not None:
         return cases_to_predict(settings.input, modalities, fill_missing=fill)
     case = named_case(named, modalities, name=settings.case, fill_missing=fill)
@@ -112,14 +116,3 @@ def refuse_output_in_input(output: Path, source: Path) -> None:
     """The scans' folder is never written to."""
     if output.resolve().is_relative_to(source.resolve()):
         raise SettingsError(f"output={output} lies in the folder of the scans, {source}. Choose a folder outside it.")
-
-
-def convention_to_write(setting: str, networks: Sequence[Network]) -> Convention:
-    """The convention of the training data, or the one that was asked for."""
-    learnt = sorted({network.recipe["convention"] for network in networks})
-    if setting == "auto" and len(learnt) > 1:
-        raise SettingsError(f"The networks were trained on labels of {' and '.join(learnt)}. Choose with labels=….")
-    name = learnt[0] if setting == "auto" else setting
-    if name not in CONVENTIONS:
-        raise SettingsError(f"There is no label convention named {name}. {suggestion(name, CONVENTIONS)}")
-    return CONVENTIONS[name]

@@ -5,20 +5,25 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from brats_unet.anatomy import Modality
 from brats_unet.commands.keeping import Keep, keep_nothing, scan_of
 from brats_unet.commands.masks_folder import enter, mask_file
 from brats_unet.commands.volumes import read_rows, rows_of, write_rows
 from brats_unet.conveyor import conveyed
-from brats_unet.data.label_convention import Convention
+from brats_unet.data.label_convention import CONVENTIONS, Convention
 from brats_unet.data.preprocess import Preparation, Prepared, prepare
 from brats_unet.errors import DataError, SettingsError
 from brats_unet.hardware import tensorflow_starts_quietly
-from brats_unet.inference.confidence import facts_of, reasons_to_look
+from brats_unet.inference.confidence import RegionFacts, facts_of, reasons_to_look
 from brats_unet.inference.ensemble import Answer, ask
+from brats_unet.inference.exported import refuse_absent
 from brats_unet.inference.loading import needs_tensorflow, open_network, rules_file
 from brats_unet.inference.network import Network
 from brats_unet.inference.postprocess import Postprocessing, labels_of
 from brats_unet.nifti import write_volume
+from brats_unet.parts import suggestion
 from brats_unet.run import read_json
 from brats_unet.volume import Case, Volume
 
@@ -35,7 +40,9 @@ def open_networks(paths: Sequence[Path], *, checkpoint: str, device: str, say: C
     if device not in ("auto", "cpu", "gpu"):
         raise SettingsError(f"device={device} is none of the choices: auto, cpu, gpu.")
     policies: dict[str, str] = {}
-    if any(needs_tensorflow(path) for path in paths):
+    for_tensorflow = [path for path in paths if needs_tensorflow(path)]
+    if for_tensorflow:
+        refuse_absent("tensorflow", wanted_by=str(for_tensorflow[0]))
         with tensorflow_starts_quietly():
             from brats_unet.training.strategy import choose_devices
 
@@ -48,6 +55,49 @@ def prepared_for(networks: Sequence[Network], case: Case) -> dict[Preparation, P
     """The case as each of the networks wants it; those that want the same share it."""
     fill = {network.preparation: network.fills_missing for network in networks}
     return {wanted: prepare(case, wanted, None, fill_missing=may) for wanted, may in fill.items()}
+
+
+def scans_known(networks: Sequence[Network]) -> tuple[list[Modality], bool]:
+    """The scans that any of the networks knows, and whether all can do without some of them."""
+    known = {modality for network in networks for modality in network.preparation.modalities}
+    return [m for m in Modality if m in known], all(network.fills_missing for network in networks)
+
+
+def convention_to_write(setting: str, networks: Sequence[Network]) -> Convention:
+    """The convention of the training data, or the one that was asked for."""
+    learnt = sorted({network.recipe["convention"] for network in networks})
+    if setting == "auto" and len(learnt) > 1:
+        raise SettingsError(f"The networks were trained on labels of {' and '.join(learnt)}. Choose with labels=….")
+    name = learnt[0] if setting == "auto" else setting
+    if name not in CONVENTIONS:
+        raise SettingsError(f"There is no label convention named {name}. {suggestion(name, CONVENTIONS)}")
+    return CONVENTIONS[name]
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """What networks make of one case, on its own grid.
+
+    Attributes:
+        probabilities: Of WT, TC and ET, float32, shape (X, Y, Z, 3).
+        labels: uint8 of `anatomy.Label`, shape (X, Y, Z).
+        facts: Of each region.
+        look: Why a person should look at the case; empty where nothing is odd.
+    """
+
+    probabilities: np.ndarray
+    labels: np.ndarray
+    facts: Sequence[RegionFacts]
+    look: Sequence[str]
+
+
+def outcome_of(answer: Answer, doubts: Sequence[str], rules: Postprocessing) -> Outcome:
+    """From what the networks say to labels and numbers; `doubts` are about the scans."""
+    probabilities = answer.probabilities()
+    spacing_mm = answer.shares[0].grid.case_spacing_mm
+    labels = labels_of(probabilities, spacing_mm, rules)
+    facts = facts_of(labels, probabilities, answer.agreement(), spacing_mm)
+    return Outcome(probabilities, labels, facts, reasons_to_look(facts, doubts))
 
 
 @dataclass(frozen=True)
@@ -115,15 +165,11 @@ def predict_cases(
         return ask(networks, prepared), doubts
 
     def put_away(case: Case, found: tuple[Answer, tuple[str, ...]]) -> list[dict[str, str]]:
-        answer, doubts = found
-        probabilities = answer.probabilities()
-        spacing_mm = answer.shares[0].grid.case_spacing_mm
-        labels = labels_of(probabilities, spacing_mm, rules)
-        facts = facts_of(labels, probabilities, answer.agreement(), spacing_mm)
-        keep(case, probabilities)
-        lines = rows_of(case.id, facts, reasons_to_look(facts, doubts))
+        outcome = outcome_of(*found, rules)
+        keep(case, outcome.probabilities)
+        lines = rows_of(case.id, outcome.facts, outcome.look)
         write_rows(output, {**rows, case.id: lines})
-        write_volume(mask_file(output, case.id), Volume(convention.encode(labels)), like=scan_of(case))
+        write_volume(mask_file(output, case.id), Volume(convention.encode(outcome.labels)), like=scan_of(case))
         return lines
 
     waiting = [case for case in cases if case.id not in here]

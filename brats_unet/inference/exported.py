@@ -23,8 +23,13 @@ DESCRIPTION = "prediction.json"
 VERSION = 1
 IMAGE, PROBABILITIES = "image", "region_probabilities"  # names of the network's input and output
 FILES = {"keras": "model.keras", "savedmodel": "saved_model", "onnx": "model.onnx", "openvino": "model.xml"}
-TO_MAKE = {"keras": (), "savedmodel": (), "onnx": ("tf2onnx", "onnxruntime"), "openvino": ("openvino",)}
-TO_RUN = {"onnx": "onnxruntime", "openvino": "openvino"}
+TO_MAKE = {
+    "keras": ("tensorflow",),
+    "savedmodel": ("tensorflow",),
+    "onnx": ("tensorflow", "tf2onnx", "onnxruntime"),
+    "openvino": ("tensorflow", "openvino"),
+}
+TO_RUN = {"onnx": "onnxruntime", "openvino": "openvino", "keras": "tensorflow", "savedmodel": "tensorflow"}
 WITH_TENSORFLOW = ("keras", "savedmodel")
 CARD = "MODEL_CARD.md"
 OURS = (DESCRIPTION, *FILES.values(), "model.bin", CARD)  # all that an exported network's folder may hold
@@ -207,15 +212,25 @@ def refuse_format(name: str) -> None:
     """Raise SettingsError for a format there is none of, MachineError where what makes it is not installed."""
     if name not in FILES:
         raise SettingsError(f"There is no format named {name}. {suggestion(name, FILES)}")
-    absent = [package for package in TO_MAKE[name] if find_spec(package) is None]
-    if absent:
-        raise MachineError(
-            f"format={name} needs {' and '.join(absent)}, not installed here: pip install {' '.join(absent)}."
-        )
+    refuse_absent(*TO_MAKE[name], wanted_by=f"format={name}")
 
 
 def refuse_unless_it_runs(exported: Exported) -> None:
     """Raise MachineError where what computes an exported network is not installed."""
-    package = TO_RUN.get(exported.format)
-    if package is not None and find_spec(package) is None:
-        raise MachineError(f"{exported.file} needs {package}, not installed here: pip install {package}.")
+    refuse_absent(TO_RUN[exported.format], wanted_by=str(exported.file))
+
+
+def refuse_absent(*packages: str, wanted_by: str) -> None:
+    """Raise MachineError, with what to install, unless all packages are there."""
+    absent = [package for package in packages if not _is_installed(package)]
+    if absent:
+        raise MachineError(
+            f"{wanted_by} needs {' and '.join(absent)}, not installed here: pip install {' '.join(absent)}."
+        )
+
+
+def _is_installed(package: str) -> bool:
+    try:
+        return find_spec(package) is not None
+    except ModuleNotFoundError:  # so says an import system that forbids it
+        return False

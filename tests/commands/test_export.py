@@ -1,0 +1,291 @@
+"""Exporting: every format says what the trained network says, and nothing half-written is ever there."""
+
+import json
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from brats_unet.cli import main
+from brats_unet.commands import export
+from brats_unet.errors import BratsError, MachineError
+from brats_unet.inference import exported
+from brats_unet.inference.exported import DESCRIPTION, FILES, OURS
+from brats_unet.inference.postprocess import Postprocessing
+from brats_unet.nifti import read_integers, read_volume
+from brats_unet.run import write_json
+from brats_unet.settings import Export
+
+CASE = "BraTS20_Training_001"
+
+
+@pytest.fixture
+def told(small_run, tmp_path):
+    def made(**changes) -> Export:
+        values = {
+            "run": str(small_run.folder),
+            "output": str(tmp_path / "out"),
+            "format": "keras",
+            "checkpoint": "last",
+            "postprocess": "auto",
+            "overwrite": False,
+            "json": True,
+        }
+        return Export(**{**values, **changes})
+
+    return made
+
+
+def predicted(run, root, output, *more):
+    case = f"input={root / CASE}"
+    assert main(["predict", f"run={run}", case, f"output={output}", "device=cpu", "--json", *more]) == 0
+    return read_integers(output / f"{CASE}.nii.gz").array
+
+
+@pytest.fixture(scope="module")
+def by_run(small_run, phantom_root, tmp_path_factory):
+    """The mask of the run itself, and how many of its voxels are brain."""
+    mask = predicted(small_run.folder, phantom_root, tmp_path_factory.mktemp("by_run") / "masks")
+    scan = read_volume(phantom_root / CASE / f"{CASE}_flair.nii.gz").array
+    assert len(np.unique(mask[scan > 0])) >= 3  # else nothing is shown
+    return mask, int((scan > 0).sum())
+
+
+@pytest.mark.parametrize("form", ["keras", "savedmodel", "openvino"])
+def test_an_exported_network_makes_the_masks_of_its_run(form, told, by_run, phantom_root, tmp_path, capsys):
+    if form == "openvino":
+        pytest.importorskip("openvino")
+    assert export.main(told(format=form)) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert said["largest_difference"] < 1e-5 and DESCRIPTION in said["files"] and FILES[form] in said["files"]
+    mask = predicted(tmp_path / "out", phantom_root, tmp_path / "masks")
+    assert (mask != by_run[0]).sum() <= 1e-5 * by_run[1]
+
+
+def test_onnx_makes_the_masks_of_its_run_from_the_folder_and_from_the_file(
+    small_onnx, by_run, phantom_root, tmp_path, capsys
+):
+    for number, path in enumerate((small_onnx, small_onnx / "model.onnx")):
+        mask = predicted(path, phantom_root, tmp_path / str(number))
+        assert (mask != by_run[0]).sum() <= 1e-5 * by_run[1]
+
+
+def test_tiles_mirroring_and_ensembles_go_through_onnx_too(small_run, small_onnx, phantom_root, tmp_path):
+    how = ["mode=tiles", "mirror=[x,z]", "probabilities=true", "uncertainty=true", "labels=brats2023"]
+    masks = [
+        predicted(run, phantom_root, tmp_path / name, *how)
+        for name, run in (
+            ("run", f"[{small_run.folder},{small_run.folder}]"),
+            ("onnx", f"[{small_onnx},{small_onnx / 'model.onnx'}]"),
+            ("mixed", f"[{small_onnx},{small_run.folder}]"),
+        )
+    ]
+    assert 3 in np.unique(masks[0])
+    for mask in masks[1:]:
+        assert (mask != masks[0]).mean() <= 1e-5
+    assert len(list((tmp_path / "onnx").rglob(f"{CASE}*.nii.gz"))) == 5
+
+
+def test_onnx_predicts_where_tensorflow_and_keras_cannot_be_imported(
+    small_run, small_onnx, by_run, phantom_root, tmp_path
+):
+    code = f"""
+import importlib.abc, sys
+class Forbidden(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in ("tensorflow", "keras"):
+            raise ModuleNotFoundError(name)
+sys.meta_path.insert(0, Forbidden())
+from brats_unet.cli import main
+scans = "input={phantom_root / CASE}"
+assert main(["predict", "run={small_onnx}", scans, "output={tmp_path / "masks"}", "mirror=x"]) == 0
+from brats_unet import load
+load("{small_onnx}")("{phantom_root / CASE}").save("{tmp_path / "plain.nii.gz"}")
+assert not {{"tensorflow", "keras"}} & set(sys.modules)
+assert main(["predict", "run={small_run.folder}", scans, "output={tmp_path / "no"}"]) == 2
+assert main(["export", "run={small_run.folder}", "output={tmp_path / "no"}"]) == 2
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert (read_integers(tmp_path / "plain.nii.gz").array != by_run[0]).sum() <= 1e-5 * by_run[1]
+    assert "needs tensorflow, not installed here: pip install tensorflow." in done.stderr
+    assert not (tmp_path / "no").exists()
+
+
+@pytest.mark.parametrize(
+    ("model", "outputs", "stride"),
+    [
+        ({"name": "unet3d", "features": [4, 8], "strides": [1, 2], "foreground_channel": True}, "labels", [2, 2, 2]),
+        ({"name": "unet2d", "features": [4, 8], "strides": [1, 2]}, "labels", [2, 2, 1]),
+    ],
+)
+def test_softmax_and_slices_are_exported_as_region_probabilities_too(model, outputs, stride, write_run, told, tmp_path):
+    run = write_run(tmp_path / "run", model=model, outputs=outputs, tile=[16, 16, 1] if stride[2] == 1 else [16] * 3)
+    assert export.main(told(run=str(run.folder), format="onnx")) == 0
+    network = json.loads((tmp_path / "out" / DESCRIPTION).read_text())["network"]
+    assert network["multiple_of"] == stride and network["output"]["regions"] == ["WT", "TC", "ET"]
+    assert network["input"]["axes"] == ["batch", *"xyz"[: network["rank"]], "modality"]
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(str(tmp_path / "out" / "model.onnx"))
+    image = np.random.default_rng(0).normal(size=(2, 8, 6, 4, 4)[: network["rank"] + 1])[..., None]
+    image = np.repeat(image, 4, axis=-1).astype(np.float32)
+    wt, tc, et = np.moveaxis(session.run([network["output"]["name"]], {network["input"]["name"]: image})[0], -1, 0)
+    assert wt.shape == image.shape[:-1] and (et >= 0).all() and (et <= tc).all() and (tc <= wt + 1e-6).all()
+
+
+def test_thresholds_travel_with_the_network_and_stand_in_the_card(write_run, told, phantom_root, tmp_path, capsys):
+    run = write_run(tmp_path / "run")
+    rules = Postprocessing(least_et_mm3=10**9)
+    write_json(run.postprocessing_file, {"postprocessing": rules.as_dict(), "gain": 0.01, "n": 9, "metric": "dice"})
+    assert export.main(told(run=str(run.folder))) == 0
+    assert not (predicted(tmp_path / "out", phantom_root, tmp_path / "masks") == 4).any()
+    assert (predicted(tmp_path / "out", phantom_root, tmp_path / "plain", "postprocess=none") == 4).any()
+    card = (tmp_path / "out" / "MODEL_CARD.md").read_text()
+    assert "on 9 held-out cases" in card and "+0.0100 (dice)" in card
+
+
+def test_the_card_of_a_run_says_data_scores_commit_and_limits(write_run, told, tmp_path, capsys):
+    run = write_run(tmp_path / "mine")
+    data = {"name": "brats", "root": "/scans/BraTS2020", "fold": 1, "folds": 5, "fold_seed": 12345}
+    write_json(
+        run.settings_file, {"data": data | {"splits": None, "validation_root": None}, "model": {"name": "unet3d"}}
+    )
+    write_json(run.folds_file, {"train": ["a", "b", "c"], "validation": ["d", "e"]})
+    write_json(run.environment_file, {"commit": "abc123", "brats_unet": "0.1.0", "packages": {"keras": "3.15.1"}})
+    assert export.main(told(run=str(run.folder))) == 0
+    card = (tmp_path / "out" / "MODEL_CARD.md").read_text()
+    for words in (
+        "# Model card: mine",
+        "Not a medical device",
+        "`BraTS2020` (reader brats)",
+        "Trained on 3 cases; 2 held out (fold 1 of 5, fold seed 12345)",
+        "Held out: d, e.",
+        "Not evaluated. `brats-unet evaluate run=mine`",
+        "Commit of the training: abc123",
+        "keras 3.15.1",
+    ):
+        assert words in card
+    assert "/scans" not in card
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"format": "onx"}, "no format named onx. Did you mean onnx?"),
+        ({"format": "pb"}, "no format named pb. Known: keras, onnx, openvino, savedmodel."),
+        ({"run": ["a", "b"]}, "run names 2 runs, and one network is exported at a time"),
+        ({"run": "nowhere"}, "nowhere: no such run folder"),
+        ({"checkpoint": "first"}, "checkpoint=first is none of the choices"),
+        ({"checkpoint": "best"}, "no such checkpoint"),
+        ({"postprocess": "nowhere.json"}, "nowhere.json"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_and_nothing_is_written(told, change, message, tmp_path):
+    with pytest.raises(BratsError) as refusal:
+        export.main(told(**change))
+    assert message in str(refusal.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_absent_package_is_named_with_what_installs_it(told, monkeypatch):
+    monkeypatch.setattr(exported, "find_spec", lambda name: None if name == "tf2onnx" else name)
+    with pytest.raises(MachineError, match="format=onnx needs tf2onnx, not installed here: pip install tf2onnx."):
+        export.main(told(format="onnx"))
+
+
+def test_a_folder_with_files_is_refused_unless_told_and_other_files_stay(told, tmp_path, small_run, capsys):
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "mine.txt").write_text("kept")
+    with pytest.raises(BratsError, match="is not empty.*overwrite=true"):
+        export.main(told())
+    assert export.main(told(overwrite=True, format="savedmodel")) == 0
+    with pytest.raises(BratsError, match="holds an exported network"):
+        export.main(told())
+    assert export.main(told(overwrite=True)) == 0
+    assert sorted(path.name for path in out.iterdir()) == ["MODEL_CARD.md", "mine.txt", "model.keras", DESCRIPTION]
+    with pytest.raises(BratsError, match="is exported already"):
+        export.main(told(run=str(out)))
+    with pytest.raises(BratsError, match="is a run's folder"):
+        export.main(told(output=str(small_run.folder), overwrite=True))
+    (tmp_path / "file").touch()
+    with pytest.raises(BratsError, match="is a file"):
+        export.main(told(output=str(tmp_path / "file")))
+
+
+def test_interrupted_an_export_leaves_nothing_new_and_the_old_one_whole(told, tmp_path, monkeypatch, capsys):
+    def stopped(*given):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(export, "card", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            export.main(told())
+        assert list(tmp_path.iterdir()) == []
+    assert export.main(told()) == 0
+    before = {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
+    monkeypatch.setattr(export, "card", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        export.main(told(overwrite=True))
+    assert {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()} == before
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_a_network_that_answers_otherwise_is_not_kept(told, tmp_path, monkeypatch):
+    from brats_unet.inference import runtimes
+
+    real = runtimes.RUNTIMES["keras"]
+
+    def wrong(file, device):
+        compute, on_host = real(file, device)
+        return lambda patches: compute(patches) + np.float32(0.01), on_host
+
+    monkeypatch.setitem(runtimes.RUNTIMES, "keras", wrong)
+    with pytest.raises(BratsError, match="answers otherwise.*by up to 0.01"):
+        export.main(told())
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture
+def copied(small_onnx, tmp_path):
+    return shutil.copytree(small_onnx, tmp_path / "copied")
+
+
+def broken_description(folder, change):
+    content = json.loads((folder / DESCRIPTION).read_text())
+    change(content)
+    (folder / DESCRIPTION).write_text(json.dumps(content))
+
+
+@pytest.mark.parametrize(
+    ("harm", "message"),
+    [
+        (lambda f: (f / "model.onnx").unlink(), "model.onnx: no such file, though prediction.json names it"),
+        (lambda f: (f / "model.onnx").write_bytes(b"no network"), "model.onnx: cannot be read as an ONNX network"),
+        (lambda f: (f / DESCRIPTION).write_text("{"), "not readable as JSON"),
+        (lambda f: broken_description(f, lambda c: c.pop("preparation")), "not the description of an exported network"),
+        (lambda f: broken_description(f, lambda c: c["network"].update(format="tar")), "format tar"),
+        (lambda f: broken_description(f, lambda c: c.update(version=2)), "of a later version"),
+    ],
+)
+def test_a_broken_export_is_refused_in_one_sentence(copied, harm, message, phantom_root, tmp_path, capsys):
+    harm(copied)
+    assert main(["predict", f"run={copied}", f"input={phantom_root}", f"output={tmp_path / 'masks'}"]) == 2
+    said = capsys.readouterr().err
+    assert message in said and "Traceback" not in said
+    assert not (tmp_path / "masks").exists()
+
+
+def test_a_network_without_its_description_is_refused(copied, phantom_root, tmp_path, capsys):
+    (copied / DESCRIPTION).unlink()
+    for run in (copied / "model.onnx", copied / "other.onnx"):
+        assert main(["predict", f"run={run}", f"input={phantom_root}", f"output={tmp_path / 'masks'}"]) == 2
+    said = capsys.readouterr().err.splitlines()
+    assert "has no prediction.json beside it" in said[0] and "other.onnx: no such file" in said[1]
+
+
+def test_every_file_of_ours_is_known_by_name():
+    assert set(FILES.values()) < set(OURS) and OURS[0] == DESCRIPTION
