@@ -169,7 +169,7 @@ class Report:
 class Predict:
     """`brats-unet predict`."""
 
-    run: Any  # run folder, list of them (ensemble), or a .keras file with its recipe.json beside it
+    run: Any  # run folder, exported network, .keras file with its recipe.json beside it, or a list (ensemble)
     input: Optional[str]
     flair: Optional[str]
     t1: Optional[str]

@@ -1,0 +1,143 @@
+"""How far an exported ONNX network is from Keras in float32, and how fast, on one full-size case.
+
+    python scripts/bench/export.py [--run RUN] [--case FOLDER] [--threads 2] [--steps 60]
+
+Without --run, `quick` is trained for a few steps on phantoms first, in float32 at 2 mm: enough that its masks are not
+noise. The case is a phantom of 240×240×155, made first, unless --case names a folder of a real one. Both predict it
+through the same code, in the mode of the run; compared is the grid of the case. Seconds are of the network
+alone on the prepared image, the second pass of two (the first traces the graph), each in a process of its own.
+
+Prints a table and, as its last line, JSON:
+  disagreement        share of brain voxels whose label differs.
+  largest_difference  of any region's probability at any voxel.
+  keras_seconds, onnx_seconds, ratio   of one prediction, and ONNX's over Keras'.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).resolve().parents[2]
+
+
+def predicted(run: Path, case: Path, output: Path) -> dict[str, Any]:
+    """Predict with one network in this process; labels and probabilities go to a file."""
+    import numpy as np
+
+    from brats_unet.commands.predicting import outcome_of, prepared_for
+    from brats_unet.data.incomplete import cases_to_predict
+    from brats_unet.inference.ensemble import ask
+    from brats_unet.inference.loading import open_network
+    from brats_unet.inference.postprocess import Postprocessing
+
+    network = open_network(run, which="last", policies={}, device="cpu", say=print)  # no policies: float32
+    (scan,) = cases_to_predict(case, network.preparation.modalities, fill_missing=network.fills_missing).cases
+    prepared = prepared_for([network], scan)
+    seconds = []
+    for _ in range(2):
+        begin = time.perf_counter()
+        answer = ask([network], prepared)
+        seconds.append(time.perf_counter() - begin)
+    outcome = outcome_of(answer, (), Postprocessing())
+    seen = next(iter(prepared.values()))
+    brain = seen.grid.to_case(seen.brain.astype(np.float32)) >= 0.5
+    np.savez(output, labels=outcome.labels, probabilities=outcome.probabilities, brain=brain)
+    return {"seconds": seconds[1], "shape": list(seen.image.shape[:3]), "case": list(outcome.labels.shape)}
+
+
+def in_a_process(command: list[str]) -> str:
+    """What a command prints."""
+    environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1"}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=HERE, env=environment)
+    if done.returncode:
+        sys.exit(f"{' '.join(command[:4])} … failed:\n{done.stderr[-3000:]}")
+    return done.stdout
+
+
+def trained(folder: Path, steps: int) -> Path:
+    """A run on phantoms, in float32."""
+    told = [f"runs={folder / 'runs'}", f"data.root={folder / 'phantoms'}", f"data.cache={folder / 'cache'}"]
+    sizes = ["data.cases=5", f"steps={steps}", "validation.cases=1", "hardware.precision=float32", "name=small"]
+    in_a_process([sys.executable, "-m", "brats_unet", "train", *told, *sizes])
+    return folder / "runs" / "small"
+
+
+def main() -> None:
+    told = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    told.add_argument("--run", type=Path, help="a trained run")
+    told.add_argument("--case", type=Path, help="folder of one case")
+    told.add_argument("--threads", type=int, default=2)
+    told.add_argument("--steps", type=int, default=60, help="of the run that is made where none is given")
+    told.add_argument("--child", nargs=3, metavar=("RUN", "CASE", "OUTPUT"), help=argparse.SUPPRESS)
+    args = told.parse_args()
+    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: args.threads])  # inherited
+    if args.child:
+        print(json.dumps(predicted(*map(Path, args.child))))
+        return
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        run = args.run.resolve() if args.run else trained(folder, args.steps)
+        case = args.case.resolve() if args.case else a_phantom(folder / "case")
+        exported = folder / "exported"
+        in_a_process([sys.executable, "-m", "brats_unet", "export", f"run={run}", f"output={exported}"])
+        found = {}
+        for kind, path in (("keras", run), ("onnx", exported)):
+            child = [sys.executable, __file__, "--threads", str(args.threads), "--child"]
+            printed = in_a_process([*child, str(path), str(case), str(folder / f"{kind}.npz")])
+            found[kind] = json.loads(printed.strip().splitlines()[-1])
+        show(run, case, args.threads, found, folder)
+
+
+def a_phantom(folder: Path) -> Path:
+    """A phantom of full size that no training has seen."""
+    from brats_unet.data.phantom import write_dataset
+
+    write_dataset(folder, cases=1, seed=99)
+    return next(path for path in sorted(folder.iterdir()) if path.is_dir())
+
+
+def show(run: Path, case: Path, threads: int, found: dict[str, Any], folder: Path) -> None:
+    """The table and the last line."""
+    import numpy as np
+    from rich.console import Console
+    from rich.table import Table
+
+    with np.load(folder / "keras.npz") as keras, np.load(folder / "onnx.npz") as onnx:
+        brain = keras["brain"]
+        differ = int((keras["labels"] != onnx["labels"]).sum())
+        largest = float(np.abs(keras["probabilities"] - onnx["probabilities"]).max())
+        tumour = int((keras["labels"] > 0).sum())
+    seconds = {kind: found[kind]["seconds"] for kind in ("keras", "onnx")}
+    title = f"{run.name} on {case.name}: {'×'.join(map(str, found['keras']['case']))}, float32, {threads} threads"
+    table = Table(title=title)
+    for heading, justify in (("", "left"), ("seconds", "right")):
+        table.add_column(heading, justify=justify)
+    table.add_row("Keras on TensorFlow", f"{seconds['keras']:.2f}")
+    table.add_row("ONNX on onnxruntime", f"{seconds['onnx']:.2f}")
+    console = Console()
+    console.print(table)
+    console.print(
+        f"{differ} of {int(brain.sum()):,} brain voxels have another label ({tumour:,} are tumour); probabilities "
+        f"differ by {largest:.2g} at the most. The network saw {'×'.join(map(str, found['keras']['shape']))} voxels."
+    )
+    result = {
+        "disagreement": differ / int(brain.sum()),
+        "largest_difference": largest,
+        "keras_seconds": round(seconds["keras"], 3),
+        "onnx_seconds": round(seconds["onnx"], 3),
+        "ratio": round(seconds["onnx"] / seconds["keras"], 3),
+        "labels_differ": differ,
+        "brain_voxels": int(brain.sum()),
+        "tumour_voxels": tumour,
+    }
+    print(json.dumps(result))
+
+
+if __name__ == "__main__":
+    main()
