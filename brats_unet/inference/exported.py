@@ -27,7 +27,7 @@ TO_MAKE = {
     "keras": ("tensorflow",),
     "savedmodel": ("tensorflow",),
     "onnx": ("tensorflow", "tf2onnx", "onnxruntime"),
-    "openvino": ("tensorflow", "openvino"),
+    "openvino": ("tensorflow", "tf2onnx", "openvino"),
 }
 TO_RUN = {"onnx": "onnxruntime", "openvino": "openvino", "keras": "tensorflow", "savedmodel": "tensorflow"}
 WITH_TENSORFLOW = ("keras", "savedmodel")
