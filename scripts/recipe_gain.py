@@ -115,7 +115,7 @@ CHANGES: dict[str, Change] = {
     "turned 25°": turned(10, 10, 20),
     "gamma 0.6": bent(0.6),
     "gamma 1.6": bent(1.6),
-    "noise 0.3": noisy(0.3),
+    "noise 1.0": noisy(1.0),
     "no t1ce": without(Modality.T1CE),
     "no flair": without(Modality.FLAIR),
 }
@@ -197,7 +197,7 @@ def show(scores: Scores, recipes: list[str]) -> dict[str, dict[str, dict[str, ob
     table = Table(
         title=f"Mean Dice over {len(cases)} held-out cases", caption="gain: mean of the three regions, by case"
     )
-    for heading in ("", "recipe", *Region, "mean", f"gain on {recipes[0]}", "95 %", "better/same/worse"):
+    for heading in ("", "recipe", *Region, "mean", "gain", "95 %", "+ = -"):
         table.add_column(heading, justify="left" if heading in ("", "recipe") else "right")
     result: dict[str, dict[str, dict[str, object]]] = defaultdict(dict)
     for change in CHANGES:
