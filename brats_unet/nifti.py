@@ -194,7 +194,7 @@ def write_volume(path: Path, volume: Volume, *, like: Path | None = None, slope:
     image.header.set_slope_inter(slope, 0)
     image.header["cal_min"] = image.header["cal_max"] = 0
     data = image.to_bytes()
-    if path.name.endswith(".gz"):
+    if path.name.lower().endswith(".gz"):
         data = igzip.compress(data, 2, mtime=0)  # neither clock nor temporary name: the same mask is the same file
     with atomic_path(path) as temporary:
         temporary.write_bytes(data)

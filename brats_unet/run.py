@@ -180,7 +180,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def atomic_folder(path: Path, names: Sequence[str]) -> Iterator[Path]:
-    """A temporary folder beside `path` whose content lies in `path` when the block ends well; else it is removed.
+    """A temporary folder whose content lies in `path` when the block ends well; else it is removed.
 
     Args:
         path: New or empty; or it holds files, of which those called by one of `names` go, whatever the block wrote.
@@ -191,10 +191,11 @@ def atomic_folder(path: Path, names: Sequence[str]) -> Iterator[Path]:
     """
     with disk_full_is_said(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f".{path.name}.", suffix=".part", dir=path.parent) as name:
+        there = path.is_dir()  # perhaps a link, or where another disk is mounted: it stays
+        with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path if there else path.parent) as name:
             yield (temporary := Path(name))
             temporary.chmod(0o777 & ~_umask())
-            if not path.exists() or not any(path.iterdir()):
+            if not there:
                 temporary.replace(path)
                 temporary.mkdir()  # for the end of the block to remove
                 return
@@ -220,7 +221,7 @@ def disk_full_is_said(path: Path) -> Iterator[None]:
 
 def existing_parent(path: Path) -> Path:
     """The nearest folder above `path` that exists."""
-    path = Path(path).absolute()
+    path = path.absolute()
     while not path.is_dir():
         path = path.parent
     return path

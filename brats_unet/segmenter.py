@@ -38,8 +38,9 @@ from brats_unet.inference.ensemble import ask
 from brats_unet.inference.network import Network
 from brats_unet.inference.postprocess import Postprocessing
 from brats_unet.inference.tta import axes_of
-from brats_unet.nifti import SUFFIXES, write_volume
+from brats_unet.nifti import SUFFIXES, stem, write_volume
 from brats_unet.parts import suggestion
+from brats_unet.run import disk_full_is_said
 from brats_unet.volume import Case, Volume, spacing_mm
 
 AnyPath = str | PathLike[str]
@@ -59,6 +60,7 @@ class Segmentation:
         agreement: Of each region, how alike networks and mirrorings are (Dice, 0 to 1); NaN for a single prediction.
         look: Why a person should look at the case, in words; empty where nothing is odd, which proves nothing.
         convention: Name of the label convention.
+        scans: The files that it was made from.
     """
 
     case: str
@@ -90,11 +92,12 @@ class Segmentation:
             MachineError: It cannot be written.
         """
         path = Path(path)
-        if not path.name.lower().endswith(SUFFIXES):
+        if not path.name.lower().endswith(SUFFIXES) or not stem(path):
             raise SettingsError(f"{path}: expected a name that ends in .nii.gz or .nii.")
-        if any(path.resolve() == scan.resolve() for scan in self.scans):
-            raise SettingsError(f"{path} is a scan of {self.case}. Choose another name.")
-        path.parent.mkdir(parents=True, exist_ok=True)
+        if any(path.resolve().parent / stem(path) == scan.resolve().parent / stem(scan) for scan in self.scans):
+            raise SettingsError(f"{path} has the name of a scan of {self.case}. Choose another.")
+        with disk_full_is_said(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
         write_volume(path, Volume(self.labels), like=self.scans[0])
         return path
 

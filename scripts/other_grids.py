@@ -32,12 +32,12 @@ from brats_unet.inference.ensemble import ask
 from brats_unet.inference.network import Network
 from brats_unet.inference.postprocess import Postprocessing, labels_of
 from brats_unet.metrics.counts import count, dice
-from brats_unet.metrics.empty import WhenEmpty
+from brats_unet.metrics.protocols import PROTOCOLS
 from brats_unet.nifti import read_volume, write_volume
 from brats_unet.volume import Case, ImageFile, Volume
 
 LEAST_VOXELS = 100
-RULE = WhenEmpty(both=1.0, reference=0.0, prediction=0.0)
+RULE = PROTOCOLS["brats2020"].dice
 # Name: degrees about x, y, z by which the axes are tilted from R-A-S, and spacing in mm.
 GRIDS = {
     "turned to R-A-S": ((0, 0, 0), (1.0, 1.0, 1.0)),

@@ -40,7 +40,7 @@ from brats_unet.inference.ensemble import ask
 from brats_unet.inference.network import Network
 from brats_unet.inference.postprocess import Postprocessing, labels_of
 from brats_unet.metrics.counts import count, dice
-from brats_unet.metrics.empty import WhenEmpty
+from brats_unet.metrics.protocols import PROTOCOLS
 from brats_unet.nifti import read_integers, read_volume, write_volume
 from brats_unet.run import Run
 from brats_unet.volume import Case, ImageFile, Volume
@@ -50,7 +50,7 @@ Scans = dict[Modality, np.ndarray]
 Change = Callable[[Scans, np.ndarray, np.random.Generator], tuple[Scans, np.ndarray]]
 # (case, change, recipe, region) to Dice.
 Scores = dict[tuple[str, str, str, Region], float]
-ALL_OR_NOTHING = WhenEmpty(both=1.0, reference=0.0, prediction=0.0)
+RULE = PROTOCOLS["brats2020"].dice
 
 
 def as_it_is(scans: Scans, labels: np.ndarray, rng: np.random.Generator) -> tuple[Scans, np.ndarray]:
@@ -172,7 +172,7 @@ def scored(runs: dict[tuple[str, int], Run], mode: str) -> Scores:
                 for recipe, masks in found.items():
                     for region in Region:
                         counts = count(region_mask(labels, region), region_mask(masks, region))
-                        scores[case.id, name, recipe, region] = dice(counts, ALL_OR_NOTHING)
+                        scores[case.id, name, recipe, region] = dice(counts, RULE)
             print(f"{case.id}: done", file=sys.stderr)
     return scores
 

@@ -19,7 +19,7 @@ from brats_unet.evaluation.score import Pair
 from brats_unet.evaluation.shape_memo import kept_mean_shape
 from brats_unet.evaluation.trivial import MeanShape
 from brats_unet.metrics.protocols import protocol_named
-from brats_unet.report.scores import report_scores
+from brats_unet.report.scores import refuse_foreign_folder, report_scores
 from brats_unet.run import Run, read_json
 from brats_unet.settings import Evaluate
 from brats_unet.volume import Case
@@ -137,6 +137,7 @@ def evaluation_folder(run: Run, checkpoint: str) -> Path:
 
 def _output(settings: Evaluate, runs: Sequence[Run]) -> Path:
     if settings.output is not None:
+        refuse_foreign_folder(Path(settings.output))  # before the work, not after
         return Path(settings.output)
     if len(runs) > 1:
         raise SettingsError(f"output is not set. Say where the scores of {len(runs)} runs together go: output=….")

@@ -9,6 +9,7 @@ from brats_unet.commands.masks_folder import MARK
 from brats_unet.commands.model_card import card, facts_of_run
 from brats_unet.commands.predicting import run_paths, tuned_rules
 from brats_unet.errors import SettingsError
+from brats_unet.evaluation.record import SCORES
 from brats_unet.hardware import tensorflow_starts_quietly
 from brats_unet.inference.exported import (
     CARD,
@@ -32,6 +33,8 @@ def main(settings: Export) -> int:
 def _export(settings: Export, display: Display) -> int:
     refuse_format(settings.format)
     path = _one_run(settings.run)
+    if path.suffix == ".keras" and settings.checkpoint != "last":
+        raise SettingsError(f"{path} holds one set of weights. Give the run's folder to export checkpoint=best.")
     output = Path(settings.output)
     _refuse_folder(output, overwrite=settings.overwrite)
     rules = tuned_rules([path], settings.postprocess, display.say)
@@ -76,11 +79,18 @@ def _refuse_folder(output: Path, *, overwrite: bool) -> None:
         raise SettingsError(f"output={output} is a file. Give a folder, new or empty.")
     if not output.exists() or not any(output.iterdir()):
         return
-    if (output / "recipe.json").exists() or (output / MARK).exists():
-        raise SettingsError(f"output={output} is a run's folder, or one of predictions. Give another, new or empty.")
+    if any((output / name).exists() for name in ("recipe.json", MARK, SCORES)):
+        raise SettingsError(f"output={output} is a run's folder, or one of masks or scores. Give one new or empty.")
+    exported = (output / DESCRIPTION).exists()
     if not overwrite:
-        what = "holds an exported network" if (output / DESCRIPTION).exists() else "is not empty"
+        what = "holds an exported network" if exported else "is not empty"
         raise SettingsError(f"output={output} {what}. Choose another folder, or write there with overwrite=true.")
+    taken = [name for name in OURS if (output / name).exists()]
+    if taken and not exported:
+        raise SettingsError(
+            f"output={output} holds {', '.join(taken)}, but no {DESCRIPTION} that says it was exported. Nothing of "
+            f"yours is replaced: choose another folder."
+        )
 
 
 def _say(settings: Export, output: Path, content: dict[str, Any], display: Display) -> int:

@@ -74,7 +74,9 @@ def origin_of(
     described = []
     for path, network in zip(paths, networks, strict=True):
         file = weights_file(path, checkpoint)
-        described.append({"weights": str(file), "modified_ns": file.stat().st_mtime_ns, "recipe": dict(network.recipe)})
+        described.append(
+            {"weights": str(file.resolve()), "modified_ns": file.stat().st_mtime_ns, "recipe": dict(network.recipe)}
+        )
     return {
         "networks": described,
         "convention": convention,

@@ -4,8 +4,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from brats_unet.commands.evaluate_run import evaluation_folder
+from brats_unet.commands.masks_folder import MARK
 from brats_unet.commands.provenance import commit
-from brats_unet.evaluation.record import SUMMARY, Evaluation, open_evaluation
+from brats_unet.evaluation.record import PREDICTIONS, SUMMARY, Evaluation, open_evaluation
 from brats_unet.report.page_facts import headline
 from brats_unet.run import Run, read_json
 
@@ -15,10 +17,10 @@ volumes in studies where every mask is looked at.
 
 **Not a medical device. Not for diagnosis, treatment, or any decision about a patient.**"""
 LIMITS = """\
-- Scans must be skull-stripped and co-registered, as BraTS has them: adults with glioma, before and after treatment only
-  as far as the data above hold both. Nothing is known of other diseases, ages or scanners.
+- Scans must be skull-stripped and co-registered, as BraTS has them. Nothing is known of other diseases, ages, stages of
+  treatment or scanners than those of the data above.
 - Probabilities are not calibrated unless an evaluation says so; a mask without a flag can be wrong.
-- Scores on phantoms say nothing about patients. The scores above are of one dataset and need not hold on another.
+- Scores on phantoms say nothing about patients. Scores are of one dataset and need not hold on another.
 - In bfloat16 or float16, as training may have computed, single voxels at borders differ from this float32 network."""
 
 
@@ -53,14 +55,15 @@ def card(run: Run, content: Mapping[str, Any], checkpoint: str) -> str:
         checkpoint: "last" or "best".
     """
     known = run.settings_file.exists()
+    unknown = "Not known: the network was exported without its run."
     source = content["source"]
     name = source["run"] or source["file"] or "network"
     parts = [
         f"# Model card: {name}",
         f"## Intended use\n\n{INTENDED}",
         f"## What it does\n\n{_what(run, content)}",
-        f"## Data\n\n{_data(run) if known else 'Not known: the network was exported without its run.'}",
-        f"## Scores\n\n{_scores(run, checkpoint) if known else 'Not known: the network was exported without its run.'}",
+        f"## Data\n\n{_data(run) if known else unknown}",
+        f"## Scores\n\n{_scores(run, content, checkpoint) if known else unknown}",
         f"## Post-processing\n\n{_postprocessing(run, content)}",
         f"## Where it comes from\n\n{_source(source, content)}",
         f"## Limits\n\n{LIMITS}",
@@ -92,26 +95,44 @@ def _data(run: Run) -> str:
         f"- Dataset: `{root}` ({kind}); labels {run.recipe()['convention']}.",
         f"- Trained on {len(trained)} cases; {len(held_out)} held out ({fold}, fold seed {told['fold_seed']}).",
     ]
-    if told["splits"]:
+    if told.get("splits"):
         lines.append(f"- Divided by a file of the user's own, `{Path(told['splits']).name}`.")
-    if told["validation_root"]:
+    if told.get("validation_root"):
         lines.append(f"- Held-out cases from another folder, `{Path(told['validation_root']).name}`.")
     if held_out:
         lines.append(f"- Held out: {', '.join(held_out)}.")
     return "\n".join(lines)
 
 
-def _scores(run: Run, checkpoint: str) -> str:
-    folder = run.evaluation_folder if checkpoint == "last" else run.folder / f"evaluation_{checkpoint}"
+def _scores(run: Run, content: Mapping[str, Any], checkpoint: str) -> str:
+    folder = evaluation_folder(run, checkpoint)
     if not (folder / SUMMARY).is_file():
         asked = "" if checkpoint == "last" else f" checkpoint={checkpoint}"
         command = f"brats-unet evaluate run={run.name}{asked}"
         return f"Not evaluated. `{command}` scores the cases it held out; then export again."
     evaluation = open_evaluation(folder)
     text = _table(evaluation)
-    if folder.joinpath(SUMMARY).stat().st_mtime < run.checkpoint_file(checkpoint).stat().st_mtime:
+    weights = run.checkpoint_file(checkpoint)
+    if weights.exists() and (folder / SUMMARY).stat().st_mtime < weights.stat().st_mtime:
         text += "\n\nThe weights' file is newer than these scores: they may be of earlier weights."
+    if not _scored_as_exported(folder, content):
+        text += (
+            "\n\nThese scores are of masks made with other thresholds, or in another mode, than this export's. "
+            "Evaluate again, then export again."
+        )
     return text
+
+
+def _scored_as_exported(folder: Path, content: Mapping[str, Any]) -> bool:
+    """Whether the scored masks were made as `prediction.json` says masks are made."""
+    mark = folder / PREDICTIONS / MARK
+    if not mark.exists():
+        return False
+    made = read_json(mark, what=str(folder))
+    inference = made["networks"][0]["recipe"]["inference"]
+    return made["postprocessing"] == content["postprocessing"] and {**content["inference"], **inference} == dict(
+        content["inference"]
+    )
 
 
 def _table(evaluation: Evaluation) -> str:
@@ -144,7 +165,7 @@ def _postprocessing(run: Run, content: Mapping[str, Any]) -> str:
         return rules
     return (
         f"{rules}\n\nChosen by `brats-unet tune` on {tuned['n']} held-out cases: cross-fitted gain "
-        f"{tuned['gain']:+.4f} ({tuned['metric']}); the scores above, on those very cases, flatter."
+        f"{tuned['gain']:+.4f} ({tuned['metric']}); scores with these thresholds on those very cases flatter."
     )
 
 

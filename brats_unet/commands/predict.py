@@ -7,7 +7,7 @@ from pathlib import Path
 from brats_unet.anatomy import Modality
 from brats_unet.commands.display import Display, shown
 from brats_unet.commands.keeping import keep_all, keep_regions, keep_uncertainty
-from brats_unet.commands.masks_folder import UNCERTAINTY, origin_of
+from brats_unet.commands.masks_folder import UNCERTAINTY, mask_file, origin_of
 from brats_unet.commands.predicting import (
     convention_to_write,
     open_networks,
@@ -24,6 +24,7 @@ from brats_unet.evaluation.probabilities import PROBABILITIES
 from brats_unet.inference.network import Network
 from brats_unet.inference.tta import axes_of
 from brats_unet.settings import Predict
+from brats_unet.volume import Case
 
 LOOK_SHOWN = 10  # cases to look at that are named on the terminal; volumes.csv names all
 
@@ -52,6 +53,7 @@ def _predict(settings: Predict, display: Display) -> int:
         display.say(note)
     if not dataset.cases:
         raise DataError(f"{settings.input}: no case was found there.")
+    refuse_masks_over_scans(output, dataset.cases)
     kept = {PROBABILITIES: keep_regions, UNCERTAINTY: keep_uncertainty}
     wanted = [name for name in kept if getattr(settings, name)]
     done = predict_cases(
@@ -110,6 +112,16 @@ def _cases(settings: Predict, named: dict[Modality, str], networks: Sequence[Net
         return cases_to_predict(settings.input, modalities, fill_missing=fill)
     case = named_case(named, modalities, name=settings.case, fill_missing=fill)
     return Dataset(next(iter(case.images.values())).path.parent, "", (case,))
+
+
+def refuse_masks_over_scans(output: Path, cases: Sequence[Case]) -> None:
+    """A mask never takes the name of one of the scans, even where overwriting is allowed."""
+    scans = {file.path.resolve() for case in cases for file in case.images.values()}
+    for case in cases:
+        if mask_file(output, case.id).resolve() in scans:
+            raise SettingsError(
+                f"{mask_file(output, case.id)} is a scan. Choose another output folder, or case=<name>."
+            )
 
 
 def refuse_output_in_input(output: Path, source: Path) -> None:

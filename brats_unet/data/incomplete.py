@@ -51,7 +51,7 @@ def named_case(
         fill_missing: Whether some may be missing.
 
     Raises:
-        SettingsError: A scan that is needed was not named.
+        SettingsError: A scan that is needed was not named, two are one file, or the name holds a slash.
         DataError: There is no such file, or it is no NIfTI by its name.
     """
     missing = [modality for modality in modalities if modality not in files]
@@ -65,8 +65,14 @@ def named_case(
     if wrong:
         raise DataError(f"{', '.join(wrong)}: expected a .nii or .nii.gz file. Correct the path.")
     images = {modality: ImageFile(Path(files[modality])) for modality in modalities if modality in files}
+    by_path: dict[Path, Modality] = {}
+    for modality, file in images.items():
+        if (other := by_path.setdefault(file.path.resolve(), modality)) is not modality:
+            raise SettingsError(f"{other} and {modality} are one file, {file.path}. Give each scan its own.")
     if name is None:
         first = next(iter(images.values())).path
         found = scan_name(stem(first))
         name = stem(first) if found is None else found.id or first.resolve().parent.name
+    if not name or name in (".", "..") or any(mark in name for mark in "/\\"):
+        raise SettingsError(f"case={name} is no name for a mask. Give one without slashes.")
     return Case(name, images)

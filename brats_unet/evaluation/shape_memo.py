@@ -3,6 +3,7 @@
 import hashlib
 import json
 import zipfile
+import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -69,5 +70,5 @@ def _read(file: Path, state: str) -> MeanShape | None:
                 return None
             levels = tuple(float(level) for level in kept["levels"])
             return MeanShape(kept["probabilities"], levels, int(kept["training"]))
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
         return None

@@ -80,9 +80,10 @@ def open_exported(path: Path, description: Path) -> Exported:
             f"Put back the one that `brats-unet export` wrote."
         )
     content = read_json(description, what=str(path))
-    if isinstance(content, dict) and content.get("version", 0) > VERSION:
-        raise CheckpointError(f"{description}: of a later version of brats-unet ({content['version']}). Update it.")
     try:
+        version = int(content.get("version", 0))
+        if version > VERSION:
+            raise CheckpointError(f"{description}: of a later version of brats-unet ({version}). Update it.")
         network, inference, preparation = content["network"], content["inference"], content["preparation"]
         recipe = {
             "outputs": "regions",
@@ -101,6 +102,8 @@ def open_exported(path: Path, description: Path) -> Exported:
             f"{description}: not the description of an exported network ({type(problem).__name__}: {problem}). "
             f"Export it again."
         ) from None
+    if len(recipe["stride"]) != 3 or min(recipe["stride"]) < 1:
+        raise CheckpointError(f"{description}: multiple_of {recipe['stride']} is not three lengths. Export it again.")
     if name not in FILES or recipe["convention"] not in CONVENTIONS or rank not in (2, 3):
         raise CheckpointError(f"{description}: format {name}, rank {rank}, labels {recipe['convention']}: not known.")
     if not file.exists():
@@ -196,9 +199,10 @@ def _sentences(recipe: Mapping[str, Any], rank: int) -> dict[str, list[str]]:
             "Bring the probabilities back to the scan's own grid, linearly where resampled; 0 outside the box.",
         ],
         "postprocessing": [
-            "In this order, for WT, then TC, then ET: a voxel belongs to the region where its probability reaches the "
-            "threshold; TC counts only within WT, ET only within TC, as soon as any rule beyond the thresholds is set; "
-            "26-connected components below least_component_mm3 or below least_component_probability (mean inside) go; "
+            "A voxel belongs to a region where its probability reaches the region's threshold; what is ET is also TC, "
+            "and what is TC also WT.",
+            "Then, for WT, TC and ET in this order: what an outer region has lost leaves this one too; 26-connected "
+            "components below least_component_mm3 or below least_component_probability (mean inside) go; "
             "with largest_only all but the largest go; with fill_holes holes (6-connected) are filled, "
             "in the outer regions too.",
             "Where ET has less than least_et_mm3 in all, it is emptied.",

@@ -61,8 +61,10 @@ def keras_file(path: Path) -> keras.Model:
     try:
         return keras.saving.load_model(path, compile=False, safe_mode=True)
     except (ValueError, OSError, KeyError, TypeError) as problem:
-        reason = str(problem).splitlines()[0]
-        raise CheckpointError(f"{path}: cannot be read as a Keras model ({reason}). Train again.") from problem
+        reason = next(iter(str(problem).splitlines()), type(problem).__name__)
+        raise CheckpointError(
+            f"{path}: cannot be read as a Keras model ({reason}). It may be damaged: copy or export it again."
+        ) from problem
 
 
 def network_of(model: keras.Model, recipe: Mapping[str, Any], say: Callable[[str], None]) -> Network:
@@ -95,7 +97,7 @@ def saved_model(folder: Path) -> Callable[[np.ndarray], np.ndarray]:
     try:
         loaded = tf.saved_model.load(str(folder))
         probabilities = loaded.signatures["serving_default"]
-    except (OSError, KeyError, ValueError, tf.errors.OpError) as problem:
+    except (OSError, KeyError, ValueError, IndexError, tf.errors.OpError) as problem:
         reason = next(iter(str(problem).splitlines()), type(problem).__name__)
         raise CheckpointError(f"{folder}: cannot be read as a SavedModel ({reason}). Export it again.") from problem
 

@@ -75,6 +75,8 @@ def _onnx(file: Path, device: str) -> tuple[Compute, bool]:
     def compute(patches: np.ndarray) -> np.ndarray:
         try:
             return session.run([PROBABILITIES], {IMAGE: patches})[0]
+        except state.InvalidArgument as problem:
+            raise _unreadable(file, "a network of the scans that its description names", problem) from problem
         except (state.Fail, state.RuntimeException) as problem:
             if "alloc" in str(problem).lower():
                 raise MemoryFull(patches.shape) from problem

@@ -74,6 +74,8 @@ def main() -> None:
     options.add_argument("--case", type=Path, help="folder of one case")
     options.add_argument("--cases", type=int, default=50)
     told = options.parse_args()
+    if told.cases < 10 + WARM:
+        options.error(f"--cases {told.cases}: memory early and late needs {10 + WARM} or more.")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         run, case = a_run(folder) if told.run is None else told.run, told.case

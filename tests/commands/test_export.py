@@ -289,3 +289,62 @@ def test_a_network_without_its_description_is_refused(copied, phantom_root, tmp_
 
 def test_every_file_of_ours_is_known_by_name():
     assert set(FILES.values()) < set(OURS) and OURS[0] == DESCRIPTION
+
+
+def test_an_answer_that_is_no_number_is_no_likeness():
+    pytest.importorskip("tensorflow")
+    from brats_unet.inference.export import refuse_other_answers
+
+    def trained(patches):
+        return np.zeros((*patches.shape[:-1], 3), np.float32)
+
+    with pytest.raises(BratsError, match="not finite"):
+        refuse_other_answers(trained, lambda patches: trained(patches) * np.nan, (4, 4, 4), 4)
+    with pytest.raises(BratsError, match="differ by 0.5 on average"):
+        refuse_other_answers(trained, lambda patches: trained(patches) + 0.5, (4, 4, 4), 4)
+
+
+def test_files_that_only_have_our_names_are_never_replaced(told, tmp_path):
+    theirs = tmp_path / "out" / "model.onnx"
+    theirs.parent.mkdir()
+    theirs.write_text("mine")
+    with pytest.raises(BratsError, match="holds model.onnx, but no prediction.json"):
+        export.main(told(overwrite=True))
+    assert theirs.read_text() == "mine"
+
+
+def test_a_folder_of_scores_is_no_place_for_a_network(told, tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "scores.csv").write_text("")
+    with pytest.raises(BratsError, match="one of masks or scores"):
+        export.main(told(overwrite=True))
+
+
+def test_a_link_to_an_empty_folder_is_filled_not_replaced(told, tmp_path):
+    (tmp_path / "real").mkdir()
+    (tmp_path / "out").symlink_to(tmp_path / "real")
+    assert export.main(told()) == 0
+    assert (tmp_path / "out").is_symlink()
+    assert {path.name for path in (tmp_path / "real").iterdir()} == {DESCRIPTION, FILES["keras"], "MODEL_CARD.md"}
+
+
+def test_a_single_file_has_no_best_checkpoint(told, small_run):
+    with pytest.raises(BratsError, match="one set of weights"):
+        export.main(told(run=str(small_run.folder / "model.keras"), checkpoint="best"))
+
+
+@pytest.mark.parametrize(
+    ("harm", "words"),
+    [
+        (lambda content: content["network"].update(multiple_of=[16, 16]), "not three lengths"),
+        (lambda content: content["network"].update(multiple_of=[0, 16, 16]), "not three lengths"),
+        (lambda content: content.update(version="two"), "not the description"),
+    ],
+)
+def test_a_description_that_was_tampered_with_is_refused(harm, words, small_onnx, tmp_path):
+    folder = shutil.copytree(small_onnx, tmp_path / "copy")
+    content = json.loads((folder / DESCRIPTION).read_text())
+    harm(content)
+    write_json(folder / DESCRIPTION, content)
+    with pytest.raises(BratsError, match=words):
+        exported.open_exported(folder, folder / DESCRIPTION)

@@ -2,6 +2,8 @@
 
 import csv
 import json
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -222,6 +224,19 @@ def test_four_files_named_one_by_one_give_the_mask_of_their_folder(told, phantom
     files = {str(m): str(next((phantom_root / CASES[0]).glob(f"*_{m}.nii*"))) for m in Modality}
     assert predict.main(told(input=None, **files, output=str(tmp_path / "one"))) == 0
     np.testing.assert_array_equal(masks(tmp_path / "one")[CASES[0]], masks(tmp_path / "out")[CASES[0]])
+
+
+def test_a_scan_is_never_written_over_even_where_told_to_overwrite(told, phantom_root, tmp_path):
+    scans = tmp_path / "scans"
+    shutil.copytree(phantom_root / CASES[0], scans)
+    files = {str(m): str(next(scans.glob(f"*_{m}.nii*"))) for m in Modality}
+    scan = scans / "scan.nii.gz"
+    Path(files["flair"]).rename(scan)
+    content = scan.read_bytes()
+    given = {**files, "flair": str(scan), "case": "scan", "input": None, "output": str(scans), "overwrite": True}
+    with pytest.raises(SettingsError, match=r"scan\.nii\.gz is a scan"):
+        predict.main(told(**given))
+    assert scan.read_bytes() == content
 
 
 def test_a_scan_that_is_missing_is_zeros_only_for_networks_trained_so(told, formula, phantom_root, tmp_path, capsys):

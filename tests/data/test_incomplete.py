@@ -72,3 +72,16 @@ def test_a_wrong_path_is_named(phantom_root, tmp_path):
     files = scans(phantom_root / "BraTS20_Training_001") | {Modality.T1: str(tmp_path / "none.nii")}
     with pytest.raises(DataError, match=r"t1=.*none\.nii: expected a \.nii"):
         named_case(files, ALL, name=None, fill_missing=False)
+
+
+@pytest.mark.parametrize("name", ["../evil", "a/b", "..", ""])
+def test_a_name_that_leads_elsewhere_is_none(phantom_root, name):
+    files = scans(phantom_root / "BraTS20_Training_001")
+    with pytest.raises(SettingsError, match="no name for a mask"):
+        named_case(files, ALL, name=name, fill_missing=False)
+
+
+def test_one_file_for_two_scans_is_refused(phantom_root):
+    files = scans(phantom_root / "BraTS20_Training_001")
+    with pytest.raises(SettingsError, match="t1 and t2 are one file"):
+        named_case(files | {Modality.T2: files[Modality.T1]}, ALL, name=None, fill_missing=False)
