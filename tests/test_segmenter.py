@@ -58,7 +58,7 @@ def test_saved_it_lies_on_the_grid_and_header_of_the_case(result, written, phant
     assert result.spacing_mm == read_header(path).spacing_mm
     with pytest.raises(BratsError, match=r"ends in .nii.gz or .nii"):
         result.save(tmp_path / "mask.png")
-    with pytest.raises(BratsError, match="is a scan of"):
+    with pytest.raises(BratsError, match="has the name of a scan of"):
         result.save(files(phantom_root)["t2"])
 
 
