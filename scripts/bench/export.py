@@ -62,7 +62,13 @@ def in_a_process(command: list[str]) -> str:
 
 def trained(folder: Path, steps: int) -> Path:
     """A run on phantoms, in float32."""
-    told = [f"runs={folder / 'runs'}", f"data.root={folder / 'phantoms'}", f"data.cache={folder / 'cache'}"]
+    told = [
+        "experiment=quick",
+        "data=phantom",
+        f"runs={folder / 'runs'}",
+        f"data.root={folder / 'phantoms'}",
+        f"data.cache={folder / 'cache'}",
+    ]
     sizes = ["data.cases=5", f"steps={steps}", "validation.cases=1", "hardware.precision=float32", "name=small"]
     in_a_process([sys.executable, "-m", "brats_unet", "train", *told, *sizes])
     return folder / "runs" / "small"
