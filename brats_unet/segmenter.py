@@ -20,16 +20,7 @@ import numpy as np
 
 from brats_unet.anatomy import Modality, Region
 from brats_unet.commands.keeping import scan_of
-from brats_unet.commands.predicting import (
-    convention_to_write,
-    open_networks,
-    outcome_of,
-    prepared_for,
-    run_paths,
-    scans_known,
-    told_how,
-    tuned_rules,
-)
+from brats_unet.commands.predicting import opened, outcome_of, prepared_for, run_paths, scans_known
 from brats_unet.data.incomplete import cases_to_predict, named_case
 from brats_unet.data.label_convention import Convention
 from brats_unet.errors import DataError, SettingsError
@@ -37,7 +28,6 @@ from brats_unet.inference.confidence import entropy
 from brats_unet.inference.ensemble import ask
 from brats_unet.inference.network import Network
 from brats_unet.inference.postprocess import Postprocessing
-from brats_unet.inference.tta import axes_of
 from brats_unet.nifti import SUFFIXES, stem, write_volume
 from brats_unet.parts import suggestion
 from brats_unet.run import disk_full_is_said
@@ -203,9 +193,14 @@ def load(
         MachineError: What computes the network is not installed, or there is no such device.
     """
     paths = run_paths([str(run)] if isinstance(run, (str, PathLike)) else [str(path) for path in run])
-    if mirror != "auto":
-        axes_of(mirror, key="mirror")
-    rules = tuned_rules(paths, postprocess, say)
-    networks = open_networks(paths, checkpoint=checkpoint, device=device, say=say)
-    networks = told_how(networks, mode=mode, mirror=mirror)
-    return Segmenter(networks, rules, convention_to_write(labels, networks), say)
+    networks, rules, convention = opened(
+        paths,
+        checkpoint=checkpoint,
+        mode=mode,
+        mirror=mirror,
+        postprocess=postprocess,
+        labels=labels,
+        device=device,
+        say=say,
+    )
+    return Segmenter(networks, rules, convention, say)

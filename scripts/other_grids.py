@@ -24,13 +24,13 @@ from scipy.spatial.transform import Rotation
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 from brats_unet.anatomy import Modality, Region, region_mask
-from brats_unet.commands.predicting import open_networks
+from brats_unet.commands.predicting import open_networks, outcome_of
 from brats_unet.data.discovery import find_cases
 from brats_unet.data.oblique import resliced
 from brats_unet.data.preprocess import border_value, prepare
 from brats_unet.inference.ensemble import ask
 from brats_unet.inference.network import Network
-from brats_unet.inference.postprocess import Postprocessing, labels_of
+from brats_unet.inference.postprocess import Postprocessing
 from brats_unet.metrics.counts import count, dice
 from brats_unet.metrics.protocols import PROTOCOLS
 from brats_unet.nifti import read_volume, write_volume
@@ -69,7 +69,7 @@ def nearest(labels: np.ndarray, affine: np.ndarray, like: Volume) -> np.ndarray:
 def mask(network: Network, case: Case) -> np.ndarray:
     """What the run makes of a case, labels on its own grid."""
     answer = ask([network], {network.preparation: prepare(case, network.preparation, None)})
-    return labels_of(answer.probabilities(), answer.shares[0].grid.case_spacing_mm, Postprocessing())
+    return outcome_of(answer, (), Postprocessing()).labels
 
 
 def main() -> None:

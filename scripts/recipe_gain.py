@@ -31,14 +31,14 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 from brats_unet.anatomy import Modality, Region, region_mask
 from brats_unet.commands.evaluate_run import held_out_cases
-from brats_unet.commands.predicting import open_networks, told_how
+from brats_unet.commands.predicting import open_networks, outcome_of, told_how
 from brats_unet.data.label_convention import CONVENTIONS
 from brats_unet.data.oblique import resliced
 from brats_unet.data.preprocess import border_value, prepare
 from brats_unet.evaluation.bootstrap import mean_interval
 from brats_unet.inference.ensemble import ask
 from brats_unet.inference.network import Network
-from brats_unet.inference.postprocess import Postprocessing, labels_of
+from brats_unet.inference.postprocess import Postprocessing
 from brats_unet.metrics.counts import count, dice
 from brats_unet.metrics.protocols import PROTOCOLS
 from brats_unet.nifti import read_integers, read_volume, write_volume
@@ -181,11 +181,10 @@ def predicted(networks: dict[str, Network], case: Case) -> dict[str, np.ndarray]
     """Labels on the case's own grid by each network; all take the same preparation."""
     preparation = next(iter(networks.values())).preparation
     prepared = {preparation: prepare(case, preparation, None, fill_missing=True)}
-    found = {}
-    for recipe, network in networks.items():
-        answer = ask([network], prepared)
-        found[recipe] = labels_of(answer.probabilities(), answer.shares[0].grid.case_spacing_mm, Postprocessing())
-    return found
+    return {
+        recipe: outcome_of(ask([network], prepared), (), Postprocessing()).labels
+        for recipe, network in networks.items()
+    }
 
 
 def show(scores: Scores, recipes: list[str]) -> dict[str, dict[str, dict[str, object]]]:
@@ -194,9 +193,8 @@ def show(scores: Scores, recipes: list[str]) -> dict[str, dict[str, dict[str, ob
     from rich.table import Table
 
     cases = sorted({case for case, *_ in scores})
-    table = Table(
-        title=f"Mean Dice over {len(cases)} held-out cases", caption="gain: mean of the three regions, by case"
-    )
+    caption = f"gain on {recipes[0]}: mean of the regions, by case; + = -: cases better, alike to 0.005, worse"
+    table = Table(title=f"Mean Dice over {len(cases)} held-out cases", caption=caption)
     for heading in ("", "recipe", *Region, "mean", "gain", "95 %", "+ = -"):
         table.add_column(heading, justify="left" if heading in ("", "recipe") else "right")
     result: dict[str, dict[str, dict[str, object]]] = defaultdict(dict)

@@ -8,21 +8,12 @@ from brats_unet.anatomy import Modality
 from brats_unet.commands.display import Display, shown
 from brats_unet.commands.keeping import keep_all, keep_regions, keep_uncertainty
 from brats_unet.commands.masks_folder import UNCERTAINTY, mask_file, origin_of
-from brats_unet.commands.predicting import (
-    convention_to_write,
-    open_networks,
-    predict_cases,
-    run_paths,
-    scans_known,
-    told_how,
-    tuned_rules,
-)
+from brats_unet.commands.predicting import opened, predict_cases, run_paths, scans_known
 from brats_unet.data.discovery import Dataset
 from brats_unet.data.incomplete import cases_to_predict, named_case
 from brats_unet.errors import DataError, SettingsError
 from brats_unet.evaluation.probabilities import PROBABILITIES
 from brats_unet.inference.network import Network
-from brats_unet.inference.tta import axes_of
 from brats_unet.settings import Predict
 from brats_unet.volume import Case
 
@@ -41,12 +32,16 @@ def _predict(settings: Predict, display: Display) -> int:
     output = Path(settings.output)
     if settings.input is not None:
         refuse_output_in_input(output, Path(settings.input))
-    if settings.mirror != "auto":
-        axes_of(settings.mirror, key="mirror")
-    rules = tuned_rules(paths, settings.postprocess, display.say)
-    networks = open_networks(paths, checkpoint=settings.checkpoint, device=settings.device, say=display.say)
-    networks = told_how(networks, mode=settings.mode, mirror=settings.mirror)
-    convention = convention_to_write(settings.labels, networks)
+    networks, rules, convention = opened(
+        paths,
+        checkpoint=settings.checkpoint,
+        mode=settings.mode,
+        mirror=settings.mirror,
+        postprocess=settings.postprocess,
+        labels=settings.labels,
+        device=settings.device,
+        say=display.say,
+    )
 
     dataset = _cases(settings, named, networks)
     for note in dataset.notes:

@@ -22,6 +22,7 @@ from brats_unet.inference.exported import refuse_absent
 from brats_unet.inference.loading import needs_tensorflow, open_network, rules_file
 from brats_unet.inference.network import Network
 from brats_unet.inference.postprocess import Postprocessing, labels_of
+from brats_unet.inference.tta import axes_of
 from brats_unet.nifti import write_volume
 from brats_unet.parts import suggestion
 from brats_unet.run import read_json
@@ -49,6 +50,25 @@ def open_networks(paths: Sequence[Path], *, checkpoint: str, device: str, say: C
         devices = choose_devices(device=device, precision="auto", jit="auto", replicas=None)
         policies = {devices.precision: devices.policy}
     return [open_network(path, which=checkpoint, policies=policies, device=device, say=say) for path in paths]
+
+
+def opened(
+    paths: Sequence[Path],
+    *,
+    checkpoint: str,
+    mode: str,
+    mirror: Any,
+    postprocess: str,
+    labels: str,
+    device: str,
+    say: Callable[[str], None],
+) -> tuple[list[Network], Postprocessing, Convention]:
+    """What predicts new cases: the networks, told how; how masks are made; the convention to write them in."""
+    if mirror != "auto":
+        axes_of(mirror, key="mirror")
+    rules = tuned_rules(paths, postprocess, say)
+    networks = told_how(open_networks(paths, checkpoint=checkpoint, device=device, say=say), mode=mode, mirror=mirror)
+    return networks, rules, convention_to_write(labels, networks)
 
 
 def prepared_for(networks: Sequence[Network], case: Case) -> dict[Preparation, Prepared]:

@@ -118,11 +118,14 @@ def prepare_all(
         folder.mkdir(parents=True, exist_ok=True)
     memo = HashMemo(folder / "hashes.json")
     targets = [folder / f"{case.id}-{case_key(case, preparation, convention.name, memo)}" for case in cases]
-    for target in targets:
-        if is_whole(target) and altered(target, memo.hash):
+    missing = []
+    for i, target in enumerate(targets):
+        if not is_whole(target):
+            missing.append(i)
+        elif altered(target, memo.hash):
             shutil.rmtree(target)
+            missing.append(i)
     memo.save()
-    missing = [i for i, target in enumerate(targets) if not is_whole(target)]
     if missing:
         refuse_unless_room(folder, sum(estimated_bytes(cases[i], preparation) for i in missing), "the prepared volumes")
     done = len(cases) - len(missing)

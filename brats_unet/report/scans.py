@@ -100,8 +100,7 @@ def packed(volume: np.ndarray) -> str:
     whole = np.pad(volume.astype(np.int16), ((1, 0), (1, 0), (1, 0)))
     foretold = (whole[:-1, 1:, 1:] + whole[1:, :-1, 1:] + whole[1:, 1:, :-1]) // 3
     left = ((whole[1:, 1:, 1:] - foretold) & 255).astype(np.uint8)
-    deflate = zlib.compressobj(6, zlib.DEFLATED, GZIP, zlib.DEF_MEM_LEVEL, zlib.Z_RLE)
-    return base64.b64encode(deflate.compress(left.tobytes(order="F")) + deflate.flush()).decode()
+    return _gzipped(left, zlib.Z_RLE)
 
 
 def packed_mask(volume: np.ndarray) -> str:
@@ -109,5 +108,9 @@ def packed_mask(volume: np.ndarray) -> str:
 
     A third smaller than `packed` for the speckled masks of a network that has learnt little.
     """
-    deflate = zlib.compressobj(6, zlib.DEFLATED, GZIP)
-    return base64.b64encode(deflate.compress(volume.tobytes(order="F")) + deflate.flush()).decode()
+    return _gzipped(volume, zlib.Z_DEFAULT_STRATEGY)
+
+
+def _gzipped(voxels: np.ndarray, strategy: int) -> str:
+    deflate = zlib.compressobj(6, zlib.DEFLATED, GZIP, zlib.DEF_MEM_LEVEL, strategy)
+    return base64.b64encode(deflate.compress(voxels.tobytes(order="F")) + deflate.flush()).decode()

@@ -48,7 +48,7 @@ def formula(tmp_path, monkeypatch):
     def opened(paths, *, checkpoint, device, say):
         return [Network(forward, json.loads(json.dumps(recipe)), (4, 4, 4), say) for _ in paths]
 
-    monkeypatch.setattr(predict, "open_networks", opened)
+    monkeypatch.setattr(predicting, "open_networks", opened)
     run = tmp_path / "run"
     (run / "checkpoints").mkdir(parents=True)
     (run / "checkpoints" / "last.safetensors").touch()
