@@ -1,5 +1,15 @@
 """What goes wrong for a user, as opposed to a programmer: the command line prints the message and exits 2."""
 
+from collections.abc import Sequence
+
+NAMED = 5  # things that a message names before it counts
+
+
+def some(names: Sequence[str]) -> str:
+    """The first names of a list, and how many more there are: "a, b, c, d, e and 2 more"; "" for none."""
+    more = len(names) - NAMED
+    return ", ".join(names[:NAMED]) + (f" and {more} more" if more > 0 else "")
+
 
 class BratsError(Exception):
     """A user's mistake or a user's machine; the message says what was found, what was expected and what to do."""

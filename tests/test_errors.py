@@ -21,3 +21,10 @@ def test_an_error_comes_whole_out_of_another_process(kind):
 
 def test_a_programmers_mistake_is_no_brats_error():
     assert not issubclass(ValueError, BratsError) and not issubclass(BratsError, ValueError)
+
+
+@pytest.mark.parametrize(
+    ("count", "words"), [(0, ""), (2, "a, b"), (5, "a, b, c, d, e"), (7, "a, b, c, d, e and 2 more")]
+)
+def test_a_message_names_five_and_counts_the_rest(count, words):
+    assert errors.some(list("abcdefg")[:count]) == words

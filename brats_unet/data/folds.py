@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from brats_unet.data.assignment import Subject, assign, grouped
-from brats_unet.errors import SettingsError
+from brats_unet.errors import SettingsError, some
 from brats_unet.run import write_json
 
 __all__ = ["Split", "Subject", "assign", "read_split_file", "split", "write_or_verify"]
@@ -167,7 +167,7 @@ def read_split_file(path: Path, case_ids: Sequence[str], fold: int | str) -> Spl
         ("leaves cases out (list them under data.leave_out)", sorted(set(case_ids) - {*train, *validation})),
     ):
         if ids:
-            problems.append(f"{what}: {', '.join(ids[:5])}{f' and {len(ids) - 5} more' if len(ids) > 5 else ''}")
+            problems.append(f"{what}: {some(ids)}")
     if not train:
         problems.append("has no case to train on")
     if problems:

@@ -3,10 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from brats_unet.errors import DataError
+from brats_unet.errors import DataError, some
 from brats_unet.evaluation.record import Evaluation
-
-LISTED = 5  # cases that a message names
 
 
 def refuse_unlike(evaluations: Sequence[Evaluation], names: Sequence[str], metrics: Sequence[str]) -> list[str]:
@@ -18,7 +16,7 @@ def refuse_unlike(evaluations: Sequence[Evaluation], names: Sequence[str], metri
         for one, its, another, of in ((first, first_name, other, name), (other, name, first, first_name)):
             alone = [case for case in one.cases if case not in set(another.cases)]
             if alone:
-                problems.append(f"{len(alone)} cases of {its} are not in {of}: {_some(alone)}.")
+                problems.append(f"{len(alone)} cases of {its} are not in {of}: {some(alone)}.")
         problems += _unlike_references(first, first_name, other, name, notes)
         problems += _unlike_rules(first, first_name, other, name, notes)
     problems += _gaps(evaluations, names, metrics)
@@ -38,7 +36,7 @@ def _gaps(evaluations: Sequence[Evaluation], names: Sequence[str], metrics: Sequ
         wanted = [(case, region, metric) for case in evaluation.cases for region in regions for metric in metrics]
         absent = [" ".join(key) for key in wanted if key not in values]
         if absent:
-            problems.append(f"{name} lacks {len(absent)} scores: {_some(absent)}.")
+            problems.append(f"{name} lacks {len(absent)} scores: {some(absent)}.")
         units |= {(row.metric, row.unit): name for row in evaluation.rows if row.metric in metrics}
     for metric in metrics:
         found = [f"{unit} ({name})" for (of, unit), name in units.items() if of == metric]
@@ -52,12 +50,12 @@ def _unlike_references(first: Evaluation, its: str, other: Evaluation, name: str
     there: Mapping[str, Any] = other.summary.get("references", {})
     if here and there:
         apart = [case for case in here if case in there and here[case] != there[case]]
-        return [f"{its} and {name} were scored against other reference masks: {_some(apart)}."] if apart else []
+        return [f"{its} and {name} were scored against other reference masks: {some(apart)}."] if apart else []
     notes.append(f"{its} or {name} has no hashes of its references: only their volumes were compared.")
     one, two = first.values(), other.values()
     keys = [key for key in one if key[2] == "volume_reference" and key in two]
     apart = list(dict.fromkeys(key[0] for key in keys if one[key] != two[key]))
-    return [f"{its} and {name} were scored against references of other volumes: {_some(apart)}."] if apart else []
+    return [f"{its} and {name} were scored against references of other volumes: {some(apart)}."] if apart else []
 
 
 def _unlike_rules(first: Evaluation, its: str, other: Evaluation, name: str, notes: list[str]) -> list[str]:
@@ -71,8 +69,3 @@ def _unlike_rules(first: Evaluation, its: str, other: Evaluation, name: str, not
         return [f"{its} was scored by {here.get('name')}, {name} by {there.get('name')}."]
     keys = [key for key in {**here, **there} if here.get(key) != there.get(key)]
     return [f"{its} and {name} follow {here.get('name')} with different rules for {', '.join(keys)}."]
-
-
-def _some(case_ids: Sequence[str]) -> str:
-    more = len(case_ids) - LISTED
-    return ", ".join(case_ids[:LISTED]) + (f" and {more} more" if more > 0 else "")

@@ -9,7 +9,7 @@ from typing import Any
 
 from brats_unet.anatomy import Modality, Region
 from brats_unet.data.label_convention import CONVENTIONS
-from brats_unet.errors import DataError
+from brats_unet.errors import DataError, some
 from brats_unet.evaluation.score import Pair, Row
 from brats_unet.metrics.glossary import meaning_of, out_of_range
 from brats_unet.run import Run, atomic_path
@@ -93,7 +93,7 @@ def require_whole(evaluation: Evaluation) -> None:
     kinds = dict.fromkeys([*needed, *((region, metric) for _, region, metric in values)])
     gaps = [f"{case} {' '.join(kind)}" for case in evaluation.cases for kind in kinds if (case, *kind) not in values]
     if gaps:
-        problems.append(f"{SCORES} has no {', '.join(gaps[:5])}" + (f" and {len(gaps) - 5} more" if gaps[5:] else ""))
+        problems.append(f"{SCORES} has no {some(gaps)}")
     if problems:
         raise DataError(f"{folder}: {'; '.join(problems)}. Evaluate again.")
 

@@ -16,7 +16,7 @@ import jinja2
 
 from brats_unet import __version__
 from brats_unet.anatomy import Region
-from brats_unet.errors import SettingsError
+from brats_unet.errors import SettingsError, some
 from brats_unet.evaluation.record import FIGURES, Evaluation, pairs_of
 from brats_unet.evaluation.score import Pair
 from brats_unet.metrics.glossary import VOXELS
@@ -74,10 +74,8 @@ def write_page(
         raise SettingsError(f"viewer={viewer}, pictures={pictures}: cases are counted from 0.")
     order = page_facts.by_score(evaluation)
     if unknown := [case for case in cases or () if case not in order]:
-        listed = ", ".join(unknown[:5]) + (f" and {len(unknown) - 5} more" if unknown[5:] else "")
-        raise SettingsError(
-            f"cases: {listed} {'was' if len(unknown) == 1 else 'were'} not scored. {suggestion(unknown[0], order)}"
-        )
+        were = "was" if len(unknown) == 1 else "were"
+        raise SettingsError(f"cases: {some(unknown)} {were} not scored. {suggestion(unknown[0], order)}")
     say = progress or (lambda what, done, total: None)
     pairs = pairs_of(evaluation)
     chosen = list(dict.fromkeys(cases)) if cases is not None else _spread(order, viewer)

@@ -8,6 +8,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from brats_unet.errors import some
 from brats_unet.evaluation.bootstrap import LEAST
 from brats_unet.evaluation.summary import Statistics, Summary
 from brats_unet.evaluation.trivial import ALL_BACKGROUND as NOTHING
@@ -42,7 +43,6 @@ LINES = (
     ("ece", "Calibration error", 1.0, 4, False),
     ("brier", "Brier score", 1.0, 4, False),
 )
-SHOWN_CASES = 5
 
 
 def print_summary(
@@ -158,10 +158,10 @@ def sentences(summary: Summary) -> list[str]:
         listed = "; ".join(f"{where} {', '.join(names)}" for where, names in undefined.items())
         found.append(f"Undefined, hence in no mean: {listed}.")
     if summary.missing:
-        found.append(f"Predictions that are missing and count as empty: {_some(summary.missing)}.")
+        found.append(f"Predictions that are missing and count as empty: {some(summary.missing)}.")
     if summary.not_scored:
         found.append(
-            f"{len(summary.not_scored)} predictions have no reference, not scored: {_some(summary.not_scored)}."
+            f"{len(summary.not_scored)} predictions have no reference, not scored: {some(summary.not_scored)}."
         )
     if summary.seed_left_out:
         case_id, why = next(iter(summary.seed_left_out.items()))
@@ -233,8 +233,3 @@ def _n(found: Statistics) -> str:
 
 def _said(rule: float, unit: str = "") -> str:
     return "undefined" if is_undefined(rule) else f"{rule:.9g} {unit}".strip()
-
-
-def _some(case_ids: tuple[str, ...]) -> str:
-    more = len(case_ids) - SHOWN_CASES
-    return ", ".join(case_ids[:SHOWN_CASES]) + (f" and {more} more" if more > 0 else "")
