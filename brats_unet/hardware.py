@@ -114,16 +114,24 @@ def _gpus_present() -> int:
     return sum(line.startswith("GPU ") for line in listing.splitlines())
 
 
+def set_tensorflow_environment() -> None:
+    """What TensorFlow reads from the environment as it is imported, where nobody has set it otherwise."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+    # Left alone it uses oneDNN on processors with AVX-512 VNNI or better only. With AVX2 alone a training step of
+    # experiment=quick took 0.5 s with it and 3.3 s without (2 cores of an AMD EPYC, Zen 3).
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+    if gpu_count() == 0:
+        os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")  # else it reports at length that there is none
+
+
 @contextmanager
 def tensorflow_starts_quietly() -> Iterator[None]:
     """Import TensorFlow within: what its C++ parts say of themselves on start-up stays out of a person's sight.
 
     They write to the file descriptor of stderr before any log level is read; Python's own errors are not lost.
     """
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
-    if gpu_count() == 0:
-        os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")  # else it reports at length that there is none
+    set_tensorflow_environment()
     sys.stderr.flush()
     kept = os.dup(2)
     nowhere = os.open(os.devnull, os.O_WRONLY)

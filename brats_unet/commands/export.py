@@ -39,8 +39,8 @@ def _export(settings: Export, display: Display) -> int:
     _refuse_folder(output, overwrite=settings.overwrite)
     rules = tuned_rules([path], settings.postprocess, display.say)
     with tensorflow_starts_quietly():
-        from brats_unet.inference.export import probability_model, refuse_other_answers, write_network
-        from brats_unet.inference.keras_network import forward_of, trained_model
+        from brats_unet.inference.export import refuse_other_answers, write_network
+        from brats_unet.inference.keras_network import network_of, trained_model
         from brats_unet.inference.runtimes import exported_network
 
     model, recipe = trained_model(path, which=settings.checkpoint, policies={})
@@ -48,13 +48,11 @@ def _export(settings: Export, display: Display) -> int:
     run = Run(path if path.is_dir() else path.resolve().parent)
     source = facts_of_run(run, path, settings.checkpoint) | {"weights": int(model.count_params())}
     with atomic_folder(output, OURS) as folder:
-        write_network(probability_model(model, recipe["outputs"]), folder, settings.format)
-        content = described(recipe, rules, form=settings.format, rank=rank, source=source)
+        stride = write_network(model, recipe["outputs"], recipe["stride"], folder, settings.format)
+        content = described(recipe, rules, form=settings.format, rank=rank, stride=stride, source=source)
         write_json(folder / DESCRIPTION, content)
         exported = exported_network(open_exported(folder, folder / DESCRIPTION), device="cpu", say=display.say)
-        trained = forward_of(model, recipe["outputs"])
-        channels = len(recipe["preparation"]["modalities"])
-        apart = refuse_other_answers(trained, exported.forward, exported.stride, channels)
+        apart = refuse_other_answers(network_of(model, recipe, display.say), exported)
         content["largest_difference_from_training_framework"] = apart
         write_json(folder / DESCRIPTION, content)
         (folder / CARD).write_text(card(run, content, settings.checkpoint), encoding="utf-8")

@@ -2,7 +2,7 @@
 
 import logging
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -11,18 +11,19 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from brats_unet.anatomy import regions_from_classes
+from brats_unet.anatomy import REGIONS_OF_CLASSES
 from brats_unet.errors import CheckpointError
 from brats_unet.hardware import tensorflow_starts_quietly
+from brats_unet.inference.any_size import fitted
 from brats_unet.inference.exported import FILES, IMAGE, PROBABILITIES
-from brats_unet.inference.predictor import Forward
+from brats_unet.inference.network import Network
 
 OPSET = 18  # of ONNX: what onnxruntime 1.14 and later read
 FAR = 1e-4  # mean difference of probabilities that no rounding makes; single ones differ by 2e-4 (nnU-Net's network)
 
 
 def probability_model(model: keras.Model, outputs: str) -> keras.Model:
-    """A network of logits with the step to region probabilities built in, of stock layers and operations.
+    """A network of logits with the step to region probabilities built in; what it adds are stock operations.
 
     Args:
         model: In float32; its heads after the first, which only training looks at, are left out.
@@ -33,28 +34,48 @@ def probability_model(model: keras.Model, outputs: str) -> keras.Model:
         regions = keras.layers.Activation("sigmoid", dtype="float32", name=PROBABILITIES)(logits)
     else:
         classes = keras.layers.Activation("softmax", dtype="float32", name="class_probabilities")(logits)
-        regions = regions_from_classes(classes, stack=keras.ops.stack)
-    return keras.Model(model.inputs, regions, name=model.name)
+        regions = keras.ops.matmul(classes, REGIONS_OF_CLASSES)
+    return keras.Model(model.inputs[0], regions, name=model.name)
 
 
-def write_network(model: keras.Model, folder: Path, form: str) -> None:
-    """Write what `probability_model` made into `folder`, under its name in `exported.FILES`."""
+def write_network(model: keras.Model, outputs: str, stride: Sequence[int], folder: Path, form: str) -> tuple[int, ...]:
+    """Write a network of logits as one of probabilities into `folder`, under its name in `exported.FILES`.
+
+    Args:
+        model: See `probability_model`.
+        outputs: Likewise.
+        stride: Total stride of the network along x, y, z.
+        folder: To write into.
+        form: Name of `exported.FILES`.
+
+    Returns:
+        Of which lengths along x, y, z the patches that it takes are multiples: 1 where it takes any, `stride` in the
+        form of Keras, which must load without our layers.
+    """
+    if form != "keras":
+        model, stride = fitted(model, stride)
+    model = probability_model(model, outputs)
     with tensorflow_starts_quietly(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of converters, about their own insides
         WRITERS[form](model, folder / FILES[form])
+    return tuple(stride)
 
 
-def refuse_other_answers(trained: Forward, exported: Forward, stride: tuple[int, int, int], channels: int) -> float:
+def refuse_other_answers(trained: Network, exported: Network) -> float:
     """The largest difference between the probabilities of two forms of a network, on noise of two sizes.
 
     Raises:
         CheckpointError: Their mean difference is more than rounding makes, or some are no numbers.
     """
+    channels = len(trained.preparation.modalities)
     largest = mean = 0.0
     for batch, cells in ((1, (2, 2, 2)), (2, (3, 2, 4))):
-        shape = (batch, *(step * count for step, count in zip(stride, cells, strict=True)), channels)
-        noise = np.random.Generator(np.random.Philox(key=batch)).normal(size=shape).astype(np.float16)
-        apart = np.abs(trained(noise) - exported(noise))
+        lengths = [step * count for step, count in zip(trained.recipe["stride"], cells, strict=True)]
+        if batch > 1:  # the next smaller size that the exported one takes
+            lengths = [(n - 1) // step * step for n, step in zip(lengths, exported.stride, strict=True)]
+        rng = np.random.Generator(np.random.Philox(key=batch))
+        noise = rng.normal(size=(batch, *lengths, channels)).astype(np.float16)
+        apart = np.abs(trained.forward(noise) - exported.forward(noise))
         if not np.isfinite(apart).all():
             raise CheckpointError("On noise, probabilities are not finite numbers. Nothing was written; train again.")
         largest, mean = max(largest, float(apart.max())), max(mean, float(apart.mean()))
@@ -71,7 +92,7 @@ def _traced(model: keras.Model) -> Any:
     shape = (None,) * (len(model.inputs[0].shape) - 1) + (model.inputs[0].shape[-1],)
 
     def probabilities(image: tf.Tensor) -> dict[str, tf.Tensor]:
-        return {PROBABILITIES: model([image], training=False)}
+        return {PROBABILITIES: model(image, training=False)}
 
     return tf.function(probabilities, input_signature=[tf.TensorSpec(shape, tf.float32, name=IMAGE)])
 

@@ -3,7 +3,7 @@
 What predict reads back are numbers and names; `how` says in sentences what they mean, so that it can be done elsewhere.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -112,7 +112,13 @@ def open_exported(path: Path, description: Path) -> Exported:
 
 
 def described(
-    recipe: Mapping[str, Any], rules: Postprocessing, *, form: str, rank: int, source: Mapping[str, Any]
+    recipe: Mapping[str, Any],
+    rules: Postprocessing,
+    *,
+    form: str,
+    rank: int,
+    stride: Sequence[int],
+    source: Mapping[str, Any],
 ) -> dict[str, Any]:
     """The content of `prediction.json`.
 
@@ -121,6 +127,7 @@ def described(
         rules: From probabilities to labels.
         form: Name of `FILES`.
         rank: Of the network, 2 or 3.
+        stride: Of which lengths along x, y, z the patches that the file takes are multiples.
         source: Where the network comes from, for people.
     """
     preparation, convention = recipe["preparation"], CONVENTIONS[recipe["convention"]]
@@ -139,7 +146,7 @@ def described(
                 "axes": ["batch", *space, "modality"],
                 "modalities": list(preparation["modalities"]),
             },
-            "multiple_of": list(recipe["stride"]),
+            "multiple_of": list(stride),
             "output": {
                 "name": PROBABILITIES,
                 "type": "float32",
@@ -190,8 +197,8 @@ def _sentences(recipe: Mapping[str, Any], rank: int) -> dict[str, list[str]]:
         ],
         "prediction": [
             *([] if rank == 3 else ["The network takes axial slices: z becomes the batch."]),
-            "mode whole: pad with zeros to the next multiple of multiple_of and no further, half of it (rounded down) "
-            "before each axis and the rest after; predict in one pass; cut the padding off.",
+            "mode whole: predict in one pass. Where multiple_of is above 1, pad with zeros to the next multiple and no "
+            "further, half of it (rounded down) before each axis and the rest after, and cut that off again.",
             "mode tiles: pad likewise where an axis is shorter than the tile; overlapping tiles of `tile` voxels, "
             "spread evenly from edge to edge, neighbours sharing `overlap` of their length at the least, averaged with "
             "Gaussian weights (sigma an eighth of the tile).",

@@ -12,6 +12,7 @@ import tensorflow as tf
 from brats_unet import models
 from brats_unet.anatomy import regions_from_classes
 from brats_unet.errors import CheckpointError, SettingsError
+from brats_unet.inference.any_size import fitted
 from brats_unet.inference.exported import IMAGE, PROBABILITIES
 from brats_unet.inference.network import Network
 from brats_unet.inference.predictor import Forward, MemoryFull, in_slices
@@ -69,7 +70,8 @@ def keras_file(path: Path) -> keras.Model:
 
 def network_of(model: keras.Model, recipe: Mapping[str, Any], say: Callable[[str], None]) -> Network:
     """A `Network` of a Keras model, which it goes on to use: later weights are seen."""
-    return Network(forward_of(model, recipe["outputs"]), recipe, tuple(recipe["stride"]), say, on_host=not on_gpu())
+    model, stride = fitted(model, recipe["stride"])
+    return Network(forward_of(model, recipe["outputs"]), recipe, stride, say, on_host=not on_gpu())
 
 
 def on_gpu() -> bool:
@@ -83,7 +85,7 @@ def traced(model: keras.Model) -> Callable[[np.ndarray], np.ndarray]:
 
     @tf.function(input_signature=[tf.TensorSpec(shape, tf.float32)])
     def probabilities(patches: tf.Tensor) -> tf.Tensor:
-        return model([patches], training=False)
+        return model(patches, training=False)
 
     def compute(patches: np.ndarray) -> np.ndarray:
         with memory_full_is_said(patches):

@@ -1,6 +1,7 @@
 """What computes an exported network: onnxruntime, OpenVINO or TensorFlow, each imported only where it is needed."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,21 @@ from brats_unet.inference.predictor import Forward, MemoryFull, in_slices
 from brats_unet.processes import cores
 
 Compute = Callable[[np.ndarray], np.ndarray]  # float32 patches, or slices, to region probabilities
+
+
+@dataclass(frozen=True)
+class Engine:
+    """What a runtime makes of a file.
+
+    Attributes:
+        compute: The network.
+        on_host: Whether it computes in the memory of the host.
+        any_size: Whether it takes any lengths, whatever multiples its description asks for.
+    """
+
+    compute: Compute
+    on_host: bool
+    any_size: bool = False
 
 
 def exported_network(exported: Exported, *, device: str, say: Callable[[str], None]) -> Network:
@@ -28,9 +44,9 @@ def exported_network(exported: Exported, *, device: str, say: Callable[[str], No
         CheckpointError: The file cannot be read, or is of other channels than its description says.
     """
     refuse_unless_it_runs(exported)
-    compute, on_host = RUNTIMES[exported.format](exported.file, device)
-    stride = tuple(exported.recipe["stride"])
-    return Network(_forward(compute, exported.rank), exported.recipe, stride, say, on_host)
+    engine = RUNTIMES[exported.format](exported.file, device)
+    stride = (1, 1, 1) if engine.any_size else tuple(exported.recipe["stride"])
+    return Network(_forward(engine.compute, exported.rank), exported.recipe, stride, say, engine.on_host)
 
 
 def _forward(compute: Compute, rank: int) -> Forward:
@@ -43,7 +59,7 @@ def _forward(compute: Compute, rank: int) -> Forward:
     return forward
 
 
-def _onnx(file: Path, device: str) -> tuple[Compute, bool]:
+def _onnx(file: Path, device: str) -> Engine:
     import onnxruntime
     from onnxruntime.capi import onnxruntime_pybind11_state as state
 
@@ -82,10 +98,10 @@ def _onnx(file: Path, device: str) -> tuple[Compute, bool]:
                 raise MemoryFull(patches.shape) from problem
             raise
 
-    return compute, session.get_providers()[0] == cpu
+    return Engine(compute, session.get_providers()[0] == cpu)
 
 
-def _openvino(file: Path, device: str) -> tuple[Compute, bool]:
+def _openvino(file: Path, device: str) -> Engine:
     import openvino
 
     core = openvino.Core()
@@ -96,21 +112,25 @@ def _openvino(file: Path, device: str) -> tuple[Compute, bool]:
         network = core.compile_model(str(file), target, {"INFERENCE_PRECISION_HINT": "f32"})
     except RuntimeError as problem:
         raise _unreadable(file, "an OpenVINO network", problem) from problem
-    return lambda patches: np.array(network(patches)[PROBABILITIES]), target == "CPU"
+    return Engine(lambda patches: np.array(network(patches)[PROBABILITIES]), target == "CPU")
 
 
-def _keras(file: Path, device: str) -> tuple[Compute, bool]:
+def _keras(file: Path, device: str) -> Engine:
+    with tensorflow_starts_quietly():
+        from brats_unet.inference import keras_network
+        from brats_unet.inference.any_size import of_any_size, takes_any_size
+
+    model = keras_network.keras_file(file)
+    if any_size := takes_any_size(model):
+        model = of_any_size(model)
+    return Engine(keras_network.traced(model), not keras_network.on_gpu(), any_size)
+
+
+def _savedmodel(file: Path, device: str) -> Engine:
     with tensorflow_starts_quietly():
         from brats_unet.inference import keras_network
 
-    return keras_network.traced(keras_network.keras_file(file)), not keras_network.on_gpu()
-
-
-def _savedmodel(file: Path, device: str) -> tuple[Compute, bool]:
-    with tensorflow_starts_quietly():
-        from brats_unet.inference import keras_network
-
-    return keras_network.saved_model(file), not keras_network.on_gpu()
+    return Engine(keras_network.saved_model(file), not keras_network.on_gpu())
 
 
 def _unreadable(file: Path, expected: str, problem: Exception) -> CheckpointError:
@@ -118,7 +138,7 @@ def _unreadable(file: Path, expected: str, problem: Exception) -> CheckpointErro
     return CheckpointError(f"{file}: cannot be read as {expected} ({reason}). Export it again.")
 
 
-RUNTIMES: dict[str, Callable[[Path, str], tuple[Compute, bool]]] = {
+RUNTIMES: dict[str, Callable[[Path, str], Engine]] = {
     "keras": _keras,
     "savedmodel": _savedmodel,
     "onnx": _onnx,

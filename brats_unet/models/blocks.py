@@ -117,7 +117,7 @@ def residual_stage(
             pooling = {2: layers.AveragePooling2D, 3: layers.AveragePooling3D}[len(step)]
             # TensorFlow has no float16 average of volumes on the CPU; its bfloat16 one is 5 times as fast as float32.
             half = keras.dtype_policies.get(dtype).compute_dtype == "float16"
-            given = pooling(step, name=f"{block}_skip_pool", dtype="float32" if half else dtype)(given)
+            given = pooling(step, padding="same", name=f"{block}_skip_pool", dtype="float32" if half else dtype)(given)
         if given.shape[-1] != features:
             given = _normalised(given, features, kernel=flat, stride=flat, prefix=f"{block}_skip", bias=False, **own)
         x = _normalised(x, features, kernel=kernel, stride=step, prefix=block, suffix="_0", bias=bias, **own)

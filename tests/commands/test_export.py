@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from brats_unet.commands import export
 from brats_unet.errors import BratsError, MachineError
 from brats_unet.inference import exported
 from brats_unet.inference.exported import DESCRIPTION, FILES, OURS
+from brats_unet.inference.network import Network
 from brats_unet.inference.postprocess import Postprocessing
 from brats_unet.nifti import read_integers, read_volume
 from brats_unet.run import write_json
@@ -115,22 +117,22 @@ assert main(["export", "run={small_run.folder}", "output={tmp_path / "no"}"]) ==
 
 
 @pytest.mark.parametrize(
-    ("model", "outputs", "stride"),
+    ("model", "tile"),
     [
-        ({"name": "unet3d", "features": [4, 8], "strides": [1, 2], "foreground_channel": True}, "labels", [2, 2, 2]),
-        ({"name": "unet2d", "features": [4, 8], "strides": [1, 2]}, "labels", [2, 2, 1]),
+        ({"name": "unet3d", "features": [4, 8], "strides": [1, 2], "foreground_channel": True}, [16, 16, 16]),
+        ({"name": "unet2d", "features": [4, 8], "strides": [1, 2]}, [16, 16, 1]),
     ],
 )
-def test_softmax_and_slices_are_exported_as_region_probabilities_too(model, outputs, stride, write_run, told, tmp_path):
-    run = write_run(tmp_path / "run", model=model, outputs=outputs, tile=[16, 16, 1] if stride[2] == 1 else [16] * 3)
+def test_softmax_and_slices_are_exported_as_region_probabilities_too(model, tile, write_run, told, tmp_path):
+    run = write_run(tmp_path / "run", model=model, outputs="labels", tile=tile)
     assert export.main(told(run=str(run.folder), format="onnx")) == 0
     network = json.loads((tmp_path / "out" / DESCRIPTION).read_text())["network"]
-    assert network["multiple_of"] == stride and network["output"]["regions"] == ["WT", "TC", "ET"]
+    assert network["multiple_of"] == [1, 1, 1] and network["output"]["regions"] == ["WT", "TC", "ET"]
     assert network["input"]["axes"] == ["batch", *"xyz"[: network["rank"]], "modality"]
     import onnxruntime
 
     session = onnxruntime.InferenceSession(str(tmp_path / "out" / "model.onnx"))
-    image = np.random.default_rng(0).normal(size=(2, 8, 6, 4, 4)[: network["rank"] + 1])[..., None]
+    image = np.random.default_rng(0).normal(size=(2, 9, 6, 5, 4)[: network["rank"] + 1])[..., None]
     image = np.repeat(image, 4, axis=-1).astype(np.float32)
     wt, tc, et = np.moveaxis(session.run([network["output"]["name"]], {network["input"]["name"]: image})[0], -1, 0)
     assert wt.shape == image.shape[:-1] and (et >= 0).all() and (et <= tc).all() and (tc <= wt + 1e-6).all()
@@ -240,8 +242,8 @@ def test_a_network_that_answers_otherwise_is_not_kept(told, tmp_path, monkeypatc
     real = runtimes.RUNTIMES["keras"]
 
     def wrong(file, device):
-        compute, on_host = real(file, device)
-        return lambda patches: compute(patches) + np.float32(0.01), on_host
+        engine = real(file, device)
+        return replace(engine, compute=lambda patches: engine.compute(patches) + np.float32(0.01))
 
     monkeypatch.setitem(runtimes.RUNTIMES, "keras", wrong)
     with pytest.raises(BratsError, match="answers otherwise.*by up to 0.01"):
@@ -291,17 +293,27 @@ def test_every_file_of_ours_is_known_by_name():
     assert set(FILES.values()) < set(OURS) and OURS[0] == DESCRIPTION
 
 
-def test_an_answer_that_is_no_number_is_no_likeness():
+def test_an_answer_that_is_no_number_is_no_likeness(small_run):
     pytest.importorskip("tensorflow")
     from brats_unet.inference.export import refuse_other_answers
 
-    def trained(patches):
-        return np.zeros((*patches.shape[:-1], 3), np.float32)
+    def answering(value):
+        recipe = small_run.recipe()
+        return Network(lambda patches: np.full((*patches.shape[:-1], 3), value), recipe, (1, 1, 1))
 
     with pytest.raises(BratsError, match="not finite"):
-        refuse_other_answers(trained, lambda patches: trained(patches) * np.nan, (4, 4, 4), 4)
+        refuse_other_answers(answering(0.0), answering(np.nan))
     with pytest.raises(BratsError, match="differ by 0.5 on average"):
-        refuse_other_answers(trained, lambda patches: trained(patches) + 0.5, (4, 4, 4), 4)
+        refuse_other_answers(answering(0.0), answering(0.5))
+
+
+@pytest.mark.parametrize(("form", "multiple"), [("keras", 2), ("savedmodel", 1), ("onnx", 1)])
+def test_whole_brains_of_any_size_go_through_every_format(form, multiple, told, small_run, phantom_root, tmp_path):
+    by_run = predicted(small_run.folder, phantom_root, tmp_path / "by_run", "mode=whole")
+    assert export.main(told(format=form)) == 0
+    assert json.loads((tmp_path / "out" / DESCRIPTION).read_text())["network"]["multiple_of"] == [multiple] * 3
+    mask = predicted(tmp_path / "out", phantom_root, tmp_path / "masks", "mode=whole")
+    assert len(np.unique(by_run)) >= 3 and (mask != by_run).mean() <= 1e-6
 
 
 def test_files_that_only_have_our_names_are_never_replaced(told, tmp_path):

@@ -1,0 +1,98 @@
+"""Networks that take volumes of any size: the same answers on multiples of the stride, and right ones elsewhere."""
+
+import keras
+import numpy as np
+import pytest
+
+from brats_unet.inference.any_size import fitted, of_any_size, takes_any_size
+from brats_unet.models import MODELS
+
+SMALL = {"features": [4, 6, 8], "convolutions": 1}
+NETWORKS = [
+    ("unet3d", {**SMALL}, 4),
+    ("unet3d", {**SMALL, "strides": [2, 2, 2], "deep_supervision": False}, 8),
+    ("unet3d", {**SMALL, "strides": [1, [2, 1, 2], 2], "foreground_channel": True, "norm": "batch"}, 4),
+    ("unet2d", {**SMALL, "norm": "none"}, 4),
+    ("resenc_unet", {"features": [4, 6, 8], "blocks": 1}, 4),
+    ("nvidia_unet", {"features": [4, 6, 8, 8]}, 8),
+]
+
+
+def build(name, options):
+    return MODELS[name](channels=2, outputs=3, seed=1, **options)
+
+
+def noise(*shape):
+    return np.random.default_rng(0).normal(size=shape).astype("float32")
+
+
+def answer(model, image):
+    heads = model(image, training=False)
+    return keras.ops.convert_to_numpy(heads[0] if isinstance(heads, list) else heads)
+
+
+@pytest.mark.parametrize(("name", "options", "stride"), NETWORKS)
+def test_on_multiples_of_the_stride_answers_are_the_same_to_the_last_bit(name, options, stride):
+    model = build(name, options)
+    rank = len(model.inputs[0].shape) - 2
+    image = noise(2, *(2 * stride, 3 * stride, stride)[:rank], 2)
+    np.testing.assert_array_equal(answer(of_any_size(model), image), answer(model, image))
+
+
+@pytest.mark.parametrize(("name", "options", "stride"), NETWORKS)
+def test_every_length_is_taken_and_given_back(name, options, stride):
+    model = of_any_size(build(name, options))
+    rank = len(model.inputs[0].shape) - 2
+    for shape in ((1, 1, 1), (5, 9, 2), (stride + 1, 2 * stride - 1, stride)):
+        found = answer(model, noise(1, *shape[:rank], 2))
+        assert found.shape == (1, *shape[:rank], 3) and np.isfinite(found).all()
+
+
+def test_it_sees_later_weights():
+    model = build("unet3d", SMALL)
+    shared = of_any_size(model)
+    before, image = answer(shared, image := noise(1, 5, 6, 7, 2)), image
+    model.set_weights([weight * 0.5 for weight in model.get_weights()])
+    assert np.abs(answer(shared, image) - before).max() > 1e-3
+
+
+@pytest.mark.parametrize(
+    ("name", "options"), [("unet3d", SMALL), ("resenc_unet", {"features": [4, 6, 8], "blocks": 1})]
+)
+@pytest.mark.parametrize("cut", [1, 2, 3])
+def test_far_from_the_end_an_odd_volume_is_seen_as_one_padded_with_zeros(name, options, cut):
+    model = build(name, {**options, "norm": "none"})
+    whole = noise(1, 8, 8, 48, 2)
+    whole[..., 48 - cut :, :] = 0
+    padded, fitting = answer(model, whole), answer(of_any_size(model), whole[..., : 48 - cut, :])
+    np.testing.assert_allclose(fitting[..., :24, :], padded[..., :24, :], rtol=1e-5, atol=1e-5)
+
+
+def test_an_odd_axis_is_convolved_by_hand():
+    image = keras.Input((None, None, None, 1))
+    skip = keras.layers.Conv3D(2, 3, padding="same", name="fine")(image)
+    low = keras.layers.Conv3D(3, 3, strides=2, padding="same", name="down")(skip)
+    grown = keras.layers.Conv3DTranspose(2, 2, strides=2, name="up")(low)
+    model = keras.Model(image, keras.layers.Concatenate()([grown, skip]))
+    volume = noise(1, 5, 3, 7, 1)
+    fine = answer(keras.Model(image, skip), volume)
+    kernel, bias = model.get_layer("down").get_weights()
+    up, up_bias = model.get_layer("up").get_weights()
+    wide = np.pad(fine[0], ((0, 2), (0, 2), (0, 2), (0, 0)))  # what lies at 2 i, 2 i + 1 and 2 i + 2 is seen by i
+    expected = np.zeros((6, 4, 8, 2), np.float32)
+    for x, y, z in np.ndindex(3, 2, 4):
+        box = wide[2 * x : 2 * x + 3, 2 * y : 2 * y + 3, 2 * z : 2 * z + 3]
+        value = np.einsum("abci,abcio->o", box, kernel) + bias
+        grown_box = np.einsum("i,abcoi->abco", value, up) + up_bias
+        expected[2 * x : 2 * x + 2, 2 * y : 2 * y + 2, 2 * z : 2 * z + 2] = grown_box
+    found = answer(of_any_size(model), volume)
+    np.testing.assert_allclose(found[0, ..., :2], expected[:5, :3, :7], rtol=1e-4, atol=1e-5)
+    np.testing.assert_array_equal(found[0, ..., 2:], fine[0])
+
+
+def test_a_network_with_layers_that_nobody_knows_keeps_its_stride():
+    image = keras.Input((None, None, None, 1))
+    pooled = keras.layers.MaxPooling3D(2)(image)
+    model = keras.Model(image, keras.layers.UpSampling3D(2)(pooled))
+    assert not takes_any_size(model)
+    assert fitted(model, [2, 2, 2]) == (model, (2, 2, 2))
