@@ -90,3 +90,8 @@ def tile_starts(length: int, tile: int, overlap: float) -> list[int]:
     stride = max(1, int(tile * (1 - overlap)))
     count = -(-(length - tile) // stride) + 1
     return [round(i * (length - tile) / max(1, count - 1)) for i in range(count)]
+
+
+def faces(volume: np.ndarray) -> list[np.ndarray]:
+    """The six outer faces of a volume (X, Y, Z); edges belong to two."""
+    return [volume[0], volume[-1], volume[:, 0], volume[:, -1], volume[:, :, 0], volume[:, :, -1]]

@@ -12,7 +12,6 @@ or more, and as its last line JSON.
 
 import argparse
 import json
-import os
 import sys
 import tempfile
 from pathlib import Path
@@ -20,8 +19,6 @@ from pathlib import Path
 import numpy as np
 from scipy import ndimage
 from scipy.spatial.transform import Rotation
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 from brats_unet.anatomy import Modality, Region, region_mask
 from brats_unet.commands.predicting import open_networks, outcome_of

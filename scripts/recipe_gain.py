@@ -15,7 +15,6 @@ Prints a table and, as its last line, JSON; OUTPUT/gain.csv holds every case, ch
 import argparse
 import csv
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -26,8 +25,6 @@ from pathlib import Path
 import numpy as np
 from scipy import ndimage
 from scipy.spatial.transform import Rotation
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 from brats_unet.anatomy import Modality, Region, region_mask
 from brats_unet.commands.evaluate_run import held_out_cases

@@ -1,6 +1,7 @@
 """Write the masks of cases with one network or several; what `predict` and `evaluate` have in common."""
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -150,7 +151,7 @@ def predict_cases(
     say: Callable[[str], None],
     progress: Callable[[int, int], None],
 ) -> Predicted:
-    """Predict cases: the next is read and the last written while one is computed.
+    """Predict cases: the next is read and the last written while one is computed, the first while networks are traced.
 
     Each mask gets its name once it is whole and all else of its case is there, so an interrupted run can go on.
 
@@ -182,6 +183,7 @@ def predict_cases(
         doubts = next(iter(prepared.values())).doubts
         for sentence in doubts:
             say(sentence)
+        traced.result()
         return ask(networks, prepared), doubts
 
     def put_away(case: Case, found: tuple[Answer, tuple[str, ...]]) -> list[dict[str, str]]:
@@ -193,12 +195,19 @@ def predict_cases(
         return lines
 
     waiting = [case for case in cases if case.id not in here]
-    for case, result in conveyed(waiting, fetch, work, put_away, refused=DataError):
-        if isinstance(result, DataError):
-            failed[case.id] = str(result)
-        else:
-            rows[case.id] = result
-        progress(done := done + 1, len(cases))
+
+    def trace() -> None:
+        for network in networks if waiting else ():
+            network.warm_up()
+
+    with ThreadPoolExecutor(1, "trace") as tracing:
+        traced = tracing.submit(trace)
+        for case, result in conveyed(waiting, fetch, work, put_away, refused=DataError):
+            if isinstance(result, DataError):
+                failed[case.id] = str(result)
+            else:
+                rows[case.id] = result
+            progress(done := done + 1, len(cases))
     written = tuple(case.id for case in cases if case.id not in failed)
     look = {name: rows[name][0]["look"] for name in written if name in rows and rows[name][0]["look"]}
     return Predicted(written, len(here), failed, look)

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from brats_unet.geometry import faces
+
 LARGEST_BRAIN_LITRES = 2.2
 SMALLEST_BRAIN_LITRES = 0.6
 LEAST_OVERLAP = 0.9  # Dice of what is not background in two scans
@@ -52,8 +54,7 @@ def doubts(case_id: str, insides: Mapping[str, np.ndarray], brain_voxels: int, v
 
 def share_on_faces(mask: np.ndarray) -> float:
     """Share of the voxels of the six outer faces of a mask (X, Y, Z) that are True; edges count twice."""
-    sides = [np.take(mask, end, axis=axis).ravel() for axis in range(3) for end in (0, -1)]
-    return float(np.concatenate(sides).mean())
+    return float(np.concatenate([face.ravel() for face in faces(mask)]).mean())
 
 
 def dice_of(one: np.ndarray, other: np.ndarray) -> float:

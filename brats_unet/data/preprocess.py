@@ -14,7 +14,7 @@ from brats_unet.data.oblique import resliced, straight_around
 from brats_unet.data.plausible import doubts
 from brats_unet.data.resample import area_resampled
 from brats_unet.errors import DataError, SettingsError
-from brats_unet.geometry import Box, bounding_box, crop
+from brats_unet.geometry import Box, bounding_box, crop, faces
 from brats_unet.nifti import read_integers, read_volume
 from brats_unet.volume import Case, Volume, corners_apart_mm, spacing_mm, turn_to_lps
 
@@ -207,11 +207,6 @@ def border_value(scan: np.ndarray) -> float:
     """The background: the commonest value on the six faces of a volume, which need not be 0."""
     values, counts = np.unique(np.concatenate([face.ravel() for face in faces(scan)]), return_counts=True)
     return values[np.argmax(counts)]
-
-
-def faces(volume: np.ndarray) -> list[np.ndarray]:
-    """The six outer faces of a volume (X, Y, Z); edges belong to two."""
-    return [volume[0], volume[-1], volume[:, 0], volume[:, -1], volume[:, :, 0], volume[:, :, -1]]
 
 
 def filled(mask: np.ndarray) -> np.ndarray:

@@ -56,6 +56,10 @@ class Network:
         refuse_unfit(stride=self.stride, **how)
         return replace(self, recipe={**self.recipe, "inference": how})
 
+    def warm_up(self) -> None:
+        """Compute a small patch of zeros: what is done once, such as tracing, is done then."""
+        self.forward(np.zeros((1, *self.recipe["stride"], len(self.preparation.modalities)), np.float16))
+
     def members(self, image: np.ndarray) -> Iterator[np.ndarray]:
         """Region probabilities float32 (X, Y, Z, R) of a prepared image, from each mirroring it is told to make."""
         axes = axes_of(self.recipe["inference"].get("mirror", "none"))

@@ -30,8 +30,11 @@ for name, value in (("threads", 1), ("patches", 120), ("rounds", 4), ("patch", 1
 TOLD = told.parse_args()
 CORES = set(sorted(os.sched_getaffinity(0))[: TOLD.threads])
 os.sched_setaffinity(0, CORES)  # before TensorFlow counts them; the peer inherits it
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
+
+from brats_unet.hardware import set_tensorflow_environment  # noqa: E402
+
+set_tensorflow_environment()
 
 import numpy as np  # noqa: E402
 import tensorflow as tf  # noqa: E402

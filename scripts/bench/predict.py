@@ -35,8 +35,10 @@ FEATURES = [32, 64, 128, 256, 320, 320]
 
 def ours(case: Path, output: Path, mode: str, mirror: str, precision: str) -> dict[str, Any]:
     """Seconds and peak memory of this process for one case."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
+    from brats_unet.hardware import set_tensorflow_environment
+
+    set_tensorflow_environment()
     from brats_unet import models
     from brats_unet.anatomy import Modality
     from brats_unet.commands.predicting import predict_cases

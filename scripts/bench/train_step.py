@@ -40,8 +40,10 @@ def features_for(patch: int) -> list[int]:
 
 def ours(told: argparse.Namespace) -> None:
     """Our half: as the peer's, for one precision."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
+    from brats_unet.hardware import set_tensorflow_environment
+
+    set_tensorflow_environment()
     import numpy as np
     import tensorflow as tf
     import yaml

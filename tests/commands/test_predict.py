@@ -36,13 +36,15 @@ def formula(tmp_path, monkeypatch):
     recipe = {
         "convention": "brats2017",
         "outputs": "regions",
+        "stride": [4, 4, 4],
         "preparation": Preparation(tuple(Modality), SPACING).as_dict(),
         "inference": {"mode": "whole", "tile": [16, 16, 16], "overlap": 0.5},
     }
     asked = []
 
     def forward(patches):
-        asked.append(patches.shape)
+        if patches.any():  # not to warm up
+            asked.append(patches.shape)
         return bright(patches)
 
     def opened(paths, *, checkpoint, device, say):

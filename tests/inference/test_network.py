@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 
+from brats_unet.anatomy import Modality
+from brats_unet.data.preprocess import Preparation
 from brats_unet.inference.network import Network
 from brats_unet.inference.predictor import MemoryFull
 
@@ -27,3 +29,10 @@ def test_tiles_too_large_for_the_memory_are_an_error():
     tiles = {"inference": {"mode": "tiles", "tile": [16, 8, 8], "overlap": 0.5}}
     with pytest.raises(MemoryFull, match="16×8×8 voxels.*smaller or fewer tiles"):
         Network(small_memory, tiles, (1, 1, 1)).on_prepared_grid(IMAGE)
+
+
+def test_warming_up_takes_one_patch_of_zeros_of_the_stride():
+    asked = []
+    recipe = {"stride": [4, 4, 2], "preparation": Preparation(tuple(Modality)).as_dict()}
+    Network(asked.append, recipe, (1, 1, 1)).warm_up()
+    assert [(patches.shape, patches.any()) for patches in asked] == [((1, 4, 4, 2, 4), False)]
