@@ -22,9 +22,10 @@ from scipy.spatial.transform import Rotation
 
 from brats_unet.anatomy import Modality, Region, region_mask
 from brats_unet.commands.predicting import open_networks, outcome_of
+from brats_unet.data.brain import border_value
 from brats_unet.data.discovery import find_cases
 from brats_unet.data.oblique import resliced
-from brats_unet.data.preprocess import border_value, prepare
+from brats_unet.data.preprocess import prepare
 from brats_unet.inference.ensemble import ask
 from brats_unet.inference.network import Network
 from brats_unet.inference.postprocess import Postprocessing

@@ -4,22 +4,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import cc3d
 import numpy as np
 
 from brats_unet.anatomy import Modality, Region, labels_from_regions, region_masks
+from brats_unet.data.brain import border_value, filled, without_seam
 from brats_unet.data.grid import Grid
 from brats_unet.data.label_convention import Convention
-from brats_unet.data.oblique import resliced, straight_around
+from brats_unet.data.oblique import resliced_brain, straight_around
 from brats_unet.data.plausible import doubts
 from brats_unet.data.resample import area_resampled
 from brats_unet.errors import DataError, SettingsError
-from brats_unet.geometry import Box, bounding_box, crop, faces
+from brats_unet.geometry import Box, bounding_box, crop
 from brats_unet.nifti import read_integers, read_volume
 from brats_unet.volume import Case, Volume, corners_apart_mm, spacing_mm, turn_to_lps
 
 # Raise it whenever the prepared volumes change for the same recipe: it is part of the key of the cache.
-VERSION = 2  # tilted scans are laid straight
+VERSION = 3  # scans that were interpolated lose the seam around the brain
 CROPS = ("brain", "none")
 NORMALISATIONS = ("zscore", "max")
 FOREGROUND_POSITIONS = 10_000
@@ -144,9 +144,11 @@ def prepare(
     for modality, inside in zip(here, insides, strict=True):
         if not inside.any():
             raise DataError(f"{case.id}: the {modality} volume is constant: no brain in it. Download the case again.")
+    scans, insides = without_seam(scans, insides)
     if straight is not None:
-        scans = [resliced(scan, reference.affine, straight.shape, lying, outside=border_value(scan)) for scan in scans]
-        insides = [resliced(inside, reference.affine, straight.shape, lying) >= 0.5 for inside in insides]
+        pairs = zip(scans, insides, strict=True)
+        laid = [resliced_brain(*pair, reference.affine, straight.shape, lying) for pair in pairs]
+        scans, insides = [scan for scan, _ in laid], [inside for _, inside in laid]
     scans, insides = [turn.apply(scan) for scan in scans], [turn.apply(inside) for inside in insides]
     union = np.logical_or.reduce(insides)
     box = bounding_box(union) if preparation.crop == "brain" else Box((0, 0, 0), union.shape)
@@ -201,18 +203,6 @@ def refuse_other_grid(case_id: str, name: str, volume: Volume, first_name: str, 
             f"{case_id}: the {name} lies elsewhere than the {first_name}: by their affines, corners are up to "
             f"{apart_mm:.3g} mm apart. Expected one grid: register and resample them first."
         )
-
-
-def border_value(scan: np.ndarray) -> float:
-    """The background: the commonest value on the six faces of a volume, which need not be 0."""
-    values, counts = np.unique(np.concatenate([face.ravel() for face in faces(scan)]), return_counts=True)
-    return values[np.argmax(counts)]
-
-
-def filled(mask: np.ndarray) -> np.ndarray:
-    """`mask` with its holes closed: what cannot be reached from outside through faces belongs to it."""
-    outside = cc3d.connected_components(np.pad(~mask, 1, constant_values=True), connectivity=6)
-    return (outside != outside[0, 0, 0])[1:-1, 1:-1, 1:-1]
 
 
 def normalised(scan: np.ndarray, inside: np.ndarray, how: str) -> np.ndarray:

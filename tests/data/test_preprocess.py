@@ -8,7 +8,7 @@ from brats_unet.anatomy import Modality, Region, labels_from_regions, region_mas
 from brats_unet.data import preprocess
 from brats_unet.data.grid import Grid
 from brats_unet.data.label_convention import CONVENTIONS
-from brats_unet.data.preprocess import Preparation, border_value, filled, normalised, prepare, prepared_labels
+from brats_unet.data.preprocess import Preparation, normalised, prepare, prepared_labels
 from brats_unet.errors import DataError, SettingsError
 from brats_unet.geometry import Box
 from brats_unet.nifti import write_volume
@@ -292,22 +292,6 @@ def test_an_affine_that_gives_no_orientation_is_refused(written):
     with np.errstate(all="ignore"):
         case = written(affine=np.diag([1e-9, 1e-9, 1e-9, 1]))
         assert "gives no orientation. Write the header anew" in refused(case)
-
-
-def test_the_background_is_the_commonest_value_on_the_faces():
-    scan = np.full((5, 5, 5), -3.5)
-    scan[1:4, 1:4, :] = 9  # the brain touches two faces
-    assert border_value(scan) == -3.5
-
-
-def test_filling_closes_holes_and_leaves_bays_open():
-    mask = np.ones((5, 5, 5), bool)
-    mask[2, 2, 2] = False  # a hole
-    mask[0, 0, :] = False  # a bay at the edge
-    expected = mask.copy()
-    expected[2, 2, 2] = True
-    np.testing.assert_array_equal(filled(mask), expected)
-    assert filled(np.ones((2, 2, 2), bool)).all() and not filled(np.zeros((2, 2, 2), bool)).any()
 
 
 @pytest.mark.parametrize(

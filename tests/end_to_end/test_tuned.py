@@ -1,0 +1,66 @@
+"""Tuning with trained networks, from training folds to the masks that the thresholds make."""
+
+import json
+
+import numpy as np
+import pytest
+
+from brats_unet.cli import main
+from brats_unet.inference.postprocess import Postprocessing
+from brats_unet.nifti import read_integers
+from brats_unet.run import Run
+from tests.end_to_end.test_pipeline import TINY
+
+
+@pytest.fixture(scope="module")
+def folds(tmp_path_factory, phantom_root):
+    """Two runs, each trained without one half of the phantoms and tuned on what both held out together."""
+    folder = tmp_path_factory.mktemp("folds")
+    common = [*TINY, f"data.root={phantom_root}", f"data.cache={folder / 'cache'}", f"runs={folder / 'runs'}"]
+    for fold in (0, 1):
+        assert main(["train", *common, f"data.fold={fold}", f"name=fold{fold}", "steps=80"]) == 0
+    return [Run(folder / "runs" / f"fold{fold}") for fold in (0, 1)]
+
+
+def of_both(folds):
+    return f"run=[{folds[0].folder},{folds[1].folder}]"
+
+
+def mean_dice(folds, capsys, *more):
+    """Of all cases and regions, each case by the network that has not seen it."""
+    output = f"output={folds[0].folder.parent / '-'.join(('scores', *more)).replace('=', '-')}"
+    capsys.readouterr()
+    assert main(["evaluate", of_both(folds), output, "figures=false", "seed_scores=false", "--json", *more]) == 0
+    regions = json.loads(capsys.readouterr().out)["regions"]
+    return float(np.mean([regions[name]["all_cases"]["dice"]["mean"] for name in ("WT", "TC", "ET")]))
+
+
+def test_what_tuning_gains_on_its_own_cases_is_what_evaluate_finds(folds, capsys):
+    assert main(["tune", of_both(folds), "folds=4", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert sorted(told["cases"]) == [f"BraTS20_Training_{number:03}" for number in range(1, 5)] and told["n"] == 4
+    written = [json.loads(run.postprocessing_file.read_text()) for run in folds]
+    assert written == [told, told]
+    assert Postprocessing.from_dict(told["postprocessing"], where="here") != Postprocessing() and told["gain"] > 0
+    gained = mean_dice(folds, capsys) - mean_dice(folds, capsys, "postprocess=none")
+    assert gained == pytest.approx(told["flattering_gain"], abs=1e-3) and gained > 0  # kept in float16
+
+
+def test_a_second_search_asks_no_network_again(folds, capsys):
+    kept = [file for run in folds for file in (run.folder / "tuning").glob("*.npz")]
+    before = [file.stat().st_mtime_ns for file in kept]
+    assert main(["tune", of_both(folds), "folds=4", "metric=rank", "rules=[threshold]", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["metric"] == "rank"
+    assert len(kept) == 4 and [file.stat().st_mtime_ns for file in kept] == before
+
+
+def test_predict_follows_what_tuning_left_and_says_so(folds, phantom_root, tmp_path, capsys):
+    assert main(["tune", of_both(folds), "folds=4"]) == 0
+    said = capsys.readouterr().out
+    assert "Cross-fitted gain on 4 cases" in said and "4 cases are few" in said
+    for name, more in (("tuned", []), ("plain", ["postprocess=none"])):
+        assert main(["predict", of_both(folds), f"input={phantom_root}", f"output={tmp_path / name}", *more]) == 0
+        assert ("Masks are made with the thresholds of" in capsys.readouterr().out) == (name == "tuned")
+    names = sorted(path.name for path in (tmp_path / "tuned").glob("*.nii.gz"))
+    masks = [[read_integers(tmp_path / kind / name).array for name in names] for kind in ("tuned", "plain")]
+    assert len(names) == 4 and any(not np.array_equal(*pair) for pair in zip(*masks, strict=True))
