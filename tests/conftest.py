@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
+from brats_unet.hardware import set_tensorflow_environment
+
 if TYPE_CHECKING:
     from brats_unet.data.cache import PreparedCase
     from brats_unet.run import Run
 
-# Before anything imports TensorFlow.
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
-os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+set_tensorflow_environment()  # before anything imports it
 os.environ.setdefault("MPLBACKEND", "agg")
 
 CHECKOUT = Path(__file__).resolve().parents[1]

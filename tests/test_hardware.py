@@ -80,3 +80,12 @@ def test_the_gpus_that_may_be_used_are_read_from_nvidia_smi(driver, monkeypatch)
     assert [card.total // 2**20 for card in hardware.gpus()] == [81559, 40960]
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
     assert [card.free // 2**20 for card in hardware.gpus()] == [1024]
+
+
+def test_tensorflow_is_told_to_use_onednn_unless_a_person_says_otherwise(driver, monkeypatch):
+    monkeypatch.setattr(hardware.os, "environ", environ := {})
+    hardware.set_tensorflow_environment()
+    assert environ["TF_ENABLE_ONEDNN_OPTS"] == "1" and "CUDA_VISIBLE_DEVICES" not in environ
+    environ |= {"TF_ENABLE_ONEDNN_OPTS": "0", "CUDA_VISIBLE_DEVICES": ""}
+    hardware.set_tensorflow_environment()
+    assert environ["TF_ENABLE_ONEDNN_OPTS"] == "0" and environ["CUDA_VISIBLE_DEVICES"] == ""

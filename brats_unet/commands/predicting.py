@@ -183,7 +183,8 @@ def predict_cases(
         doubts = next(iter(prepared.values())).doubts
         for sentence in doubts:
             say(sentence)
-        traced.result()
+        for ready in traced:
+            ready.result()
         return ask(networks, prepared), doubts
 
     def put_away(case: Case, found: tuple[Answer, tuple[str, ...]]) -> list[dict[str, str]]:
@@ -195,13 +196,8 @@ def predict_cases(
         return lines
 
     waiting = [case for case in cases if case.id not in here]
-
-    def trace() -> None:
-        for network in networks if waiting else ():
-            network.warm_up()
-
     with ThreadPoolExecutor(1, "trace") as tracing:
-        traced = tracing.submit(trace)
+        traced = [tracing.submit(network.warm_up) for network in networks if waiting]
         for case, result in conveyed(waiting, fetch, work, put_away, refused=DataError):
             if isinstance(result, DataError):
                 failed[case.id] = str(result)

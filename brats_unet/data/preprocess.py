@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from brats_unet.anatomy import Modality, Region, labels_from_regions, region_masks
-from brats_unet.data.brain import border_value, filled, without_seam
+from brats_unet.data.brain import border_value, filled, union, without_seam
 from brats_unet.data.grid import Grid
 from brats_unet.data.label_convention import Convention
 from brats_unet.data.oblique import resliced_brain, straight_around
@@ -150,8 +150,8 @@ def prepare(
         laid = [resliced_brain(*pair, reference.affine, straight.shape, lying) for pair in pairs]
         scans, insides = [scan for scan, _ in laid], [inside for _, inside in laid]
     scans, insides = [turn.apply(scan) for scan in scans], [turn.apply(inside) for inside in insides]
-    union = np.logical_or.reduce(insides)
-    box = bounding_box(union) if preparation.crop == "brain" else Box((0, 0, 0), union.shape)
+    anywhere = union(insides)
+    box = bounding_box(anywhere) if preparation.crop == "brain" else Box((0, 0, 0), anywhere.shape)
     lengths = spacing_mm(lying)
     voxel_mm3 = float(np.prod(lengths))
     wanted = zip(preparation.spacing_mm, (lengths[axis] for axis in turn.axes), strict=True)
@@ -164,7 +164,7 @@ def prepare(
         (ratio[0], ratio[1], ratio[2]),
         straight,
     )
-    brain = filled(crop(union, box))
+    brain = filled(crop(anywhere, box))
     small_brain = area_resampled(brain, grid.ratio) >= 0.5
     image = np.zeros((*grid.shape, len(preparation.modalities)), np.float16)
     for modality, scan, inside in zip(here, scans, insides, strict=True):

@@ -188,6 +188,7 @@ def _sentences(recipe: Mapping[str, Any], rank: int) -> dict[str, list[str]]:
             "Where a voxel axis is tilted by more than 2 degrees, interpolate linearly onto a straight grid first.",
             "Permute and reverse the axes so that x runs to the patient's left, y to posterior, z to superior.",
             "Background is the commonest value on the six outer faces of a scan.",
+            "Scans that were interpolated after skull-stripping: undo it at the edge (docs/PREDICTION.md says how).",
             crop[preparation["crop"]],
             normalise[preparation["normalise"]],
             "The brain is what is not background in any scan, with its holes (6-connected) filled; all outside is 0.",
