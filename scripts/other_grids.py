@@ -1,10 +1,11 @@
 """Whether a mask depends on the grid that the scans happen to lie on.
 
-    python scripts/other_grids.py RUN CASE_FOLDER [CASE_FOLDER …]
+    python scripts/other_grids.py RUN CASE_FOLDER [CASE_FOLDER …] [--mode tiles] [--mirror all]
 
 Each case is written anew as another scanner or program would have it: with its axes turned to R-A-S, with other
 spacing, tilted, and all of that at once; scans are interpolated linearly. The run predicts the original and the copies,
-and the masks of the copies are brought back to the original grid by the nearest voxel.
+and the masks of the copies are brought back to the original grid by the nearest voxel. Beside it, what the geometry
+alone allows: the mask of the original, carried to the copy's grid and back.
 
 Prints Dice of each region against the mask of the original, mean and least over the cases where that holds 100 voxels
 or more, and as its last line JSON.
@@ -21,7 +22,7 @@ from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
 from brats_unet.anatomy import Modality, Region, region_mask
-from brats_unet.commands.predicting import open_networks, outcome_of
+from brats_unet.commands.predicting import open_networks, outcome_of, told_how
 from brats_unet.data.brain import border_value
 from brats_unet.data.discovery import find_cases
 from brats_unet.data.oblique import resliced
@@ -74,9 +75,12 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("run", type=Path)
     options.add_argument("case", type=Path, nargs="+")
+    options.add_argument("--mode", default="auto")
+    options.add_argument("--mirror", default="auto")
     told = options.parse_args()
-    (network,) = open_networks([told.run], checkpoint="last", device="auto", say=lambda text: None)
-    scores: dict[tuple[str, Region], list[float]] = {(name, region): [] for name in GRIDS for region in Region}
+    networks = open_networks([told.run], checkpoint="last", device="auto", say=lambda text: None)
+    (network,) = told_how(networks, mode=told.mode, mirror=told.mirror)
+    scores: dict[tuple[str, Region], list[tuple[float, float]]] = {(n, r): [] for n in GRIDS for r in Region}
     for folder in told.case:
         (case,) = find_cases(folder, modalities=list(Modality)).cases
         volumes = {m: read_volume(file.path, file.channel) for m, file in case.images.items()}
@@ -92,30 +96,39 @@ def main() -> None:
                     files[modality] = ImageFile(Path(place) / f"{modality}.nii")
                     write_volume(files[modality].path, Volume(scan, grid.affine))
                 back = nearest(mask(network, Case(case.id, files)), grid.affine, first)
+            carried = nearest(nearest(reference, first.affine, grid), grid.affine, first)
             for region in Region:
                 here = region_mask(reference, region)
                 if np.count_nonzero(here) >= LEAST_VOXELS:
-                    scores[name, region].append(dice(count(here, region_mask(back, region)), RULE))
+                    both = [dice(count(here, region_mask(other, region)), RULE) for other in (back, carried)]
+                    scores[name, region].append((both[0], both[1]))
         print(f"{case.id}: done", file=sys.stderr)
     show(scores)
 
 
-def show(scores: dict[tuple[str, Region], list[float]]) -> None:
+def show(scores: dict[tuple[str, Region], list[tuple[float, float]]]) -> None:
     """The table and the last line."""
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(title="Dice against the mask of the original", caption="mean, least and number of cases")
+    table = Table(
+        title="Dice against the mask of the original",
+        caption="mean, least, number of cases; in brackets the mean of that mask carried there and back",
+    )
     for heading in ("grid", *Region):
         table.add_column(heading, justify="left" if heading == "grid" else "right")
     result: dict[str, dict[str, dict[str, float]]] = {}
     for name in GRIDS:
-        found = {region: scores[name, region] for region in Region if scores[name, region]}
-        result[name] = {
-            str(region): {"mean": round(float(np.mean(v)), 4), "least": round(min(v), 4), "cases": len(v)}
-            for region, v in found.items()
-        }
-        cells = [f"{np.mean(v):.3f}  {min(v):.3f}  {len(v)}" if (v := found.get(region)) else "–" for region in Region]
+        cells, result[name] = [], {}
+        for region in Region:
+            if not scores[name, region]:
+                cells.append("–")
+                continue
+            found, carried = np.array(scores[name, region]).T
+            mean, least, geometry = float(found.mean()), float(found.min()), float(carried.mean())
+            cells.append(f"{mean:.3f}  {least:.3f}  {len(found)}  [{geometry:.3f}]".replace("[", r"\["))
+            figures = {"mean": round(mean, 4), "least": round(least, 4), "carried": round(geometry, 4)}
+            result[name][str(region)] = {**figures, "cases": len(found)}
         table.add_row(name, *cells)
     Console().print(table)
     print(json.dumps(result))
