@@ -79,7 +79,7 @@ def labels_from_regions(masks: np.ndarray) -> np.ndarray:
 
 
 def regions_from_classes(probabilities: Any) -> Any:
-    """Region probabilities (..., 3) from softmax class probabilities (..., 4): sums, by `REGIONS_OF_CLASSES`."""
+    """Region probabilities (..., 3) from softmax class probabilities (..., 4), an array or a tensor of Keras: sums."""
     return probabilities @ REGIONS_OF_CLASSES
 
 

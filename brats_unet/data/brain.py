@@ -2,8 +2,8 @@
 
 Whoever rotates or resamples a skull-stripped scan blends the edge of the brain with the background: a seam of dark
 voxels that count as brain, since they are not background. BRATS 2013 came like that (a third of the seam lies below a
-quarter of the brain beside it); BraTS 2021 did not (0 to 3 %). A network that has seen sharp edges takes the seam for
-something: of a mask of 93 ml, half a voxel of blur cost WT 0.10 of Dice with the seam and 0.02 without.
+quarter of the brain beside it); BraTS 2021 did not (less than 1 %). To a network that has seen sharp edges the seam is
+something: half a voxel of blur changed a mask of 93 ml to a WT of 0.90 with the seam, to one of 0.98 without.
 """
 
 from collections.abc import Sequence

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from brats_unet.anatomy import REGIONS_OF_CLASSES
+from brats_unet.anatomy import regions_from_classes
 from brats_unet.errors import CheckpointError
 from brats_unet.hardware import tensorflow_starts_quietly
 from brats_unet.inference.any_size import fitted
@@ -34,7 +34,7 @@ def probability_model(model: keras.Model, outputs: str) -> keras.Model:
         regions = keras.layers.Activation("sigmoid", dtype="float32", name=PROBABILITIES)(logits)
     else:
         classes = keras.layers.Activation("softmax", dtype="float32", name="class_probabilities")(logits)
-        regions = keras.ops.matmul(classes, REGIONS_OF_CLASSES)
+        regions = regions_from_classes(classes)
     return keras.Model(model.inputs[0], regions, name=model.name)
 
 

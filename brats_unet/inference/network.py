@@ -20,7 +20,7 @@ class Network:
     Attributes:
         forward: Prepared patch to region probabilities.
         recipe: Of the run; see `recipe`.
-        stride: Total stride of the network along x, y, z.
+        stride: Of which lengths along x, y, z the patches that it takes are multiples.
         say: Told, in a sentence, what a person should know of what happened on the way.
         on_host: Whether it computes in the memory of the host, which is asked beforehand; a GPU says that it is full.
     """
