@@ -307,8 +307,10 @@ def test_an_answer_that_is_no_number_is_no_likeness(small_run):
         refuse_other_answers(answering(0.0), answering(0.5))
 
 
-@pytest.mark.parametrize(("form", "multiple"), [("keras", 2), ("savedmodel", 1), ("onnx", 1)])
+@pytest.mark.parametrize(("form", "multiple"), [("keras", 2), ("savedmodel", 1), ("onnx", 1), ("openvino", 1)])
 def test_whole_brains_of_any_size_go_through_every_format(form, multiple, told, small_run, phantom_root, tmp_path):
+    if form == "openvino":
+        pytest.importorskip("openvino")
     by_run = predicted(small_run.folder, phantom_root, tmp_path / "by_run", "mode=whole")
     assert export.main(told(format=form)) == 0
     assert json.loads((tmp_path / "out" / DESCRIPTION).read_text())["network"]["multiple_of"] == [multiple] * 3
