@@ -75,7 +75,7 @@ def fitted(model: keras.Model, stride: Sequence[int]) -> tuple[keras.Model, tupl
 
 
 def takes_any_size(model: keras.Model) -> bool:
-    """Whether `of_any_size` can be had of it: one image in, all layers known, and what grows, grows by a box a voxel."""
+    """Whether `of_any_size` can be had of it: one image in, all layers known, and what grows grows by a box a voxel."""
     return isinstance(model, keras.Function) and len(model.inputs) == 1 and all(map(_is_known, model.operations))
 
 
