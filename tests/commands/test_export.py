@@ -315,7 +315,7 @@ def test_whole_brains_of_any_size_go_through_every_format(form, multiple, told, 
     assert export.main(told(format=form)) == 0
     assert json.loads((tmp_path / "out" / DESCRIPTION).read_text())["network"]["multiple_of"] == [multiple] * 3
     mask = predicted(tmp_path / "out", phantom_root, tmp_path / "masks", "mode=whole")
-    assert len(np.unique(by_run)) >= 3 and (mask != by_run).mean() <= 1e-6
+    assert len(np.unique(by_run)) >= 3 and (mask != by_run).mean() <= 1e-4
 
 
 def test_files_that_only_have_our_names_are_never_replaced(told, tmp_path):

@@ -18,7 +18,8 @@ def folds(tmp_path_factory, phantom_root):
     folder = tmp_path_factory.mktemp("folds")
     common = [*TINY, f"data.root={phantom_root}", f"data.cache={folder / 'cache'}", f"runs={folder / 'runs'}"]
     for fold in (0, 1):
-        assert main(["train", *common, f"data.fold={fold}", f"name=fold{fold}", "steps=80"]) == 0
+        how = [f"data.fold={fold}", f"name=fold{fold}", "steps=80", "hardware.precision=float32"]
+        assert main(["train", *common, *how]) == 0
     return [Run(folder / "runs" / f"fold{fold}") for fold in (0, 1)]
 
 
