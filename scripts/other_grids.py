@@ -126,7 +126,7 @@ def show(scores: dict[tuple[str, Region], list[tuple[float, float]]]) -> None:
                 continue
             found, carried = np.array(scores[name, region]).T
             mean, least, geometry = float(found.mean()), float(found.min()), float(carried.mean())
-            cells.append(f"{mean:.3f}  {least:.3f}  {len(found)}  [{geometry:.3f}]".replace("[", r"\["))
+            cells.append(f"{mean:.3f}  {least:.3f}  {len(found)}  [{geometry:.3f}]")
             figures = {"mean": round(mean, 4), "least": round(least, 4), "carried": round(geometry, 4)}
             result[name][str(region)] = {**figures, "cases": len(found)}
         table.add_row(name, *cells)

@@ -84,15 +84,15 @@ def without_seam(
     with np.errstate(divide="ignore", invalid="ignore"):
         shares = np.stack([above[i][at] / beside[i] for i in telling])
     shares[~np.isfinite(shares)] = 1  # nothing beside it to be compared with: it stays
-    lost = np.median(shares, axis=0) < 0.5
+    lost = tuple(seam[np.median(shares, axis=0) < 0.5].T)
     sharp, now_inside = [], []
     for scan, background, inside, mean in zip(scans, backgrounds, insides, beside, strict=True):
         scan, inside = scan.astype(np.float32), inside.copy()
         part, part_inside = crop(scan, box), crop(inside, box)
         replaced = part_inside[at] & np.isfinite(mean)
         part[at] = np.where(replaced, background + mean, part[at])
-        part[tuple(seam[lost].T)] = background
-        part_inside[tuple(seam[lost].T)] = False
+        part[lost] = background
+        part_inside[lost] = False
         sharp.append(scan)
         now_inside.append(inside)
     return sharp, now_inside
