@@ -1,9 +1,12 @@
-"""A network that takes volumes of any size, with the weights of one that wants multiples of its stride.
+"""A network made ready for whole volumes, of any size, with the weights of one that wants multiples of its stride.
 
 Padding a whole volume up to the stride costs time (half as much again for a brain at 1 mm and a stride of 32) and Dice:
 instance norm takes the zeros into its statistics. Here each layer that shrinks by a stride is handed the one row of
 zeros, or the few, that it lacks itself, and what has grown again is cut to the skip connection that it meets. For
-multiples of the stride nothing is added or cut, and the answers are the same to the last bit.
+multiples of the stride nothing is added or cut.
+
+Instance norm is computed anew (`_Normalised`), as Keras defines it, but with means that keep their digits over millions
+of voxels; all other layers are the model's own, and answer to the last bit as they do in it.
 """
 
 from collections.abc import Sequence
@@ -56,6 +59,44 @@ class _Even(layers.Layer):
         return [(shape[0], *(None for _ in shape[1:-1]), shape[-1]) for shape in shapes]
 
 
+class _Normalised(layers.Layer):
+    """What an instance normalisation answers, with means taken along one axis after the other.
+
+    TensorFlow on CPUs adds up all voxels in one float32: of 3 million, features come out 1e-3 off. Sums of a few hundred
+    keep them within 1e-6, the same on every runtime, and take three quarters of the time.
+    """
+
+    def __init__(self, norm: layers.GroupNormalization, **given: Any) -> None:
+        super().__init__(dtype=norm.dtype_policy, **given)
+        self.norm = norm
+
+    def call(self, x: Tensor) -> Tensor:
+        values = tf.cast(x, tf.float32)
+        mean = _mean(values)
+        scale = tf.math.rsqrt(_mean(tf.math.squared_difference(values, mean)) + self.norm.epsilon)
+        if self.norm.scale:
+            scale *= self.norm.gamma
+        offset = -mean * scale
+        if self.norm.center:
+            offset += self.norm.beta
+        return tf.cast(values * scale + offset, x.dtype)
+
+    def compute_output_shape(self, shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        return shape
+
+
+def _mean(x: Tensor) -> Tensor:
+    """Of each sample and feature; the inner axes stay, with length 1."""
+    for axis in reversed(range(1, len(x.shape) - 1)):
+        x = tf.reduce_mean(x, axis, keepdims=True)
+    return x
+
+
+def _is_instance_norm(layer: Any) -> bool:
+    last = isinstance(layer, layers.GroupNormalization) and layer.axis in (-1, layer.input_spec.ndim - 1)
+    return last and layer.groups == layer.input_spec.axes[layer.axis]
+
+
 def _lengths(x: Tensor, inner: Tensor) -> Tensor:
     return tf.concat([tf.shape(x)[:1], inner, tf.shape(x)[-1:]], axis=0)
 
@@ -104,6 +145,8 @@ def of_any_size(model: keras.Model) -> keras.Model:
             first = _Filled(tuple(layer.strides), dtype=layer.dtype_policy)(first)
         elif isinstance(layer, MEETING):
             first = _Even(dtype=layer.dtype_policy)(first)
+        elif _is_instance_norm(layer):
+            return _Normalised(layer)(first)
         return layer(first, *others, **options)
 
     answering = keras.Model(model.inputs, model.outputs[0], name=model.name)

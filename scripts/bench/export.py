@@ -1,10 +1,10 @@
 """How far an exported ONNX network is from Keras in float32, and how fast, on one full-size case.
 
-    python scripts/bench/export.py [--run RUN] [--case FOLDER] [--threads 2] [--steps 60]
+    python scripts/bench/export.py [--run RUN] [--case FOLDER] [--mode tiles] [--threads 2] [--steps 60]
 
 Without --run, `quick` is trained for a few steps on phantoms first, in float32 at 2 mm: enough that its masks are not
 noise. The case is a phantom of 240×240×155, made first, unless --case names a folder of a real one. Both predict it
-through the same code, in the mode of the run; compared is the grid of the case. Seconds are of the network
+through the same code, in the mode of the run or in --mode; compared is the grid of the case. Seconds are of the network
 alone on the prepared image, the second pass of two (the first traces the graph), each in a process of its own.
 
 Prints a table and, as its last line, JSON:
@@ -26,17 +26,18 @@ from typing import Any
 HERE = Path(__file__).resolve().parents[2]
 
 
-def predicted(run: Path, case: Path, output: Path) -> dict[str, Any]:
+def predicted(run: Path, case: Path, output: Path, mode: str) -> dict[str, Any]:
     """Predict with one network in this process; labels and probabilities go to a file."""
     import numpy as np
 
-    from brats_unet.commands.predicting import outcome_of, prepared_for
+    from brats_unet.commands.predicting import outcome_of, prepared_for, told_how
     from brats_unet.data.incomplete import cases_to_predict
     from brats_unet.inference.ensemble import ask
     from brats_unet.inference.loading import open_network
     from brats_unet.inference.postprocess import Postprocessing
 
     network = open_network(run, which="last", policies={}, device="cpu", say=print)  # no policies: float32
+    (network,) = told_how([network], mode=mode, mirror="auto")
     (scan,) = cases_to_predict(case, network.preparation.modalities, fill_missing=network.fills_missing).cases
     prepared = prepared_for([network], scan)
     seconds = []
@@ -78,13 +79,14 @@ def main() -> None:
     told = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     told.add_argument("--run", type=Path, help="a trained run")
     told.add_argument("--case", type=Path, help="folder of one case")
+    told.add_argument("--mode", default="auto", help="tiles or whole; auto: as the run has it")
     told.add_argument("--threads", type=int, default=2)
     told.add_argument("--steps", type=int, default=60, help="of the run that is made where none is given")
     told.add_argument("--child", nargs=3, metavar=("RUN", "CASE", "OUTPUT"), help=argparse.SUPPRESS)
     args = told.parse_args()
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: args.threads])  # inherited
     if args.child:
-        print(json.dumps(predicted(*map(Path, args.child))))
+        print(json.dumps(predicted(*map(Path, args.child), args.mode)))
         return
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -94,7 +96,7 @@ def main() -> None:
         in_a_process([sys.executable, "-m", "brats_unet", "export", f"run={run}", f"output={exported}"])
         found = {}
         for kind, path in (("keras", run), ("onnx", exported)):
-            child = [sys.executable, __file__, "--threads", str(args.threads), "--child"]
+            child = [sys.executable, __file__, "--threads", str(args.threads), "--mode", args.mode, "--child"]
             printed = in_a_process([*child, str(path), str(case), str(folder / f"{kind}.npz")])
             found[kind] = json.loads(printed.strip().splitlines()[-1])
         show(run, case, args.threads, found, folder)
