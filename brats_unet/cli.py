@@ -5,20 +5,23 @@ Only what the next step needs is imported: help and typos are answered without H
 
 import importlib
 import os
+import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from brats_unet import __version__, cli_arguments, cli_checks, cli_conf, cli_help
 from brats_unet.binding import bind
-from brats_unet.errors import BratsError, Interrupted
+from brats_unet.errors import BratsError, Interrupted, MachineError, Terminated
 from brats_unet.hardware import tensorflow_starts_quietly
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run one command line, without the program's name; the exit code: 0, 1 if the answer is bad, 2 if refused."""
     try:
-        code = _answer(sys.argv[1:] if argv is None else argv)
+        with _told_to_stop():
+            code = _answer(sys.argv[1:] if argv is None else argv)
         sys.stdout.flush()
     except Interrupted as stop:
         print(stop, file=sys.stderr)
@@ -72,6 +75,20 @@ def _answer(argv: list[str]) -> int:
     return _command(request.command)(settings)
 
 
+@contextmanager
+def _told_to_stop() -> Iterator[None]:
+    """SIGTERM, as a scheduler sends it, stops like Ctrl-C: what is half done is cleared away."""
+
+    def stop(number: int, frame: Any) -> None:
+        raise Terminated
+
+    old = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, old)
+
+
 def _settings(request: cli_arguments.Request, overrides: list[cli_arguments.Override]) -> Any:
     from brats_unet import cli_hydra
 
@@ -83,7 +100,14 @@ def _settings(request: cli_arguments.Request, overrides: list[cli_arguments.Over
 
 def _command(name: str, function: str = "main") -> Callable[[Any], Any]:
     with tensorflow_starts_quietly():
-        return getattr(importlib.import_module(f"brats_unet.commands.{name}"), function)
+        try:
+            return getattr(importlib.import_module(f"brats_unet.commands.{name}"), function)
+        except ModuleNotFoundError as problem:
+            if problem.name not in ("tensorflow", "keras"):
+                raise
+            raise MachineError(
+                f"`brats-unet {name}` needs {problem.name}, not installed here: pip install {problem.name}."
+            ) from None
 
 
 def _say_error(message: str) -> None:

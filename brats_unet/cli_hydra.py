@@ -24,7 +24,7 @@ from omegaconf.errors import OmegaConfBaseException
 from brats_unet.binding import NEEDED
 from brats_unet.cli_arguments import Override, Request
 from brats_unet.cli_conf import own_folder
-from brats_unet.errors import SettingsError
+from brats_unet.errors import SettingsError, Terminated
 
 # Hydra's own folders and logging are off: a run folder is the program's affair, and a refused command leaves nothing.
 QUIET = (
@@ -113,6 +113,10 @@ def _child(command: list[str]) -> int:
     process = subprocess.Popen(command)
     try:
         return process.wait()
+    except Terminated:
+        process.terminate()
+        process.wait()
+        raise
     except KeyboardInterrupt:
         process.wait()  # it has had the signal too and is putting its affairs in order
         raise

@@ -37,3 +37,7 @@ class Interrupted(BratsError):  # noqa: N818  (no error of anybody's)
     """The user stopped it, and what was done is saved."""
 
     exit_code = 130
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM has come: stop as at Ctrl-C, which reaches every process of a terminal, while this has reached one."""

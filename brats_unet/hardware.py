@@ -14,16 +14,20 @@ import psutil
 
 DRIVER_FOLDER = Path("/proc/driver/nvidia/gpus")
 DEVICE_FOLDER = Path("/dev")
-# What the control group of a container allows and has taken, in its second and first version.
+# Of the control group of a container, in its second and first version: what it allows, what it has taken, and where
+# it tells how much of that are files that the system would let go (the second word of the last pair).
 GROUP_LIMITS = (
-    (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory.current")),
+    (
+        Path("/sys/fs/cgroup/memory.max"),
+        Path("/sys/fs/cgroup/memory.current"),
+        (Path("/sys/fs/cgroup/memory.stat"), "inactive_file"),
+    ),
     (
         Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
         Path("/sys/fs/cgroup/memory/memory.usage_in_bytes"),
+        (Path("/sys/fs/cgroup/memory/memory.stat"), "total_inactive_file"),
     ),
 )
-
-
 CPU_FACTS = Path("/proc/cpuinfo")
 
 
@@ -54,9 +58,10 @@ class Gpu:
 def memory_available_bytes() -> int:
     """Memory that a program may still take without swapping, within the limits of its container."""
     free = int(psutil.virtual_memory().available)
-    for limit, used in GROUP_LIMITS:
+    for limit, used, (facts, let_go) in GROUP_LIMITS:
         try:
-            free = min(free, max(0, int(limit.read_text()) - int(used.read_text())))
+            files = dict(line.split() for line in facts.read_text().splitlines()).get(let_go, 0)
+            free = min(free, max(0, int(limit.read_text()) - int(used.read_text()) + int(files)))
         except (OSError, ValueError):
             continue  # no such group, or "max"
     return free

@@ -136,8 +136,8 @@ class Run:
         return lines[::-1]
 
 
-def read_json(path: Path, *, what: str) -> dict[str, Any]:
-    """A JSON object from a file; `what` opens the sentence if it cannot be had."""
+def read_json(path: Path, *, what: str, advice: str = "Train again under another name.") -> dict[str, Any]:
+    """A JSON object; if it cannot be had, `what` opens the sentence, and `advice` ends it if the file is damaged."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -147,7 +147,7 @@ def read_json(path: Path, *, what: str) -> dict[str, Any]:
     except OSError as problem:
         raise CheckpointError(f"{path}: {problem.strerror or problem}. Expected a readable file.") from problem
     except (json.JSONDecodeError, UnicodeDecodeError) as problem:
-        raise CheckpointError(f"{path}: not readable as JSON ({problem}). Train again under another name.") from None
+        raise CheckpointError(f"{path}: not readable as JSON ({problem}). {advice}") from None
 
 
 def write_json(path: Path, content: Mapping[str, Any] | list[Any]) -> None:

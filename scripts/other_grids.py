@@ -4,8 +4,8 @@
 
 Each case is written anew as another scanner or program would have it: with its axes turned to R-A-S, with other
 spacing, tilted, and all of that at once; scans are interpolated linearly. The run predicts the original and the copies,
-and the masks of the copies are brought back to the original grid by the nearest voxel. Beside it, what the geometry
-alone allows: the mask of the original, carried to the copy's grid and back.
+and the regions of the copies are brought back to the original grid by linear interpolation, halves and more of a voxel.
+Beside it, what the geometry alone allows: the regions of the original, carried so to the copy's grid and back.
 
 Prints Dice of each region against the mask of the original, mean and least over the cases where that holds 100 voxels
 or more, and as its last line JSON.
@@ -18,10 +18,9 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
-from brats_unet.anatomy import Modality, Region, region_mask
+from brats_unet.anatomy import Modality, Region, region_masks
 from brats_unet.commands.predicting import open_networks, outcome_of, told_how
 from brats_unet.data.brain import border_value
 from brats_unet.data.discovery import find_cases
@@ -59,16 +58,15 @@ def grid_around(volume: Volume, degrees: tuple[float, ...], spacing: tuple[float
     return Volume(np.zeros(tuple(int(n) for n in np.ceil(seen.max(axis=1)) - low + 1), np.uint8), affine)
 
 
-def nearest(labels: np.ndarray, affine: np.ndarray, like: Volume) -> np.ndarray:
-    """Labels at the voxels of another grid; 0 beyond them."""
-    matrix = np.linalg.inv(affine) @ like.affine
-    return ndimage.affine_transform(labels, matrix[:3, :3], matrix[:3, 3], like.array.shape, order=0)
+def carried(regions: np.ndarray, affine: np.ndarray, like: Volume) -> np.ndarray:
+    """Regions, bool (X, Y, Z, R), on another grid: where half of a voxel or more is theirs; none beyond them."""
+    return resliced(regions, affine, like.array.shape, like.affine) >= 0.5
 
 
-def mask(network: Network, case: Case) -> np.ndarray:
-    """What the run makes of a case, labels on its own grid."""
+def regions_of(network: Network, case: Case) -> np.ndarray:
+    """What the run makes of a case, bool (X, Y, Z, R) on its own grid."""
     answer = ask([network], {network.preparation: prepare(case, network.preparation, None)})
-    return outcome_of(answer, (), Postprocessing()).labels
+    return region_masks(outcome_of(answer, (), Postprocessing()).labels)
 
 
 def main() -> None:
@@ -85,7 +83,7 @@ def main() -> None:
         (case,) = find_cases(folder, modalities=list(Modality)).cases
         volumes = {m: read_volume(file.path, file.channel) for m, file in case.images.items()}
         first = volumes[Modality.FLAIR]
-        reference = mask(network, case)
+        reference = regions_of(network, case)
         for name, (degrees, spacing) in GRIDS.items():
             grid = grid_around(first, degrees, spacing)
             with tempfile.TemporaryDirectory() as place:
@@ -95,12 +93,12 @@ def main() -> None:
                     scan = resliced(volume.array, volume.affine, grid.array.shape, grid.affine, outside=outside)
                     files[modality] = ImageFile(Path(place) / f"{modality}.nii")
                     write_volume(files[modality].path, Volume(scan, grid.affine))
-                back = nearest(mask(network, Case(case.id, files)), grid.affine, first)
-            carried = nearest(nearest(reference, first.affine, grid), grid.affine, first)
-            for region in Region:
-                here = region_mask(reference, region)
+                back = carried(regions_of(network, Case(case.id, files)), grid.affine, first)
+            there_and_back = carried(carried(reference, first.affine, grid), grid.affine, first)
+            for index, region in enumerate(Region):
+                here = reference[..., index]
                 if np.count_nonzero(here) >= LEAST_VOXELS:
-                    both = [dice(count(here, region_mask(other, region)), RULE) for other in (back, carried)]
+                    both = [dice(count(here, other[..., index]), RULE) for other in (back, there_and_back)]
                     scores[name, region].append((both[0], both[1]))
         print(f"{case.id}: done", file=sys.stderr)
     show(scores)
@@ -124,8 +122,8 @@ def show(scores: dict[tuple[str, Region], list[tuple[float, float]]]) -> None:
             if not scores[name, region]:
                 cells.append("–")
                 continue
-            found, carried = np.array(scores[name, region]).T
-            mean, least, geometry = float(found.mean()), float(found.min()), float(carried.mean())
+            found, kept = np.array(scores[name, region]).T
+            mean, least, geometry = float(found.mean()), float(found.min()), float(kept.mean())
             cells.append(f"{mean:.3f}  {least:.3f}  {len(found)}  [{geometry:.3f}]")
             figures = {"mean": round(mean, 4), "least": round(least, 4), "carried": round(geometry, 4)}
             result[name][str(region)] = {**figures, "cases": len(found)}

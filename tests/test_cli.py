@@ -1,8 +1,12 @@
 """The command line as a newcomer meets it: help, typos, odd values, several jobs."""
 
 import json
+import os
+import signal
 import subprocess
 import sys
+import tempfile
+import threading
 import time
 import types
 
@@ -10,6 +14,7 @@ import pytest
 
 from brats_unet import cli, cli_arguments, cli_checks, cli_completion, cli_hydra
 from brats_unet.cli_conf import COMMANDS, Conf
+from brats_unet.errors import Terminated
 
 
 @pytest.fixture(autouse=True)
@@ -320,3 +325,36 @@ def test_bare_words_after_compare_are_its_runs_and_elsewhere_stay_as_typed():
         "metrics=[dice]",
     ]
     assert cli_arguments.split(["train", "a"]).arguments == ["a"]
+
+
+# Stopped, and machines that lack something
+
+
+def test_sigterm_clears_away_what_is_half_done_and_exits_130(monkeypatch, tmp_path, capsys):
+    def half_done(argv):
+        with tempfile.TemporaryDirectory(dir=tmp_path):
+            signal.raise_signal(signal.SIGTERM)
+            time.sleep(1)  # never to its end
+
+    before = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr(cli, "_answer", half_done)
+    assert cli.main([]) == 130
+    assert list(tmp_path.iterdir()) == [] and "Stopped." in capsys.readouterr().err
+    assert signal.getsignal(signal.SIGTERM) == before
+
+
+def test_a_sweep_hands_sigterm_on_to_its_job(empty_folder):
+    code = "import pathlib, signal, time; signal.signal(signal.SIGTERM, lambda *_: pathlib.Path('told').touch()); time.sleep(3)"
+    stop = threading.Timer(1.5, os.kill, [os.getpid(), signal.SIGTERM])
+    stop.start()
+    with pytest.raises(Terminated), cli._told_to_stop():
+        cli_hydra._child([sys.executable, "-c", code])
+    assert (empty_folder / "told").exists()
+
+
+def test_without_tensorflow_training_says_what_to_install():
+    code = "import sys; sys.modules['keras'] = None; from brats_unet.cli import main; sys.exit(main())"
+    command = [sys.executable, "-c", code, "train", "experiment=quick", "data=phantom", "data.root=x", "name=x"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    expected = "error: `brats-unet train` needs keras, not installed here: pip install keras.\n"
+    assert (done.returncode, done.stderr) == (2, expected)

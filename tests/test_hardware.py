@@ -62,10 +62,13 @@ def test_a_cpu_has_bfloat16_if_its_flags_say_so(monkeypatch, tmp_path, flags, ex
 
 
 def test_free_memory_ends_at_the_limit_of_the_container(monkeypatch, tmp_path):
-    limit, used = tmp_path / "limit", tmp_path / "used"
+    limit, used, facts = tmp_path / "limit", tmp_path / "used", tmp_path / "facts"
     limit.write_text("3000\n")
     used.write_text("1000\n")
-    monkeypatch.setattr(hardware, "GROUP_LIMITS", ((limit, used),))
+    facts.write_text("anon 100\ninactive_file 500\n")
+    monkeypatch.setattr(hardware, "GROUP_LIMITS", ((limit, used, (facts, "inactive_file")),))
+    assert hardware.memory_available_bytes() == 2500  # files that are only kept for later can go
+    facts.write_text("anon 100\n")
     assert hardware.memory_available_bytes() == 2000
     limit.write_text("max\n")
     assert hardware.memory_available_bytes() > 2000

@@ -93,7 +93,8 @@ def _refuse_folder(output: Path, *, overwrite: bool) -> None:
 
 def _say(settings: Export, output: Path, content: dict[str, Any], display: Display) -> int:
     files = sorted(path for path in (output / name for name in OURS) if path.exists())
-    size = sum(file.stat().st_size for path in files for file in (path.rglob("*") if path.is_dir() else [path]))
+    within = (file for path in files for file in (path.rglob("*") if path.is_dir() else [path]))
+    size = sum(file.stat().st_size for file in within if file.is_file())
     apart = content["largest_difference_from_training_framework"]
     if settings.json:
         document = {

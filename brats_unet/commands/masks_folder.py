@@ -58,7 +58,7 @@ def enter(output: Path, origin: dict[str, Any], case_ids: Sequence[str] = (), *,
 def is_stale(output: Path, origin: dict[str, Any]) -> bool:
     """Whether a folder holds masks of ours that come from elsewhere."""
     mark = output / MARK
-    return mark.exists() and read_json(mark, what=f"{output} is no folder of predictions") != origin
+    return mark.exists() and read_json(mark, what=str(output), advice="Choose another folder.") != origin
 
 
 def origin_of(

@@ -238,7 +238,7 @@ def tuned_rules(paths: Sequence[Path], setting: str, say: Callable[[str], None])
 
 
 def _rules_in(file: Path) -> Postprocessing:
-    content = read_json(file, what=f"postprocess={file}: no such file")
+    content = read_json(file, what=f"postprocess={file}: no such file", advice="Tune again, or postprocess=none.")
     return Postprocessing.from_dict(content.get("postprocessing", content), where=str(file))
 
 

@@ -22,6 +22,7 @@ class Grid:
         turn: From the axes on disk to L-P-S.
         box: What was cut out, in L-P-S axes.
         ratio: Length of a prepared voxel in voxels of the case, by L-P-S axis; exactly 1 where not resampled.
+        lead: How many voxels of the case the prepared grid starts before the box; 0 where not resampled.
         straight: For a case whose axes are tilted: the straight grid that it was laid onto before all that; None for
             the others.
     """
@@ -31,12 +32,13 @@ class Grid:
     turn: Turn
     box: Box
     ratio: tuple[float, float, float]
+    lead: tuple[float, float, float] = (0.0, 0.0, 0.0)
     straight: Straight | None = None
 
     @property
     def shape(self) -> tuple[int, ...]:
         """Voxels of the prepared grid."""
-        return tuple(resampled_length(n, r) for n, r in zip(self.box.shape, self.ratio, strict=True))
+        return tuple(resampled_length(*axis) for axis in zip(self.box.shape, self.ratio, self.lead, strict=True))
 
     @property
     def turned_shape(self) -> tuple[int, ...]:
@@ -51,7 +53,7 @@ class Grid:
         """An array (X, Y, Z, …) on the case's grid, cut and resampled by area means; float32 where resampled."""
         if self.straight is not None:
             array = resliced(array, np.array(self.case_affine), self.straight.shape, np.array(self.straight.affine))
-        return area_resampled(crop(self.turn.apply(array), self.box), self.ratio)
+        return area_resampled(crop(self.turn.apply(array), self.box), self.ratio, self.lead)
 
     def to_case(self, array: np.ndarray) -> np.ndarray:
         """An array (X, Y, Z, …) on the prepared grid back on the case's own, 0 outside the box; linear if resampled."""
@@ -59,8 +61,8 @@ class Grid:
             array = along_axes(
                 array,
                 tuple(
-                    None if r == 1 else linear_matrix(n, m, r)
-                    for n, m, r in zip(self.box.shape, self.shape, self.ratio, strict=True)
+                    None if r == 1 else linear_matrix(n, m, r, before)
+                    for n, m, r, before in zip(self.box.shape, self.shape, self.ratio, self.lead, strict=True)
                 ),
             )
         whole = self.turn.undo(uncrop(array, self.box, self.turned_shape))
@@ -81,6 +83,7 @@ class Grid:
             Turn(tuple(plain["turn"]["axes"]), tuple(plain["turn"]["reverse"])),
             Box(tuple(plain["box"]["start"]), tuple(plain["box"]["stop"])),
             tuple(plain["ratio"]),
+            tuple(plain["lead"]),
             _straight(plain.get("straight")),
         )
 

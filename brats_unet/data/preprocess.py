@@ -12,14 +12,14 @@ from brats_unet.data.grid import Grid
 from brats_unet.data.label_convention import Convention
 from brats_unet.data.oblique import resliced_brain, straight_around
 from brats_unet.data.plausible import doubts
-from brats_unet.data.resample import area_resampled
+from brats_unet.data.resample import area_resampled, centring_lead
 from brats_unet.errors import DataError, SettingsError
 from brats_unet.geometry import Box, bounding_box, crop
 from brats_unet.nifti import read_integers, read_volume
 from brats_unet.volume import Case, Volume, corners_apart_mm, spacing_mm, turn_to_lps
 
 # Raise it whenever the prepared volumes change for the same recipe: it is part of the key of the cache.
-VERSION = 3  # scans that were interpolated lose the seam around the brain
+VERSION = 4  # the resampled grid is tied to the middle of the brain
 CROPS = ("brain", "none")
 NORMALISATIONS = ("zscore", "max")
 FOREGROUND_POSITIONS = 10_000
@@ -156,21 +156,22 @@ def prepare(
     voxel_mm3 = float(np.prod(lengths))
     wanted = zip(preparation.spacing_mm, (lengths[axis] for axis in turn.axes), strict=True)
     ratio = tuple(1.0 if abs(w / s - 1) < SAME_SPACING else w / s for w, s in wanted)
+    brain = filled(crop(anywhere, box))
     grid = Grid(
         reference.array.shape,
         tuple(tuple(float(v) for v in row) for row in reference.affine),
         turn,
         box,
         (ratio[0], ratio[1], ratio[2]),
+        centring_lead(brain, ratio) if preparation.crop == "brain" else (0.0, 0.0, 0.0),
         straight,
     )
-    brain = filled(crop(anywhere, box))
-    small_brain = area_resampled(brain, grid.ratio) >= 0.5
+    small_brain = area_resampled(brain, grid.ratio, grid.lead) >= 0.5
     image = np.zeros((*grid.shape, len(preparation.modalities)), np.float16)
     for modality, scan, inside in zip(here, scans, insides, strict=True):
         normal = normalised(crop(scan, box), crop(inside, box), preparation.normalise)
         normal[~brain] = 0
-        channel_image = area_resampled(normal, grid.ratio)
+        channel_image = area_resampled(normal, grid.ratio, grid.lead)
         largest = float(np.abs(channel_image).max())
         if not largest <= FLOAT16_LARGEST:  # NaN neither
             raise DataError(

@@ -62,8 +62,8 @@ class _Even(layers.Layer):
 class _Normalised(layers.Layer):
     """What an instance normalisation answers, with means taken along one axis after the other.
 
-    TensorFlow on CPUs adds up all voxels in one float32: of 3 million, features come out 1e-3 off. Sums of a few hundred
-    keep them within 1e-6, the same on every runtime, and take three quarters of the time.
+    TensorFlow on CPUs adds up all voxels in one float32: of 3 million, features come out 1e-3 off. Sums of a few
+    hundred keep them within 1e-6, the same on every runtime, and take three quarters of the time.
     """
 
     def __init__(self, norm: layers.GroupNormalization, **given: Any) -> None:

@@ -13,8 +13,8 @@ import numpy as np
 
 from brats_unet.anatomy import CLASSES, Region
 from brats_unet.data.label_convention import CONVENTIONS, WORDS
-from brats_unet.data.preprocess import CROPS, NORMALISATIONS
 from brats_unet.errors import CheckpointError, MachineError, SettingsError
+from brats_unet.inference.in_words import in_words
 from brats_unet.inference.postprocess import Postprocessing
 from brats_unet.parts import suggestion
 from brats_unet.run import read_json
@@ -32,6 +32,7 @@ TO_MAKE = {
 TO_RUN = {"onnx": "onnxruntime", "openvino": "openvino", "keras": "tensorflow", "savedmodel": "tensorflow"}
 WITH_TENSORFLOW = ("keras", "savedmodel")
 CARD = "MODEL_CARD.md"
+NETWORK_FILES = (".keras", ".onnx", ".xml")  # by which a network may be named, not only by its folder
 OURS = (DESCRIPTION, *FILES.values(), "model.bin", CARD)  # all that an exported network's folder may hold
 
 
@@ -55,10 +56,12 @@ class Exported:
 
 
 def description_of(path: Path) -> Path | None:
-    """Where the description of an exported network lies: of its folder, or of its file by itself; None for a run."""
+    """Where the description of an exported network lies: of its folder, or of a file in it; None for a run."""
+    beside = path.with_name(DESCRIPTION)
+    if path.name == DESCRIPTION or (path / "saved_model.pb").is_file():
+        return beside
     if path.is_dir():
         return found if (found := path / DESCRIPTION).is_file() else None
-    beside = path.with_name(DESCRIPTION)
     if path.suffix in (".onnx", ".xml"):
         return beside
     return (
@@ -79,7 +82,7 @@ def open_exported(path: Path, description: Path) -> Exported:
             f"{path} has no {DESCRIPTION} beside it, which says how scans are prepared. "
             f"Put back the one that `brats-unet export` wrote."
         )
-    content = read_json(description, what=str(path))
+    content = read_json(description, what=str(path), advice="Export it again.")
     try:
         version = int(content.get("version", 0))
         if version > VERSION:
@@ -95,7 +98,7 @@ def open_exported(path: Path, description: Path) -> Exported:
             "modality_dropout": float(content["modality_dropout"]),
         }
         name, rank = network["format"], int(network["rank"])
-        file = path if path.is_file() else path / network["file"]
+        file = path if path.suffix in NETWORK_FILES and path.is_file() else description.parent / network["file"]
         Postprocessing.from_dict(content["postprocessing"], where=str(description))
     except (KeyError, TypeError, ValueError, AttributeError) as problem:
         raise CheckpointError(
@@ -163,60 +166,8 @@ def described(
             "convention": convention.name,
             "integers": {WORDS[label]: int(convention.encode(np.array(label))) for label in CLASSES},
         },
-        "how": _sentences(recipe, rank),
+        "how": in_words(recipe, rank),
         "source": dict(source),
-    }
-
-
-def _sentences(recipe: Mapping[str, Any], rank: int) -> dict[str, list[str]]:
-    preparation, missing = recipe["preparation"], float(recipe.get("modality_dropout", 0)) > 0
-    crop = {
-        "brain": "Cut all scans to the smallest box that holds every voxel that is not background in any of them.",
-        "none": "Keep the whole field of view.",
-    }
-    normalise = {
-        "zscore": "From each scan subtract the mean over its own voxels in the box that are not background, and divide "
-        "by their standard deviation (divisor n).",
-        "max": "Divide each scan by the largest absolute value of its voxels in the box that are not background.",
-    }
-    assert set(crop) == set(CROPS) and set(normalise) == set(NORMALISATIONS)
-    return {
-        "preparation": [
-            f"Take the scans {', '.join(preparation['modalities'])}, skull-stripped and on one grid; they become the "
-            f"channels, in this order."
-            + (" A scan that is missing may be a channel of zeros." if missing else " None may be missing."),
-            "Where a voxel axis is tilted by more than 2 degrees, interpolate linearly onto a straight grid first.",
-            "Permute and reverse the axes so that x runs to the patient's left, y to posterior, z to superior.",
-            "Background is the commonest value on the six outer faces of a scan.",
-            "Scans that were interpolated after skull-stripping: undo it at the edge (docs/PREDICTION.md says how).",
-            crop[preparation["crop"]],
-            normalise[preparation["normalise"]],
-            "The brain is what is not background in any scan, with its holes (6-connected) filled; all outside is 0.",
-            "Where the voxel differs from spacing_mm by more than a thousandth, resample: area means where voxels "
-            "grow, linearly where they shrink.",
-            "Round to float16, and hand it over as float32.",
-        ],
-        "prediction": [
-            *([] if rank == 3 else ["The network takes axial slices: z becomes the batch."]),
-            "mode whole: predict in one pass. Where multiple_of is above 1, pad with zeros to the next multiple and no "
-            "further, half of it (rounded down) before each axis and the rest after, and cut that off again.",
-            "mode tiles: pad likewise where an axis is shorter than the tile; overlapping tiles of `tile` voxels, "
-            "spread evenly from edge to edge, neighbours sharing `overlap` of their length at the least, averaged with "
-            "Gaussian weights (sigma an eighth of the tile).",
-            "mirror: predict every mirroring along these axes too, mirror back, and average the probabilities.",
-            "Bring the probabilities back to the scan's own grid, linearly where resampled; 0 outside the box.",
-        ],
-        "postprocessing": [
-            "A voxel belongs to a region where its probability reaches the region's threshold; what is ET is also TC, "
-            "and what is TC also WT.",
-            "Then, for WT, TC and ET in this order: what an outer region has lost leaves this one too; 26-connected "
-            "components below least_component_mm3 or below least_component_probability (mean inside) go; "
-            "with largest_only all but the largest go; with fill_holes holes (6-connected) are filled, "
-            "in the outer regions too.",
-            "Where ET has less than least_et_mm3 in all, it is emptied.",
-            "A voxel takes the tissue of the innermost region that holds it: ET enhancing, TC necrotic or non-"
-            "enhancing core, WT oedema; else background. `labels` gives the integers.",
-        ],
     }
 
 

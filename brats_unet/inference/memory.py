@@ -1,19 +1,17 @@
 """Whether a whole volume fits the host's memory: measured on an eighth of it, not guessed.
 
 A GPU says that its memory is full and prediction goes on in tiles; a Linux host kills the process instead, so there it
-is asked beforehand. Where the system does not tell (no /proc), nothing is assumed and every volume is tried.
+is asked beforehand.
 """
 
-import os
 import threading
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 import numpy as np
+import psutil
 
-MEMINFO = Path("/proc/meminfo")
-STATM = Path("/proc/self/statm")
-CGROUP = Path("/sys/fs/cgroup")
+from brats_unet.hardware import memory_available_bytes
+
 SAMPLE_SECONDS = 0.002
 # No network of ours has needed a quarter of this (unet3d: 0.7 KiB in bfloat16, 1 KiB in float32): where so much is
 # free, no measuring.
@@ -21,28 +19,12 @@ PLENTY_BYTES_PER_VOXEL = 4096
 RESERVE = 1.25  # what is free must be so much more than what was measured
 
 
-def free_bytes() -> int | None:
-    """Memory that this process can still have, by the machine and by the limit of its container; None if unknown."""
-    try:
-        lines = MEMINFO.read_text(encoding="ascii").splitlines()
-        free = 1024 * next(int(line.split()[1]) for line in lines if line.startswith("MemAvailable:"))
-    except (OSError, StopIteration, ValueError):
-        return None
-    try:
-        limit = int((CGROUP / "memory.max").read_text(encoding="ascii"))
-        used = int((CGROUP / "memory.current").read_text(encoding="ascii"))
-        facts = dict(line.split() for line in (CGROUP / "memory.stat").read_text(encoding="ascii").splitlines())
-        return max(0, min(free, limit - used + int(facts.get("inactive_file", 0))))
-    except (OSError, ValueError):  # no limit ("max"), or no such files
-        return free
-
-
 def peak_growth_bytes(action: Callable[[], object]) -> int:
-    """By how much the memory of this process grew at the most while `action` ran; 0 where the system does not tell."""
-    page = os.sysconf("SC_PAGE_SIZE") if STATM.exists() else 0
+    """By how much the memory of this process grew at the most while `action` ran."""
+    process = psutil.Process()
 
     def resident() -> int:
-        return page * int(STATM.read_text(encoding="ascii").split()[1]) if page else 0
+        return int(process.memory_info().rss)
 
     done = threading.Event()
     before = peak = resident()
@@ -68,14 +50,14 @@ class WholeVolume:
     Args:
         forward: Of the network.
         stride: Of the network: the measured patch is a multiple of it.
-        free: Bytes that can still be had; `free_bytes` but in tests.
+        free: Bytes that can still be had; `memory_available_bytes` but in tests.
     """
 
     def __init__(
         self,
         forward: Callable[[np.ndarray], object],
         stride: Sequence[int],
-        free: Callable[[], int | None] = free_bytes,
+        free: Callable[[], int] = memory_available_bytes,
     ) -> None:
         self.forward = forward
         self.stride = tuple(stride)
@@ -86,7 +68,7 @@ class WholeVolume:
         """Whether a pass over `image` (X, Y, Z, M) can be expected to fit."""
         free = self.free()
         voxels = int(np.prod(image.shape[:3]))
-        if free is None or free > PLENTY_BYTES_PER_VOXEL * voxels:
+        if free > PLENTY_BYTES_PER_VOXEL * voxels:
             return True
         if self.bytes_per_voxel is None:
             self.bytes_per_voxel = self._measured(image)

@@ -87,6 +87,12 @@ def _onnx(file: Path, device: str) -> Engine:
         raise _unreadable(file, "an ONNX network", problem) from problem
     if [one.name for one in session.get_inputs()] != [IMAGE]:
         raise _unreadable(file, f"a network of one input named {IMAGE}", ValueError("another network"))
+    on_host = session.get_providers()[0] == cpu
+    if device == "gpu" and on_host:  # onnxruntime itself goes on without a word
+        raise MachineError(
+            "device=gpu, but onnxruntime cannot start CUDA here: its libraries (CUDA, cuDNN) are missing, or of other "
+            "versions than this onnxruntime-gpu asks for. Use device=cpu, or pip install onnxruntime-gpu[cuda,cudnn]."
+        )
 
     def compute(patches: np.ndarray) -> np.ndarray:
         try:
@@ -98,7 +104,7 @@ def _onnx(file: Path, device: str) -> Engine:
                 raise MemoryFull(patches.shape) from problem
             raise
 
-    return Engine(compute, session.get_providers()[0] == cpu)
+    return Engine(compute, on_host)
 
 
 def _openvino(file: Path, device: str) -> Engine:

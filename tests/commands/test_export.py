@@ -13,7 +13,8 @@ from brats_unet.cli import main
 from brats_unet.commands import export
 from brats_unet.errors import BratsError, MachineError
 from brats_unet.inference import exported
-from brats_unet.inference.exported import DESCRIPTION, FILES, OURS
+from brats_unet.inference.exported import DESCRIPTION, FILES, OURS, description_of, open_exported
+from brats_unet.inference.loading import open_network
 from brats_unet.inference.network import Network
 from brats_unet.inference.postprocess import Postprocessing
 from brats_unet.nifti import read_integers, read_volume
@@ -63,15 +64,37 @@ def test_an_exported_network_makes_the_masks_of_its_run(form, told, by_run, phan
     said = json.loads(capsys.readouterr().out)
     assert said["largest_difference"] < 1e-5 and DESCRIPTION in said["files"] and FILES[form] in said["files"]
     mask = predicted(tmp_path / "out", phantom_root, tmp_path / "masks")
-    assert (mask != by_run[0]).sum() <= 1e-5 * by_run[1]
+    assert (mask != by_run[0]).sum() <= max(1, 1e-5 * by_run[1])  # one voxel may lie on a threshold
 
 
-def test_onnx_makes_the_masks_of_its_run_from_the_folder_and_from_the_file(
+def test_onnx_makes_the_masks_of_its_run_from_the_folder_and_from_a_file_in_it(
     small_onnx, by_run, phantom_root, tmp_path, capsys
 ):
-    for number, path in enumerate((small_onnx, small_onnx / "model.onnx")):
+    for number, path in enumerate((small_onnx, small_onnx / "model.onnx", small_onnx / DESCRIPTION)):
         mask = predicted(path, phantom_root, tmp_path / str(number))
         assert (mask != by_run[0]).sum() <= 1e-5 * by_run[1]
+
+
+def test_a_saved_model_may_be_named_by_its_own_folder(told, tmp_path):
+    folder = tmp_path / "out"
+    assert export.main(told(format="savedmodel")) == 0
+    for path in (folder, folder / "saved_model", folder / DESCRIPTION):
+        assert description_of(path) == folder / DESCRIPTION
+        assert open_exported(path, folder / DESCRIPTION).file == folder / "saved_model"
+
+
+def test_onnxruntime_that_falls_back_to_the_cpu_is_refused_if_a_gpu_was_asked_for(small_onnx, monkeypatch):
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession
+    cuda, cpu = "CUDAExecutionProvider", "CPUExecutionProvider"
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [cuda, cpu])
+    monkeypatch.setattr(
+        onnxruntime, "InferenceSession", lambda file, options, providers: session(file, options, providers=[cpu])
+    )
+    with pytest.raises(MachineError, match="cannot start CUDA"):
+        open_network(small_onnx, which="last", policies={}, device="gpu", say=print)
+    assert open_network(small_onnx, which="last", policies={}, say=print).on_host
 
 
 def test_tiles_mirroring_and_ensembles_go_through_onnx_too(small_run, small_onnx, phantom_root, tmp_path):

@@ -173,10 +173,29 @@ def test_at_2_mm_a_region_holds_the_voxels_that_it_fills_at_least_half():
 
 def test_at_2_mm_image_brain_and_labels_share_one_grid(written):
     prepared = prepare(written(), replace(PLAIN, spacing_mm=(2.0, 2.0, 2.0)), BRATS)
-    assert prepared.image.shape[:3] == prepared.labels.shape == prepared.brain.shape == (5, 5, 6)
+    assert prepared.grid.lead == (0, 0, 1.5)  # the brain is 10 by 10 by 11 voxels: its middle is that of a voxel of 2
+    assert prepared.image.shape[:3] == prepared.labels.shape == prepared.brain.shape == (5, 5, 7)
     full = prepare(written(), PLAIN, BRATS).image.astype(np.float32)
-    np.testing.assert_allclose(prepared.image[0, 0, 0], full[:2, :2, :2].mean((0, 1, 2)), atol=2e-3)
+    np.testing.assert_allclose(prepared.image[0, 0, 0], full[:2, :2, 0].mean((0, 1)), atol=2e-3)
+    next_one = np.average(full[:2, :2, :3].mean((0, 1)), axis=0, weights=[0.5, 1, 0.5])
+    np.testing.assert_allclose(prepared.image[0, 0, 1], next_one, atol=2e-3)
     assert prepared.grid.to_case(prepared.image).shape[:3] == SHAPE
+
+
+def test_a_stray_voxel_beside_the_brain_moves_the_2_mm_grid_by_next_to_nothing(written):
+    coarse = replace(PLAIN, spacing_mm=(2.0, 2.0, 2.0))
+    arrays = scans()
+    for scan in arrays.values():
+        scan[2, 6, 6] = 500
+    clean, stray = prepare(written(), coarse, BRATS), prepare(written(arrays, case_id="stray"), coarse, BRATS)
+    assert stray.grid.box.start[0] == clean.grid.box.start[0] - 1
+    start = [prepared.grid.box.start[0] - prepared.grid.lead[0] for prepared in (clean, stray)]
+    assert (start[1] - start[0]) % 2 == pytest.approx(2, abs=0.01)
+
+
+def test_a_whole_volume_is_cut_from_its_first_voxel_on(written):
+    prepared = prepare(written(), replace(PLAIN, spacing_mm=(2.0, 2.0, 2.0), crop="none"), BRATS)
+    assert prepared.grid.lead == (0, 0, 0) and prepared.grid.shape == (8, 8, 7)
 
 
 def test_a_spacing_within_a_thousandth_is_not_resampled(written):

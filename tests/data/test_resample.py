@@ -1,7 +1,14 @@
 import numpy as np
 import pytest
 
-from brats_unet.data.resample import along_axes, area_matrix, area_resampled, linear_matrix, resampled_length
+from brats_unet.data.resample import (
+    along_axes,
+    area_matrix,
+    area_resampled,
+    centring_lead,
+    linear_matrix,
+    resampled_length,
+)
 
 RATIOS = [0.5, 0.8, 1.0, 1.5, 1.875, 2.0, 3.0, 6.0]
 
@@ -37,15 +44,50 @@ def test_doubling_interpolates_between_centres_and_holds_the_edges():
     np.testing.assert_allclose(area_matrix(2, 0.5), expected)
 
 
+def test_a_grid_that_leads_by_hand():
+    expected = [[1, 0, 0, 0], [0, 0.5, 0.5, 0], [0, 0, 0, 1]]
+    np.testing.assert_allclose(area_matrix(4, 2, lead=1), expected)
+    back = [[0.75, 0.25, 0], [0.25, 0.75, 0], [0, 0.75, 0.25], [0, 0.25, 0.75]]  # middles at 0, 2 and 4
+    np.testing.assert_allclose(linear_matrix(4, 3, 2, lead=1), back)
+    finer = [
+        [1, 0],
+        [1, 0],
+        [0.5, 0.5],
+        [0, 1],
+        [0, 1],
+    ]  # middles at 0, 0.5, 1, 1.5 and 2; those at hand at 0.5 and 1.5
+    np.testing.assert_allclose(area_matrix(2, 0.5, lead=0.25), finer)
+
+
+@pytest.mark.parametrize("ratio", [(2, 2, 2), (1.25, 2.5, 2 / 3), (0.8, 1, 1.9)])
+def test_the_middle_of_a_mask_becomes_that_of_a_voxel_wherever_it_lies(ratio):
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        mask = rng.random((9, 8, 7)) < 0.3
+        centre = np.argwhere(mask).mean(axis=0) + 0.5
+        for axis, lead in enumerate(centring_lead(mask, ratio)):
+            assert 0 <= lead < ratio[axis]
+            assert lead == 0 if ratio[axis] == 1 else ((centre[axis] + lead) / ratio[axis]) % 1 == pytest.approx(0.5)
+
+
+def test_no_voxel_is_made_of_what_rounding_leaves():
+    mask = np.ones((10, 1, 1), bool)
+    ratio = 10 / 3 * (1 - 1e-12)  # the lead would be all but a whole voxel
+    assert centring_lead(mask, (ratio, 1, 1)) == (0, 0, 0)
+    assert np.isfinite(area_matrix(10, ratio, 0.0)).all() and len(area_matrix(10, ratio, 0.0)) == 3
+
+
 @pytest.mark.parametrize("ratio", RATIOS)
 @pytest.mark.parametrize("length", [1, 2, 7, 30])
-def test_weights_are_shares_so_that_a_constant_stays(length, ratio):
-    there = area_matrix(length, ratio)
-    back = linear_matrix(length, len(there), ratio)
+@pytest.mark.parametrize("share", [0, 0.1, 0.5, 0.999999])
+def test_weights_are_shares_so_that_a_constant_stays(length, ratio, share):
+    lead = share * ratio
+    there = area_matrix(length, ratio, lead)
+    back = linear_matrix(length, len(there), ratio, lead)
     for weights in (there, back):
         assert weights.dtype == np.float32 and (weights >= 0).all()
         np.testing.assert_allclose(weights.sum(axis=1), 1, rtol=1e-6)
-    assert there.shape == (resampled_length(length, ratio), length) and back.shape == there.T.shape
+    assert there.shape == (resampled_length(length, ratio, lead), length) and back.shape == there.T.shape
 
 
 @pytest.mark.parametrize("ratio", [2, 3, 6])
@@ -59,11 +101,13 @@ def test_area_means_keep_the_mean_where_the_ratio_divides_the_length(ratio):
 @pytest.mark.parametrize(
     ("ratio", "within"), [(0.5, 1e-5), (2, 1e-5), (3, 1e-5), (1.5, 1 / 16), (1.875, 1 / 16)]
 )  # voxels are cut up as if they were constant, so odd ratios are not exact
-def test_a_ramp_comes_back_as_it_was_but_for_the_edges(ratio, within):
+@pytest.mark.parametrize("share", [0, 0.25, 0.7])
+def test_a_ramp_comes_back_as_it_was_but_for_the_edges(ratio, within, share):
     ramp = np.arange(30, dtype=np.float32)
-    small = area_matrix(30, ratio) @ ramp
-    back = linear_matrix(30, len(small), ratio) @ small
-    edge = int(np.ceil(ratio))
+    lead = share * ratio
+    small = area_matrix(30, ratio, lead) @ ramp
+    back = linear_matrix(30, len(small), ratio, lead) @ small
+    edge = int(np.ceil(1.5 * ratio))
     np.testing.assert_allclose(back[edge:-edge], ramp[edge:-edge], atol=within)
     assert np.abs(back - ramp).max() <= ratio / 2
 

@@ -55,7 +55,9 @@ def test_instance_norm_keeps_its_digits_over_millions_of_voxels(dtype):
     deviation = np.sqrt(given.var(axis=(1, 2, 3), keepdims=True) + 1e-5)
     expected = (given - given.mean(axis=(1, 2, 3), keepdims=True)) / deviation * [1, 2, 0.5] + [0, -1, 1]
     found = np.asarray(tf.cast(of_any_size(model)(volume), tf.float64))
-    tolerance = {"float32": 1e-6, "mixed_bfloat16": 2**-8, "mixed_float16": 2**-11}[dtype]  # half a unit of the last place
+    tolerance = {"float32": 1e-6, "mixed_bfloat16": 2**-8, "mixed_float16": 2**-11}[
+        dtype
+    ]  # half a unit of the last place
     np.testing.assert_allclose(found, expected, rtol=2 * tolerance, atol=2 * tolerance)
 
 

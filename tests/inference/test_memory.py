@@ -5,8 +5,7 @@ import time
 import numpy as np
 import pytest
 
-from brats_unet.inference import memory
-from brats_unet.inference.memory import WholeVolume, free_bytes, peak_growth_bytes
+from brats_unet.inference.memory import WholeVolume, peak_growth_bytes
 
 IMAGE = np.zeros((40, 40, 40, 1), np.float16)
 
@@ -20,9 +19,9 @@ def hungry(bytes_per_voxel, seen=None):
     return forward
 
 
-def held_a_moment(count):
+def held_a_moment(count, seconds=0.05):
     held = np.ones(count, np.uint8)
-    time.sleep(0.05)  # a pass of a network lasts long enough to be seen by the watcher, on a busy machine too
+    time.sleep(seconds)  # a pass of a network lasts long enough to be seen by the watcher, on a busy machine too
     return held[-1:].sum()
 
 
@@ -31,12 +30,6 @@ def test_where_there_is_plenty_nothing_is_measured():
     assert WholeVolume(hungry(1, seen), (8, 8, 8), lambda: 10**12).fits(IMAGE) and seen == []
 
 
-def test_where_the_system_does_not_tell_a_volume_is_tried():
-    seen = []
-    assert WholeVolume(hungry(1, seen), (8, 8, 8), lambda: None).fits(IMAGE) and seen == []
-
-
-@pytest.mark.skipif(free_bytes() is None, reason="no /proc")
 def test_a_volume_fits_by_what_an_eighth_of_it_took_and_that_is_measured_once():
     seen = []
     image = np.zeros((64, 64, 64, 1), np.float16)
@@ -55,20 +48,5 @@ def test_a_volume_smaller_than_the_stride_is_measured_in_one_stride():
 
 
 def test_growth_is_the_peak_and_not_what_is_left():
-    grown = peak_growth_bytes(lambda: held_a_moment(64 * 2**20))
-    assert free_bytes() is None or 40 * 2**20 < grown < 120 * 2**20
-
-
-def test_the_limit_of_a_container_counts(tmp_path, monkeypatch):
-    (tmp_path / "meminfo").write_text("MemTotal: 9000 kB\nMemAvailable: 8000 kB\n")
-    monkeypatch.setattr(memory, "MEMINFO", tmp_path / "meminfo")
-    monkeypatch.setattr(memory, "CGROUP", tmp_path)
-    assert free_bytes() == 8000 * 1024
-    (tmp_path / "memory.max").write_text("5000000\n")
-    (tmp_path / "memory.current").write_text("3000000\n")
-    (tmp_path / "memory.stat").write_text("anon 100\ninactive_file 500000\n")
-    assert free_bytes() == 2_500_000
-    (tmp_path / "memory.max").write_text("max\n")
-    assert free_bytes() == 8000 * 1024
-    monkeypatch.setattr(memory, "MEMINFO", tmp_path / "nowhere")
-    assert free_bytes() is None
+    grown = peak_growth_bytes(lambda: held_a_moment(64 * 2**20, seconds=0.3))
+    assert 40 * 2**20 < grown < 120 * 2**20
