@@ -57,7 +57,7 @@ class Exported:
 
 def description_of(path: Path) -> Path | None:
     """Where the description of an exported network lies: of its folder, or of a file in it; None for a run."""
-    beside = path.with_name(DESCRIPTION)
+    beside = path.parent / DESCRIPTION
     if path.name == DESCRIPTION or (path / "saved_model.pb").is_file():
         return beside
     if path.is_dir():

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -75,12 +76,15 @@ def test_onnx_makes_the_masks_of_its_run_from_the_folder_and_from_a_file_in_it(
         assert (mask != by_run[0]).sum() <= 1e-5 * by_run[1]
 
 
-def test_a_saved_model_may_be_named_by_its_own_folder(told, tmp_path):
+def test_a_saved_model_may_be_named_by_its_own_folder(told, tmp_path, monkeypatch):
     folder = tmp_path / "out"
     assert export.main(told(format="savedmodel")) == 0
     for path in (folder, folder / "saved_model", folder / DESCRIPTION):
         assert description_of(path) == folder / DESCRIPTION
         assert open_exported(path, folder / DESCRIPTION).file == folder / "saved_model"
+    monkeypatch.chdir(folder)
+    here = Path()
+    assert open_exported(here, description_of(here)).file == Path("saved_model")
 
 
 def test_onnxruntime_that_falls_back_to_the_cpu_is_refused_if_a_gpu_was_asked_for(small_onnx, monkeypatch):
