@@ -71,8 +71,8 @@ def choose_devices(*, device: str, precision: str, jit: str, replicas: int | Non
         gpus = []
     if device == "gpu" and not gpus:
         raise MachineError(
-            "hardware=gpu, but TensorFlow finds no GPU. Check nvidia-smi and that brats-unet[gpu] is installed, "
-            "or use hardware=cpu."
+            "A GPU was asked for, but TensorFlow finds no GPU. Check nvidia-smi and that brats-unet[gpu] is installed, "
+            "or ask for the CPU: hardware=cpu to train, device=cpu to predict."
         )
     if device == "mirrored" and not gpus and replicas is None:
         raise MachineError(

@@ -85,7 +85,7 @@ def test_the_policy_keeps_weights_in_float32(machine, precision, policy):
 @pytest.mark.parametrize(
     ("change", "error", "message"),
     [
-        ({"device": "gpu"}, MachineError, "hardware=gpu, but TensorFlow finds no GPU"),
+        ({"device": "gpu"}, MachineError, "A GPU was asked for, but TensorFlow finds no GPU"),
         ({"device": "mirrored"}, MachineError, "hardware=mirrored, but TensorFlow finds no GPU"),
         ({"replicas": 2}, SettingsError, "hardware.replicas is for hardware=mirrored"),
         ({"device": "mirrored", "replicas": 0}, SettingsError, "hardware.replicas=0: expected 1 or more"),
