@@ -2,14 +2,15 @@
 
     python scripts/bench/predict_many.py [--run RUN] [--case FOLDER] [--cases 50]
 
-Fifty copies of a case (links to its folder's files under other names) are predicted by one `brats-unet predict`, then
-eight by another. Memory is looked at twice a second. A case's seconds are the time between two masks; the first three
-of each command, in which graphs are traced, are left out. Without a run, one of two steps on phantoms is made first
-(`experiment=quick`); without a case, a phantom is taken.
+Fifty copies of a case (links to its folder's files under other names) are predicted by one `brats-unet predict`, and
+eleven by another before it and by a third after it, so that a machine that grows slower weighs on both. Memory is
+looked at twice a second. A case's seconds are the time between two masks; the first three of each command, in which
+graphs are traced, are left out. Without a run, one of two steps on phantoms is made first (`experiment=quick`); without
+a case, a phantom is taken.
 
 Prints a table and, as its last line, JSON:
-  ratio         seconds a case at the end of the fifty over those of the eight.
-  seconds       a case of the fifty, median.
+  ratio         seconds a case of the fifty over those of the few before and the few after, medians.
+  seconds       a case of the fifty, median; of its last ten: `late_seconds`.
   early_gib, late_gib   most memory held during cases 4-10 and during the last 10.
 """
 
@@ -30,6 +31,7 @@ from brats_unet.data.phantom import case_id, write_dataset
 
 BRATS_UNET = str(Path(sys.executable).with_name("brats-unet"))
 WARM = 3  # cases at the start that trace graphs
+FEW = WARM + 8
 
 
 def copies(case: Path, folder: Path, count: int) -> None:
@@ -82,20 +84,24 @@ def main() -> None:
         if case is None:
             write_dataset(folder / "phantoms", cases=5, seed=0)
             case = folder / "phantoms" / case_id(0)
-        found = {}
-        for count in (told.cases, WARM + 5):
-            copies(case, folder / f"{count}", count)
-            found[count] = predicted(run, folder / f"{count}", folder / f"masks{count}")
-    written, held = found[told.cases]
-    seconds = [after - before for before, after in zip(written[WARM:], written[WARM + 1 :], strict=False)]
-    few = found[WARM + 5][0]
-    alone = statistics.median(after - before for before, after in zip(few[WARM:], few[WARM + 1 :], strict=False))
+        found = []
+        for place, count in enumerate((FEW, told.cases, FEW)):
+            copies(case, folder / f"{place}", count)
+            found.append(predicted(run, folder / f"{place}", folder / f"masks{place}"))
+    written, held = found[1]
+    seconds = between(written)
+    few = [between(found[0][0]), between(found[2][0])]
     early = max(gib for at, gib in held if written[WARM] <= at <= written[9])
     late = max(gib for at, gib in held if at >= written[-10])
-    show(told.cases, alone, seconds, early, late)
+    show(told.cases, few, seconds, early, late)
 
 
-def show(cases: int, alone: float, seconds: list[float], early: float, late: float) -> None:
+def between(written: list[float]) -> list[float]:
+    """Seconds from mask to mask, those at the start left out."""
+    return [after - before for before, after in zip(written[WARM:], written[WARM + 1 :], strict=False)]
+
+
+def show(cases: int, few: list[list[float]], seconds: list[float], early: float, late: float) -> None:
     """The table and the last line."""
     from rich.console import Console
     from rich.table import Table
@@ -104,13 +110,16 @@ def show(cases: int, alone: float, seconds: list[float], early: float, late: flo
     table = Table(title=f"{cases} cases in one go")
     for heading in ("", "seconds a case", "GiB at most"):
         table.add_column(heading, justify="left" if not heading else "right")
-    table.add_row(f"{WARM + 5} cases", f"{alone:.2f}", "")
+    for when, took in zip(("before", "after"), few, strict=True):
+        table.add_row(f"{FEW} cases {when}", f"{statistics.median(took):.2f}", "")
+    table.add_row(f"{cases} cases", f"{statistics.median(seconds):.2f}", "")
     table.add_row(f"cases 4-10 of {cases}", f"{statistics.median(seconds[:7]):.2f}", f"{early:.2f}")
     table.add_row(f"last 10 of {cases}", f"{last:.2f}", f"{late:.2f}")
     Console().print(table)
     result = {
-        "ratio": round(last / alone, 3),
+        "ratio": round(statistics.median(seconds) / statistics.median([*few[0], *few[1]]), 3),
         "seconds": round(statistics.median(seconds), 3),
+        "late_seconds": round(last, 3),
         "early_gib": round(early, 3),
         "late_gib": round(late, 3),
     }
