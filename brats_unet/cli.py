@@ -13,7 +13,7 @@ from typing import Any
 
 from brats_unet import __version__, cli_arguments, cli_checks, cli_conf, cli_help
 from brats_unet.binding import bind
-from brats_unet.errors import BratsError, Interrupted, MachineError, Terminated
+from brats_unet.errors import BratsError, Interrupted, Terminated
 from brats_unet.hardware import tensorflow_starts_quietly
 
 
@@ -102,12 +102,11 @@ def _command(name: str, function: str = "main") -> Callable[[Any], Any]:
     with tensorflow_starts_quietly():
         try:
             return getattr(importlib.import_module(f"brats_unet.commands.{name}"), function)
-        except ModuleNotFoundError as problem:
-            if problem.name not in ("tensorflow", "keras"):
-                raise
-            raise MachineError(
-                f"`brats-unet {name}` needs {problem.name}, not installed here: pip install {problem.name}."
-            ) from None
+        except ModuleNotFoundError:
+            from brats_unet.inference.exported import refuse_absent
+
+            refuse_absent("tensorflow", "keras", wanted_by=f"`brats-unet {name}`")
+            raise
 
 
 def _say_error(message: str) -> None:

@@ -60,8 +60,9 @@ def memory_available_bytes() -> int:
     free = int(psutil.virtual_memory().available)
     for limit, used, (facts, let_go) in GROUP_LIMITS:
         try:
-            files = dict(line.split() for line in facts.read_text().splitlines()).get(let_go, 0)
-            free = min(free, max(0, int(limit.read_text()) - int(used.read_text()) + int(files)))
+            room = int(limit.read_text()) - int(used.read_text())
+            files = dict(line.split() for line in facts.read_text().splitlines()) if facts.exists() else {}
+            free = min(free, max(0, room + int(files.get(let_go, 0))))
         except (OSError, ValueError):
             continue  # no such group, or "max"
     return free

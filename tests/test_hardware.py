@@ -70,6 +70,8 @@ def test_free_memory_ends_at_the_limit_of_the_container(monkeypatch, tmp_path):
     assert hardware.memory_available_bytes() == 2500  # files that are only kept for later can go
     facts.write_text("anon 100\n")
     assert hardware.memory_available_bytes() == 2000
+    facts.unlink()
+    assert hardware.memory_available_bytes() == 2000
     limit.write_text("max\n")
     assert hardware.memory_available_bytes() > 2000
 

@@ -88,9 +88,9 @@ def main() -> None:
         for place, count in enumerate((FEW, told.cases, FEW)):
             copies(case, folder / f"{place}", count)
             found.append(predicted(run, folder / f"{place}", folder / f"masks{place}"))
-    written, held = found[1]
+    (before, _), (written, held), (after, _) = found
     seconds = between(written)
-    few = [between(found[0][0]), between(found[2][0])]
+    few = [between(before), between(after)]
     early = max(gib for at, gib in held if written[WARM] <= at <= written[9])
     late = max(gib for at, gib in held if at >= written[-10])
     show(told.cases, few, seconds, early, late)

@@ -65,7 +65,8 @@ def test_an_exported_network_makes_the_masks_of_its_run(form, told, by_run, phan
     said = json.loads(capsys.readouterr().out)
     assert said["largest_difference"] < 1e-5 and DESCRIPTION in said["files"] and FILES[form] in said["files"]
     mask = predicted(tmp_path / "out", phantom_root, tmp_path / "masks")
-    assert (mask != by_run[0]).sum() <= max(1, 1e-5 * by_run[1])  # one voxel may lie on a threshold
+    allowed = 1e-5 * by_run[1] if form != "openvino" else 1  # where one voxel lies on a threshold
+    assert (mask != by_run[0]).sum() <= allowed
 
 
 def test_onnx_makes_the_masks_of_its_run_from_the_folder_and_from_a_file_in_it(

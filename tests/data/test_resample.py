@@ -107,7 +107,7 @@ def test_a_ramp_comes_back_as_it_was_but_for_the_edges(ratio, within, share):
     lead = share * ratio
     small = area_matrix(30, ratio, lead) @ ramp
     back = linear_matrix(30, len(small), ratio, lead) @ small
-    edge = int(np.ceil(1.5 * ratio))
+    edge = int(np.ceil(1.5 * ratio if lead else ratio))  # the first voxel may be covered in part
     np.testing.assert_allclose(back[edge:-edge], ramp[edge:-edge], atol=within)
     assert np.abs(back - ramp).max() <= ratio / 2
 

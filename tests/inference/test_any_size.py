@@ -55,17 +55,15 @@ def test_instance_norm_keeps_its_digits_over_millions_of_voxels(dtype):
     deviation = np.sqrt(given.var(axis=(1, 2, 3), keepdims=True) + 1e-5)
     expected = (given - given.mean(axis=(1, 2, 3), keepdims=True)) / deviation * [1, 2, 0.5] + [0, -1, 1]
     found = np.asarray(tf.cast(of_any_size(model)(volume), tf.float64))
-    tolerance = {"float32": 1e-6, "mixed_bfloat16": 2**-8, "mixed_float16": 2**-11}[
-        dtype
-    ]  # half a unit of the last place
-    np.testing.assert_allclose(found, expected, rtol=2 * tolerance, atol=2 * tolerance)
+    tolerance = {"float32": 2e-6, "mixed_bfloat16": 2**-7, "mixed_float16": 2**-10}[dtype]
+    np.testing.assert_allclose(found, expected, rtol=tolerance, atol=tolerance)
 
 
-@pytest.mark.parametrize("groups", [1, 2, 4])
+@pytest.mark.parametrize("groups", [1, 2])
 def test_group_norm_of_fewer_groups_is_left_alone(groups):
     model = build("unet3d", {**SMALL, "features": [4, 8], "norm": "group", "groups": groups})
     image = noise(2, 4, 6, 8, 2)
-    np.testing.assert_allclose(answer(of_any_size(model), image), answer(model, image), rtol=1e-4, atol=1e-5)
+    np.testing.assert_array_equal(answer(of_any_size(model), image), answer(model, image))
 
 
 @pytest.mark.parametrize(("name", "options", "stride"), NETWORKS)
