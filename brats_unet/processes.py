@@ -5,7 +5,10 @@ import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from typing import TypeVar
+
+from brats_unet.errors import MachineError
 
 Argument = TypeVar("Argument")
 Result = TypeVar("Result")
@@ -48,6 +51,9 @@ def in_processes(
         arguments: Small: paths, not arrays.
         seconds_each: About how long one takes: as many processes are started as pay for their own start.
         workers: Processes at most; 0 takes one a core.
+
+    Raises:
+        MachineError: A process was ended from outside, as Linux does when memory runs out.
     """
     if workers < 0:
         raise ValueError(f"Workers are counted from 0 (one a core), not {workers}.")
@@ -63,6 +69,13 @@ def in_processes(
             futures = {pool.submit(function, argument): index for index, argument in enumerate(arguments)}
             for future in as_completed(futures):
                 yield futures[future], future.result()
+        except BrokenProcessPool as error:
+            raise MachineError(
+                f"One of {workers} processes at work side by side ended at once, without a word: most often Linux "
+                f"ended it because memory ran out. Run again with fewer (workers=1, or taskset -c 0 before the "
+                f"command); what is finished is kept. In a script of your own, start the work below "
+                f'if __name__ == "__main__".'
+            ) from error
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise

@@ -1,10 +1,11 @@
 """One function over many arguments in processes."""
 
 import os
+import signal
 
 import pytest
 
-from brats_unet.errors import DataError
+from brats_unet.errors import DataError, MachineError
 from brats_unet.processes import cores, map_in_processes
 
 
@@ -32,6 +33,15 @@ def test_no_argument_gives_no_result():
 def test_an_error_reaches_the_caller_with_its_sentence():
     with pytest.raises(DataError, match="number"):
         map_in_processes(refuse, [1, 2, 3], seconds_each=9, workers=2)
+
+
+def end_abruptly(number):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_process_ended_from_outside_is_told_with_what_to_do():
+    with pytest.raises(MachineError, match=r"One of 2 processes .* memory ran out\. Run again with fewer \(workers=1"):
+        map_in_processes(end_abruptly, [1, 2, 3], seconds_each=9, workers=2)
 
 
 def test_a_negative_number_of_workers_is_refused():

@@ -1,6 +1,6 @@
 """What predicting a case costs, reading and writing included, beside nnU-Net's own predictor.
 
-    python scripts/bench/predict.py [--case FOLDER] [--threads 2] [--precision auto] [--peer-json FILE]
+    python scripts/bench/predict.py [--case FOLDER] [--device cpu] [--threads 2] [--precision auto] [--peer-json FILE]
 
 Both run nnU-Net's plain 3-D network (32-64-128-256-320-320, random weights) on one 240×240×155 case of four scans: the
 first case of $BRATS_UNET_REAL/BraTS2021, ../shared/real beside the checkout, or else a phantom that is made first. Ours
@@ -9,7 +9,8 @@ that overlap by half, in the precision that training would use. nnU-Net's predic
 `make peers`) takes such tiles too. Its plain case is run in full; its mirrored one, a quarter of an hour here, and ours
 in tiles are computed as 8 times the plain one's tiles, and marked so. Every measurement is a process of its own;
 starting it, importing and building the network are left out, tracing the graph is not. Peak memory is that of our
-process, imports and all.
+process, imports and all. With --device gpu both compute on the first GPU, nnU-Net's in float16 as it does there, and
+the case is counted when it comes for the second time, both having chosen their kernels by then.
 
 Prints a table and, as its last line, JSON:
   ratio_plain, ratio_mirrored   our seconds over nnU-Net's in one pass, without and with mirroring.
@@ -33,9 +34,10 @@ HERE = Path(__file__).resolve().parents[2]
 FEATURES = [32, 64, 128, 256, 320, 320]
 
 
-def ours(case: Path, output: Path, mode: str, mirror: str, precision: str) -> dict[str, Any]:
+def ours(case: Path, output: Path, mode: str, mirror: str, precision: str, device: str) -> dict[str, Any]:
     """Seconds and peak memory of this process for one case."""
-    os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
+    if device == "cpu":
+        os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
     from brats_unet.hardware import set_tensorflow_environment
 
     set_tensorflow_environment()
@@ -51,7 +53,7 @@ def ours(case: Path, output: Path, mode: str, mirror: str, precision: str) -> di
     from brats_unet.parts import build
     from brats_unet.training.strategy import choose_devices
 
-    devices = choose_devices(device="cpu", precision=precision, jit="auto", replicas=None)
+    devices = choose_devices(device=device, precision=precision, jit="auto", replicas=None)
     settings = {"name": "unet3d", "features": FEATURES, "convolutions": 2, "strides": None, "deep_supervision": True}
     model = build("model", models.known(), settings, channels=4, outputs=3, dtype=devices.policy, seed=0)
     plan = models.describe("unet3d", {key: value for key, value in settings.items() if key != "name"})
@@ -67,18 +69,19 @@ def ours(case: Path, output: Path, mode: str, mirror: str, precision: str) -> di
     )
     said: list[str] = []
     network = network_of(model, told, said.append)
-    begin = time.perf_counter()
-    predict_cases(
-        [network],
-        find_cases(case, modalities=list(Modality)).cases,
-        output,
-        CONVENTIONS["brats2017"],
-        rules=Postprocessing(),
-        origin={},
-        say=said.append,
-        progress=lambda done, total: None,
-    )
-    seconds = time.perf_counter() - begin
+    for place in [output] if device == "cpu" else [output / "before", output / "counted"]:
+        begin = time.perf_counter()
+        predict_cases(
+            [network],
+            find_cases(case, modalities=list(Modality)).cases,
+            place,
+            CONVENTIONS["brats2017"],
+            rules=Postprocessing(),
+            origin={},
+            say=said.append,
+            progress=lambda done, total: None,
+        )
+        seconds = time.perf_counter() - begin
     peak_gib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     return {
         "seconds": seconds,
@@ -114,6 +117,7 @@ def in_a_process(command: list[str]) -> dict[str, Any]:
 def main() -> None:
     told = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     told.add_argument("--case", type=Path, help="folder of one case")
+    told.add_argument("--device", choices=("cpu", "gpu"), default="cpu")
     told.add_argument("--threads", type=int, default=2)
     told.add_argument("--precision", default="auto")
     told.add_argument("--peer-json", type=Path, help="an earlier answer of the peer's half, instead of running it")
@@ -123,12 +127,13 @@ def main() -> None:
     os.sched_setaffinity(0, cores)  # inherited
     if args.child:
         case, output, mode, mirror = args.child
-        print(json.dumps(ours(Path(case), Path(output), mode, mirror, args.precision)))
+        print(json.dumps(ours(Path(case), Path(output), mode, mirror, args.precision, args.device)))
         return
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         case = args.case or a_case(folder)
-        child = [sys.executable, __file__, "--threads", str(args.threads), "--precision", args.precision, "--child"]
+        told_all = ["--threads", str(args.threads), "--precision", args.precision, "--device", args.device]
+        child = [sys.executable, __file__, *told_all, "--child"]
         ways = {"plain": ("whole", "none"), "mirrored": ("whole", "all"), "tiles": ("tiles", "none")}
         mine = {name: in_a_process([*child, str(case), str(folder / name), *way]) for name, way in ways.items()}
         if args.peer_json:
@@ -138,11 +143,13 @@ def main() -> None:
             if not python.exists():
                 sys.exit("There is no .venv-peers. Build it with `make peers`.")
             script = HERE / "scripts" / "bench" / "peers" / "predict.py"
-            peer = in_a_process([str(python), str(script), str(case), str(folder / "peer"), str(args.threads)])
-    show(case, args.threads, mine, peer)
+            peer = in_a_process(
+                [str(python), str(script), str(case), str(folder / "peer"), str(args.threads), args.device]
+            )
+    show(case, "a GPU" if args.device == "gpu" else f"{args.threads} threads", mine, peer)
 
 
-def show(case: Path, threads: int, mine: dict[str, dict[str, Any]], peer: dict[str, Any]) -> None:
+def show(case: Path, where: str, mine: dict[str, dict[str, Any]], peer: dict[str, Any]) -> None:
     """The table and the last line."""
     from rich.console import Console
     from rich.table import Table
@@ -150,7 +157,7 @@ def show(case: Path, threads: int, mine: dict[str, dict[str, Any]], peer: dict[s
     plain, mirrored, tiles = (mine[name]["seconds"] for name in ("plain", "mirrored", "tiles"))
     peak_gib = max(way["peak_gib"] for way in mine.values())
     weights, precision = mine["plain"]["weights"], mine["plain"]["precision"]
-    table = Table(title=f"One case of 240×240×155 ({case.name}), {threads} threads, {weights:,} weights")
+    table = Table(title=f"One case of 240×240×155 ({case.name}), {where}, {weights:,} weights")
     for heading in ("", "seconds", "with mirroring", "peak GiB"):
         table.add_column(heading, justify="left" if not heading else "right")
     in_one = max(mine[name]["peak_gib"] for name in ("plain", "mirrored"))
@@ -162,7 +169,7 @@ def show(case: Path, threads: int, mine: dict[str, dict[str, Any]], peer: dict[s
         f"{mine['tiles']['peak_gib']:.2f}",
     )
     table.add_row(
-        f"nnU-Net, float32, {peer['tiles']} tiles of {peer['tile_seconds']:.1f} s",
+        f"nnU-Net, {peer['precision']}, {peer['tiles']} tiles of {peer['tile_seconds']:.3g} s",
         f"{peer['seconds']:.1f}",
         f"{peer['mirrored_seconds']:.0f} (from a tile's)",
         f"{peer['peak_gib']:.2f}",

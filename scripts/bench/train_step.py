@@ -1,7 +1,7 @@
-"""One training step beside nnU-Net's own in PyTorch: same network, patch, batch, loss and optimizer, on the CPU.
+"""One training step beside nnU-Net's own in PyTorch: same network, patch, batch, loss and optimizer.
 
-    python scripts/bench/train_step.py [--patch 64] [--batch 2] [--threads 2] [--rounds 4] [--steps 3]
-                                       [--augmentation nnunet]
+    python scripts/bench/train_step.py [--device cpu] [--patch 64] [--batch 2] [--threads 2] [--rounds 4] [--steps 3]
+                                       [--augmentation nnunet] [--jit auto]
 
 The network is nnU-Net's 3d_fullres for the patch (32-64-128-256-320 for 64³, down to 4³), with deep supervision; the
 number of weights must agree to the last one. Our step is the one that `train` takes: patches as they lie in the cache,
@@ -40,7 +40,8 @@ def features_for(patch: int) -> list[int]:
 
 def ours(told: argparse.Namespace) -> None:
     """Our half: as the peer's, for one precision."""
-    os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
+    if told.device == "cpu":
+        os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
     from brats_unet.hardware import set_tensorflow_environment
 
     set_tensorflow_environment()
@@ -60,7 +61,7 @@ def ours(told: argparse.Namespace) -> None:
     from brats_unet.training.strategy import choose_devices
 
     tf.config.threading.set_intra_op_parallelism_threads(told.threads)
-    devices = choose_devices(device="cpu", precision=told.precision, jit="auto", replicas=None)
+    devices = choose_devices(device=told.device, precision=told.precision, jit=told.jit, replicas=None)
     options = {"name": "unet3d", "features": features_for(told.patch)}
     model = build("model", models.known(), options, channels=4, outputs=3, dtype=devices.policy, seed=0)
     recipe = yaml.safe_load((own_folder() / "augmentation" / f"{told.augmentation}.yaml").read_text())
@@ -131,6 +132,8 @@ def _pipe(pipe: IO[str] | None) -> IO[str]:
 
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("--device", choices=("cpu", "gpu"), default="cpu")
+    options.add_argument("--jit", choices=("auto", "on", "off"), default="auto", help="whether XLA compiles ours")
     options.add_argument("--patch", type=int, default=64)
     options.add_argument("--batch", type=int, default=2)
     options.add_argument("--threads", type=int, default=2)
@@ -143,12 +146,15 @@ def main() -> None:
     if told.precision:
         ours(told)
         return
-    if os.getloadavg()[0] > 0.3:
+    if told.device == "cpu" and os.getloadavg()[0] > 0.3:
         print("Other work is running: it slows PyTorch, whose threads spin, more than TensorFlow.", file=sys.stderr)
     python = HERE / os.environ.get("PEERS", ".venv-peers") / "bin" / "python"
     if not python.exists():
         sys.exit(f"There is no {python}. Build the peers' environment with `make peers`.")
-    numbers = [str(value) for value in (told.patch, told.batch, told.threads, *features_for(told.patch))]
+    numbers = [
+        told.device,
+        *(str(value) for value in (told.patch, told.batch, told.threads, *features_for(told.patch))),
+    ]
     peer = Contender([str(python), str(HERE / "scripts" / "bench" / "peers" / "train_step.py"), *numbers])
     mine = {p: Contender([sys.executable, __file__, *sys.argv[1:], "--precision", p]) for p in PRECISIONS}
     everyone = [peer, *mine.values()]
@@ -178,24 +184,26 @@ def show(told: argparse.Namespace, parameters: int, found: dict[tuple[str, str],
         "peer": "nnU-Net, no augmentation",
         "ours": f"brats-unet, {told.augmentation}",
     }
-    title = f"A step: {parameters:,} weights, {told.patch}³, batch {told.batch}, {told.threads} threads"
+    where = "a GPU" if told.device == "gpu" else f"{told.threads} threads"
+    title = f"A step: {parameters:,} weights, {told.patch}³, batch {told.batch}, {where}"
     table = Table(title=title, caption=f"{len(found['peer', 'float32'])} steps each, in turns")
     for heading in ("", "precision", "median s", "least", "most", "to first"):
         table.add_column(heading, justify="left" if heading in ("", "precision") else "right")
     for (who, precision), seconds in found.items():
         middle = median[who, precision]
-        cells = [f"{value:.2f}" for value in (middle, min(seconds), max(seconds))]
+        cells = [f"{value:.3g}" for value in (middle, min(seconds), max(seconds))]
         table.add_row(names[who], precision, *cells, f"{middle / base:.3f}")
     Console().print(table)
     result = {
         "ratio_best_to_peer_float32": round(min(median["ours", p] for p in PRECISIONS) / base, 4),
         "ratio_bfloat16": round(median["ours", "bfloat16"] / median["peer", "bfloat16"], 4),
         "ratio_float32": round(median["ours", "float32"] / base, 4),
-        "ours_seconds": {p: round(median["ours", p], 3) for p in PRECISIONS},
-        "peer_seconds": {p: round(median["peer", p], 3) for p in PRECISIONS},
+        "ours_seconds": {p: round(median["ours", p], 4) for p in PRECISIONS},
+        "peer_seconds": {p: round(median["peer", p], 4) for p in PRECISIONS},
         "parameters": parameters,
         "patch": told.patch,
         "batch": told.batch,
+        "device": told.device,
         "threads": told.threads,
         "augmentation": told.augmentation,
     }

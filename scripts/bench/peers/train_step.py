@@ -1,10 +1,11 @@
-"""nnU-Net's own training step in PyTorch on the CPU: asked by scripts/bench/train_step.py.
+"""nnU-Net's own training step in PyTorch: asked by scripts/bench/train_step.py.
 
-    .venv-peers/bin/python scripts/bench/peers/train_step.py PATCH BATCH THREADS FEATURES…
+    .venv-peers/bin/python scripts/bench/peers/train_step.py cpu|gpu PATCH BATCH THREADS FEATURES…
 
 Network, loss and optimizer are its packages' own, put together as nnUNetTrainer's train_step does: PlainConvUNet of the
 3d_fullres plan, Dice + BCE on three regions at every resolution, gradients clipped at 12, SGD with Nesterov momentum.
-Images and the targets of every resolution are at hand: its loader makes them elsewhere, and nothing is augmented.
+Images and the targets of every resolution are at hand: its loader makes them elsewhere, and nothing is augmented. On a
+GPU the network is compiled and cuDNN chooses among its kernels by trying them, as nnU-Net's own training has it.
 
 First prints JSON with the parameters. Then, for every line "PRECISION STEPS" that it reads, it takes so many steps and
 prints the seconds of each as JSON.
@@ -17,7 +18,8 @@ import sys
 import time
 import warnings
 
-patch, batch, threads, *features = (int(value) for value in sys.argv[1:])
+device = "cuda" if sys.argv[1] == "gpu" else "cpu"
+patch, batch, threads, *features = (int(value) for value in sys.argv[2:])
 os.environ["OMP_NUM_THREADS"] = str(threads)
 warnings.filterwarnings("ignore")
 
@@ -47,7 +49,11 @@ network = PlainConvUNet(
     nonlin=torch.nn.LeakyReLU,
     nonlin_kwargs={"inplace": True},
     deep_supervision=True,
-)
+).to(device)
+forward = network
+if device == "cuda":
+    torch.backends.cudnn.benchmark = True
+    forward = torch.compile(network)
 optimizer = torch.optim.SGD(network.parameters(), 1e-2, weight_decay=3e-5, momentum=0.99, nesterov=True)
 heads = len(features) - 1
 weights = [1 / 2**level for level in range(heads)]
@@ -61,8 +67,8 @@ loss = DeepSupervisionWrapper(
     ),
     [weight / sum(weights) for weight in weights],
 )
-images = torch.randn(batch, 4, patch, patch, patch)
-regions = (torch.rand(batch, 3, patch, patch, patch) > 0.9).float()
+images = torch.randn(batch, 4, patch, patch, patch, device=device)
+regions = (torch.rand(batch, 3, patch, patch, patch, device=device) > 0.9).float()
 targets = [regions[:, :, :: 2**level, :: 2**level, :: 2**level].contiguous() for level in range(heads)]
 
 
@@ -70,8 +76,8 @@ def step(precision: str) -> float:
     """Seconds of one update."""
     begun = time.perf_counter()
     optimizer.zero_grad(set_to_none=True)
-    with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bfloat16"):
-        value = loss(network(images), targets)
+    with torch.autocast(device, torch.bfloat16, enabled=precision == "bfloat16"):
+        value = loss(forward(images), targets)
     value.backward()
     torch.nn.utils.clip_grad_norm_(network.parameters(), 12)
     optimizer.step()
