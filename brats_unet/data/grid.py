@@ -53,7 +53,15 @@ class Grid:
         """An array (X, Y, Z, …) on the case's grid, cut and resampled by area means; float32 where resampled."""
         if self.straight is not None:
             array = resliced(array, np.array(self.case_affine), self.straight.shape, np.array(self.straight.affine))
-        return area_resampled(crop(self.turn.apply(array), self.box), self.ratio, self.lead)
+        return self.resampled(crop(self.turn.apply(array), self.box))
+
+    def resampled(self, array: np.ndarray) -> np.ndarray:
+        """An array (X, Y, Z, …) on the voxels of the box, by area means; untouched where not resampled."""
+        return area_resampled(array, self.ratio, self.lead)
+
+    def edge(self, axis: int, before: int) -> int:
+        """How many prepared voxels lie before the edge that has `before` of the case before it, by L-P-S axis."""
+        return round((before - self.box.start[axis] + self.lead[axis]) / self.ratio[axis])
 
     def to_case(self, array: np.ndarray) -> np.ndarray:
         """An array (X, Y, Z, …) on the prepared grid back on the case's own, 0 outside the box; linear if resampled."""

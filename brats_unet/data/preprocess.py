@@ -12,7 +12,7 @@ from brats_unet.data.grid import Grid
 from brats_unet.data.label_convention import Convention
 from brats_unet.data.oblique import resliced_brain, straight_around
 from brats_unet.data.plausible import doubts
-from brats_unet.data.resample import area_resampled, centring_lead
+from brats_unet.data.resample import centring_lead
 from brats_unet.errors import DataError, SettingsError
 from brats_unet.geometry import Box, bounding_box, crop
 from brats_unet.nifti import read_integers, read_volume
@@ -166,12 +166,12 @@ def prepare(
         centring_lead(brain, ratio) if preparation.crop == "brain" else (0.0, 0.0, 0.0),
         straight,
     )
-    small_brain = area_resampled(brain, grid.ratio, grid.lead) >= 0.5
+    small_brain = grid.resampled(brain) >= 0.5
     image = np.zeros((*grid.shape, len(preparation.modalities)), np.float16)
     for modality, scan, inside in zip(here, scans, insides, strict=True):
         normal = normalised(crop(scan, box), crop(inside, box), preparation.normalise)
         normal[~brain] = 0
-        channel_image = area_resampled(normal, grid.ratio, grid.lead)
+        channel_image = grid.resampled(normal)
         largest = float(np.abs(channel_image).max())
         if not largest <= FLOAT16_LARGEST:  # NaN neither
             raise DataError(

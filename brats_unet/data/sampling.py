@@ -97,8 +97,7 @@ class Sampler:
             low.append(0 if n >= p else -((p - n) // 2))
             high.append(n - p if n >= p else -((p - n) // 2))
         if self.slices is not None:
-            grid = case.grid
-            first, last = (round((s - grid.box.start[2] + grid.lead[2]) / grid.ratio[2]) for s in self.slices)
+            first, last = (case.grid.edge(2, before) for before in self.slices)
             low[2] = int(np.clip(first, low[2], high[2]))
             high[2] = max(low[2], int(np.clip(last - self.patch[2], low[2], high[2])))
         return low, high
