@@ -71,10 +71,9 @@ def in_processes(
                 yield futures[future], future.result()
         except BrokenProcessPool as error:
             raise MachineError(
-                f"One of {workers} processes at work side by side ended at once, without a word: most often Linux "
-                f"ended it because memory ran out. Run again with fewer (workers=1, or taskset -c 0 before the "
-                f"command); what is finished is kept. In a script of your own, start the work below "
-                f'if __name__ == "__main__".'
+                f"One of {workers} processes at work side by side was ended from outside: most often Linux does so "
+                f"because memory ran out. Run again with fewer: workers=1 where the command has it, or taskset -c 0 "
+                f'before it. In a script of your own, start the work below if __name__ == "__main__".'
             ) from error
         except BaseException:
             pool.shutdown(cancel_futures=True)
