@@ -40,7 +40,7 @@ def end_abruptly(number):
 
 
 def test_a_process_ended_from_outside_is_told_with_what_to_do():
-    with pytest.raises(MachineError, match=r"One of 2 processes .* memory ran out. Run again with fewer: workers=1"):
+    with pytest.raises(MachineError, match=r"One of 2 processes .* memory ran out\. Run again with fewer: workers=1"):
         map_in_processes(end_abruptly, [1, 2, 3], seconds_each=9, workers=2)
 
 

@@ -151,10 +151,7 @@ def main() -> None:
     python = HERE / os.environ.get("PEERS", ".venv-peers") / "bin" / "python"
     if not python.exists():
         sys.exit(f"There is no {python}. Build the peers' environment with `make peers`.")
-    numbers = [
-        told.device,
-        *(str(value) for value in (told.patch, told.batch, told.threads, *features_for(told.patch))),
-    ]
+    numbers = [told.device, *map(str, (told.patch, told.batch, told.threads, *features_for(told.patch)))]
     peer = Contender([str(python), str(HERE / "scripts" / "bench" / "peers" / "train_step.py"), *numbers])
     mine = {p: Contender([sys.executable, __file__, *sys.argv[1:], "--precision", p]) for p in PRECISIONS}
     everyone = [peer, *mine.values()]
