@@ -4,8 +4,9 @@
 
 Each case is written anew as another scanner or program would have it: with its axes turned to R-A-S, with other
 spacing, tilted, and all of that at once; scans are interpolated linearly. The run predicts the original and the copies,
-and the regions of the copies are brought back to the original grid by linear interpolation, halves and more of a voxel.
-Beside it, what the geometry alone allows: the regions of the original, carried so to the copy's grid and back.
+and what it says of a copy is brought back to the original grid by linear interpolation: once its mask, halves and more
+of a voxel, and once its probabilities, cut at one half only there, so that the copy's voxels round nothing. Beside each,
+what the geometry alone allows: what it says of the original, carried so to the copy's grid and back.
 
 Prints Dice of each region against the mask of the original, mean and least over the cases where that holds 100 voxels
 or more, and as its last line JSON.
@@ -15,6 +16,7 @@ import argparse
 import json
 import sys
 import tempfile
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +36,7 @@ from brats_unet.metrics.protocols import PROTOCOLS
 from brats_unet.nifti import read_volume, write_volume
 from brats_unet.volume import Case, ImageFile, Volume
 
+FORMS = ("mask", "probabilities")
 LEAST_VOXELS = 100
 RULE = PROTOCOLS["brats2020"].dice
 # Name: degrees about x, y, z by which the axes are tilted from R-A-S, and spacing in mm.
@@ -43,6 +46,8 @@ GRIDS = {
     "tilted by 15°": ((5, 8, 12), (1.0, 1.0, 1.0)),
     "all of it": ((5, 8, 12), (1.2, 0.8, 1.5)),
 }
+# By grid, form and region, of each case: Dice of the copy's, and of the original's carried there and back.
+Scores = dict[tuple[str, str, Region], list[tuple[float, float]]]
 
 
 def grid_around(volume: Volume, degrees: tuple[float, ...], spacing: tuple[float, ...]) -> Volume:
@@ -58,15 +63,16 @@ def grid_around(volume: Volume, degrees: tuple[float, ...], spacing: tuple[float
     return Volume(np.zeros(tuple(int(n) for n in np.ceil(seen.max(axis=1)) - low + 1), np.uint8), affine)
 
 
-def carried(regions: np.ndarray, affine: np.ndarray, like: Volume) -> np.ndarray:
-    """Regions, bool (X, Y, Z, R), on another grid: where half of a voxel or more is theirs; none beyond them."""
-    return resliced(regions, affine, like.array.shape, like.affine) >= 0.5
+def carried(said: np.ndarray, start: Volume, end: Volume) -> np.ndarray:
+    """Masks or probabilities (X, Y, Z, R) on another grid, as shares of a voxel; 0 beyond them."""
+    return resliced(said, start.affine, end.array.shape, end.affine)
 
 
-def regions_of(network: Network, case: Case) -> np.ndarray:
-    """What the run makes of a case, bool (X, Y, Z, R) on its own grid."""
+def said_of(network: Network, case: Case) -> dict[str, np.ndarray]:
+    """What the run says of a case, (X, Y, Z, R) on its own grid: its mask as regions, and their probabilities."""
     answer = ask([network], {network.preparation: prepare(case, network.preparation, None)})
-    return region_masks(outcome_of(answer, (), Postprocessing()).labels)
+    mask = region_masks(outcome_of(answer, (), Postprocessing()).labels)
+    return {"mask": mask, "probabilities": answer.probabilities()}
 
 
 def main() -> None:
@@ -78,12 +84,12 @@ def main() -> None:
     told = options.parse_args()
     networks = open_networks([told.run], checkpoint="last", device="auto", say=lambda text: None)
     (network,) = told_how(networks, mode=told.mode, mirror=told.mirror)
-    scores: dict[tuple[str, Region], list[tuple[float, float]]] = {(n, r): [] for n in GRIDS for r in Region}
+    scores: Scores = {key: [] for key in product(GRIDS, FORMS, Region)}
     for folder in told.case:
         (case,) = find_cases(folder, modalities=list(Modality)).cases
         volumes = {m: read_volume(file.path, file.channel) for m, file in case.images.items()}
         first = volumes[Modality.FLAIR]
-        reference = regions_of(network, case)
+        original = said_of(network, case)
         for name, (degrees, spacing) in GRIDS.items():
             grid = grid_around(first, degrees, spacing)
             with tempfile.TemporaryDirectory() as place:
@@ -93,41 +99,45 @@ def main() -> None:
                     scan = resliced(volume.array, volume.affine, grid.array.shape, grid.affine, outside=outside)
                     files[modality] = ImageFile(Path(place) / f"{modality}.nii")
                     write_volume(files[modality].path, Volume(scan, grid.affine))
-                back = carried(regions_of(network, Case(case.id, files)), grid.affine, first)
-            there_and_back = carried(carried(reference, first.affine, grid), grid.affine, first)
-            for index, region in enumerate(Region):
-                here = reference[..., index]
-                if np.count_nonzero(here) >= LEAST_VOXELS:
-                    both = [dice(count(here, other[..., index]), RULE) for other in (back, there_and_back)]
-                    scores[name, region].append((both[0], both[1]))
+                copy = said_of(network, Case(case.id, files))
+            for form in FORMS:
+                back = carried(copy[form], grid, first) >= 0.5
+                there = carried(original[form], first, grid)
+                there_and_back = carried(there >= 0.5 if form == "mask" else there, grid, first) >= 0.5
+                for index, region in enumerate(Region):
+                    here = original["mask"][..., index]
+                    if np.count_nonzero(here) >= LEAST_VOXELS:
+                        both = [dice(count(here, other[..., index]), RULE) for other in (back, there_and_back)]
+                        scores[name, form, region].append((both[0], both[1]))
         print(f"{case.id}: done", file=sys.stderr)
     show(scores)
 
 
-def show(scores: dict[tuple[str, Region], list[tuple[float, float]]]) -> None:
+def show(scores: Scores) -> None:
     """The table and the last line."""
     from rich.console import Console
     from rich.table import Table
 
     table = Table(
         title="Dice against the mask of the original",
-        caption="mean, least, number of cases; in brackets the mean of that mask carried there and back",
+        caption="mean, least, number of cases; in brackets the mean of the original's carried there and back",
     )
-    for heading in ("grid", *Region):
-        table.add_column(heading, justify="left" if heading == "grid" else "right")
-    result: dict[str, dict[str, dict[str, float]]] = {}
-    for name in GRIDS:
-        cells, result[name] = [], {}
+    for heading in ("grid", "brought back", *Region):
+        table.add_column(heading, justify="right" if heading in set(Region) else "left")
+    result: dict[str, dict[str, dict[str, dict[str, float]]]] = {}
+    for name, form in product(GRIDS, FORMS):
+        cells = []
+        figures = result.setdefault(name, {}).setdefault(form, {})
         for region in Region:
-            if not scores[name, region]:
+            if not scores[name, form, region]:
                 cells.append("–")
                 continue
-            found, kept = np.array(scores[name, region]).T
+            found, kept = np.array(scores[name, form, region]).T
             mean, least, geometry = float(found.mean()), float(found.min()), float(kept.mean())
             cells.append(f"{mean:.3f}  {least:.3f}  {len(found)}  [{geometry:.3f}]")
-            figures = {"mean": round(mean, 4), "least": round(least, 4), "carried": round(geometry, 4)}
-            result[name][str(region)] = {**figures, "cases": len(found)}
-        table.add_row(name, *cells)
+            shown = {"mean": mean, "least": least, "carried": geometry}
+            figures[str(region)] = {key: round(value, 4) for key, value in shown.items()} | {"cases": len(found)}
+        table.add_row(name if form == FORMS[0] else "", form, *cells, end_section=form == FORMS[-1])
     Console().print(table)
     print(json.dumps(result))
 

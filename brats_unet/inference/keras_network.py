@@ -1,6 +1,6 @@
 """Networks that TensorFlow computes: from a run's checkpoint or a `.keras` file to a `Network`."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from brats_unet.errors import CheckpointError, SettingsError
 from brats_unet.inference.any_size import fitted
 from brats_unet.inference.exported import IMAGE, PROBABILITIES
 from brats_unet.inference.network import Network
-from brats_unet.inference.predictor import Forward, MemoryFull, in_slices
+from brats_unet.inference.predictor import Forward, MemoryFull, SumOfTiles, in_slices
 from brats_unet.models import checkpoint
 from brats_unet.parts import build
 from brats_unet.run import Run, read_json
@@ -71,7 +71,10 @@ def keras_file(path: Path) -> keras.Model:
 def network_of(model: keras.Model, recipe: Mapping[str, Any], say: Callable[[str], None]) -> Network:
     """A `Network` of a Keras model, which it goes on to use: later weights are seen."""
     model, stride = fitted(model, recipe["stride"])
-    return Network(forward_of(model, recipe["outputs"]), recipe, stride, say, on_host=not on_gpu())
+    outputs, gpu = recipe["outputs"], on_gpu()
+    # NumPy adds up in less time than TensorFlow on a CPU.
+    added_up = sum_of_tiles_of(model, outputs) if gpu and not is_flat(model) else None
+    return Network(forward_of(model, outputs), recipe, stride, say, on_host=not gpu, sum_of_tiles=added_up)
 
 
 def on_gpu() -> bool:
@@ -88,7 +91,7 @@ def traced(model: keras.Model) -> Callable[[np.ndarray], np.ndarray]:
         return model(patches, training=False)
 
     def compute(patches: np.ndarray) -> np.ndarray:
-        with memory_full_is_said(patches):
+        with memory_full_is_said(patches.shape):
             return probabilities(tf.constant(patches)).numpy()
 
     return compute
@@ -104,7 +107,7 @@ def saved_model(folder: Path) -> Callable[[np.ndarray], np.ndarray]:
         raise CheckpointError(f"{folder}: cannot be read as a SavedModel ({reason}). Export it again.") from problem
 
     def compute(patches: np.ndarray) -> np.ndarray:
-        with memory_full_is_said(patches):
+        with memory_full_is_said(patches.shape):
             return probabilities(**{IMAGE: tf.constant(patches)})[PROBABILITIES].numpy()
 
     compute.__dict__["kept"] = loaded  # its variables live as long as it does
@@ -112,37 +115,100 @@ def saved_model(folder: Path) -> Callable[[np.ndarray], np.ndarray]:
 
 
 @contextmanager
-def memory_full_is_said(patches: np.ndarray) -> Iterator[None]:
-    """Turn TensorFlow's word for a full memory into ours."""
+def memory_full_is_said(shape: Sequence[int]) -> Iterator[None]:
+    """Turn TensorFlow's word for a memory that has no room for patches of this shape into ours."""
     try:
         yield
     except tf.errors.ResourceExhaustedError as problem:
-        raise MemoryFull(patches.shape) from problem
+        raise MemoryFull(shape) from problem
+
+
+def is_flat(model: keras.Model) -> bool:
+    """Whether it takes slices (B, X, Y, M)."""
+    return len(model.inputs[0].shape) == 4
+
+
+def said_of_patches(model: keras.Model, outputs: str) -> Callable[[tf.Tensor], tf.Tensor]:
+    """`model` as a function from patches, or slices, to what it says of each voxel: probabilities, float32.
+
+    Args:
+        model: First output: logits at full resolution.
+        outputs: "regions" or "labels": what the logits stand for, and so the probabilities.
+    """
+
+    def probabilities(patches: tf.Tensor) -> tf.Tensor:
+        heads = model(patches, training=False)  # a list, full resolution first; the tensor itself where there is one
+        logits = tf.cast(heads[0] if isinstance(heads, (list, tuple)) else heads, tf.float32)
+        return tf.sigmoid(logits) if outputs == "regions" else tf.nn.softmax(logits)
+
+    return probabilities
+
+
+def as_regions(said: np.ndarray, outputs: str) -> np.ndarray:
+    """Probabilities, or sums of them, of what the logits stand for as those of regions."""
+    return said if outputs == "regions" else regions_from_classes(said)
 
 
 def forward_of(model: keras.Model, outputs: str) -> Forward:
     """`model` as a function from patches (B, X, Y, Z, M) to region probabilities (B, X, Y, Z, 3), traced once.
 
     Args:
-        model: Takes (B, X, Y, Z, M), or (B, X, Y, M) slices if of rank 2; first output: logits at full resolution.
-        outputs: "regions" or "labels": what the logits stand for.
+        model: Takes (B, X, Y, Z, M), or (B, X, Y, M) slices if of rank 2; see `said_of_patches`.
+        outputs: Likewise.
     """
-    channels = model.inputs[0].shape[-1]
-    flat = len(model.inputs[0].shape) == 4
-
-    @tf.function(input_signature=[tf.TensorSpec((None,) * (3 if flat else 4) + (channels,), tf.float16)])
-    def probabilities(patches: tf.Tensor) -> tf.Tensor:
-        heads = model(patches, training=False)  # a list, full resolution first; the tensor itself where there is one
-        logits = tf.cast(heads[0] if isinstance(heads, (list, tuple)) else heads, tf.float32)
-        return tf.sigmoid(logits) if outputs == "regions" else tf.nn.softmax(logits)
+    flat = is_flat(model)
+    signature = [tf.TensorSpec((None,) * (3 if flat else 4) + model.inputs[0].shape[-1:], tf.float16)]
+    said = tf.function(said_of_patches(model, outputs), input_signature=signature)
 
     def regions(patches: np.ndarray) -> np.ndarray:
-        with memory_full_is_said(patches):
-            found = probabilities(tf.constant(patches)).numpy()
-        return found if outputs == "regions" else regions_from_classes(found)
+        with memory_full_is_said(patches.shape):
+            return as_regions(said(tf.constant(patches)).numpy(), outputs)
 
     def forward(patches: np.ndarray) -> np.ndarray:
         patches = patches.astype(np.float16, copy=False)
         return in_slices(regions, patches) if flat else regions(patches)
 
     return forward
+
+
+def sum_of_tiles_of(model: keras.Model, outputs: str) -> SumOfTiles:
+    """`model`, which takes (B, X, Y, Z, M), as a function that cuts tiles and adds up its answers where it computes.
+
+    A GPU then is handed the image once and hands back the sum: on an H200 cutting, handing over and adding up on the host
+    took twice as long as nnU-Net's network itself.
+    """
+    said = said_of_patches(model, outputs)
+    channels = model.inputs[0].shape[-1]
+    spaces = (None, None, None)
+
+    @tf.function(
+        input_signature=[
+            tf.TensorSpec((*spaces, None), tf.float32),
+            tf.TensorSpec((*spaces, channels), tf.float16),
+            tf.TensorSpec((None, 3), tf.int32),
+            tf.TensorSpec(spaces, tf.float32),
+        ]
+    )
+    def added(total: tf.Tensor, image: tf.Tensor, starts: tf.Tensor, weight: tf.Tensor) -> tf.Tensor:
+        size = tf.shape(weight)
+        whole = tf.concat([size, [channels]], axis=0)
+        tiles = tf.map_fn(
+            lambda start: tf.slice(image, tf.concat([start, [0]], axis=0), whole), starts, fn_output_signature=tf.float16
+        )
+        tiles.set_shape((None, None, None, None, channels))
+        found = said(tiles) * weight[None, ..., None]
+        for index in tf.range(tf.shape(starts)[0]):
+            before = starts[index]
+            around = tf.stack([before, tf.shape(image)[:3] - before - size], axis=1)
+            total += tf.pad(found[index], tf.concat([around, [[0, 0]]], axis=0))
+        return total
+
+    def sum_of_tiles(image: np.ndarray, starts: np.ndarray, weight: np.ndarray, at_once: int) -> np.ndarray:
+        with memory_full_is_said((at_once, *weight.shape, channels)):
+            here, each = tf.constant(image.astype(np.float16, copy=False)), tf.constant(weight)
+            total = tf.zeros((*image.shape[:3], model.outputs[0].shape[-1]), tf.float32)
+            for first in range(0, len(starts), at_once):
+                total = added(total, here, tf.constant(starts[first : first + at_once], tf.int32), each)
+            return as_regions(total.numpy(), outputs)
+
+    return sum_of_tiles

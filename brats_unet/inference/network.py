@@ -9,7 +9,7 @@ import numpy as np
 
 from brats_unet.data.preprocess import Preparation
 from brats_unet.inference.memory import WholeVolume
-from brats_unet.inference.predictor import Forward, MemoryFull, refuse_unfit, tiled, whole
+from brats_unet.inference.predictor import Forward, MemoryFull, SumOfTiles, refuse_unfit, tiled, whole
 from brats_unet.inference.tta import axes_of, mirrored
 
 
@@ -23,6 +23,7 @@ class Network:
         stride: Of which lengths along x, y, z the patches that it takes are multiples.
         say: Told, in a sentence, what a person should know of what happened on the way.
         on_host: Whether it computes in the memory of the host, which is asked beforehand; a GPU says that it is full.
+        sum_of_tiles: Of the same network, if it can add up tiles in the memory that it computes in.
     """
 
     forward: Forward
@@ -30,6 +31,7 @@ class Network:
     stride: tuple[int, int, int]
     say: Callable[[str], None] = lambda sentence: None
     on_host: bool = True
+    sum_of_tiles: SumOfTiles | None = None
     memory: WholeVolume = field(init=False, repr=False, compare=False)
     said: set[str] = field(default_factory=set, init=False, repr=False, compare=False)
 
@@ -58,7 +60,12 @@ class Network:
 
     def warm_up(self) -> None:
         """Compute a small patch of zeros: what is done once, such as tracing, is done then."""
-        self.forward(np.zeros((1, *self.recipe["stride"], len(self.preparation.modalities)), np.float16))
+        tile = self.recipe["stride"]
+        image = np.zeros((*tile, len(self.preparation.modalities)), np.float16)
+        if self.recipe["inference"]["mode"] == "tiles":
+            tiled(self.forward, image, self.stride, tile, 0, 1, self.sum_of_tiles)
+        else:
+            self.forward(image[None])
 
     def members(self, image: np.ndarray) -> Iterator[np.ndarray]:
         """Region probabilities float32 (X, Y, Z, R) of a prepared image, from each mirroring it is told to make."""
@@ -84,7 +91,8 @@ class Network:
             if sentence not in self.said:  # once, not for each mirroring
                 self.said.add(sentence)
                 self.say(sentence)
-        return tiled(self.forward, image, self.stride, how["tile"], how["overlap"], how.get("tile_batch", 1))
+        at_once = how.get("tile_batch", 1)
+        return tiled(self.forward, image, self.stride, how["tile"], how["overlap"], at_once, self.sum_of_tiles)
 
 
 def recipe(

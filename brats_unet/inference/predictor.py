@@ -1,6 +1,7 @@
 """Region probabilities of a whole prepared volume, in one pass or from overlapping tiles."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import product
 from typing import Any
 
@@ -13,6 +14,9 @@ from brats_unet.inference.tta import axes_of
 # (B, X, Y, Z, M) to region probabilities (B, X, Y, Z, R), float32; a network, or a lambda in a test. It raises
 # MemoryFull where the patches do not fit the memory of what computes.
 Forward = Callable[[np.ndarray], np.ndarray]
+# (image (X, Y, Z, M), starts of tiles (N, 3), weight of each voxel of a tile (x, y, z), tiles at once) to the sum over the
+# tiles of weight times region probabilities, each where its tile lies, float32 (X, Y, Z, R).
+SumOfTiles = Callable[[np.ndarray, np.ndarray, np.ndarray, int], np.ndarray]
 MODES = ("whole", "tiles")
 SLICES_AT_ONCE = 16  # of a two-dimensional network, to bound memory
 
@@ -112,30 +116,47 @@ def tiled(
     tile: Sequence[int],
     overlap: float,
     tile_batch: int = 1,
+    sum_of_tiles: SumOfTiles | None = None,
 ) -> np.ndarray:
     """Weighted mean over overlapping tiles; see `region_probabilities`.
 
     Beside the result itself no more is held than one batch of tiles and the sum of their weights.
+
+    Args:
+        sum_of_tiles: Of the same network, where it can add up the tiles in the memory that it computes in.
     """
     refuse_unfit(mode="tiles", stride=stride, tile=tile, overlap=overlap, tile_batch=tile_batch)
     padding = pad_at_least(image.shape[:3], tuple(tile))
     padded = np.pad(image, (*padding, (0, 0)))
-    shape = padded.shape[:3]
     weight = gaussian_weights(tile)
-    total = np.zeros(shape, np.float32)
-    weighted: np.ndarray | None = None
-    starts = list(product(*(tile_starts(n, t, overlap) for n, t in zip(shape, tile, strict=True))))
-    boxes = [Box(start, tuple(a + t for a, t in zip(start, tile, strict=True))) for start in starts]
-    for first in range(0, len(boxes), tile_batch):
-        together = boxes[first : first + tile_batch]
-        for box, probabilities in zip(together, forward(np.stack([crop(padded, b) for b in together])), strict=True):
-            if weighted is None:
-                weighted = np.zeros((*shape, probabilities.shape[-1]), np.float32)
-            crop(weighted, box)[...] += weight[..., None] * probabilities
-            crop(total, box)[...] += weight
-    assert weighted is not None
+    starts = np.array(list(product(*(tile_starts(*axis, overlap) for axis in zip(padded.shape, tile, strict=False)))))
+    add_up = sum_of_tiles or partial(_sum_of_tiles, forward)
+    weighted = add_up(padded, starts, weight, tile_batch)
+    total = np.zeros(padded.shape[:3], np.float32)
+    for box in _boxes(starts, weight):
+        crop(total, box)[...] += weight
     weighted /= total[..., None]
     return unpad(weighted, padding)
+
+
+def _sum_of_tiles(
+    forward: Forward, image: np.ndarray, starts: np.ndarray, weight: np.ndarray, at_once: int
+) -> np.ndarray:
+    """A `SumOfTiles` of any network."""
+    boxes = _boxes(starts, weight)
+    weighted: np.ndarray | None = None
+    for first in range(0, len(boxes), at_once):
+        together = boxes[first : first + at_once]
+        for box, probabilities in zip(together, forward(np.stack([crop(image, b) for b in together])), strict=True):
+            if weighted is None:
+                weighted = np.zeros((*image.shape[:3], probabilities.shape[-1]), np.float32)
+            crop(weighted, box)[...] += weight[..., None] * probabilities
+    assert weighted is not None
+    return weighted
+
+
+def _boxes(starts: np.ndarray, weight: np.ndarray) -> list[Box]:
+    return [Box(tuple(start), tuple(start + weight.shape)) for start in starts]
 
 
 def gaussian_weights(tile: Sequence[int]) -> np.ndarray:
