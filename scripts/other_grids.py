@@ -4,9 +4,9 @@
 
 Each case is written anew as another scanner or program would have it: with its axes turned to R-A-S, with other
 spacing, tilted, and all of that at once; scans are interpolated linearly. The run predicts the original and the copies,
-and what it says of a copy is brought back to the original grid by linear interpolation: once its mask, halves and more
-of a voxel, and once its probabilities, cut at one half only there, so that the copy's voxels round nothing. Beside each,
-what the geometry alone allows: what it says of the original, carried so to the copy's grid and back.
+and what it says of a copy is brought back to the original grid by linear interpolation: once its mask, halves and
+more of a voxel, and once its probabilities, cut at one half only there, so that the copy's voxels round nothing.
+Beside each, what the geometry alone allows: what it says of the original, carried so to the copy's grid and back.
 
 Prints Dice of each region against the mask of the original, mean and least over the cases where that holds 100 voxels
 or more, and as its last line JSON.

@@ -97,7 +97,8 @@ class TrainingDisplay:
             transient=True,
             disable=display.quiet or not display.console.is_terminal,
         )
-        self.task = self.bar.add_task("", total=steps, completed=done, facts="first step traces the graph …")
+        facts = "first step: building the graph, on a GPU for a minute or two …"
+        self.task = self.bar.add_task("", total=steps, completed=done, facts=facts)
         self.dice = ""
 
     def __enter__(self) -> "TrainingDisplay":

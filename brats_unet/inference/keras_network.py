@@ -174,8 +174,8 @@ def forward_of(model: keras.Model, outputs: str) -> Forward:
 def sum_of_tiles_of(model: keras.Model, outputs: str) -> SumOfTiles:
     """`model`, which takes (B, X, Y, Z, M), as a function that cuts tiles and adds up its answers where it computes.
 
-    A GPU then is handed the image once and hands back the sum: on an H200 cutting, handing over and adding up on the host
-    took twice as long as nnU-Net's network itself.
+    A GPU then is handed the image once and hands back the sum: on an H200 cutting, handing over and adding up on the
+    host took twice as long as nnU-Net's network itself.
     """
     said = said_of_patches(model, outputs)
     channels = model.inputs[0].shape[-1]
@@ -193,7 +193,9 @@ def sum_of_tiles_of(model: keras.Model, outputs: str) -> SumOfTiles:
         size = tf.shape(weight)
         whole = tf.concat([size, [channels]], axis=0)
         tiles = tf.map_fn(
-            lambda start: tf.slice(image, tf.concat([start, [0]], axis=0), whole), starts, fn_output_signature=tf.float16
+            lambda start: tf.slice(image, tf.concat([start, [0]], axis=0), whole),
+            starts,
+            fn_output_signature=tf.float16,
         )
         tiles.set_shape((None, None, None, None, channels))
         found = said(tiles) * weight[None, ..., None]

@@ -14,8 +14,8 @@ from brats_unet.inference.tta import axes_of
 # (B, X, Y, Z, M) to region probabilities (B, X, Y, Z, R), float32; a network, or a lambda in a test. It raises
 # MemoryFull where the patches do not fit the memory of what computes.
 Forward = Callable[[np.ndarray], np.ndarray]
-# (image (X, Y, Z, M), starts of tiles (N, 3), weight of each voxel of a tile (x, y, z), tiles at once) to the sum over the
-# tiles of weight times region probabilities, each where its tile lies, float32 (X, Y, Z, R).
+# (image (X, Y, Z, M), starts of tiles (N, 3), weight of each voxel of a tile (x, y, z), tiles at once) to the sum over
+# the tiles of weight times region probabilities, each where its tile lies, float32 (X, Y, Z, R).
 SumOfTiles = Callable[[np.ndarray, np.ndarray, np.ndarray, int], np.ndarray]
 MODES = ("whole", "tiles")
 SLICES_AT_ONCE = 16  # of a two-dimensional network, to bound memory
