@@ -129,7 +129,9 @@ def tiled(
     padding = pad_at_least(image.shape[:3], tuple(tile))
     padded = np.pad(image, (*padding, (0, 0)))
     weight = gaussian_weights(tile)
-    starts = np.array(list(product(*(tile_starts(*axis, overlap) for axis in zip(padded.shape, tile, strict=False)))))
+    starts = np.array(
+        list(product(*(tile_starts(*axis, overlap) for axis in zip(padded.shape[:3], tile, strict=True))))
+    )
     add_up = sum_of_tiles or partial(_sum_of_tiles, forward)
     weighted = add_up(padded, starts, weight, tile_batch)
     total = np.zeros(padded.shape[:3], np.float32)
