@@ -9,7 +9,8 @@ more of a voxel, and once its probabilities, cut at one half only there, so that
 Beside each, what the geometry alone allows: what it says of the original, carried so to the copy's grid and back.
 
 Prints Dice of each region against the mask of the original, mean and least over the cases where that holds 100 voxels
-or more, and as its last line JSON.
+or more, and as its last line JSON. Of cases with an expert's mask that mask, carried there and back, stands below: a
+perfect network would score so, its masks being that one on every grid.
 """
 
 import argparse
@@ -26,6 +27,7 @@ from brats_unet.anatomy import Modality, Region, region_masks
 from brats_unet.commands.predicting import open_networks, outcome_of, told_how
 from brats_unet.data.brain import border_value
 from brats_unet.data.discovery import find_cases
+from brats_unet.data.label_convention import CONVENTIONS
 from brats_unet.data.oblique import resliced
 from brats_unet.data.preprocess import prepare
 from brats_unet.inference.ensemble import ask
@@ -33,10 +35,11 @@ from brats_unet.inference.network import Network
 from brats_unet.inference.postprocess import Postprocessing
 from brats_unet.metrics.counts import count, dice
 from brats_unet.metrics.protocols import PROTOCOLS
-from brats_unet.nifti import read_volume, write_volume
+from brats_unet.nifti import read_integers, read_volume, write_volume
 from brats_unet.volume import Case, ImageFile, Volume
 
-FORMS = ("mask", "probabilities")
+EXPERT = "expert's mask"
+FORMS = ("mask", "probabilities", EXPERT)
 LEAST_VOXELS = 100
 RULE = PROTOCOLS["brats2020"].dice
 # Name: degrees about x, y, z by which the axes are tilted from R-A-S, and spacing in mm.
@@ -90,6 +93,9 @@ def main() -> None:
         volumes = {m: read_volume(file.path, file.channel) for m, file in case.images.items()}
         first = volumes[Modality.FLAIR]
         original = said_of(network, case)
+        if case.mask is not None:
+            convention = CONVENTIONS[network.recipe["convention"]]
+            original[EXPERT] = region_masks(convention.decode(read_integers(case.mask).array, where=case.mask.name))
         for name, (degrees, spacing) in GRIDS.items():
             grid = grid_around(first, degrees, spacing)
             with tempfile.TemporaryDirectory() as place:
@@ -100,14 +106,15 @@ def main() -> None:
                     files[modality] = ImageFile(Path(place) / f"{modality}.nii")
                     write_volume(files[modality].path, Volume(scan, grid.affine))
                 copy = said_of(network, Case(case.id, files))
-            for form in FORMS:
-                back = carried(copy[form], grid, first) >= 0.5
-                there = carried(original[form], first, grid)
-                there_and_back = carried(there >= 0.5 if form == "mask" else there, grid, first) >= 0.5
+            for form, said in original.items():
+                there = carried(said, first, grid)
+                kept = carried(there if form == "probabilities" else there >= 0.5, grid, first) >= 0.5
+                back = carried(copy[form], grid, first) >= 0.5 if form in copy else kept
+                reference = said if form == EXPERT else original["mask"]
                 for index, region in enumerate(Region):
-                    here = original["mask"][..., index]
+                    here = reference[..., index]
                     if np.count_nonzero(here) >= LEAST_VOXELS:
-                        both = [dice(count(here, other[..., index]), RULE) for other in (back, there_and_back)]
+                        both = [dice(count(here, other[..., index]), RULE) for other in (back, kept)]
                         scores[name, form, region].append((both[0], both[1]))
         print(f"{case.id}: done", file=sys.stderr)
     show(scores)
@@ -125,7 +132,8 @@ def show(scores: Scores) -> None:
     for heading in ("grid", "brought back", *Region):
         table.add_column(heading, justify="right" if heading in set(Region) else "left")
     result: dict[str, dict[str, dict[str, dict[str, float]]]] = {}
-    for name, form in product(GRIDS, FORMS):
+    shown_forms = [form for form in FORMS if any(scores[name, form, Region.WT] for name in GRIDS)]
+    for name, form in product(GRIDS, shown_forms):
         cells = []
         figures = result.setdefault(name, {}).setdefault(form, {})
         for region in Region:
@@ -137,7 +145,7 @@ def show(scores: Scores) -> None:
             cells.append(f"{mean:.3f}  {least:.3f}  {len(found)}  [{geometry:.3f}]")
             shown = {"mean": mean, "least": least, "carried": geometry}
             figures[str(region)] = {key: round(value, 4) for key, value in shown.items()} | {"cases": len(found)}
-        table.add_row(name if form == FORMS[0] else "", form, *cells, end_section=form == FORMS[-1])
+        table.add_row(name if form == FORMS[0] else "", form, *cells, end_section=form == shown_forms[-1])
     Console().print(table)
     print(json.dumps(result))
 
