@@ -107,6 +107,12 @@ def _with_channels(x: Tensor, like: Tensor) -> Tensor:
     return x
 
 
+def patches_of(model: keras.Model, dtype: tf.DType, name: str | None = None) -> tf.TensorSpec:
+    """What a model takes, patches or slices, in any number and of any size."""
+    *spaces, channels = model.inputs[0].shape
+    return tf.TensorSpec((*(None for _ in spaces), channels), dtype, name)
+
+
 def fitted(model: keras.Model, stride: Sequence[int]) -> tuple[keras.Model, tuple[int, int, int]]:
     """The network `of_any_size` and multiples of 1; or, where that cannot be had, `model` and its `stride`."""
     if takes_any_size(model):

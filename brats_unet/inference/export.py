@@ -14,7 +14,7 @@ import tensorflow as tf
 from brats_unet.anatomy import regions_from_classes
 from brats_unet.errors import CheckpointError
 from brats_unet.hardware import tensorflow_starts_quietly
-from brats_unet.inference.any_size import fitted
+from brats_unet.inference.any_size import fitted, patches_of
 from brats_unet.inference.exported import FILES, IMAGE, PROBABILITIES
 from brats_unet.inference.network import Network
 
@@ -89,12 +89,10 @@ def refuse_other_answers(trained: Network, exported: Network) -> float:
 
 
 def _traced(model: keras.Model) -> Any:
-    shape = (None,) * (len(model.inputs[0].shape) - 1) + (model.inputs[0].shape[-1],)
-
     def probabilities(image: tf.Tensor) -> dict[str, tf.Tensor]:
         return {PROBABILITIES: model(image, training=False)}
 
-    return tf.function(probabilities, input_signature=[tf.TensorSpec(shape, tf.float32, name=IMAGE)])
+    return tf.function(probabilities, input_signature=[patches_of(model, tf.float32, IMAGE)])
 
 
 def _keras(model: keras.Model, file: Path) -> None:

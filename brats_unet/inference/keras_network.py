@@ -12,7 +12,8 @@ import tensorflow as tf
 from brats_unet import models
 from brats_unet.anatomy import regions_from_classes
 from brats_unet.errors import CheckpointError, SettingsError
-from brats_unet.inference.any_size import fitted
+from brats_unet.geometry import Box
+from brats_unet.inference.any_size import fitted, patches_of
 from brats_unet.inference.exported import IMAGE, PROBABILITIES
 from brats_unet.inference.network import Network
 from brats_unet.inference.predictor import Forward, MemoryFull, SumOfTiles, in_slices
@@ -84,9 +85,8 @@ def on_gpu() -> bool:
 
 def traced(model: keras.Model) -> Callable[[np.ndarray], np.ndarray]:
     """An exported model as a function from float32 patches, or slices, to region probabilities."""
-    shape = (None,) * (len(model.inputs[0].shape) - 1) + (model.inputs[0].shape[-1],)
 
-    @tf.function(input_signature=[tf.TensorSpec(shape, tf.float32)])
+    @tf.function(input_signature=[patches_of(model, tf.float32)])
     def probabilities(patches: tf.Tensor) -> tf.Tensor:
         return model(patches, training=False)
 
@@ -157,8 +157,7 @@ def forward_of(model: keras.Model, outputs: str) -> Forward:
         outputs: Likewise.
     """
     flat = is_flat(model)
-    signature = [tf.TensorSpec((None,) * (3 if flat else 4) + model.inputs[0].shape[-1:], tf.float16)]
-    said = tf.function(said_of_patches(model, outputs), input_signature=signature)
+    said = tf.function(said_of_patches(model, outputs), input_signature=[patches_of(model, tf.float16)])
 
     def regions(patches: np.ndarray) -> np.ndarray:
         with memory_full_is_said(patches.shape):
@@ -191,9 +190,9 @@ def sum_of_tiles_of(model: keras.Model, outputs: str) -> SumOfTiles:
     )
     def added(total: tf.Tensor, image: tf.Tensor, starts: tf.Tensor, weight: tf.Tensor) -> tf.Tensor:
         size = tf.shape(weight)
-        whole = tf.concat([size, [channels]], axis=0)
+        extent = tf.concat([size, [channels]], axis=0)
         tiles = tf.map_fn(
-            lambda start: tf.slice(image, tf.concat([start, [0]], axis=0), whole),
+            lambda start: tf.slice(image, tf.concat([start, [0]], axis=0), extent),
             starts,
             fn_output_signature=tf.float16,
         )
@@ -205,7 +204,8 @@ def sum_of_tiles_of(model: keras.Model, outputs: str) -> SumOfTiles:
             total += tf.pad(found[index], tf.concat([around, [[0, 0]]], axis=0))
         return total
 
-    def sum_of_tiles(image: np.ndarray, starts: np.ndarray, weight: np.ndarray, at_once: int) -> np.ndarray:
+    def sum_of_tiles(image: np.ndarray, boxes: Sequence[Box], weight: np.ndarray, at_once: int) -> np.ndarray:
+        starts = [box.start for box in boxes]
         with memory_full_is_said((at_once, *weight.shape, channels)):
             here, each = tf.constant(image.astype(np.float16, copy=False)), tf.constant(weight)
             total = tf.zeros((*image.shape[:3], model.outputs[0].shape[-1]), tf.float32)

@@ -60,12 +60,9 @@ class Network:
 
     def warm_up(self) -> None:
         """Compute a small patch of zeros: what is done once, such as tracing, is done then."""
-        tile = self.recipe["stride"]
-        image = np.zeros((*tile, len(self.preparation.modalities)), np.float16)
-        if self.recipe["inference"]["mode"] == "tiles":
-            tiled(self.forward, image, self.stride, tile, 0, 1, self.sum_of_tiles)
-        else:
-            self.forward(image[None])
+        stride = self.recipe["stride"]
+        image = np.zeros((*stride, len(self.preparation.modalities)), np.float16)
+        self.told(tile=stride).on_prepared_grid(image)
 
     def members(self, image: np.ndarray) -> Iterator[np.ndarray]:
         """Region probabilities float32 (X, Y, Z, R) of a prepared image, from each mirroring it is told to make."""

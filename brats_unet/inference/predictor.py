@@ -14,9 +14,9 @@ from brats_unet.inference.tta import axes_of
 # (B, X, Y, Z, M) to region probabilities (B, X, Y, Z, R), float32; a network, or a lambda in a test. It raises
 # MemoryFull where the patches do not fit the memory of what computes.
 Forward = Callable[[np.ndarray], np.ndarray]
-# (image (X, Y, Z, M), starts of tiles (N, 3), weight of each voxel of a tile (x, y, z), tiles at once) to the sum over
-# the tiles of weight times region probabilities, each where its tile lies, float32 (X, Y, Z, R).
-SumOfTiles = Callable[[np.ndarray, np.ndarray, np.ndarray, int], np.ndarray]
+# (image (X, Y, Z, M), boxes of its tiles, weight of each voxel of a tile (x, y, z), tiles at once) to the sum over the
+# tiles of weight times region probabilities, each where its tile lies, float32 (X, Y, Z, R).
+SumOfTiles = Callable[[np.ndarray, Sequence[Box], np.ndarray, int], np.ndarray]
 MODES = ("whole", "tiles")
 SLICES_AT_ONCE = 16  # of a two-dimensional network, to bound memory
 
@@ -129,23 +129,22 @@ def tiled(
     padding = pad_at_least(image.shape[:3], tuple(tile))
     padded = np.pad(image, (*padding, (0, 0)))
     weight = gaussian_weights(tile)
-    starts = np.array(
-        list(product(*(tile_starts(*axis, overlap) for axis in zip(padded.shape[:3], tile, strict=True))))
-    )
+    shape = padded.shape[:3]
+    starts = product(*(tile_starts(n, t, overlap) for n, t in zip(shape, tile, strict=True)))
+    boxes = [Box(start, tuple(a + t for a, t in zip(start, tile, strict=True))) for start in starts]
     add_up = sum_of_tiles or partial(_sum_of_tiles, forward)
-    weighted = add_up(padded, starts, weight, tile_batch)
-    total = np.zeros(padded.shape[:3], np.float32)
-    for box in _boxes(starts, weight):
+    weighted = add_up(padded, boxes, weight, tile_batch)
+    total = np.zeros(shape, np.float32)
+    for box in boxes:
         crop(total, box)[...] += weight
     weighted /= total[..., None]
     return unpad(weighted, padding)
 
 
 def _sum_of_tiles(
-    forward: Forward, image: np.ndarray, starts: np.ndarray, weight: np.ndarray, at_once: int
+    forward: Forward, image: np.ndarray, boxes: Sequence[Box], weight: np.ndarray, at_once: int
 ) -> np.ndarray:
     """A `SumOfTiles` of any network."""
-    boxes = _boxes(starts, weight)
     weighted: np.ndarray | None = None
     for first in range(0, len(boxes), at_once):
         together = boxes[first : first + at_once]
@@ -155,10 +154,6 @@ def _sum_of_tiles(
             crop(weighted, box)[...] += weight[..., None] * probabilities
     assert weighted is not None
     return weighted
-
-
-def _boxes(starts: np.ndarray, weight: np.ndarray) -> list[Box]:
-    return [Box(tuple(start), tuple(start + weight.shape)) for start in starts]
 
 
 def gaussian_weights(tile: Sequence[int]) -> np.ndarray:

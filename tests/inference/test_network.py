@@ -45,7 +45,7 @@ def test_warming_up_takes_one_patch_of_zeros_of_the_stride(mode):
         return patches[..., :3].astype(np.float32)
 
     preparation = Preparation(tuple(Modality)).as_dict()
-    recipe = {"stride": [4, 4, 2], "preparation": preparation, "inference": {"mode": mode}}
+    recipe = {"stride": [4, 4, 2], "preparation": preparation, "inference": WHOLE["inference"] | {"mode": mode}}
     Network(look, recipe, (1, 1, 1)).warm_up()
     assert asked == [((1, 4, 4, 2, 4), False)]
 
