@@ -10,7 +10,7 @@ __all__ = ["load"]
 def __getattr__(name: str) -> Any:
     """`load`, imported when it is first asked for: it brings numpy and nibabel, and the command line starts without."""
     if name in __all__:
-        return getattr(import_module("brats_unet.segmenter"), name)
+        return getattr(import_module("brats_unet.api"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

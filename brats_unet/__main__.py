@@ -2,7 +2,7 @@
 
 import sys
 
-from brats_unet.cli import main
+from brats_unet.cli.main import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -28,15 +28,15 @@ from scipy.spatial.transform import Rotation
 
 from brats_unet.anatomy import Modality, Region, region_mask
 from brats_unet.commands.evaluate_run import held_out_cases
-from brats_unet.commands.predicting import open_networks, outcome_of, told_how
-from brats_unet.data.brain import border_value
-from brats_unet.data.label_convention import CONVENTIONS
-from brats_unet.data.oblique import resliced
-from brats_unet.data.preprocess import prepare
+from brats_unet.data.labels.convention import CONVENTIONS
+from brats_unet.data.prepare.brain import border_value
+from brats_unet.data.prepare.oblique import resliced
+from brats_unet.data.prepare.preprocess import prepare
 from brats_unet.evaluation.bootstrap import mean_interval
 from brats_unet.inference.ensemble import ask
 from brats_unet.inference.network import Network
 from brats_unet.inference.postprocess import Postprocessing
+from brats_unet.inference.predicting import open_networks, outcome_of, told_how
 from brats_unet.metrics.counts import count, dice
 from brats_unet.metrics.protocols import PROTOCOLS
 from brats_unet.nifti import read_integers, read_volume, write_volume

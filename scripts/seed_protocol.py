@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from brats_unet.data.discovery import find_masks
+from brats_unet.data.readers.discovery import find_masks
 from brats_unet.errors import BratsError, DataError
 from brats_unet.evaluation.record import open_evaluation
 from brats_unet.evaluation.trivial import MEAN_SHAPE

@@ -11,7 +11,7 @@ import pytest
 from brats_unet.hardware import set_tensorflow_environment
 
 if TYPE_CHECKING:
-    from brats_unet.data.cache import PreparedCase
+    from brats_unet.data.prepare.cache import PreparedCase
     from brats_unet.run import Run
 
 set_tensorflow_environment()  # before anything imports it
@@ -32,7 +32,7 @@ def real_scans() -> Path:
 @pytest.fixture(scope="session")
 def phantom_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A dataset of four small phantoms in BraTS 2020 layout, not to be written to."""
-    from brats_unet.data.phantom import write_dataset
+    from brats_unet.data.phantom.phantoms import write_dataset
 
     folder = tmp_path_factory.mktemp("phantoms")
     write_dataset(folder, cases=4, seed=7, scale=0.25)
@@ -46,7 +46,7 @@ def write_run() -> Callable[..., "Run"]:
 
     from brats_unet import models
     from brats_unet.anatomy import Modality
-    from brats_unet.data.preprocess import Preparation
+    from brats_unet.data.prepare.preprocess import Preparation
     from brats_unet.inference.network import recipe
     from brats_unet.models import checkpoint
     from brats_unet.parts import build, options_of
@@ -100,9 +100,9 @@ def write_prepared() -> Callable[..., "PreparedCase"]:
     Its image is noise that the labels shine through, so that a network can learn it.
     """
     from brats_unet.anatomy import Modality
-    from brats_unet.data.cache import open_prepared, write
-    from brats_unet.data.grid import Grid
-    from brats_unet.data.preprocess import Preparation, Prepared, foreground_positions
+    from brats_unet.data.prepare.cache import open_prepared, write
+    from brats_unet.data.prepare.grid import Grid
+    from brats_unet.data.prepare.preprocess import Preparation, Prepared, foreground_positions
     from brats_unet.geometry import Box
     from brats_unet.volume import Turn
 

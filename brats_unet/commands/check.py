@@ -10,11 +10,11 @@ from rich.table import Table
 from rich.text import Text
 
 from brats_unet.commands.display import shown
-from brats_unet.data.check import CheckReport, check_cases
-from brats_unet.data.discovery import survey
-from brats_unet.data.findings import Finding, Severity
+from brats_unet.data.dataset_check import CheckReport, check_cases
 from brats_unet.data.folds import ALL
-from brats_unet.data.preprocess import Preparation
+from brats_unet.data.prepare.preprocess import Preparation
+from brats_unet.data.readers.discovery import survey
+from brats_unet.data.readers.findings import Finding, Severity
 from brats_unet.errors import SettingsError
 from brats_unet.run import write_json
 from brats_unet.settings import Check, Data

@@ -13,18 +13,18 @@ import psutil
 
 import brats_unet
 from brats_unet import models
+from brats_unet.assembly.number_checks import refuse_odd_numbers
+from brats_unet.assembly.provenance import commit, processor
 from brats_unet.commands.display import shown
-from brats_unet.commands.doctor_display import rate_text, show_machine, show_rates
-from brats_unet.commands.noise_cases import case_shape
-from brats_unet.commands.odd_numbers import refuse_odd_numbers
-from brats_unet.commands.provenance import commit, processor
-from brats_unet.commands.trial import Trial, tried
-from brats_unet.data.preprocess import Preparation
+from brats_unet.data.prepare.preprocess import Preparation
 from brats_unet.errors import SettingsError
 from brats_unet.hardware import cpu_flags, cpu_has_bfloat16, gpu_count, gpus, memory_available_bytes
 from brats_unet.parts import options_of
+from brats_unet.report.machine_tables import rate_text, show_machine, show_rates
 from brats_unet.run import disk_full_is_said, existing_parent
 from brats_unet.settings import Doctor, Train
+from brats_unet.trial.noise_cases import case_shape
+from brats_unet.trial.trial import Trial, tried
 
 DISK_TRIAL_BYTES = 64 * 2**20
 STEPS = 5  # timed

@@ -7,17 +7,17 @@ from pathlib import Path
 from brats_unet.anatomy import Modality, Region
 from brats_unet.commands.display import Display, shown
 from brats_unet.commands.evaluate import tolerances_mm
-from brats_unet.commands.keeping import keep_nothing, keep_regions
-from brats_unet.commands.masks_folder import is_stale, mask_file, origin_of
-from brats_unet.commands.predicting import open_networks, predict_cases, run_paths, told_how, tuned_rules
-from brats_unet.data.discovery import find_cases
-from brats_unet.data.label_convention import CONVENTIONS
+from brats_unet.data.labels.convention import CONVENTIONS
+from brats_unet.data.readers.discovery import find_cases
 from brats_unet.errors import DataError, SettingsError
+from brats_unet.evaluation.mean_shape_file import kept_mean_shape
 from brats_unet.evaluation.probabilities import PROBABILITIES, probability_file
 from brats_unet.evaluation.record import PREDICTIONS
 from brats_unet.evaluation.score import Pair
-from brats_unet.evaluation.shape_memo import kept_mean_shape
 from brats_unet.evaluation.trivial import MeanShape
+from brats_unet.inference.masks_folder import is_stale, mask_file, origin_of
+from brats_unet.inference.predicting import open_networks, predict_cases, run_paths, told_how, tuned_rules
+from brats_unet.inference.probability_maps import keep_nothing, keep_regions
 from brats_unet.metrics.protocols import protocol_named
 from brats_unet.report.scores import refuse_foreign_folder, report_scores
 from brats_unet.run import Run, read_json

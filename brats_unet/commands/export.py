@@ -5,9 +5,6 @@ from pathlib import Path
 from typing import Any
 
 from brats_unet.commands.display import Display, shown
-from brats_unet.commands.masks_folder import MARK
-from brats_unet.commands.model_card import card, facts_of_run
-from brats_unet.commands.predicting import run_paths, tuned_rules
 from brats_unet.errors import SettingsError
 from brats_unet.evaluation.record import SCORES
 from brats_unet.hardware import tensorflow_starts_quietly
@@ -20,6 +17,9 @@ from brats_unet.inference.exported import (
     open_exported,
     refuse_format,
 )
+from brats_unet.inference.masks_folder import MARK
+from brats_unet.inference.predicting import run_paths, tuned_rules
+from brats_unet.report.model_card import card, facts_of_run
 from brats_unet.run import Run, atomic_folder, size_text, write_json
 from brats_unet.settings import Export
 
@@ -39,7 +39,7 @@ def _export(settings: Export, display: Display) -> int:
     _refuse_folder(output, overwrite=settings.overwrite)
     rules = tuned_rules([path], settings.postprocess, display.say)
     with tensorflow_starts_quietly():
-        from brats_unet.inference.export import refuse_other_answers, write_network
+        from brats_unet.inference.export_network import refuse_other_answers, write_network
         from brats_unet.inference.keras_network import network_of, trained_model
         from brats_unet.inference.runtimes import exported_network
 

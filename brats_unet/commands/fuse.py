@@ -11,7 +11,7 @@ from rich.table import Table
 
 from brats_unet.anatomy import Region, region_masks
 from brats_unet.commands.display import Display, shown
-from brats_unet.data.label_convention import CONVENTIONS, Convention
+from brats_unet.data.labels.convention import CONVENTIONS, Convention
 from brats_unet.errors import DataError, SettingsError
 from brats_unet.evaluation.fusion import METHODS, MOST_INPUTS, fused_by_label, fused_by_region
 from brats_unet.evaluation.mask_sources import (

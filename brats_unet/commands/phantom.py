@@ -8,7 +8,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from brats_unet.data.phantom import CYCLE, GRADES, write_dataset
+from brats_unet.data.phantom.phantoms import CYCLE, GRADES, write_dataset
 from brats_unet.errors import SettingsError
 from brats_unet.settings import Phantom
 

@@ -7,23 +7,23 @@ from pathlib import Path
 from typing import Any
 
 from brats_unet import models
+from brats_unet.assembly.number_checks import refuse_odd_numbers
+from brats_unet.assembly.topology import planned_model, topology_of
 from brats_unet.commands.display import Display, shown
-from brats_unet.commands.odd_numbers import refuse_odd_numbers
-from brats_unet.commands.plan_file import Planned, plan_text, seconds_text
-from brats_unet.commands.room import room
-from brats_unet.commands.topology import planned_model, topology_of
-from brats_unet.commands.trial import Trial, tried
-from brats_unet.data.augment import AUGMENTATIONS
+from brats_unet.data.augment.augmentation import AUGMENTATIONS
 from brats_unet.data.fingerprint import fingerprint, identity
-from brats_unet.data.preprocess import Preparation
+from brats_unet.data.prepare.preprocess import Preparation
 from brats_unet.data.study import open_study
 from brats_unet.errors import MachineError, SettingsError
 from brats_unet.losses import known as known_losses
 from brats_unet.parts import build, options_of
 from brats_unet.run import atomic_path, size_text
 from brats_unet.settings import Plan, Train
-from brats_unet.training.memory import step_bytes
 from brats_unet.training.planning import Proposal, propose
+from brats_unet.training.step_memory import step_bytes
+from brats_unet.trial.memory_limit import room
+from brats_unet.trial.plan_file import Planned, plan_text, seconds_text
+from brats_unet.trial.trial import Trial, tried
 
 LARGEST_BATCH = {True: 5, False: 2}  # on a GPU (that of the winner of BraTS 2020), on a CPU
 TRIES = 5

@@ -6,14 +6,14 @@ from pathlib import Path
 
 from brats_unet.anatomy import Modality
 from brats_unet.commands.display import Display, shown
-from brats_unet.commands.keeping import keep_all, keep_regions, keep_uncertainty
-from brats_unet.commands.masks_folder import UNCERTAINTY, mask_file, origin_of
-from brats_unet.commands.predicting import opened, predict_cases, run_paths, scans_known
-from brats_unet.data.discovery import Dataset
-from brats_unet.data.incomplete import cases_to_predict, named_case
+from brats_unet.data.readers.discovery import Dataset
+from brats_unet.data.readers.incomplete import cases_to_predict, named_case
 from brats_unet.errors import DataError, SettingsError
 from brats_unet.evaluation.probabilities import PROBABILITIES
+from brats_unet.inference.masks_folder import UNCERTAINTY, mask_file, origin_of
 from brats_unet.inference.network import Network
+from brats_unet.inference.predicting import opened, predict_cases, run_paths, scans_known
+from brats_unet.inference.probability_maps import keep_all, keep_regions, keep_uncertainty
 from brats_unet.settings import Predict
 from brats_unet.volume import Case
 

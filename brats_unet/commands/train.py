@@ -10,16 +10,16 @@ import numpy as np
 
 from brats_unet import models
 from brats_unet.anatomy import Region, labels_from_regions, region_masks
-from brats_unet.commands.assembly import network, training_step
+from brats_unet.assembly.case_storage import kept_cases, training_sampler
+from brats_unet.assembly.number_checks import refuse_odd_numbers
+from brats_unet.assembly.provenance import environment
+from brats_unet.assembly.resume import enter, run_folder
+from brats_unet.assembly.training_parts import network, training_step
 from brats_unet.commands.display import Display, TrainingDisplay, shown
-from brats_unet.commands.kept_cases import kept_cases, training_sampler
-from brats_unet.commands.odd_numbers import refuse_odd_numbers
-from brats_unet.commands.provenance import environment
-from brats_unet.commands.resume import enter, run_folder
-from brats_unet.data.augment import AUGMENTATIONS, refuse_blank_samples
-from brats_unet.data.cache import PreparedCase
+from brats_unet.data.augment.augmentation import AUGMENTATIONS, refuse_blank_samples
 from brats_unet.data.fingerprint import refuse_other_dataset
-from brats_unet.data.preprocess import Preparation
+from brats_unet.data.prepare.cache import PreparedCase
+from brats_unet.data.prepare.preprocess import Preparation
 from brats_unet.data.study import Study, open_study
 from brats_unet.errors import SettingsError
 from brats_unet.inference.keras_network import network_of

@@ -12,16 +12,16 @@ from rich.table import Table
 from brats_unet.anatomy import region_masks
 from brats_unet.commands.display import Display, shown
 from brats_unet.commands.evaluate_run import held_out_cases, refuse_overlap
-from brats_unet.commands.masks_folder import MARK, is_stale, origin_of
-from brats_unet.commands.predicting import open_networks, prepared_for, run_paths, told_how
-from brats_unet.conveyor import conveyed
-from brats_unet.data.label_convention import CONVENTIONS
+from brats_unet.data.labels.convention import CONVENTIONS
 from brats_unet.errors import DataError
 from brats_unet.geometry import bounding_box, crop
 from brats_unet.inference.ensemble import Answer, ask
+from brats_unet.inference.masks_folder import MARK, is_stale, origin_of
 from brats_unet.inference.postprocess import Postprocessing
+from brats_unet.inference.predicting import open_networks, prepared_for, run_paths, told_how
 from brats_unet.inference.tuning import FEW_CASES, HeldOut, Tuned, refuse_odd, tune
 from brats_unet.nifti import read_integers
+from brats_unet.prefetch import conveyed
 from brats_unet.run import Run, atomic_path, write_json
 from brats_unet.settings import Tune
 from brats_unet.volume import Case

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from brats_unet.anatomy import Region, region_masks
-from brats_unet.data.cache import PreparedCase
-from brats_unet.data.discovery import Dataset
-from brats_unet.data.preprocess import Preparation
+from brats_unet.data.prepare.cache import PreparedCase
+from brats_unet.data.prepare.preprocess import Preparation
+from brats_unet.data.readers.discovery import Dataset
 from brats_unet.errors import SettingsError
 from brats_unet.processes import map_in_processes
 from brats_unet.run import write_json

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from brats_unet.anatomy import Modality
-from brats_unet.data.brain import border_value
-from brats_unet.data.content_hash import voxel_hash
-from brats_unet.data.findings import Finding, error, error_of, warning
-from brats_unet.data.preprocess import LARGEST, refuse_other_grid
+from brats_unet.data.prepare.brain import border_value
+from brats_unet.data.prepare.content_hash import voxel_hash
+from brats_unet.data.prepare.preprocess import LARGEST, refuse_other_grid
+from brats_unet.data.readers.findings import Finding, error, error_of, warning
 from brats_unet.errors import DataError
 from brats_unet.geometry import faces
 from brats_unet.nifti import read_array, read_integers

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from brats_unet.anatomy import Label
-from brats_unet.data.cache import PreparedCase, prepare_all
-from brats_unet.data.content_hash import HashMemo
-from brats_unet.data.discovery import Dataset, find_cases
 from brats_unet.data.folds import Split, Subject, read_split_file, split, write_or_verify
-from brats_unet.data.label_convention import Convention, decide, label_set
-from brats_unet.data.phantom import varieties, write_dataset
-from brats_unet.data.preprocess import Preparation
+from brats_unet.data.labels.convention import Convention, decide, label_set
+from brats_unet.data.phantom.phantoms import varieties, write_dataset
+from brats_unet.data.prepare.cache import PreparedCase, prepare_all
+from brats_unet.data.prepare.content_hash import HashMemo
+from brats_unet.data.prepare.preprocess import Preparation
+from brats_unet.data.readers.discovery import Dataset, find_cases
 from brats_unet.errors import DataError, SettingsError
 from brats_unet.run import write_json
 from brats_unet.volume import Case

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from brats_unet.anatomy import Modality, Region
-from brats_unet.data.discovery import find_masks, survey
-from brats_unet.data.label_convention import Convention, decide, integers_of
-from brats_unet.data.task_folder import declared_labels, read_description
+from brats_unet.data.labels.convention import Convention, decide, integers_of
+from brats_unet.data.readers.discovery import find_masks, survey
+from brats_unet.data.readers.task_folder import declared_labels, read_description
 from brats_unet.errors import BratsError, DataError, SettingsError
 from brats_unet.evaluation.grids import grid_mismatch
 from brats_unet.evaluation.probabilities import PROBABILITIES, probability_file, read_probabilities

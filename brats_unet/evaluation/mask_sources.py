@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from brats_unet.data.discovery import find_masks
-from brats_unet.data.label_convention import Convention, decide, label_set
-from brats_unet.data.task_folder import declared_labels, read_description
+from brats_unet.data.labels.convention import Convention, decide, label_set
+from brats_unet.data.readers.discovery import find_masks
+from brats_unet.data.readers.task_folder import declared_labels, read_description
 from brats_unet.errors import DataError, SettingsError
 from brats_unet.evaluation.grids import grid_mismatch
 from brats_unet.nifti import is_nifti, read_integers, stem

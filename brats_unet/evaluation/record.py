@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from brats_unet.anatomy import Modality, Region
-from brats_unet.data.label_convention import CONVENTIONS
+from brats_unet.data.labels.convention import CONVENTIONS
 from brats_unet.errors import DataError, some
 from brats_unet.evaluation.score import Pair, Row
 from brats_unet.metrics.glossary import meaning_of, out_of_range

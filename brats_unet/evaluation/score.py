@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from brats_unet.anatomy import Label, Modality, Region, classes_from_regions, region_mask
-from brats_unet.data.label_convention import Convention
+from brats_unet.data.labels.convention import Convention
 from brats_unet.errors import DataError
 from brats_unet.evaluation.grids import grid_mismatch
 from brats_unet.evaluation.probabilities import calibration, read_probabilities

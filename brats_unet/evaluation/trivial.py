@@ -11,9 +11,9 @@ import numpy as np
 from scipy import ndimage
 
 from brats_unet.anatomy import Modality, Region, labels_from_regions, region_masks
-from brats_unet.data.brain import border_value
-from brats_unet.data.content_hash import voxel_hash
-from brats_unet.data.label_convention import Convention
+from brats_unet.data.labels.convention import Convention
+from brats_unet.data.prepare.brain import border_value
+from brats_unet.data.prepare.content_hash import voxel_hash
 from brats_unet.errors import DataError
 from brats_unet.evaluation.score import Pair, Row, read_labels, score_case
 from brats_unet.geometry import Box, bounding_box, uncrop

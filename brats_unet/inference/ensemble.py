@@ -6,8 +6,8 @@ from typing import Protocol
 
 import numpy as np
 
-from brats_unet.data.grid import Grid
-from brats_unet.data.preprocess import Preparation, Prepared
+from brats_unet.data.prepare.grid import Grid
+from brats_unet.data.prepare.preprocess import Preparation, Prepared
 
 
 class Member(Protocol):

@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 
 from brats_unet.anatomy import CLASSES, Region
-from brats_unet.data.label_convention import CONVENTIONS, WORDS
+from brats_unet.data.labels.convention import CONVENTIONS, WORDS
 from brats_unet.errors import CheckpointError, MachineError, SettingsError
-from brats_unet.inference.in_words import in_words
 from brats_unet.inference.postprocess import Postprocessing
+from brats_unet.inference.recipe_text import in_words
 from brats_unet.parts import suggestion
 from brats_unet.run import read_json
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from brats_unet.data.preprocess import Preparation
-from brats_unet.inference.memory import WholeVolume
+from brats_unet.data.prepare.preprocess import Preparation
+from brats_unet.inference.prediction_memory import WholeVolume
 from brats_unet.inference.predictor import Forward, MemoryFull, SumOfTiles, refuse_unfit, tiled, whole
 from brats_unet.inference.tta import axes_of, mirrored
 

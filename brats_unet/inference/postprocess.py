@@ -13,7 +13,7 @@ import cc3d
 import numpy as np
 
 from brats_unet.anatomy import Region, labels_from_regions, region_masks
-from brats_unet.data.brain import filled
+from brats_unet.data.prepare.brain import filled
 from brats_unet.errors import CheckpointError
 from brats_unet.geometry import bounding_box, crop, uncrop
 

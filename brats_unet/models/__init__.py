@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from brats_unet.errors import SettingsError
+from brats_unet.models.network_shape import Plan
 from brats_unet.models.nvidia import nvidia_unet
-from brats_unet.models.plan import Plan
 from brats_unet.models.resenc import resenc_unet
 from brats_unet.models.unet import unet2d, unet3d
 from brats_unet.parts import check_options, chosen, with_plugins
@@ -42,7 +42,7 @@ def describe(name: str, options: Mapping[str, Any]) -> Plan:
     if plan is None:
         raise SettingsError(
             f"The network {name} does not say its rank and strides. "
-            f"Its builder needs an attribute `plan`: mark it with brats_unet.models.plan.planned_by."
+            f"Its builder needs an attribute `plan`: mark it with brats_unet.models.network_shape.planned_by."
         )
     parameters = inspect.signature(builder).parameters.items()
     defaults = {key: p.default for key, p in parameters if p.default is not p.empty and key not in GIVEN}

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from brats_unet.errors import SettingsError
-from brats_unet.models.plan import Plan
+from brats_unet.models.network_shape import Plan
 from brats_unet.parts import suggestion
 
 NORMS = ("instance", "group", "batch", "none")

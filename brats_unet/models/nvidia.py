@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from brats_unet.models.design import Design, design
-from brats_unet.models.plan import Plan, planned_by
+from brats_unet.models.network_shape import Plan, planned_by
 
 if TYPE_CHECKING:
     import keras
@@ -43,7 +43,7 @@ def nvidia_unet(
     foreground_channel: bool = True,
 ) -> "keras.Model":
     """A U-Net on patches or whole volumes: NVIDIA's of 2021. Arguments and returns as of `unet.unet3d`."""
-    from brats_unet.models.assembly import assemble
+    from brats_unet.models.encoder_decoder import assemble
 
     described = _design(
         features=features,

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from brats_unet.errors import SettingsError
 from brats_unet.models.design import Design, Sizes, design
-from brats_unet.models.plan import Plan, planned_by
+from brats_unet.models.network_shape import Plan, planned_by
 
 if TYPE_CHECKING:
     import keras
@@ -56,8 +56,8 @@ def resenc_unet(
 
     The others, and what is returned and refused: as of `unet.unet3d`.
     """
-    from brats_unet.models.assembly import assemble
     from brats_unet.models.blocks import residual_stage
+    from brats_unet.models.encoder_decoder import assemble
 
     described = _design(
         rank=rank,

@@ -13,14 +13,14 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from brats_unet.models.design import Design, Sizes, design
-from brats_unet.models.plan import Plan, planned_by
+from brats_unet.models.network_shape import Plan, planned_by
 
 if TYPE_CHECKING:
     import keras
 
 
 def _build(described: Design, name: str, **given: Any) -> "keras.Model":
-    from brats_unet.models.assembly import assemble
+    from brats_unet.models.encoder_decoder import assemble
 
     return assemble(described, name, **given)
 

@@ -5,7 +5,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from brats_unet.evaluation.compare import Comparison, Difference
+from brats_unet.evaluation.paired import Comparison, Difference
 from brats_unet.report.tables import lines_of, plain_table
 
 WIDEST = 6  # cells that a bar of wins and losses takes on either side

@@ -10,8 +10,8 @@ from typing import Any, NamedTuple, Protocol
 import keras
 import tensorflow as tf
 
-from brats_unet.data.pipeline import batches
-from brats_unet.data.sampling import Sampler
+from brats_unet.data.patches.pipeline import batches
+from brats_unet.data.patches.sampling import Sampler
 from brats_unet.errors import DataError, Interrupted
 from brats_unet.models import checkpoint
 from brats_unet.run import Run

@@ -6,8 +6,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from brats_unet.data.augment import Augmentation
-from brats_unet.data.draws import augmented
+from brats_unet.data.augment.augmentation import Augmentation
+from brats_unet.data.patches.draws import augmented
 from brats_unet.training.averaging import Average
 from brats_unet.training.optimizers import Optimizer
 from brats_unet.training.strategy import Devices

@@ -30,11 +30,11 @@ def predicted(run: Path, case: Path, output: Path, mode: str) -> dict[str, Any]:
     """Predict with one network in this process; labels and probabilities go to a file."""
     import numpy as np
 
-    from brats_unet.commands.predicting import outcome_of, prepared_for, told_how
-    from brats_unet.data.incomplete import cases_to_predict
+    from brats_unet.data.readers.incomplete import cases_to_predict
     from brats_unet.inference.ensemble import ask
     from brats_unet.inference.loading import open_network
     from brats_unet.inference.postprocess import Postprocessing
+    from brats_unet.inference.predicting import outcome_of, prepared_for, told_how
 
     network = open_network(run, which="last", policies={}, device="cpu", say=print)  # no policies: float32
     (network,) = told_how([network], mode=mode, mirror="auto")
@@ -104,7 +104,7 @@ def main() -> None:
 
 def a_phantom(folder: Path) -> Path:
     """A phantom of full size that no training has seen."""
-    from brats_unet.data.phantom import write_dataset
+    from brats_unet.data.phantom.phantoms import write_dataset
 
     write_dataset(folder, cases=1, seed=99)
     return next(path for path in sorted(folder.iterdir()) if path.is_dir())

@@ -43,13 +43,13 @@ from rich.console import Console  # noqa: E402
 from rich.table import Table  # noqa: E402
 
 from brats_unet.anatomy import Modality  # noqa: E402
-from brats_unet.data.augment import AUGMENTATIONS, Augmentation  # noqa: E402
-from brats_unet.data.cache import PreparedCase, open_prepared, write  # noqa: E402
-from brats_unet.data.draws import augmented, uniforms  # noqa: E402
-from brats_unet.data.grid import Grid  # noqa: E402
-from brats_unet.data.pipeline import batches  # noqa: E402
-from brats_unet.data.preprocess import Preparation, Prepared, foreground_positions  # noqa: E402
-from brats_unet.data.sampling import Sampler  # noqa: E402
+from brats_unet.data.augment.augmentation import AUGMENTATIONS, Augmentation  # noqa: E402
+from brats_unet.data.patches.draws import augmented, uniforms  # noqa: E402
+from brats_unet.data.patches.pipeline import batches  # noqa: E402
+from brats_unet.data.patches.sampling import Sampler  # noqa: E402
+from brats_unet.data.prepare.cache import PreparedCase, open_prepared, write  # noqa: E402
+from brats_unet.data.prepare.grid import Grid  # noqa: E402
+from brats_unet.data.prepare.preprocess import Preparation, Prepared, foreground_positions  # noqa: E402
 from brats_unet.geometry import Box  # noqa: E402
 from brats_unet.parts import build  # noqa: E402
 from brats_unet.volume import Turn  # noqa: E402

@@ -44,13 +44,13 @@ def ours(case: Path, output: Path, mode: str, mirror: str, precision: str, devic
     set_tensorflow_environment()
     from brats_unet import models
     from brats_unet.anatomy import Modality
-    from brats_unet.commands.predicting import predict_cases
-    from brats_unet.data.discovery import find_cases
-    from brats_unet.data.label_convention import CONVENTIONS
-    from brats_unet.data.preprocess import Preparation
+    from brats_unet.data.labels.convention import CONVENTIONS
+    from brats_unet.data.prepare.preprocess import Preparation
+    from brats_unet.data.readers.discovery import find_cases
     from brats_unet.inference.keras_network import network_of
     from brats_unet.inference.network import recipe
     from brats_unet.inference.postprocess import Postprocessing
+    from brats_unet.inference.predicting import predict_cases
     from brats_unet.parts import build
     from brats_unet.training.strategy import choose_devices
 
@@ -95,7 +95,7 @@ def ours(case: Path, output: Path, mode: str, mirror: str, precision: str, devic
 
 def phantom_case(folder: Path) -> Path:
     """A phantom of full size."""
-    from brats_unet.data.phantom import write_dataset
+    from brats_unet.data.phantom.phantoms import write_dataset
 
     write_dataset(folder, cases=1, seed=0)
     return next(path for path in sorted(folder.iterdir()) if path.is_dir())

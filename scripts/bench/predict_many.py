@@ -26,8 +26,8 @@ from pathlib import Path
 import psutil
 
 from brats_unet.anatomy import Modality
-from brats_unet.data.discovery import find_cases
-from brats_unet.data.phantom import case_id, write_dataset
+from brats_unet.data.phantom.phantoms import case_id, write_dataset
+from brats_unet.data.readers.discovery import find_cases
 
 BRATS_UNET = str(Path(sys.executable).with_name("brats-unet"))
 WARM = 3  # cases at the start that trace graphs

@@ -50,9 +50,9 @@ def ours(told: argparse.Namespace) -> None:
     import yaml
 
     from brats_unet import models
-    from brats_unet.cli_conf import own_folder
-    from brats_unet.data.augment import AUGMENTATIONS
-    from brats_unet.data.draws import augmented
+    from brats_unet.cli.conf_files import own_folder
+    from brats_unet.data.augment.augmentation import AUGMENTATIONS
+    from brats_unet.data.patches.draws import augmented
     from brats_unet.losses import region_dice_bce
     from brats_unet.losses.compound import deep_supervision
     from brats_unet.parts import build

@@ -53,9 +53,8 @@ def ours(folder: Path) -> None:
     os.environ["CUDA_VISIBLE_DEVICES"], os.environ["TF_CPP_MIN_LOG_LEVEL"] = "-1", "3"
     from keras import ops
 
-    from brats_unet.data import augment_intensity as intensity
-    from brats_unet.data import augment_options as options
-    from brats_unet.data.augment_spatial import LATTICE, displacement, spatial
+    from brats_unet.data.augment import intensity, options
+    from brats_unet.data.augment.spatial import LATTICE, displacement, spatial
 
     image, labels = scan()
     inner = tuple(slice((r - p) // 2, (r + p) // 2) for r, p in zip(READ, PATCH, strict=True))

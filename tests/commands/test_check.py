@@ -9,7 +9,7 @@ import pytest
 
 from brats_unet import nifti
 from brats_unet.commands.check import main, rows
-from brats_unet.data.findings import Finding, Severity
+from brats_unet.data.readers.findings import Finding, Severity
 from brats_unet.errors import DataError, SettingsError
 from brats_unet.settings import Check, Data
 from brats_unet.volume import Volume

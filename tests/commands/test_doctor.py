@@ -8,10 +8,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from brats_unet.cli import main as run
-from brats_unet.commands import doctor, trial
-from brats_unet.commands.trial import Trial, tried
+from brats_unet.cli.main import main as run
+from brats_unet.commands import doctor
 from brats_unet.errors import MachineError
+from brats_unet.trial import trial
+from brats_unet.trial.trial import Trial, tried
 
 TINY = (
     "doctor experiment=quick model.features=[4,8] model.strides=[1,2] sampling.patch=[16,16,16] seconds=0.1 "
@@ -41,7 +42,7 @@ def test_without_augmentation_it_is_not_blamed():
 
 def test_facts_alone_need_no_tensorflow_and_are_one_document():
     code = (
-        "import sys; from brats_unet.cli import main; code = main(['doctor', 'measure=false', 'json=true']); "
+        "import sys; from brats_unet.cli.main import main; code = main(['doctor', 'measure=false', 'json=true']); "
         "sys.exit(code or bool({'tensorflow', 'keras'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from brats_unet.cli import main
+from brats_unet.cli.main import main
 from brats_unet.commands import export
 from brats_unet.errors import BratsError, MachineError
 from brats_unet.inference import exported
@@ -128,7 +128,7 @@ class Forbidden(importlib.abc.MetaPathFinder):
         if name.split(".")[0] in ("tensorflow", "keras"):
             raise ModuleNotFoundError(name)
 sys.meta_path.insert(0, Forbidden())
-from brats_unet.cli import main
+from brats_unet.cli.main import main
 scans = "input={phantom_root / CASE}"
 assert main(["predict", "run={small_onnx}", scans, "output={tmp_path / "masks"}", "mirror=x"]) == 0
 from brats_unet import load
@@ -323,7 +323,7 @@ def test_every_file_of_ours_is_known_by_name():
 
 def test_an_answer_that_is_no_number_is_no_likeness(small_run):
     pytest.importorskip("tensorflow")
-    from brats_unet.inference.export import refuse_other_answers
+    from brats_unet.inference.export_network import refuse_other_answers
 
     def answering(value):
         recipe = small_run.recipe()

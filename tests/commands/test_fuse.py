@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from brats_unet.commands.fuse import main
-from brats_unet.data.label_convention import CONVENTIONS
+from brats_unet.data.labels.convention import CONVENTIONS
 from brats_unet.errors import BratsError, DataError, SettingsError
 from brats_unet.nifti import read_integers, write_volume
 from brats_unet.settings import Fuse

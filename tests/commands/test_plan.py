@@ -7,22 +7,24 @@ from pathlib import Path
 
 import pytest
 
-from brats_unet import cli_arguments, cli_checks, cli_hydra
+from brats_unet.assembly import topology
 from brats_unet.binding import bind
-from brats_unet.cli import main as run
-from brats_unet.cli_conf import COMMANDS
-from brats_unet.commands import plan, room, topology
-from brats_unet.commands.plan_file import seconds_text
-from brats_unet.commands.trial import Trial
+from brats_unet.cli import arguments, checks, hydra
+from brats_unet.cli.conf_files import COMMANDS
+from brats_unet.cli.main import main as run
+from brats_unet.commands import plan
 from brats_unet.errors import MachineError, SettingsError
 from brats_unet.models import describe
+from brats_unet.trial import memory_limit as room
+from brats_unet.trial.plan_file import seconds_text
+from brats_unet.trial.trial import Trial
 
 SMALL = "model.features=[4,8] model.strides=[1,2] data.preparation.spacing_mm=[2,2,2] data.folds=2"
 
 
 def composed(line):
-    request = cli_arguments.split(shlex.split(line))
-    return bind(COMMANDS[request.command], cli_hydra.settings_of(request, cli_checks.checked(request)))
+    request = arguments.split(shlex.split(line))
+    return bind(COMMANDS[request.command], hydra.settings_of(request, checks.checked(request)))
 
 
 @pytest.fixture

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 from brats_unet.anatomy import Modality
-from brats_unet.commands import predict, predicting
-from brats_unet.data.discovery import find_cases, find_masks
-from brats_unet.data.preprocess import Preparation
+from brats_unet.commands import predict
+from brats_unet.data.prepare.preprocess import Preparation
+from brats_unet.data.readers.discovery import find_cases, find_masks
 from brats_unet.errors import BratsError, CheckpointError, SettingsError
+from brats_unet.inference import predicting
 from brats_unet.inference.network import Network
 from brats_unet.inference.postprocess import Postprocessing
 from brats_unet.nifti import read_header, read_integers, read_volume

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from brats_unet.cli import main
+from brats_unet.cli.main import main
 from brats_unet.evaluation.record import write_rows
 from brats_unet.evaluation.score import Row, Scored
 from brats_unet.evaluation.summary import summarise

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from brats_unet.anatomy import Modality
-from brats_unet.data.discovery import Dataset
 from brats_unet.data.fingerprint import fingerprint, identity, refuse_other_dataset
-from brats_unet.data.preprocess import Preparation
+from brats_unet.data.prepare.preprocess import Preparation
+from brats_unet.data.readers.discovery import Dataset
 from brats_unet.errors import SettingsError
 from brats_unet.volume import Case
 

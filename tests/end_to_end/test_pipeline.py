@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from brats_unet.anatomy import Modality, labels_from_regions, region_masks
-from brats_unet.cli import main
-from brats_unet.data.discovery import find_cases
-from brats_unet.data.label_convention import CONVENTIONS
-from brats_unet.data.preprocess import Preparation, prepare
+from brats_unet.cli.main import main
+from brats_unet.data.labels.convention import CONVENTIONS
+from brats_unet.data.prepare.preprocess import Preparation, prepare
+from brats_unet.data.readers.discovery import find_cases
 from brats_unet.evaluation.score import Pair, score_cases
 from brats_unet.nifti import read_header, read_integers, write_volume
 from brats_unet.run import Run
@@ -44,7 +44,7 @@ def losses(run):
 
 def test_a_run_stopped_and_resumed_equals_one_straight_through_bit_for_bit(place, monkeypatch):
     folder, common = place
-    from brats_unet.commands import assembly
+    from brats_unet.assembly import training_parts as assembly
     from brats_unet.commands import train as command
 
     real_train, real_step = command.train, assembly.build_step

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from brats_unet.cli import main
+from brats_unet.cli.main import main
 from brats_unet.inference.postprocess import Postprocessing
 from brats_unet.nifti import read_integers
 from brats_unet.run import Run

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from brats_unet.anatomy import Modality
-from brats_unet.data.label_convention import CONVENTIONS
+from brats_unet.data.labels.convention import CONVENTIONS
 from brats_unet.errors import DataError
 from brats_unet.evaluation.record import (
     PARTS,

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from brats_unet.anatomy import Label, Modality, Region, region_masks
-from brats_unet.data.label_convention import CONVENTIONS
+from brats_unet.data.labels.convention import CONVENTIONS
 from brats_unet.errors import DataError
 from brats_unet.evaluation.score import Pair
 from brats_unet.evaluation.trivial import FRAME, in_frame, mean_shape, mean_shape_of, score_trivial

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from brats_unet.anatomy import Modality
-from brats_unet.data.grid import Grid
-from brats_unet.data.preprocess import Preparation, Prepared
+from brats_unet.data.prepare.grid import Grid
+from brats_unet.data.prepare.preprocess import Preparation, Prepared
 from brats_unet.geometry import Box
 from brats_unet.inference.ensemble import ask, pairwise_dice
 from brats_unet.volume import Turn

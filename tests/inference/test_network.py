@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from brats_unet import models
 from brats_unet.anatomy import Modality
-from brats_unet.data.preprocess import Preparation
+from brats_unet.data.prepare.preprocess import Preparation
 from brats_unet.inference.keras_network import forward_of, memory_full_is_said, sum_of_tiles_of
 from brats_unet.inference.network import Network
 from brats_unet.inference.predictor import MemoryFull, tiled

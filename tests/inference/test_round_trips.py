@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from scipy import ndimage
 
 from brats_unet.anatomy import Modality
-from brats_unet.data.discovery import find_cases
-from brats_unet.data.grid import Grid
-from brats_unet.data.oblique import resliced
-from brats_unet.data.preprocess import Preparation, prepare
+from brats_unet.data.prepare.grid import Grid
+from brats_unet.data.prepare.oblique import resliced
+from brats_unet.data.prepare.preprocess import Preparation, prepare
+from brats_unet.data.readers.discovery import find_cases
 from brats_unet.geometry import Box
 from brats_unet.inference.predictor import region_probabilities
 from brats_unet.inference.tta import flips, mirrored

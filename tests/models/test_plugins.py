@@ -7,7 +7,7 @@ from brats_unet.errors import SettingsError
 
 SOURCE = """
 from brats_unet.losses import Loss
-from brats_unet.models.plan import Plan, planned_by
+from brats_unet.models.network_shape import Plan, planned_by
 
 @planned_by(lambda *, depth: Plan(3, ((1, 1, 1),) + ((2, 2, 2),) * depth, 1))
 def network(*, channels, outputs, dtype, seed, depth=2):

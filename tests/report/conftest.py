@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from brats_unet.anatomy import Modality
-from brats_unet.data.discovery import find_cases
-from brats_unet.data.label_convention import CONVENTIONS
+from brats_unet.data.labels.convention import CONVENTIONS
+from brats_unet.data.readers.discovery import find_cases
 from brats_unet.evaluation.score import Pair
 from brats_unet.nifti import read_integers, write_volume
 from brats_unet.report.scores import report_scores

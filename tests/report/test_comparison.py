@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from brats_unet.evaluation.compare import compare
+from brats_unet.evaluation.paired import compare
 from brats_unet.evaluation.record import Evaluation
 from brats_unet.evaluation.score import Row
 from brats_unet.report.comparison import balance, print_comparison

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from brats_unet.data.label_convention import CONVENTIONS
+from brats_unet.data.labels.convention import CONVENTIONS
 from brats_unet.errors import DataError, SettingsError
 from brats_unet.evaluation.score import Pair
 from brats_unet.metrics import metrics_of

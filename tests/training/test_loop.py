@@ -11,8 +11,8 @@ import pytest
 import tensorflow as tf
 from safetensors.numpy import load_file
 
-from brats_unet.data.augment import mirror
-from brats_unet.data.sampling import Sampler
+from brats_unet.data.augment.augmentation import mirror
+from brats_unet.data.patches.sampling import Sampler
 from brats_unet.errors import DataError, Interrupted
 from brats_unet.losses import region_dice_bce
 from brats_unet.losses.compound import deep_supervision

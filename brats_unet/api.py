@@ -1,0 +1,206 @@
+"""The Python interface: a trained network as a function from one case to labels, for notebooks.
+
+    from brats_unet import load
+
+    segment = load("runs/mine")
+    result = segment("/scans/BraTS20_Training_001")
+    result.volumes_ml["ET"], result.labels.shape
+    result.save("mask.nii.gz")
+
+It says what `brats-unet predict` writes: both go through the same functions.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from brats_unet.anatomy import Modality, Region
+from brats_unet.data.labels.convention import Convention
+from brats_unet.data.readers.incomplete import cases_to_predict, named_case
+from brats_unet.errors import DataError, SettingsError
+from brats_unet.inference.confidence import entropy
+from brats_unet.inference.ensemble import ask
+from brats_unet.inference.network import Network
+from brats_unet.inference.postprocess import Postprocessing
+from brats_unet.inference.predicting import opened, outcome_of, prepared_for, run_paths, scans_known
+from brats_unet.inference.probability_maps import scan_of
+from brats_unet.nifti import SUFFIXES, stem, write_volume
+from brats_unet.parts import suggestion
+from brats_unet.run import disk_full_is_said
+from brats_unet.volume import Case, Volume, spacing_mm
+
+AnyPath = str | PathLike[str]
+
+
+@dataclass(frozen=True, eq=False)
+class Segmentation:
+    """One segmented case, on its own grid.
+
+    Attributes:
+        case: Its name.
+        labels: uint8, shape (X, Y, Z), integers of `convention`.
+        probabilities: Of WT, TC and ET, float32, shape (X, Y, Z, 3), from 0 to 1; 0 outside the box around the brain.
+        affine: float64, shape (4, 4): voxel indices to millimetres in R-A-S+ world axes, that of the scans.
+        volumes_ml: Millilitres of each region's mask, by "WT", "TC" and "ET"; 0 where it is empty.
+        mean_probability: Inside each region's mask, from 0 to 1; NaN where it is empty.
+        agreement: Of each region, how alike networks and mirrorings are (Dice, 0 to 1); NaN for a single prediction.
+        look: Why a person should look at the case, in words; empty where nothing is odd, which proves nothing.
+        convention: Name of the label convention.
+        scans: The files that it was made from.
+    """
+
+    case: str
+    labels: np.ndarray = field(repr=False)
+    probabilities: np.ndarray = field(repr=False)
+    affine: np.ndarray = field(repr=False)
+    volumes_ml: Mapping[str, float]
+    mean_probability: Mapping[str, float] = field(repr=False)
+    agreement: Mapping[str, float] = field(repr=False)
+    look: tuple[str, ...]
+    convention: str
+    scans: tuple[Path, ...] = field(repr=False)
+
+    @property
+    def spacing_mm(self) -> tuple[float, float, float]:
+        """Edge lengths of a voxel."""
+        return spacing_mm(self.affine)
+
+    @property
+    def uncertainty(self) -> np.ndarray:
+        """Entropy of each voxel as a share of the largest, float32 (X, Y, Z): 0 certain, 1 all four tissues alike."""
+        return entropy(self.probabilities)
+
+    def save(self, path: AnyPath) -> Path:
+        """Write the labels as NIfTI with the header of the first scan; a file there is replaced once the new is whole.
+
+        Raises:
+            SettingsError: The name does not end in .nii or .nii.gz, or is that of a scan.
+            MachineError: It cannot be written.
+        """
+        path = Path(path)
+        if not path.name.lower().endswith(SUFFIXES) or not stem(path):
+            raise SettingsError(f"{path}: expected a name that ends in .nii.gz or .nii.")
+        if any(path.resolve().parent / stem(path) == scan.resolve().parent / stem(scan) for scan in self.scans):
+            raise SettingsError(f"{path} has the name of a scan of {self.case}. Choose another.")
+        with disk_full_is_said(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+        write_volume(path, Volume(self.labels), like=self.scans[0])
+        return path
+
+
+class Segmenter:
+    """One network or an ensemble as a function; made by `load`."""
+
+    def __init__(
+        self, networks: Sequence[Network], rules: Postprocessing, convention: Convention, say: Callable[[str], None]
+    ) -> None:
+        self.networks = tuple(networks)
+        self.rules = rules
+        self.convention = convention
+        self.say = say
+
+    @property
+    def modalities(self) -> tuple[str, ...]:
+        """The scans that it takes."""
+        return tuple(map(str, scans_known(self.networks)[0]))
+
+    def __repr__(self) -> str:
+        return f"<Segmenter of {len(self.networks)}: {', '.join(self.modalities)} -> {self.convention.name} labels>"
+
+    def __call__(self, case: AnyPath | Mapping[str, AnyPath], *, name: str | None = None) -> Segmentation:
+        """Segment one case.
+
+        Args:
+            case: Its folder, in any naming that `brats-unet predict` reads; or its files by modality, such as
+                {"flair": …, "t1": …, "t1ce": …, "t2": …}.
+            name: Of the case, where files are given; None takes it from the first one's name.
+
+        Raises:
+            DataError: A scan is missing or unreadable, the scans do not share a grid, or the folder holds several.
+            SettingsError: A modality that does not exist, or a scan that the network needs was not given.
+        """
+        found = self._case(case, name)
+        prepared = prepared_for(self.networks, found)
+        doubts = next(iter(prepared.values())).doubts
+        for sentence in doubts:
+            self.say(sentence)
+        answer = ask(self.networks, prepared)
+        outcome = outcome_of(answer, doubts, self.rules)
+        facts = {str(fact.region): fact for fact in outcome.facts}
+        regions = [str(region) for region in Region]
+        return Segmentation(
+            case=found.id,
+            labels=self.convention.encode(outcome.labels),
+            probabilities=outcome.probabilities,
+            affine=np.array(answer.shares[0].grid.case_affine),
+            volumes_ml={region: facts[region].volume_mm3 / 1000 for region in regions},
+            mean_probability={region: facts[region].mean_probability for region in regions},
+            agreement={region: facts[region].agreement for region in regions},
+            look=tuple(outcome.look),
+            convention=self.convention.name,
+            scans=(scan_of(found), *(file.path for file in found.images.values())),
+        )
+
+    def _case(self, case: AnyPath | Mapping[str, AnyPath], name: str | None) -> Case:
+        modalities, fill = scans_known(self.networks)
+        if isinstance(case, Mapping):
+            known = {str(modality): modality for modality in Modality}
+            for key in case:
+                if key not in known:
+                    raise SettingsError(f"There is no modality named {key}. {suggestion(str(key), known)}")
+            files = {known[key]: str(path) for key, path in case.items()}
+            return named_case(files, modalities, name=name, fill_missing=fill)
+        dataset = cases_to_predict(Path(case), modalities, fill_missing=fill)
+        for note in dataset.notes:
+            self.say(note)
+        if len(dataset.cases) != 1:
+            hint = f", {dataset.cases[0].id} the first. Give the folder of one, or `brats-unet predict` all of them."
+            raise DataError(f"{case}: {len(dataset.cases)} cases{hint if dataset.cases else ' there.'}")
+        return dataset.cases[0]
+
+
+def load(
+    run: AnyPath | Sequence[AnyPath],
+    *,
+    checkpoint: str = "last",
+    mode: str = "auto",
+    mirror: Any = "auto",
+    postprocess: str = "auto",
+    labels: str = "auto",
+    device: str = "auto",
+    say: Callable[[str], None] = print,
+) -> Segmenter:
+    """A trained network as a function from a case to labels; what is "auto" is as `brats-unet predict` does it.
+
+    Args:
+        run: A run folder, a `.keras` file of one, or an exported network (its folder or file); several make an
+            ensemble. An ONNX network needs neither TensorFlow nor Keras.
+        checkpoint: Of a run folder, "last" or "best".
+        mode: "whole" or "tiles"; "auto": as the run was made.
+        mirror: "none", "all" or axes such as ["x", "y"]: predict mirrored too, and average; "auto": as the run does.
+        postprocess: "none", a JSON file, or "auto": the thresholds beside the network.
+        labels: Label convention, such as "brats2023"; "auto": that of the training data.
+        device: "auto", "cpu" or "gpu".
+        say: Told what a person should know, in sentences; `print`, or `lambda sentence: None`.
+
+    Raises:
+        CheckpointError: Nothing there, or not readable.
+        SettingsError: A value that does not exist.
+        MachineError: What computes the network is not installed, or there is no such device.
+    """
+    paths = run_paths([str(run)] if isinstance(run, (str, PathLike)) else [str(path) for path in run])
+    networks, rules, convention = opened(
+        paths,
+        checkpoint=checkpoint,
+        mode=mode,
+        mirror=mirror,
+        postprocess=postprocess,
+        labels=labels,
+        device=device,
+        say=say,
+    )
+    return Segmenter(networks, rules, convention, say)

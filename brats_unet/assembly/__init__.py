@@ -1,0 +1,1 @@
+"""Settings to parts that fit one another."""

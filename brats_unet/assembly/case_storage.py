@@ -1,0 +1,67 @@
+"""Where patches are cut from: the cases put where `sampling.keep` says, or where they fit; and said so."""
+
+from collections.abc import Sequence
+
+from brats_unet.assembly.topology import topology_of
+from brats_unet.commands.display import Display
+from brats_unet.data.patches.pipeline import on_devices
+from brats_unet.data.patches.sampling import Sampler
+from brats_unet.data.patches.storage import in_memory, residence
+from brats_unet.data.prepare.cache import PreparedCase
+from brats_unet.hardware import gpus, memory_available_bytes
+from brats_unet.models.network_shape import Plan
+from brats_unet.settings import Train
+from brats_unet.training.step_memory import step_bytes
+from brats_unet.training.strategy import Devices
+
+UNKNOWN_SHARE = 0.5  # of a device's memory is left to a network whose shape is not known
+
+
+def kept_cases(
+    settings: Train, cases: Sequence[PreparedCase], devices: Devices, plan: Plan, display: Display
+) -> list[PreparedCase]:
+    """The cases, on disk, in memory or on every device.
+
+    Raises:
+        SettingsError: They do not fit where they were asked to stay.
+    """
+    on_gpu = any("GPU" in name for name in devices.names)
+    cards = gpus() if on_gpu else []
+    free = min((card.free for card in cards), default=0) if on_gpu else None
+    topology = topology_of(settings.model, plan)
+    if topology is None:
+        training = round(UNKNOWN_SHARE * (free or 0))
+    else:
+        share = max(1, settings.sampling.batch // devices.replicas // settings.sampling.accumulate)
+        channels, patch = len(settings.data.modalities), settings.sampling.patch
+        training = step_bytes(
+            topology, patch, share, channels=channels, precision=devices.precision, program=not on_gpu
+        )
+    size = sum(case.bytes for case in cases)
+    chosen = residence(
+        settings.sampling.keep,
+        size,
+        memory_bytes=memory_available_bytes(),
+        device_bytes=free,
+        training_bytes=training,
+    )
+    display.say(chosen.sentence)
+    if chosen.where == "disk":
+        return list(cases)
+
+    def progress(done: int, total: int) -> None:
+        display.progress("Loading cases", done, total)
+
+    if chosen.where == "memory":
+        return in_memory(cases, progress)
+    return on_devices(cases, devices.names, progress)
+
+
+def training_sampler(settings: Train, cases: Sequence[PreparedCase], margin: tuple[int, int, int]) -> Sampler:
+    """The sampler that the settings describe."""
+    sampling = settings.sampling
+    x, y, z = sampling.patch
+    slices = None if sampling.slices is None else (sampling.slices[0], sampling.slices[1])
+    return Sampler(
+        cases, (x, y, z), sampling.batch, sampling.foreground, slices, settings.seed, margin, sampling.regions
+    )

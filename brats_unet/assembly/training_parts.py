@@ -1,0 +1,55 @@
+"""A network and its training step from the settings of `train`: the same for a training and for a trial of one."""
+
+import keras
+
+from brats_unet import models
+from brats_unet.data.augment.augmentation import Augmentation
+from brats_unet.losses import Loss
+from brats_unet.losses.compound import deep_supervision
+from brats_unet.models.network_shape import Plan
+from brats_unet.parts import build
+from brats_unet.settings import Train
+from brats_unet.training.averaging import Average
+from brats_unet.training.optimizers import Optimizer
+from brats_unet.training.step import LossScale, Step, build_step
+from brats_unet.training.strategy import Devices
+
+
+def network(settings: Train, outputs: int, policy: str) -> keras.Model:
+    """The network with its first weights, which depend on the seed alone."""
+    return build(
+        "model",
+        models.known(),
+        settings.model,
+        channels=len(settings.data.modalities),
+        outputs=outputs,
+        dtype=policy,
+        seed=settings.seed,
+    )
+
+
+def training_step(
+    settings: Train,
+    *,
+    devices: Devices,
+    model: keras.Model,
+    plan: Plan,
+    loss: Loss,
+    optimizer: Optimizer,
+    augmentation: Augmentation,
+    average: Average | None,
+    loss_scale: LossScale | None,
+) -> Step:
+    """The update of the weights that the settings describe, from the parts that were built of them."""
+    return build_step(
+        devices=devices,
+        model=model,
+        loss=lambda logits, labels: deep_supervision(loss, logits, labels, lowest=plan.lowest_head),
+        optimizer=optimizer,
+        augmentation=augmentation,
+        seed=settings.seed,
+        batch=settings.sampling.batch,
+        accumulate=settings.sampling.accumulate,
+        average=average,
+        loss_scale=loss_scale,
+    )

@@ -1,0 +1,1 @@
+"""Transforms of patches: drawing apart from applying."""

@@ -1,0 +1,192 @@
+"""Verify a whole data folder at once: what would stop a training, what might spoil it, what is worth knowing."""
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from itertools import combinations
+from os import cpu_count
+from pathlib import Path
+from typing import Any
+
+from brats_unet.anatomy import Modality
+from brats_unet.data.assignment import Subject, grouped
+from brats_unet.data.inspection import Inspection, inspect
+from brats_unet.data.labels.convention import CONVENTIONS, Convention, decide
+from brats_unet.data.readers.discovery import Survey
+from brats_unet.data.readers.findings import Finding, Severity, error, note, warning
+from brats_unet.errors import BratsError
+from brats_unet.volume import Case
+
+MOST_THREADS = 4  # unpacking and counting release the interpreter; more would only hold more volumes in memory
+
+
+@dataclass(frozen=True)
+class CheckReport:
+    """All that was found in a folder.
+
+    Attributes:
+        root: The folder.
+        layout: As `discovery.Dataset` has it.
+        cases: How many, whole or not.
+        with_masks: How many of them have a mask.
+        convention: What the masks follow, or None where that stands open (a finding says why).
+        findings: Errors first, then warnings, then notes; by case within.
+    """
+
+    root: Path
+    layout: str
+    cases: int
+    with_masks: int
+    convention: Convention | None
+    findings: tuple[Finding, ...]
+
+    @property
+    def stops_training(self) -> bool:
+        return self.count(Severity.ERROR) > 0
+
+    def count(self, severity: Severity) -> int:
+        return sum(finding.severity == severity for finding in self.findings)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain types, for JSON."""
+        return {
+            "root": str(self.root),
+            "layout": self.layout,
+            "cases": self.cases,
+            "with_masks": self.with_masks,
+            "labels": self.convention.name if self.convention else None,
+            "labels_why": self.convention.why if self.convention else None,
+            "stops_training": self.stops_training,
+            "errors": self.count(Severity.ERROR),
+            "warnings": self.count(Severity.WARNING),
+            "notes": self.count(Severity.NOTE),
+            "findings": [asdict(finding) for finding in self.findings],
+        }
+
+
+def check_cases(
+    survey: Survey,
+    convention_setting: str,
+    *,
+    folds: int | None = None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> CheckReport:
+    """Open every file of a folder and report.
+
+    Args:
+        survey: As `discovery.survey` found it, defects and all.
+        convention_setting: "auto" or the name of a label convention.
+        folds: Into how many folds a training would divide the cases; None does not ask.
+        progress: Told how many of how many cases were looked at.
+
+    Raises:
+        SettingsError: No such convention.
+    """
+    dataset = survey.dataset
+    if convention_setting != "auto":
+        decide(convention_setting, dataset.layout, [], None, {})
+    cases = sorted((*dataset.cases, *survey.incomplete), key=lambda case: case.id)
+    findings = [*survey.defects, *(note("", text) for text in dataset.notes)]
+    inspections = _inspected(cases, progress)
+    for inspection in inspections:
+        findings.extend(inspection.findings)
+    findings += _across(inspections)
+    findings += _duplicates(inspections)
+    convention, about_labels = _labels(survey, convention_setting, inspections)
+    findings += about_labels
+    findings += _enough(cases, folds)
+    order = list(Severity)
+    findings.sort(key=lambda finding: (order.index(finding.severity), finding.case))
+    with_masks = sum(case.mask is not None for case in cases)
+    return CheckReport(dataset.root, dataset.layout, len(cases), with_masks, convention, tuple(findings))
+
+
+def _inspected(cases: Sequence[Case], progress: Callable[[int, int], None]) -> list[Inspection]:
+    results = []
+    with ThreadPoolExecutor(min(MOST_THREADS, cpu_count() or 1)) as pool:
+        try:
+            for result in pool.map(inspect, cases):
+                results.append(result)
+                progress(len(results), len(cases))
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+    return results
+
+
+def _across(inspections: Sequence[Inspection]) -> list[Finding]:
+    """What differs between the cases: none of it stops a training."""
+    found = []
+    for what, values in (
+        ("grids", [" × ".join(map(str, i.shape)) + " voxels" for i in inspections if i.shape]),
+        ("voxel sizes", [" × ".join(f"{s:.3g}" for s in i.spacing_mm) + " mm" for i in inspections if i.spacing_mm]),
+    ):
+        counts = Counter(values).most_common()
+        if len(counts) > 1:
+            listed = ", ".join(f"{value} ({count} cases)" for value, count in counts[:4])
+            found.append(note("", f"{len(counts)} different {what}: {listed}{', …' if len(counts) > 4 else ''}."))
+    turned = [i.case.id for i in inspections if i.turned]
+    if turned:
+        text = f"{len(turned)} of {len(inspections)} cases are not stored in L-P-S axes ({turned[0]} first)."
+        found.append(note("", text, "Nothing to do: they are turned when read, and predictions turned back."))
+    return found
+
+
+def _duplicates(inspections: Sequence[Inspection]) -> list[Finding]:
+    """Cases that have a scan in common; the folds keep those together whose first scan is the same."""
+    holders: dict[str, list[tuple[Inspection, Modality]]] = {}
+    for inspection in inspections:
+        for modality, digest in inspection.hashes.items():
+            holders.setdefault(digest, []).append((inspection, modality))
+    shared: dict[tuple[str, str], list[Modality]] = {}
+    by_id = {inspection.case.id: inspection for inspection in inspections}
+    for holding in holders.values():
+        for (one, modality), (other, _) in combinations(holding, 2):
+            if one.case.id != other.case.id:
+                shared.setdefault((one.case.id, other.case.id), []).append(modality)
+    found = []
+    for (one_id, other_id), modalities in sorted(shared.items()):
+        one, other = by_id[one_id], by_id[other_id]
+        masks = ""
+        if one.labels is not None and other.labels is not None:
+            masks = ", but masks of different content" if one.labels != other.labels else ""
+        together = one.case.patient == other.case.patient or next(iter(one.case.images)) in modalities
+        fate = "They stay in one fold; list one under data.leave_out to train on it once."
+        remedy = fate if together else "List one of them under data.leave_out."
+        text = f"has the same {', '.join(dict.fromkeys(modalities))} as {other_id}{masks}."
+        found.append(warning(one_id, text, remedy))
+    return found
+
+
+def _labels(survey: Survey, setting: str, inspections: Sequence[Inspection]) -> tuple[Convention | None, list[Finding]]:
+    """The convention by all masks that hold known labels only, and the masks that do not fit it."""
+    known = {integer for convention in CONVENTIONS.values() for integer in convention.to_label}
+    counts: dict[str, Mapping[int, int]] = {i.case.id: i.labels for i in inspections if i.labels is not None}
+    sound = {case_id: frozenset(labels) for case_id, labels in counts.items() if known.issuperset(labels)}
+    convention, found = None, []
+    if sound or (counts and setting != "auto"):
+        try:
+            convention = decide(setting, survey.dataset.layout, sorted(sound), survey.dataset.declared_labels, sound)
+        except BratsError as problem:
+            found.append(error("", str(problem)))
+    allowed = set(convention.to_label) if convention else known
+    for case_id, labels in counts.items():
+        if wrong := {integer: count for integer, count in labels.items() if integer not in allowed}:
+            listed = ", ".join(f"{integer} ({count:,} voxels)" for integer, count in wrong.items())
+            expected = " ".join(map(str, sorted(allowed)))
+            text = f"its mask holds label {listed}. Expected {expected}{f' ({convention.name})' if convention else ''}."
+            found.append(error(case_id, text, "Correct the mask, or list the case under data.leave_out."))
+    return convention, found
+
+
+def _enough(cases: Sequence[Case], folds: int | None) -> list[Finding]:
+    """Whether there is enough to train on."""
+    trainable = [case for case in cases if case.mask is not None]
+    if not trainable:
+        return [error("", "No case has a mask: they can be predicted, not trained on.", "Add masks to train.")]
+    patients = len(grouped(Subject(case.id, case.patient, "", "") for case in trainable))
+    if folds is not None and patients < folds:
+        text = f"{patients} {'patient' if patients == 1 else 'patients'} with masks cannot make {folds} folds."
+        return [error("", text, "Lower data.folds, or set data.fold=all to train on everything.")]
+    return []

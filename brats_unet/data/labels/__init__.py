@@ -1,0 +1,1 @@
+"""What the integers of a mask mean."""

@@ -1,0 +1,1 @@
+"""A prepared volume to batches of patches."""

@@ -1,0 +1,236 @@
+"""From the scans of a case to what the network sees: crop to the brain, resample, normalise; and the way back."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from brats_unet.anatomy import Modality, Region, labels_from_regions, region_masks
+from brats_unet.data.labels.convention import Convention
+from brats_unet.data.prepare.brain import border_value, filled, union, without_seam
+from brats_unet.data.prepare.grid import Grid
+from brats_unet.data.prepare.oblique import resliced_brain, straight_around
+from brats_unet.data.prepare.plausible import doubts
+from brats_unet.data.prepare.resample import centring_lead
+from brats_unet.errors import DataError, SettingsError
+from brats_unet.geometry import Box, bounding_box, crop
+from brats_unet.nifti import read_integers, read_volume
+from brats_unet.volume import Case, Volume, corners_apart_mm, spacing_mm, turn_to_lps
+
+# Raise it whenever the prepared volumes change for the same recipe: it is part of the key of the cache.
+VERSION = 4  # the resampled grid is tied to the middle of the brain
+CROPS = ("brain", "none")
+NORMALISATIONS = ("zscore", "max")
+FOREGROUND_POSITIONS = 10_000
+SAME_SPACING = 1e-3  # voxels within a thousandth of the wanted length are not resampled
+LARGEST = 1e30  # so that statistics stay within float32
+FLOAT16_LARGEST = 65504.0
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """The recipe, from scans to prepared volume.
+
+    Attributes:
+        modalities: Channels of the image, in this order.
+        spacing_mm: Voxel of the prepared grid; the case's own where they agree within a thousandth.
+        crop: "brain" (smallest box around it) or "none".
+        normalise: "zscore" (mean 0, standard deviation 1 in the brain) or "max" (divided by the largest value).
+    """
+
+    modalities: tuple[Modality, ...]
+    spacing_mm: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    crop: str = "brain"
+    normalise: str = "zscore"
+
+    @classmethod
+    def of(cls, modalities: Sequence[str], options: Mapping[str, Any]) -> "Preparation":
+        """From plain settings.
+
+        Raises:
+            SettingsError: An unknown modality or choice, or a spacing that is not three positive numbers.
+        """
+        known = {str(m) for m in Modality}
+        wrong = [m for m in modalities if m not in known]
+        if wrong or not modalities or len(set(modalities)) != len(modalities):
+            raise SettingsError(
+                f"data.modalities={list(modalities)} is not a list of different modalities. "
+                f"Choose from {', '.join(sorted(known))}."
+            )
+        spacing = tuple(float(s) for s in options["spacing_mm"])
+        if len(spacing) != 3 or min(spacing) <= 0:
+            raise SettingsError(f"data.preparation.spacing_mm={list(spacing)} is not three lengths in mm above 0.")
+        for key, choices in (("crop", CROPS), ("normalise", NORMALISATIONS)):
+            if options[key] not in choices:
+                raise SettingsError(f"data.preparation.{key}={options[key]}: choose from {', '.join(choices)}.")
+        ordered = tuple(m for m in Modality if m in set(modalities))
+        return cls(ordered, spacing, options["crop"], options["normalise"])
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain types, for JSON and for the key of the cache."""
+        return {"version": VERSION, **asdict(self), "modalities": [str(m) for m in self.modalities]}
+
+    @classmethod
+    def from_dict(cls, plain: Mapping[str, Any]) -> "Preparation":
+        """The inverse of `as_dict`."""
+        return cls.of(plain["modalities"], plain)
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """A case as the network sees it.
+
+    Attributes:
+        image: float16, shape (X, Y, Z, M); 0 outside the brain.
+        brain: bool, shape (X, Y, Z).
+        labels: uint8 of `anatomy.Label`, shape (X, Y, Z), or None for a case without a mask.
+        foreground: Up to 10,000 voxel positions of each region, int16, shape (n, 3); n is 0 where it is absent.
+        grid: The way back.
+        doubts: What looks wrong with the scans, in sentences; see `data.plausible`.
+    """
+
+    image: np.ndarray
+    brain: np.ndarray
+    labels: np.ndarray | None
+    foreground: dict[Region, np.ndarray]
+    grid: Grid
+    doubts: tuple[str, ...] = ()
+
+
+def prepare(
+    case: Case, preparation: Preparation, convention: Convention | None, *, fill_missing: bool = False
+) -> Prepared:
+    """Read a case and prepare it.
+
+    Args:
+        case: Holds every modality that the preparation names.
+        preparation: The recipe.
+        convention: What the integers of the mask mean; None passes the mask over.
+        fill_missing: Whether a modality that the case lacks is a channel of zeros, as modality dropout makes them; one
+            at least must be there.
+
+    Raises:
+        DataError: A file is unreadable, the scans or the mask do not share one grid, a scan is empty, not finite or
+            out of float16's range, or the mask holds a label outside its convention.
+    """
+    here = [m for m in preparation.modalities if m in case.images or not fill_missing]
+    if not here:
+        raise DataError(f"{case.id}: none of the scans that the network knows ({', '.join(preparation.modalities)}).")
+    scans: list[np.ndarray] = []
+    reference: Volume | None = None
+    for modality in here:
+        file = case.images[modality]
+        volume = read_volume(file.path, file.channel)
+        if reference is None:
+            reference = volume
+        else:
+            refuse_other_grid(case.id, str(modality), volume, str(here[0]), reference)
+        if volume.array.dtype.kind == "f" and not (np.abs(volume.array) <= LARGEST).all():
+            raise DataError(
+                f"{case.id}: {file.path.name} holds voxels that are NaN, infinite or beyond {LARGEST:g}. "
+                f"Expected intensities. Export the scan anew."
+            )
+        scans.append(volume.array)
+    assert reference is not None
+    try:
+        straight = straight_around(reference.array.shape, reference.affine)
+        lying = reference.affine if straight is None else np.array(straight.affine)
+        turn = turn_to_lps(lying)
+    except ValueError as problem:
+        raise DataError(f"{case.id}: {case.images[here[0]].path.name}: {problem} Write the header anew.") from problem
+
+    insides = [scan != border_value(scan) for scan in scans]
+    for modality, inside in zip(here, insides, strict=True):
+        if not inside.any():
+            raise DataError(f"{case.id}: the {modality} volume is constant: no brain in it. Download the case again.")
+    scans, insides = without_seam(scans, insides)
+    if straight is not None:
+        pairs = zip(scans, insides, strict=True)
+        laid = [resliced_brain(*pair, reference.affine, straight.shape, lying) for pair in pairs]
+        scans, insides = [scan for scan, _ in laid], [inside for _, inside in laid]
+    scans, insides = [turn.apply(scan) for scan in scans], [turn.apply(inside) for inside in insides]
+    anywhere = union(insides)
+    box = bounding_box(anywhere) if preparation.crop == "brain" else Box((0, 0, 0), anywhere.shape)
+    lengths = spacing_mm(lying)
+    voxel_mm3 = float(np.prod(lengths))
+    wanted = zip(preparation.spacing_mm, (lengths[axis] for axis in turn.axes), strict=True)
+    ratio = tuple(1.0 if abs(w / s - 1) < SAME_SPACING else w / s for w, s in wanted)
+    brain = filled(crop(anywhere, box))
+    grid = Grid(
+        reference.array.shape,
+        tuple(tuple(float(v) for v in row) for row in reference.affine),
+        turn,
+        box,
+        (ratio[0], ratio[1], ratio[2]),
+        centring_lead(brain, ratio) if preparation.crop == "brain" else (0.0, 0.0, 0.0),
+        straight,
+    )
+    small_brain = grid.resampled(brain) >= 0.5
+    image = np.zeros((*grid.shape, len(preparation.modalities)), np.float16)
+    for modality, scan, inside in zip(here, scans, insides, strict=True):
+        normal = normalised(crop(scan, box), crop(inside, box), preparation.normalise)
+        normal[~brain] = 0
+        channel_image = grid.resampled(normal)
+        largest = float(np.abs(channel_image).max())
+        if not largest <= FLOAT16_LARGEST:  # NaN neither
+            raise DataError(
+                f"{case.id}: the {modality} volume holds an intensity {largest:.3g} standard deviations from its mean, "
+                f"beyond what float16 can hold. Look at the scan for a stray voxel."
+            )
+        image[..., preparation.modalities.index(modality)] = channel_image
+
+    labels = None
+    if case.mask is not None and convention is not None:
+        mask = read_integers(case.mask)
+        refuse_other_grid(case.id, "mask", mask, str(here[0]), reference)
+        decoded = convention.decode(mask.array, where=f"{case.id}: {case.mask.name}")
+        labels = prepared_labels(decoded, grid)
+    foreground = {} if labels is None else foreground_positions(labels, case.id)
+    odd = doubts(case.id, dict(zip(map(str, here), insides, strict=True)), int(brain.sum()), voxel_mm3)
+    return Prepared(image, np.ascontiguousarray(small_brain), labels, foreground, grid, odd)
+
+
+def refuse_other_grid(case_id: str, name: str, volume: Volume, first_name: str, first: Volume) -> None:
+    """Raise DataError unless both volumes have one shape and their corners lie within a tenth of a voxel."""
+    if volume.array.shape != first.array.shape:
+        raise DataError(
+            f"{case_id}: the {name} is {volume.array.shape} voxels, the {first_name} {first.array.shape}. "
+            f"Expected one grid: register and resample the scans first."
+        )
+    apart_mm = corners_apart_mm(first.array.shape, volume.affine, first.affine)
+    if not apart_mm <= 0.1 * min(first.spacing_mm):
+        raise DataError(
+            f"{case_id}: the {name} lies elsewhere than the {first_name}: by their affines, corners are up to "
+            f"{apart_mm:.3g} mm apart. Expected one grid: register and resample them first."
+        )
+
+
+def normalised(scan: np.ndarray, inside: np.ndarray, how: str) -> np.ndarray:
+    """A scan in float32, by the statistics of its own brain voxels (bool `inside`)."""
+    values = scan[inside].astype(np.float64)
+    if how == "max":
+        return (scan / max(float(np.abs(values).max()), 1e-8)).astype(np.float32)
+    mean, deviation = values.mean(), max(values.std(), 1e-8)
+    return (scan.astype(np.float32) - np.float32(mean)) / np.float32(deviation)
+
+
+def prepared_labels(labels: np.ndarray, grid: Grid) -> np.ndarray:
+    """Labels of a case on its prepared grid; where resampled, a region holds the voxels that it fills at least half."""
+    if grid.ratio == (1.0, 1.0, 1.0) and grid.straight is None:
+        return np.ascontiguousarray(grid.to_prepared(labels))
+    return labels_from_regions(grid.to_prepared(region_masks(labels)) >= 0.5)
+
+
+def foreground_positions(labels: np.ndarray, case_id: str) -> dict[Region, np.ndarray]:
+    """Up to 10,000 voxels of each region, int16, shape (n, 3), drawn from the case's name: the same every time."""
+    seed = int.from_bytes(case_id.encode()[-8:], "little")
+    draw = np.random.Generator(np.random.Philox(key=seed))
+    masks = region_masks(labels)
+    positions = {}
+    for index, region in enumerate(Region):
+        voxels = np.argwhere(masks[..., index]).astype(np.int16)
+        if len(voxels) > FOREGROUND_POSITIONS:
+            voxels = voxels[np.sort(draw.choice(len(voxels), FOREGROUND_POSITIONS, replace=False))]
+        positions[region] = voxels
+    return positions

@@ -1,0 +1,79 @@
+"""Find the masks of a folder, flat or nested, by the case they belong to: for scoring one folder against another."""
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+from brats_unet.data.readers.findings import Finding, error, refuse
+from brats_unet.data.readers.naming import MISNAMED_MASKS, NNUNET_NAME, ScanName, scan_name
+from brats_unet.data.readers.task_folder import IMAGES
+from brats_unet.data.readers.tree import NiftiFile, walk
+from brats_unet.errors import DataError
+
+# What prediction programs write beside their masks.
+PROBABILITIES = re.compile(r".*[-_](prob(s|abilit(y|ies))?|uncertainty)([-_]\w+)?", re.IGNORECASE)
+
+
+def find_masks(root: str | Path) -> dict[str, Path]:
+    """The masks of a folder by case id, sorted.
+
+    Taken are `<id>.nii[.gz]`, `<id>_seg`, `<id>-seg`, each flat or in folders, `<id>/seg.nii.gz`, and the misnamed mask
+    of BraTS 2020's case 355. Passed over are scans (`<id>_flair`, `<id>-t1c`, …), folders imagesTr and imagesTs, and
+    files of probabilities and uncertainty. Where scans lie in the folder, files with other names count only if named as
+    a case is.
+
+    Raises:
+        DataError: A wrong path, no mask, or one case with two masks: all such are listed.
+    """
+    root = Path(root)
+    tree = walk(root, skip=lambda name: name in IMAGES)
+    defects: list[Finding] = list(tree.defects)
+    named: list[tuple[NiftiFile, ScanName]] = []
+    plain: list[NiftiFile] = []
+    scans: list[tuple[NiftiFile, str]] = []
+    for file in tree.files:
+        name = scan_name(file.stem)
+        if name is None:
+            plain.append(file)
+        elif name.modality is None:
+            named.append((file, name))
+        else:
+            scans.append((file, name.id or file.folder.resolve().name))
+    cases = {case_id for _, case_id in scans}
+    found: dict[str, Path] = {}
+    for file, name in named:
+        _add(found, _owner(file, name, root, scans), file, defects)
+    for file in plain:
+        if PROBABILITIES.fullmatch(file.stem) or (cases and file.stem not in cases):
+            continue
+        _add(found, file.stem, file, defects)
+    refuse(root, defects)
+    if not found:
+        raise DataError(f"{root}: no mask. Expected <case>.nii.gz or <case>_seg.nii.gz, flat or in folders.")
+    if all(
+        NNUNET_NAME.fullmatch(case_id) and case_id.endswith(("_0000", "_0001", "_0002", "_0003")) for case_id in found
+    ):
+        first = {case_id[:-5] for case_id in found}
+        if len(first) < len(found):  # several channels of one case
+            raise DataError(f"{root}: holds nnU-Net's scans (<case>_0000.nii.gz, …), not masks. Give labelsTr instead.")
+    return dict(sorted(found.items()))
+
+
+def _owner(file: NiftiFile, name: ScanName, root: Path, scans: Iterable[tuple[NiftiFile, str]]) -> str:
+    """The case of a file that is named as a mask."""
+    if name.id == "":
+        return file.folder.resolve().name
+    if name.suffix.lower() != "segm":
+        return name.id
+    beside = {case_id for scan, case_id in scans if scan.folder == file.folder}
+    if len(beside) == 1:
+        return beside.pop()
+    return MISNAMED_MASKS.get(file.stem) or (name.id if file.folder == root else file.folder.name)
+
+
+def _add(found: dict[str, Path], case_id: str, file: NiftiFile, defects: list[Finding]) -> None:
+    if case_id in found:
+        twice = f"two masks: {found[case_id]} and {file.path}. Expected one."
+        defects.append(error(case_id, twice, "Remove one, or give a narrower folder."))
+    else:
+        found[case_id] = file.path

@@ -1,0 +1,38 @@
+"""How many patches a second the data path reads, from cases of noise that are made for it: no data are needed."""
+
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from brats_unet.data.patches.pipeline import batches
+from brats_unet.data.patches.sampling import Sampler
+from brats_unet.data.prepare.preprocess import Preparation
+from brats_unet.run import existing_parent
+from brats_unet.settings import Train
+from brats_unet.trial.noise_cases import noise_case
+
+CASES = 3
+
+
+def loader_rate(settings: Train, margin: Sequence[int], seconds: float) -> float:
+    """Patches a second, cut from disk for `seconds`; the cases lie beside the cache and are gone afterwards."""
+    preparation = Preparation.of(settings.data.modalities, settings.data.preparation)
+    sampling = settings.sampling
+    x, y, z = sampling.patch
+    a, b, c = margin
+    with tempfile.TemporaryDirectory(
+        prefix=".brats-unet-doctor-", dir=existing_parent(Path(settings.data.cache))
+    ) as folder:
+        cases = [noise_case(Path(folder), index, preparation) for index in range(CASES)]
+        sampler = Sampler(cases, (x, y, z), sampling.batch, sampling.foreground, None, 0, (a, b, c))
+        read = iter(batches(sampler, first_step=0, steps=10**6))
+        for _ in range(4):  # what was read ahead before the clock starts does not count
+            next(read)
+        begun, taken = time.perf_counter(), 0
+        while time.perf_counter() - begun < seconds:
+            next(read)
+            taken += sampling.batch
+        rate = taken / (time.perf_counter() - begun)
+        del read  # ends the reading ahead before the folder goes
+    return rate

@@ -1,0 +1,39 @@
+"""Prepared cases of noise, in the size of BraTS cases: the data path can be timed where there are no data."""
+
+from pathlib import Path
+
+import numpy as np
+
+from brats_unet.anatomy import Label
+from brats_unet.data.prepare.cache import PreparedCase, open_prepared, write
+from brats_unet.data.prepare.grid import Grid
+from brats_unet.data.prepare.preprocess import Preparation, Prepared, foreground_positions
+from brats_unet.geometry import Box
+from brats_unet.volume import Turn
+
+BRAIN_MM = (144, 176, 144)  # of a BraTS brain in its box
+WHOLE_MM = (240, 240, 155)  # of a BraTS volume that is not cropped
+
+
+def case_shape(preparation: Preparation) -> tuple[int, int, int]:
+    """Voxels of a usual BraTS case on the prepared grid, along x, y, z."""
+    size = BRAIN_MM if preparation.crop == "brain" else WHOLE_MM
+    x, y, z = (max(8, round(mm / s)) for mm, s in zip(size, preparation.spacing_mm, strict=True))
+    return x, y, z
+
+
+def noise_case(folder: Path, index: int, preparation: Preparation) -> PreparedCase:
+    """A prepared case of noise, with a tumour of three boxes."""
+    shape = case_shape(preparation)
+    draw = np.random.default_rng(index)
+    labels = np.zeros(shape, np.uint8)
+    for label, share in ((Label.OEDEMA, 6), (Label.NECROTIC, 9), (Label.ENHANCING, 14)):
+        x, y, z = (slice(n // 2 - max(1, n // share), n // 2 + max(1, n // share)) for n in shape)
+        labels[x, y, z] = label
+    image = draw.standard_normal((*shape, len(preparation.modalities)), np.float32).astype(np.float16)
+    affine = ((-1.0, 0.0, 0.0, 0.0), (0.0, -1.0, 0.0, 0.0), (0.0, 0.0, 1.0, 0.0), (0.0, 0.0, 0.0, 1.0))
+    grid = Grid(shape, affine, Turn((0, 1, 2), (False, False, False)), Box((0, 0, 0), shape), (1.0, 1.0, 1.0))
+    name = f"noise_{index}"
+    prepared = Prepared(image, np.ones(shape, bool), labels, foreground_positions(labels, name), grid)
+    write(prepared, name, preparation, folder / name)
+    return open_prepared(name, folder / name)

@@ -1,0 +1,361 @@
+"""The command line as a newcomer meets it: help, typos, odd values, several jobs."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import types
+
+import pytest
+
+from brats_unet.cli import arguments, checks, completion, hydra
+from brats_unet.cli import main as cli
+from brats_unet.cli.conf_files import COMMANDS, Conf
+from brats_unet.errors import Terminated
+
+
+@pytest.fixture(autouse=True)
+def empty_folder(tmp_path, monkeypatch):
+    """Every test runs in an empty folder, on a machine without a GPU."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(checks, "gpu_count", lambda: 0)
+    return tmp_path
+
+
+@pytest.fixture
+def told(monkeypatch):
+    """What a command was told: every command is replaced by one that only notes its settings."""
+    notes = []
+    for name in COMMANDS:
+        module = types.ModuleType(name)
+        module.main = lambda settings: notes.append(settings) or 0
+        monkeypatch.setitem(sys.modules, f"brats_unet.commands.{name}", module)
+    return notes
+
+
+def run(*arguments):
+    """A fresh process, as a user starts it."""
+    return subprocess.run(
+        [sys.executable, "-m", "brats_unet", *arguments], capture_output=True, text=True, check=False, timeout=60
+    )
+
+
+# Help
+
+
+@pytest.mark.parametrize("arguments", [[], ["--help"], ["-h"]])
+def test_help_names_every_command_and_a_first_step(arguments, capsys):
+    assert cli.main(arguments) == 0
+    text = capsys.readouterr().out
+    assert all(f"  {name}" in text for name in COMMANDS)
+    assert "brats-unet train\n" in text
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_of_a_command_shows_every_setting_and_three_examples(command, capsys):
+    assert cli.main([command, "--help"]) == 0
+    text = capsys.readouterr().out
+    known = [key for key, kind in Conf(command).types.items() if getattr(kind, "__origin__", None) is not dict]
+    assert [key for key in known if f"  {key}=" not in text] == []
+    assert text.count(f"\n  brats-unet {command}") == 4  # the usage line and three examples
+
+
+def test_help_shows_the_values_of_the_experiment_that_is_asked_for(capsys):
+    cli.main(["train", "--help"])
+    assert "steps=1500 " in capsys.readouterr().out
+    cli.main(["train", "experiment=seed2d", "--help"])
+    assert "sampling.slices=[22, 122]" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["train", "--help"], ["trian"], ["train", "data.rot=/x"]])
+def test_help_and_typos_import_neither_hydra_nor_tensorflow_nor_rich(arguments):
+    code = (
+        "import sys; from brats_unet.cli.main import main; main(sys.argv[1:]); "
+        "sys.exit(any(m in sys.modules for m in ('hydra', 'omegaconf', 'tensorflow', 'keras', 'rich', 'numpy')))"
+    )
+    assert subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, check=False).returncode == 0
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["trian"]])
+def test_help_and_a_misspelt_command_answer_in_half_a_second(arguments):
+    took = []
+    for _ in range(3):
+        start = time.perf_counter()
+        run(*arguments)
+        took.append(time.perf_counter() - start)
+    assert min(took) < 0.5
+
+
+def test_version_is_printed(capsys):
+    assert cli.main(["--version"]) == 0
+    assert capsys.readouterr().out.startswith("brats-unet 0.")
+
+
+# Refusals: one sentence, exit 2, nothing made
+
+REFUSALS = {
+    "trian": "There is no command trian. Did you mean train?",
+    "data=brats": "A command comes first: brats-unet train data=brats.",
+    "train data.rot=/x": "There is no setting data.rot. Did you mean data.root?",
+    "train root=/x": "There is no setting root. Did you mean data.root?",
+    "train fold=1": "There is no setting fold. Did you mean data.fold?",
+    "train sampling.zz=3": "There is no setting sampling.zz. Known: sampling.accumulate, sampling.batch, sampling.foreground,",
+    "train zzzz=1": "There is no setting zzzz. `brats-unet train --help` lists them all.",
+    "evaluate data.root=/x": "There is no setting data.root in `brats-unet evaluate`.",
+    "train experiment=quik": "There is no experiment=quik. Did you mean quick?",
+    "train -m experiment=quick,unt3d": "There is no experiment=unt3d. Did you mean unet3d?",
+    "train model@model=unet4d": "There is no model=unet4d. Did you mean unet",
+    "train +data.rot=/x": "There is no setting data.rot. Did you mean data.root?",
+    "train ++data.rot=/x": "There is no setting data.rot. Did you mean data.root?",
+    "train ~data.rot": "There is no setting data.rot. Did you mean data.root?",
+    "train +debug=fast": "There is no setting debug.",
+    "train model=unet2d,unet3d": "model=unet2d,unet3d names several. Add -m",
+    "train data.fold=0,1": "data.fold=0,1 gives several values. Add -m to run each of them, or write data.fold=[0,1]",
+    "train model.featurs=[8]": "Did you mean model.features? An option that its YAML file leaves out is given with a plus",
+    "train optimizer.momentum=0": "optimizer=adam has no setting optimizer.momentum; optimizer=sgd has one.",
+    "train /data/scans": "Expected key=value, but found /data/scans. Did you mean data.root=/data/scans?",
+    "predict /scans": "Did you mean input=/scans?",
+    "evaluate runs/x": "Did you mean run=runs/x?",
+    "train brats": "Did you mean data=brats?",
+    "train data.root= /x": "There is a space after data.root= Write data.root=/x as one word.",
+    "train data.root =/x": "There is a space after data.root. Write data.root=/x as one word.",
+    "train --data.root=/x": "Settings are written without dashes: data.root=/x",
+    "train --mulitrun": "There is no option --mulitrun. Did you mean --multirun?",
+    "train --cfg": "--cfg needs a value after it.",
+    "train --cfg jobb": "--cfg jobb: expected --cfg job",
+    "train --config-dir nowhere": "--config-dir nowhere: there is no such folder.",
+    "train data.folds=five": "data.folds=five does not fit. Expected a whole number.",
+    "train data.modalities=flair": "data.modalities=flair does not fit. Expected a list such as [a,b].",
+    "train sampling.patch=[a,b]": "sampling.patch[0]=a does not fit. Expected a whole number.",
+    "train json=maybe": "json=maybe does not fit. Expected true or false.",
+    "train hardware.precision=float61": "hardware.precision=float61 is not a choice. Did you mean float16?",
+    "train data=brats": "`brats-unet train` needs data.root=… (folder of the scans",
+    "predict input=a": "`brats-unet predict` needs run=… (run folder or exported network, [several] for an ensemble",
+    "train hydra.jobb.name=1": "hydra.jobb",
+}
+
+
+@pytest.mark.parametrize("line", REFUSALS)
+def test_a_mistake_is_answered_in_one_sentence_and_leaves_nothing(line, told, capsys, empty_folder):
+    assert cli.main(line.split()) == 2
+    output, error = capsys.readouterr()
+    assert error.startswith("error: ") and REFUSALS[line] in error
+    assert error.count("\n") == 1 and output == "" and told == []
+    assert list(empty_folder.iterdir()) == []
+
+
+def test_a_user_s_experiment_with_a_typo_is_refused_with_the_nearest_key(told, capsys, tmp_path):
+    (tmp_path / "conf" / "experiment").mkdir(parents=True)
+    (tmp_path / "conf" / "experiment" / "mine.yaml").write_text("# @package _global_\nstepps: 3\n")
+    assert cli.main(["train", "--config-dir", "conf", "experiment=mine"]) == 2
+    assert "stepps. Did you mean steps?" in capsys.readouterr().err
+
+
+def test_a_user_s_yaml_that_is_broken_is_named_with_its_line(told, capsys, tmp_path):
+    (tmp_path / "conf" / "experiment").mkdir(parents=True)
+    (tmp_path / "conf" / "experiment" / "mine.yaml").write_text("steps: 3\nseed: [1\n")
+    assert cli.main(["train", "--config-dir", "conf", "experiment=mine"]) == 2
+    assert "mine.yaml, line 3: not valid YAML" in capsys.readouterr().err
+
+
+# Values
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/data/My Scans", "/a=b", "/a,b", "/it's", 'say "x"', "(1)", "/x{y}", "2020", "1e3", "true", "C:\\scans", "ä"],
+)
+def test_a_text_setting_takes_its_value_as_typed(path, told):
+    assert cli.main(["train", f"data.root={path}"]) == 0
+    assert told[0].data.root == path
+
+
+def test_a_leading_tilde_is_the_home_folder(told, monkeypatch):
+    monkeypatch.setenv("HOME", "/home/someone")
+    cli.main(["train", "data.root=~/scans"])
+    assert told[0].data.root == "/home/someone/scans"
+
+
+@pytest.mark.parametrize("name", ["a,b", "a b", "runs=1", "[x", "x]{y"])
+def test_a_run_folder_that_exists_is_taken_as_it_stands(name, told, tmp_path):
+    (tmp_path / name).mkdir()
+    cli.main(["evaluate", f"run={name}"])
+    assert told[0].run == name
+
+
+def test_null_unsets_and_lists_numbers_and_all_are_read_as_such(told):
+    line = (
+        "train name=null data.fold=all data.modalities=[flair,t1ce] validation.cases=2 steps=1e3 sampling.foreground=1"
+    )
+    assert cli.main(line.split()) == 0
+    settings = told[0]
+    assert settings.name is None and settings.data.fold == "all" and settings.data.modalities == ["flair", "t1ce"]
+    assert settings.validation.cases == 2 and settings.steps == 1000 and settings.sampling.foreground == 1.0
+
+
+def test_a_superfluous_plus_does_no_harm_and_a_new_option_of_a_part_is_passed_on(told):
+    assert cli.main(["train", "+data.fold=2", "+model.dropout=0.1"]) == 0
+    assert told[0].data.fold == 2 and told[0].model["dropout"] == 0.1
+
+
+def test_settings_are_plain_containers(told):
+    cli.main(["train"])
+    assert type(told[0].model) is dict and type(told[0].data.modalities) is list
+    json.dumps(vars(told[0]), default=vars)
+
+
+# Defaults that depend on the machine
+
+
+def test_without_a_gpu_the_experiment_is_quick_and_with_one_unet3d(told, monkeypatch):
+    cli.main(["train"])
+    monkeypatch.setattr(checks, "gpu_count", lambda: 1)
+    cli.main(["train"])
+    cli.main(["train", "experiment=none"])
+    assert [settings.experiment for settings in told] == ["quick", "unet3d", "none"]
+    assert told[0].steps < told[1].steps == told[2].steps == 250000
+
+
+def test_a_data_root_of_the_user_s_own_is_never_filled_with_phantoms(told):
+    cli.main(["train", "data.root=/data/BraTS2020"])
+    cli.main(["train", "data=phantom", "data.root=mine"])
+    cli.main(["train"])
+    assert [(s.data.name, s.data.root) for s in told] == [
+        ("brats", "/data/BraTS2020"),
+        ("phantom", "mine"),
+        ("phantom", "phantoms"),
+    ]
+
+
+def test_cfg_job_prints_what_the_command_would_be_told(told, capsys):
+    import yaml
+
+    assert cli.main(["train", "--cfg", "job", "experiment=seed2d", "seed=3"]) == 0
+    shown = yaml.safe_load(capsys.readouterr().out)
+    cli.main(["train", "experiment=seed2d", "seed=3"])
+    assert json.loads(json.dumps(vars(told[0]), default=vars)) == shown
+    assert shown["experiment"] == "seed2d" and shown["inference"]["tile"] == [128, 128, 1]
+
+
+# Several jobs
+
+
+def test_multirun_starts_one_process_a_job_and_lists_the_failed(monkeypatch, capsys, empty_folder):
+    commands = []
+
+    def child(command):
+        commands.append(command)
+        return 2 if "data.fold=1" in command else 0
+
+    monkeypatch.setattr(hydra, "_child", child)
+    assert cli.main(["train", "-m", "data.fold=0,1,2", "data.root=/a b"]) == 1
+    assert [command[1:5] for command in commands] == [["-m", "brats_unet", "train", "experiment=quick"]] * 3
+    assert [command[6] for command in commands] == ["data.fold=0", "data.fold=1", "data.fold=2"]
+    error = capsys.readouterr().err
+    assert "2 of 3 jobs done." in error
+    assert "failed (exit 2): brats-unet train experiment=quick data=brats data.fold=1 'data.root=/a b'" in error
+    assert list(empty_folder.iterdir()) == []
+
+
+def test_multirun_jobs_that_fail_do_not_end_the_others(empty_folder):
+    result = run("phantom", "-m", "cases=0,-1")
+    assert result.returncode == 1
+    assert "0 of 2 jobs done." in result.stderr and result.stderr.count("failed (exit 2)") == 2
+    assert "Traceback" not in result.stderr
+    assert list(empty_folder.iterdir()) == []
+
+
+# The end of a command
+
+
+def test_ctrl_c_is_answered_in_a_word_with_130(told, monkeypatch, capsys):
+    def stopped(settings):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(sys.modules["brats_unet.commands.check"], "main", stopped)
+    assert cli.main(["check", "data.root=/x"]) == 130
+    assert capsys.readouterr().err == "\nStopped.\n"
+
+
+def test_the_command_s_own_exit_code_is_handed_on(told, monkeypatch):
+    monkeypatch.setattr(sys.modules["brats_unet.commands.check"], "main", lambda settings: 1)
+    assert cli.main(["check", "data.root=/x"]) == 1
+
+
+def test_a_reader_who_leaves_early_sees_no_traceback():
+    line = f"{sys.executable} -m brats_unet train --help | head -n 1"
+    result = subprocess.run(["bash", "-c", line], capture_output=True, text=True, check=False)
+    assert result.stderr == "" and result.stdout.startswith("brats-unet train: ")
+
+
+# Tab completion
+
+
+def test_completion_offers_commands_groups_keys_and_choices():
+    assert completion.candidates("brats-unet tr") == ["train"]
+    assert completion.candidates("brats-unet train data.ro") == ["data.root="]
+    assert completion.candidates("brats-unet train seed=1 experiment=q") == ["experiment=quick"]
+    assert "model=" in completion.candidates("brats-unet train mod")
+
+
+def test_completion_of_a_path_is_left_to_the_shell():
+    assert completion.candidates("brats-unet train data.root=/t") == []
+
+
+@pytest.mark.parametrize("shell", completion.SCRIPTS)
+def test_completion_prints_a_script_that_the_shell_can_read(shell, capsys):
+    assert cli.main(["-sc", f"install={shell}"]) == 0
+    script = capsys.readouterr().out
+    assert subprocess.run(["bash", "-n"], input=script, text=True, check=False).returncode == 0
+    assert "complete -F _brats_unet brats-unet" in script
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_json_is_a_flag_of_every_command(command):
+    assert Conf(command).types["json"] is bool
+    assert arguments.split([command, "--json", "a=b"]).arguments == ["a=b", "json=true"]
+
+
+def test_bare_words_after_compare_are_its_runs_and_elsewhere_stay_as_typed():
+    assert arguments.split(["compare", "a", "metrics=[dice]", "b'c"]).arguments == [
+        "runs=['a','b\\'c']",
+        "metrics=[dice]",
+    ]
+    assert arguments.split(["train", "a"]).arguments == ["a"]
+
+
+# Stopped, and machines that lack something
+
+
+def test_sigterm_clears_away_what_is_half_done_and_exits_130(monkeypatch, tmp_path, capsys):
+    def half_done(argv):
+        with tempfile.TemporaryDirectory(dir=tmp_path):
+            signal.raise_signal(signal.SIGTERM)
+            time.sleep(1)  # never to its end
+
+    before = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr(cli, "_answer", half_done)
+    assert cli.main([]) == 130
+    assert list(tmp_path.iterdir()) == [] and "Stopped." in capsys.readouterr().err
+    assert signal.getsignal(signal.SIGTERM) == before
+
+
+def test_a_sweep_hands_sigterm_on_to_its_job(empty_folder):
+    code = "import pathlib, signal, time; signal.signal(signal.SIGTERM, lambda *_: pathlib.Path('told').touch()); time.sleep(3)"
+    stop = threading.Timer(1.5, os.kill, [os.getpid(), signal.SIGTERM])
+    stop.start()
+    with pytest.raises(Terminated), cli._told_to_stop():
+        hydra._child([sys.executable, "-c", code])
+    assert (empty_folder / "told").exists()
+
+
+def test_without_tensorflow_training_says_what_to_install():
+    code = "import sys; sys.modules['keras'] = None; from brats_unet.cli.main import main; sys.exit(main())"
+    command = [sys.executable, "-c", code, "train", "experiment=quick", "data=phantom", "data.root=x", "name=x"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    expected = "error: `brats-unet train` needs keras, not installed here: pip install keras.\n"
+    assert (done.returncode, done.stderr) == (2, expected)

@@ -1,0 +1,213 @@
+"""What integers mean, and how the convention of a dataset is decided."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from brats_unet import nifti
+from brats_unet.anatomy import Label
+from brats_unet.data.labels.convention import CONVENTIONS, decide, integers_of, label_set
+from brats_unet.errors import DataError, SettingsError
+from brats_unet.volume import Volume
+
+REGIONS_NNUNET = {"background": 0, "whole tumor": [1, 2, 3], "tumor core": [2, 3], "enhancing tumor": [3]}
+REGIONS_2023 = {"background": 0, "whole tumor": [1, 2, 3], "tumor core": [1, 3], "enhancing tumor": [3]}
+LABELS_MSD = {"background": 0, "edema": 1, "non-enhancing tumor": 2, "enhancing tumour": 3}
+LABELS_2024 = {"background": 0, "NETC": 1, "SNFH": 2, "ET": 3, "RC": 4}
+LABELS_2015 = {"background": 0, "necrosis": 1, "edema": 2, "non-enhancing tumor": 3, "enhancing tumor": 4}
+
+
+def auto(layout: str, masks: Mapping[str, set[int]], declared: Mapping[str, int | list[int]] | None = None) -> str:
+    sets = {case_id: frozenset(integers) for case_id, integers in masks.items()}
+    return decide("auto", layout, list(masks), declared, sets).name
+
+
+@pytest.mark.parametrize(
+    ("name", "meaning"),
+    [
+        ("brats2017", {0: 0, 1: 1, 2: 2, 4: 4}),
+        ("brats2023", {0: 0, 1: 1, 2: 2, 3: 4}),
+        ("brats2024", {0: 0, 1: 1, 2: 2, 3: 4, 4: 3}),
+        ("msd", {0: 0, 1: 2, 2: 1, 3: 4}),
+        ("nnunet", {0: 0, 1: 2, 2: 1, 3: 4}),
+        ("brats2015", {0: 0, 1: 1, 2: 2, 3: 1, 4: 4}),
+    ],
+)
+def test_each_convention_decodes_as_its_challenge_says(name: str, meaning: dict[int, int]) -> None:
+    integers = np.array(sorted(meaning), np.int16)
+    labels = CONVENTIONS[name].decode(integers, where="case")
+    assert labels.dtype == np.uint8
+    assert labels.tolist() == [meaning[i] for i in sorted(meaning)]
+
+
+@pytest.mark.parametrize("name", sorted(CONVENTIONS))
+def test_decoding_what_was_encoded_is_the_identity(name: str) -> None:
+    convention = CONVENTIONS[name]
+    labels = np.array(sorted({int(label) for label in convention.to_label.values()}), np.uint8)
+    integers = convention.encode(labels)
+    assert integers.dtype == np.uint8
+    assert convention.decode(integers, where="case").tolist() == labels.tolist()
+
+
+def test_of_two_integers_with_one_meaning_the_lower_is_written() -> None:
+    assert CONVENTIONS["brats2015"].encode(np.array([Label.NECROTIC])).tolist() == [1]
+
+
+def test_a_label_that_a_convention_lacks_cannot_be_written() -> None:
+    with pytest.raises(ValueError, match="brats2017 convention has no integer for label 3"):
+        CONVENTIONS["brats2017"].encode(np.array([Label.CAVITY]))
+
+
+def test_an_unknown_integer_is_refused_with_file_count_and_setting() -> None:
+    integers = np.array([0, 1, 99, 99, 3])
+    with pytest.raises(DataError) as refusal:
+        CONVENTIONS["brats2017"].decode(integers, where="a: a_seg.nii.gz")
+    assert str(refusal.value) == (
+        "a: a_seg.nii.gz: label 3 (1 voxels), 99 (2 voxels). The brats2017 convention has 0 1 2 4. Correct the mask, or "
+        "name another convention with data.labels=…."
+    )
+
+
+def test_integers_beyond_a_byte_are_refused_and_no_voxels_are_no_labels() -> None:
+    with pytest.raises(DataError, match=r"label 256 \(1 voxels\)"):
+        CONVENTIONS["msd"].decode(np.array([256, 0]), where="a")
+    with pytest.raises(DataError, match=r"label -1 \(1 voxels\)"):
+        CONVENTIONS["msd"].decode(np.array([-1, 0]), where="a")
+    assert CONVENTIONS["msd"].decode(np.zeros((0, 2), np.int16), where="a").shape == (0, 2)
+
+
+def test_the_integers_of_a_mask_are_a_set(tmp_path: Path) -> None:
+    array = np.zeros((8, 8, 8), np.float32)
+    array[0, 0, 0], array[1, 1, 1] = 0.99999997, 4
+    nifti.write_volume(tmp_path / "m.nii.gz", Volume(array))
+    assert label_set(tmp_path / "m.nii.gz") == {0, 1, 4}
+    assert integers_of(np.full((2, 2), 7)) == {7}
+    assert integers_of(np.zeros((0,), np.int16)) == frozenset()
+
+
+@pytest.mark.parametrize(
+    ("case_id", "integers", "name"),
+    [
+        ("BraTS20_Training_001", {0, 1, 2, 4}, "brats2017"),
+        ("Brats18_CBICA_AAM_1", {0, 1, 2}, "brats2017"),
+        ("BraTS19_2013_0_1", {0}, "brats2017"),
+        ("BraTS2021_00000", {0, 2}, "brats2017"),
+        ("brats_tcia_pat105_0001", {0, 1, 2, 3, 4}, "brats2015"),
+        ("brats_2013_pat0001_1", {0, 1, 2, 4}, "brats2015"),
+        ("BRATS_001", {0, 1, 2, 3}, "msd"),
+        ("BraTS-GLI-00005-100", {0, 1, 2, 3}, "brats2023"),
+        ("BraTS-GLI-00005-100", {0, 1, 2, 3, 4}, "brats2024"),
+        ("BraTS-MET-00005-000", {0, 1}, "brats2023"),
+    ],
+)
+@pytest.mark.parametrize("layout", ["", "brats2018-2021"])
+def test_names_of_cases_decide(layout: str, case_id: str, integers: set[int], name: str) -> None:
+    assert auto(layout, {case_id: integers}) == name
+
+
+@pytest.mark.parametrize(
+    ("layout", "masks", "name"),
+    [
+        ("brats2018-2021", {"a": {0, 1, 2}, "b": {0, 4}}, "brats2017"),
+        ("brats2023+", {"a": {0, 1, 2}, "b": {0, 3}}, "brats2023"),
+        ("brats2023+", {"a": {0, 1, 2}}, "brats2023"),
+        ("brats2023+", {"a": {0, 3}, "b": {0, 4}}, "brats2024"),
+        ("msd", {"a": {0, 1, 2, 3}}, "msd"),
+        ("nnunet", {"a": {0, 1, 2, 4}}, "brats2017"),
+        ("brats2018-2021", {"a": {0}}, "brats2017"),
+    ],
+)
+def test_where_names_tell_nothing_layout_and_all_labels_together_decide(layout: str, masks: dict, name: str) -> None:
+    assert auto(layout, masks) == name
+
+
+@pytest.mark.parametrize(
+    ("declared", "name"),
+    [
+        (REGIONS_NNUNET, "nnunet"),
+        (REGIONS_2023, "brats2023"),
+        (LABELS_MSD, "nnunet"),
+        (LABELS_2024, "brats2024"),
+        (LABELS_2015, "brats2015"),
+    ],
+)
+def test_label_names_of_dataset_json_decide(declared: dict, name: str) -> None:
+    every = {i for value in declared.values() for i in (value if isinstance(value, list) else [value])}
+    assert auto("nnunet", {"BraTS2021_00000": every}, declared) == name
+
+
+@pytest.mark.parametrize(
+    ("layout", "case_id", "integers", "choices"),
+    [
+        ("brats2018-2021", "a", {0, 1, 2, 3}, ("brats2023", "nnunet", "brats2015")),
+        ("brats2018-2021", "a", {0, 1, 2}, ("brats2017", "nnunet")),
+        ("brats2018-2021", "a", {0, 1, 2, 3, 4}, ("brats2024", "brats2015")),
+        ("brats2018-2021", "BraTS20_Training_001", {0, 1, 2, 3}, ("brats2023", "msd", "brats2015")),
+        ("brats2023+", "a", {0, 1, 2, 4}, ("brats2024", "brats2017")),
+        ("nnunet", "BraTS2021_00000", {0, 1, 2, 3}, ("nnunet", "brats2023", "brats2015")),
+        ("msd", "BRATS_001", {0, 1, 2, 4}, ("brats2017", "brats2024")),
+        ("brats2023+", "BraTS-PED-00001-000", {0, 1, 2, 3}, ("brats2023", "msd", "brats2015")),
+    ],
+)
+def test_where_two_readings_remain_it_refuses_and_names_them(
+    layout: str, case_id: str, integers: set[int], choices: tuple[str, ...]
+) -> None:
+    with pytest.raises(SettingsError) as refusal:
+        auto(layout, {case_id: integers})
+    assert str(refusal.value).endswith(" or ".join(f"data.labels={name}" for name in choices) + ".")
+
+
+def test_the_refusal_says_what_each_reading_means() -> None:
+    with pytest.raises(
+        SettingsError, match=r"brats2017 \(1 necrotic or non-enhancing core, 2 oedema\) or nnunet \(1 oedema, "
+    ):
+        auto("", {"a": {0, 1, 2}})
+
+
+def test_dataset_json_that_contradicts_the_masks_is_refused() -> None:
+    with pytest.raises(SettingsError, match=r"By the label names of dataset.json .* but a holds 4"):
+        auto("msd", {"a": {0, 1, 4}}, LABELS_MSD)
+    with pytest.raises(SettingsError, match="leave open what labels 0 1 mean"):
+        auto("nnunet", {"a": {0, 1}}, {"background": 0, "enhancing": 1, "edema": 2, "necrosis": 3})
+
+
+def test_label_names_without_meaning_leave_the_other_evidence() -> None:
+    with pytest.raises(SettingsError, match="can be read as"):
+        auto("nnunet", {"a": {0, 1}}, {"background": 0, "tumour": 1})
+
+
+def test_a_label_99_is_named_with_its_case() -> None:
+    with pytest.raises(DataError, match=r"\(b: 99\)"):
+        auto("brats2018-2021", {"a": {0, 1, 2, 4}, "b": {0, 99}})
+
+
+def test_a_setting_is_taken_at_its_word_and_a_typo_is_answered() -> None:
+    assert decide("msd", "brats2018-2021", ["BraTS20_Training_001"], None, {}).name == "msd"
+    with pytest.raises(SettingsError, match=r"There is no data\.labels=brats2071\. Did you mean brats2017\?"):
+        decide("brats2071", "", [], None, {})
+    with pytest.raises(SettingsError, match=r"Say it: labels=brats2017 or labels=nnunet"):
+        decide("auto", "", ["a"], None, {"a": frozenset({0, 1, 2})}, key="labels")
+
+
+def test_it_says_what_it_took_and_why() -> None:
+    found = decide("auto", "", ["BraTS20_Training_001"], None, {"BraTS20_Training_001": frozenset({0, 1})})
+    assert found.why == "names such as BraTS20_Training_001, labels 0 1"
+
+
+def test_two_kinds_of_names_that_agree_are_read_together() -> None:
+    assert auto("", {"BraTS2021_00000": {0, 1, 2, 4}, "brats_2013_pat0001_1": {0, 1, 2, 3, 4}}) == "brats2015"
+    assert auto("", {"BraTS2021_00000": {0, 1, 2, 4}, "mine": {0, 1}}) == "brats2017"
+
+
+@pytest.mark.real
+def test_real_masks_are_read_in_their_own_conventions(real_scans: Path) -> None:
+    for case_id, name, integers in (
+        ("BraTS2021/BraTS2021_01479", "brats2017", {0, 1, 2, 4}),
+        ("BRATS2015/brats_2013_pat0001_1", "brats2015", {0, 1, 2, 3, 4}),
+    ):
+        folder = real_scans / case_id
+        found = label_set(folder / f"{folder.name}_seg.nii.gz")
+        assert found == integers
+        assert auto("brats2018-2021", {folder.name: set(found)}) == name

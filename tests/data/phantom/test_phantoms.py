@@ -1,0 +1,252 @@
+"""Phantoms: what is written, what it looks like, that it is the same every time."""
+
+import csv
+import json
+
+import cc3d
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from brats_unet import nifti
+from brats_unet.anatomy import Label, Modality, Region, region_mask
+from brats_unet.data.assignment import Subject, assign
+from brats_unet.data.phantom import phantoms as phantom
+from brats_unet.data.phantom.phantoms import FULL_SHAPE, PhantomCase, case_id, phantom_case, varieties, write_dataset
+from brats_unet.data.phantom.tumour import CYCLE, Variety
+from brats_unet.errors import DataError
+
+SMALL = 0.4
+
+
+@pytest.fixture(scope="session")
+def cases() -> list[PhantomCase]:
+    """Three phantoms at true size: tiny ET, several lesions, low grade."""
+    return [phantom_case(5, index) for index in (1, 2, 3)]
+
+
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory):
+    """Three small phantoms on disk."""
+    path = tmp_path_factory.mktemp("phantoms") / "set"
+    write_dataset(path, cases=3, seed=4, scale=SMALL)
+    return path
+
+
+def of_variety(cases: list[PhantomCase], variety: Variety) -> PhantomCase:
+    return next(case for case in cases if case.variety is variety)
+
+
+def brain(case: PhantomCase) -> np.ndarray:
+    return case.images[Modality.T1] > 0
+
+
+def same(a: PhantomCase, b: PhantomCase) -> bool:
+    return np.array_equal(a.labels, b.labels) and all(np.array_equal(a.images[m], b.images[m]) for m in Modality)
+
+
+def test_the_same_seed_and_index_give_the_same_voxels_and_others_give_others():
+    first = phantom_case(3, 7, scale=SMALL)
+    assert same(first, phantom_case(3, 7, scale=SMALL))
+    assert not same(first, phantom_case(4, 7, scale=SMALL))
+    assert not same(first, phantom_case(3, 13, scale=SMALL))
+
+
+def test_a_case_on_disk_is_the_case_in_memory_however_many_there_are(folder):
+    case = phantom_case(4, 1, scale=SMALL)
+    name = "BraTS20_Training_002"
+    for modality in Modality:
+        volume = nifti.read_volume(folder / name / f"{name}_{modality}.nii.gz")
+        np.testing.assert_array_equal(volume.array, case.images[modality])
+    np.testing.assert_array_equal(nifti.read_integers(folder / name / f"{name}_seg.nii.gz").array, case.labels)
+
+
+def test_grid_type_and_affine_are_those_of_brats(cases):
+    for case in cases:
+        assert case.labels.shape == FULL_SHAPE == (240, 240, 155)
+        assert case.labels.dtype == np.uint8
+        assert all(image.shape == FULL_SHAPE and image.dtype == np.int16 for image in case.images.values())
+        np.testing.assert_array_equal(case.affine, [[-1, 0, 0, 0], [0, -1, 0, 239], [0, 0, 1, 0], [0, 0, 0, 1]])
+
+
+def test_at_scale_0_4_the_head_keeps_its_size_in_millimetres():
+    small, large = phantom_case(5, 0, scale=0.4), phantom_case(5, 0, scale=0.8)
+    assert small.labels.shape == (96, 96, 62)
+    assert small.affine[0, 0] == -2.5
+    volumes = [brain(case).sum() * abs(case.affine[0, 0]) ** 3 / 1e6 for case in (small, large)]
+    assert volumes[0] == pytest.approx(volumes[1], rel=0.03)
+
+
+def test_a_head_has_the_volume_of_a_head_and_lies_in_the_middle(cases):
+    for case in cases:
+        assert 1.0e6 < brain(case).sum() < 1.8e6
+        centre = [float(axis.mean()) for axis in np.nonzero(brain(case))]
+        assert np.allclose(centre, (119, 133, 75), atol=8)
+
+
+def test_outside_the_brain_every_scan_is_exactly_0_and_inside_none_is(cases):
+    for case in cases:
+        inside = brain(case)
+        for image in case.images.values():
+            np.testing.assert_array_equal(image > 0, inside)
+            assert image.min() == 0
+
+
+def test_the_brain_is_one_piece_but_for_crumbs(cases):
+    for case in cases:
+        largest = cc3d.largest_k(brain(case), k=1, connectivity=6, binary_image=True) > 0
+        assert largest.sum() > 0.995 * brain(case).sum()
+
+
+def test_labels_are_those_of_brats_and_lie_in_the_brain(cases):
+    for case in cases:
+        assert set(np.unique(case.labels)) <= {0, 1, 2, 4}
+        assert brain(case)[case.labels > 0].all()
+        assert 2_000 < region_mask(case.labels, Region.WT).sum() < 500_000
+        assert region_mask(case.labels, Region.TC).sum() > 500
+
+
+def test_every_variety_comes_once_in_six_cases_and_in_each_fold_of_thirty():
+    assert sorted(CYCLE) == sorted(Variety)
+    kinds = [CYCLE[i % len(CYCLE)] for i in range(30)]
+    for fold in range(5):
+        assert set(kinds[fold::5]) == set(kinds[6 * fold : 6 * fold + 6]) == set(Variety)
+
+
+def test_every_fold_of_the_demo_holds_every_variety(folder):
+    assert varieties(folder) == {case_id(i): str(CYCLE[i]) for i in range(3)}
+    fold = assign([Subject(case_id(i), case_id(i), CYCLE[i % 6], "") for i in range(36)], folds=5, seed=12345)
+    for held_out in range(5):
+        kinds = {CYCLE[i % 6] for i in range(36) if fold[case_id(i)] == held_out}
+        assert kinds == set(Variety)
+
+
+def test_low_grade_has_no_enhancing_tumour_and_the_others_have(cases):
+    for case in cases:
+        enhancing = region_mask(case.labels, Region.ET).any()
+        assert enhancing == (case.variety is not Variety.NO_ET) == (case.grade == "HGG")
+
+
+def test_tiny_enhancing_tumour_is_one_bead_of_40_to_100_voxels(cases):
+    enhancing = region_mask(of_variety(cases, Variety.TINY_ET).labels, Region.ET)
+    assert 40 <= enhancing.sum() < 100
+    assert cc3d.connected_components(enhancing, connectivity=26).max() == 1
+
+
+def test_several_lesions_are_several_cores(cases):
+    core = region_mask(of_variety(cases, Variety.SEVERAL).labels, Region.TC)
+    assert cc3d.connected_components(core, connectivity=26).max() >= 2
+
+
+def test_masks_are_not_salt_and_pepper(cases):
+    for case in cases:
+        for region in (Region.WT, Region.TC):
+            pieces = cc3d.statistics(cc3d.connected_components(region_mask(case.labels, region), connectivity=26))
+            assert pieces["voxel_counts"].min() >= 30
+            assert len(pieces["voxel_counts"]) <= 12
+
+
+def test_contrasts_follow_the_modality(cases):
+    for case in cases:
+        healthy = brain(case) & (case.labels == 0)
+
+        def relative(modality: Modality, label: Label, case=case, healthy=healthy) -> float:
+            image = case.images[modality]
+            return float(np.median(image[case.labels == label]) / np.median(image[healthy]))
+
+        assert relative(Modality.FLAIR, Label.OEDEMA) > 1.05
+        assert relative(Modality.T2, Label.OEDEMA) > 1.02
+        assert relative(Modality.T1, Label.NECROTIC) < 1.0
+        assert relative(Modality.T2, Label.NECROTIC) > relative(Modality.T2, Label.OEDEMA)
+        if case.variety is not Variety.NO_ET:
+            assert relative(Modality.T1CE, Label.ENHANCING) > 1.15 * relative(Modality.T1CE, Label.NECROTIC)
+
+
+def test_no_voxel_of_a_low_grade_core_looks_as_if_it_enhanced(cases):
+    case = of_variety(cases, Variety.NO_ET)
+    image = case.images[Modality.T1CE]
+    core = image[case.labels == Label.NECROTIC]
+    assert np.percentile(core, 99) < 1.25 * np.median(image[brain(case)])
+
+
+def test_the_largest_bright_piece_of_t1ce_is_never_enhancing_tumour(cases):
+    for case in cases:
+        image = case.images[Modality.T1CE].astype(np.float32)
+        inside = image[brain(case)]
+        for threshold in (2, 5):
+            bright = (image - inside.mean()) / inside.std() > threshold
+            largest = cc3d.largest_k(bright, k=1, connectivity=26, binary_image=True) > 0
+            assert largest.sum() > 200
+            assert not (case.labels[largest] == Label.ENHANCING).any()
+
+
+def test_what_enhances_lies_in_oedema_all_around(cases):
+    labels = of_variety(cases, Variety.SEVERAL).labels
+    depth_mm = ndimage.distance_transform_edt(labels > 0)
+    assert depth_mm[labels == Label.ENHANCING].min() > 3
+
+
+def test_the_layout_is_that_of_brats_2020(folder):
+    assert sorted(p.name for p in folder.iterdir()) == [
+        "BraTS20_Training_001",
+        "BraTS20_Training_002",
+        "BraTS20_Training_003",
+        "name_mapping.csv",
+        "phantom.json",
+    ]
+    assert sorted(p.name for p in (folder / "BraTS20_Training_003").iterdir()) == [
+        f"BraTS20_Training_003_{part}.nii.gz" for part in ("flair", "seg", "t1", "t1ce", "t2")
+    ]
+    note = json.loads((folder / "phantom.json").read_text())
+    assert (note["seed"], note["cases"], note["version"]) == (4, 3, phantom.VERSION)
+    assert note["varieties"]["BraTS20_Training_002"] == "tiny_et"
+
+
+def test_name_mapping_tells_the_grade(tmp_path):
+    phantom.write_mapping(tmp_path / "name_mapping.csv", 6)
+    rows = list(csv.DictReader((tmp_path / "name_mapping.csv").read_text().splitlines()))
+    assert {row["BraTS_2020_subject_ID"]: row["Grade"] for row in rows}["BraTS20_Training_004"] == "LGG"
+    assert [row["Grade"] for row in rows].count("HGG") == 5
+    assert rows[0]["BraTS_2017_subject_ID"] == "NA"
+
+
+def test_a_dataset_that_is_there_is_left_alone(folder):
+    before = {p: p.stat().st_mtime_ns for p in folder.rglob("*")}
+    assert write_dataset(folder, cases=2, seed=4, scale=SMALL) == ["BraTS20_Training_001", "BraTS20_Training_002"]
+    assert {p: p.stat().st_mtime_ns for p in folder.rglob("*")} == before
+
+
+def test_a_half_written_dataset_is_completed_and_progress_told(tmp_path):
+    folder, told = tmp_path / "set", []
+    write_dataset(folder, cases=2, seed=1, scale=0.2)
+    lost = folder / "BraTS20_Training_002" / "BraTS20_Training_002_t1.nii.gz"
+    before = lost.read_bytes()
+    lost.unlink()
+    write_dataset(folder, cases=3, seed=1, scale=0.2, workers=2, progress=lambda done, of: told.append((done, of)))
+    assert lost.read_bytes() == before
+    assert told == [(1, 3), (2, 3), (3, 3)]
+    assert json.loads((folder / "phantom.json").read_text())["cases"] == 3
+
+
+def test_a_folder_with_other_contents_is_refused(tmp_path):
+    (tmp_path / "thesis.txt").write_text("mine")
+    with pytest.raises(DataError, match="is not empty and holds no phantoms"):
+        write_dataset(tmp_path, cases=1, seed=0, scale=0.2)
+    assert [p.name for p in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+def test_phantoms_of_another_seed_are_refused(folder):
+    with pytest.raises(DataError, match=r"holds phantoms of seed 4, not 5"):
+        write_dataset(folder, cases=3, seed=5, scale=SMALL)
+
+
+def test_a_file_in_place_of_the_folder_is_refused(tmp_path):
+    path = tmp_path / "file"
+    path.write_text("")
+    with pytest.raises(DataError, match="is a file"):
+        write_dataset(path, cases=1, seed=0, scale=0.2)
+
+
+def test_a_scale_above_1_is_a_programmers_mistake():
+    with pytest.raises(ValueError, match="0 < scale <= 1"):
+        phantom_case(0, 0, scale=2)

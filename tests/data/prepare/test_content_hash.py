@@ -1,0 +1,90 @@
+"""Hashes by content, remembered."""
+
+import gzip
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from brats_unet import nifti
+from brats_unet.data.prepare import content_hash
+from brats_unet.data.prepare.content_hash import HashMemo, file_hash, voxel_hash
+from brats_unet.errors import DataError
+from brats_unet.volume import Volume
+
+
+def test_a_hash_is_32_hexadecimal_digits_of_the_content(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"")
+    assert HashMemo(tmp_path / "m.json").hash(tmp_path / "a") == "cae66941d9efbd404e4d88758ea67670"
+
+
+def test_a_file_is_read_once_for_each_of_its_states(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[Path] = []
+    monkeypatch.setattr(content_hash, "file_hash", lambda path: read.append(path) or file_hash(path))
+    file = tmp_path / "scan"
+    file.write_bytes(b"one")
+    memo = HashMemo(tmp_path / "cache" / "m.json")
+    first = memo.hash(file)
+    assert memo.hash(file) == first
+    memo.save()
+    assert HashMemo(tmp_path / "cache" / "m.json").hash(file) == first
+    assert len(read) == 1
+    file.write_bytes(b"two")
+    os.utime(file, ns=(1, 1))
+    assert HashMemo(tmp_path / "cache" / "m.json").hash(file) != first
+    assert len(read) == 2
+
+
+def test_copies_packed_differently_have_the_same_voxels(tmp_path: Path) -> None:
+    array = np.arange(512, dtype=np.int16).reshape(8, 8, 8)
+    nifti.write_volume(tmp_path / "a.nii", Volume(array))
+    (tmp_path / "b.nii.gz").write_bytes(gzip.compress((tmp_path / "a.nii").read_bytes()))
+    nifti.write_volume(tmp_path / "c.nii", Volume(array + 1))
+    memo = HashMemo(tmp_path / "m.json")
+    assert memo.hash(tmp_path / "a.nii") != memo.hash(tmp_path / "b.nii.gz")
+    assert memo.voxels(tmp_path / "a.nii") == memo.voxels(tmp_path / "b.nii.gz") == voxel_hash(array)
+    assert memo.voxels(tmp_path / "c.nii") != memo.voxels(tmp_path / "a.nii")
+
+
+def test_channels_of_a_file_have_hashes_of_their_own(tmp_path: Path) -> None:
+    array = np.arange(1024, dtype=np.int16).reshape(8, 8, 8, 2)
+    nifti.write_volume(tmp_path / "a.nii", Volume(array))
+    memo = HashMemo(tmp_path / "m.json")
+    assert memo.voxels(tmp_path / "a.nii", 1) == voxel_hash(array[..., 1])
+    assert memo.voxels(tmp_path / "a.nii", 0) == voxel_hash(array[..., 0])
+
+
+def test_the_order_in_memory_does_not_matter_and_the_shape_does() -> None:
+    array = np.arange(24, dtype=np.int16).reshape(2, 3, 4)
+    assert voxel_hash(array) == voxel_hash(np.asfortranarray(array))
+    assert voxel_hash(array) != voxel_hash(array.reshape(4, 3, 2))
+
+
+def test_a_broken_memo_counts_as_empty(tmp_path: Path) -> None:
+    (tmp_path / "m.json").write_text("[1, 2")
+    (tmp_path / "a").write_bytes(b"a")
+    memo = HashMemo(tmp_path / "m.json")
+    memo.hash(tmp_path / "a")
+    memo.save()
+    assert len(json.loads((tmp_path / "m.json").read_text())) == 1
+
+
+def test_two_memos_of_one_file_keep_what_both_found(tmp_path: Path) -> None:
+    one, other = HashMemo(tmp_path / "m.json"), HashMemo(tmp_path / "m.json")
+    for memo, name in ((one, "a"), (other, "b")):
+        (tmp_path / name).write_text(name)
+        memo.hash(tmp_path / name)
+        memo.save()
+    assert len(json.loads((tmp_path / "m.json").read_text())) == 2
+
+
+def test_nothing_new_writes_nothing(tmp_path: Path) -> None:
+    HashMemo(tmp_path / "m.json").save()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_missing_file_is_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="No such file"):
+        HashMemo(tmp_path / "m.json").hash(tmp_path / "nothing")

@@ -1,0 +1,96 @@
+"""The files of a folder by name only."""
+
+import gzip
+import os
+from pathlib import Path
+
+import pytest
+
+from brats_unet.data.readers.tree import walk
+from brats_unet.errors import DataError
+
+
+def put(path: Path, content: bytes = b"") -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+    return path
+
+
+def test_shadows_of_macos_and_hidden_folders_are_passed_over(tmp_path: Path) -> None:
+    put(tmp_path / "x_t1.nii.gz")
+    put(tmp_path / "._x_t1.nii.gz")
+    put(tmp_path / "__MACOSX" / "y_t1.nii.gz")
+    put(tmp_path / ".git" / "z_t1.nii.gz")
+    assert [file.stem for file in walk(tmp_path).files] == ["x_t1"]
+
+
+def test_a_file_in_a_folder_of_its_name_takes_the_name_of_the_folder(tmp_path: Path) -> None:
+    inside = put(tmp_path / "x" / "x_t1.nii" / "00000057_brain_t1.nii")
+    (file,) = walk(tmp_path).files
+    assert (file.path, file.stem, file.folder) == (inside, "x_t1", tmp_path / "x")
+
+
+def test_a_folder_named_as_a_scan_with_two_files_is_a_defect(tmp_path: Path) -> None:
+    put(tmp_path / "x_t1.nii" / "a.nii")
+    put(tmp_path / "x_t1.nii" / "b.nii")
+    (defect,) = walk(tmp_path).defects
+    assert "holds 2 NIfTI files (a.nii, b.nii)" in defect.found
+
+
+def test_of_a_scan_and_its_unpacked_copy_the_unpacked_one_is_taken(tmp_path: Path) -> None:
+    plain = put(tmp_path / "x_t1.nii", b"voxels" * 99)
+    put(tmp_path / "x_t1.nii.gz", gzip.compress(b"voxels" * 99))
+    tree = walk(tmp_path)
+    assert [file.path for file in tree.files] == [plain]
+    assert tree.notes == ["x_t1.nii and x_t1.nii.gz hold the same: took x_t1.nii."]
+    assert not tree.defects
+
+
+def test_two_files_of_one_scan_that_differ_are_a_defect(tmp_path: Path) -> None:
+    put(tmp_path / "x_t1.nii", b"voxels" * 99)
+    put(tmp_path / "x_t1.nii.gz", gzip.compress(b"others" * 99))
+    (defect,) = walk(tmp_path).defects
+    assert "one scan by name and differ in content" in defect.found
+
+
+def test_a_link_to_nothing_is_a_defect(tmp_path: Path) -> None:
+    (tmp_path / "x_t1.nii.gz").symlink_to(tmp_path / "not-fetched")
+    (defect,) = walk(tmp_path).defects
+    assert "link to a file that is not there" in defect.found
+
+
+def test_a_link_back_is_not_followed_for_ever(tmp_path: Path) -> None:
+    put(tmp_path / "a" / "x_t1.nii.gz")
+    (tmp_path / "a" / "back").symlink_to(tmp_path)
+    assert len(walk(tmp_path).files) == 1
+
+
+def test_a_linked_folder_is_followed(tmp_path: Path) -> None:
+    put(tmp_path / "elsewhere" / "x_t1.nii.gz")
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "x").symlink_to(tmp_path / "elsewhere")
+    assert len(walk(tmp_path / "data").files) == 1
+
+
+def test_five_folders_deep_is_seen_and_six_is_not(tmp_path: Path) -> None:
+    put(tmp_path / "1/2/3/4/5/x_t1.nii")
+    put(tmp_path / "1/2/3/4/5/6/y_t1.nii")
+    assert [file.stem for file in walk(tmp_path).files] == ["x_t1"]
+
+
+def test_a_wrong_path_a_file_and_an_empty_folder_each_have_their_sentence(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no such folder"):
+        walk(tmp_path / "nowhere")
+    with pytest.raises(DataError, match="is a file"):
+        walk(put(tmp_path / "x.nii"))
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DataError, match="the folder is empty"):
+        walk(tmp_path / "empty")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_a_folder_that_may_not_be_read_is_said(tmp_path: Path) -> None:
+    (tmp_path / "closed").mkdir(mode=0)
+    put(tmp_path / "x_t1.nii")
+    (defect,) = walk(tmp_path).defects
+    assert "Permission denied" in defect.found

@@ -1,0 +1,157 @@
+"""Evaluations paired by case."""
+
+import json
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from scipy.stats import wilcoxon
+
+from brats_unet.errors import DataError, SettingsError
+from brats_unet.evaluation.paired import compare, holm
+from brats_unet.evaluation.record import Evaluation
+from brats_unet.evaluation.score import Row
+
+RULES = {"name": "brats2020", "dice": {"both": 1.0}}
+
+
+def evaluation(name, dice, hd95=None, *, references=None, protocol=RULES, volume=5.0) -> Evaluation:
+    rows = []
+    for index, value in enumerate(dice):
+        case = f"case{index}"
+        rows += [
+            Row(case, "WT", "dice", value, "1"),
+            Row(case, "WT", "hd95", hd95[index] if hd95 else 1.0, "mm"),
+            Row(case, "WT", "volume_reference", volume, "mm3"),
+        ]
+    if references is None:
+        references = {f"case{index}": "same" for index in range(len(dice))}
+    summary = {"references": references, "protocol": protocol}
+    return Evaluation(name, Path(name) / "scores.csv", tuple(rows), summary)
+
+
+def test_differences_wins_and_the_cases_that_moved_most_by_hand():
+    found = compare([evaluation("a", [0.5, 0.6, 0.7, 0.8]), evaluation("b", [0.9, 0.6, 0.6, 0.85])])
+    one = found.differences[0]
+    assert (one.region, one.metric, one.n) == ("WT", "dice", 4)
+    assert one.mean == pytest.approx(0.35 / 4)
+    assert one.median == pytest.approx(0.025)
+    assert (one.wins, one.ties, one.losses) == (2, 1, 1)
+    assert [(moved.case, moved.first, moved.second) for moved in one.moved] == [
+        ("case0", 0.5, 0.9),
+        ("case2", 0.7, 0.6),
+        ("case3", 0.8, 0.85),
+    ]
+    assert one.interval is None  # four cases
+
+
+def test_a_shorter_distance_is_a_win():
+    found = compare([evaluation("a", [0.5] * 3, [9.0, 5.0, 5.0]), evaluation("b", [0.5] * 3, [4.0, 5.0, 6.0])])
+    distance = found.differences[1]
+    assert distance.falling
+    assert (distance.wins, distance.ties, distance.losses) == (1, 1, 1)
+
+
+def test_p_is_scipy_s_wilcoxon_without_the_ties_and_is_corrected_for_all_tests():
+    before, after = [0.5, 0.6, 0.7, 0.8, 0.4, 0.3], [0.55, 0.66, 0.77, 0.88, 0.49, 0.3]
+    one, other = compare([evaluation("a", before), evaluation("b", after)]).differences
+    away = [b - a for a, b in zip(before, after, strict=True) if a != b]
+    assert one.p == pytest.approx(wilcoxon(away).pvalue)
+    assert one.p_holm == pytest.approx(2 * one.p)
+    assert (other.p, other.p_holm) == (1.0, 1.0)
+
+
+def test_holm_by_hand():
+    assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
+    assert holm([0.9, 0.8]) == [1.0, 1.0]
+    assert holm([]) == []
+
+
+def test_exchanging_the_two_turns_every_sign():
+    a, b = evaluation("a", [0.5, 0.6, 0.7, 0.9, 0.3]), evaluation("b", [0.9, 0.6, 0.6, 0.8, 0.7])
+    there, back = compare([a, b]).differences[0], compare([b, a]).differences[0]
+    assert there.mean == -back.mean
+    assert there.p == back.p
+    assert (there.wins, there.losses) == (back.losses, back.wins)
+    assert there.interval == pytest.approx((-back.interval[1], -back.interval[0]), abs=0.03)
+
+
+def test_a_case_without_a_value_in_either_is_left_out_and_counted():
+    found = compare([evaluation("a", [0.5, math.nan, 0.7]), evaluation("b", [0.6, 0.6, 0.8])], metrics=["dice"])
+    assert (found.differences[0].n, found.differences[0].undefined) == (2, 1)
+    nothing = compare([evaluation("a", [math.nan]), evaluation("b", [math.nan])], metrics=["dice"]).differences[0]
+    assert (nothing.n, nothing.mean, nothing.p, nothing.p_holm) == (0, None, None, None)
+
+
+def test_other_references_cases_and_rules_are_refused_all_at_once():
+    a = evaluation("a", [0.5, 0.6], references={"case0": "x", "case1": "y"})
+    b = evaluation(
+        "b",
+        [0.5, 0.6, 0.7],
+        references={"case0": "x", "case1": "z", "case2": "w"},
+        protocol={"name": "brats2023"},
+    )
+    with pytest.raises(DataError) as refusal:
+        compare([a, b])
+    message = str(refusal.value)
+    assert "1 cases of b are not in a: case2." in message
+    assert "a and b were scored against other reference masks: case1." in message
+    assert "a was scored by brats2020, b by brats2023." in message
+
+
+def test_a_score_that_one_table_lacks_is_refused_and_not_left_out_as_undefined():
+    a, b = evaluation("a", [0.5, 0.6]), evaluation("b", [0.5, math.nan])
+    assert compare([a, b]).differences[0].undefined == 1
+    short = Evaluation(
+        "short", b.file, tuple(row for row in b.rows if (row.case, row.metric) != ("case1", "dice")), b.summary
+    )
+    with pytest.raises(DataError, match=r"short lacks 1 scores: case1 WT dice\."):
+        compare([a, short])
+    other = Evaluation("b", b.file, tuple(replace(row, region="XX") for row in b.rows), b.summary)
+    with pytest.raises(DataError, match=r"(?s)a lacks 4 scores: case0 XX dice.*b lacks 4 scores: case0 WT dice"):
+        compare([a, other])
+
+
+def test_one_score_in_two_units_is_refused():
+    a, b = evaluation("a", [0.5]), evaluation("b", [0.5])
+    b = Evaluation(
+        "b", b.file, tuple(replace(row, unit="cm") if row.unit == "mm" else row for row in b.rows), b.summary
+    )
+    with pytest.raises(DataError, match=r"hd95 has several units: mm \(a\), cm \(b\)\."):
+        compare([a, b])
+
+
+def test_one_protocol_with_two_rules_is_refused_by_the_rule():
+    other = {"name": "brats2020", "dice": {"both": 0.0}}
+    with pytest.raises(DataError, match="follow brats2020 with different rules for dice"):
+        compare([evaluation("a", [0.5]), evaluation("b", [0.5], protocol=other)])
+
+
+def test_without_hashes_the_volumes_are_compared_and_that_is_said():
+    a, b = evaluation("a", [0.5], references={}), evaluation("b", [0.5])
+    assert "only their volumes were compared" in compare([a, b]).notes[0]
+    with pytest.raises(DataError, match="references of other volumes: case0"):
+        compare([a, evaluation("b", [0.5], volume=6.0)])
+
+
+def test_an_unknown_score_and_a_run_that_is_named_twice_are_refused():
+    a, b = evaluation("a", [0.5]), evaluation("b", [0.5])
+    with pytest.raises(SettingsError, match="a has no score named dicee.*dice"):
+        compare([a, b], metrics=["dicee"])
+    with pytest.raises(SettingsError, match="named twice"):
+        compare([a, a])
+    with pytest.raises(SettingsError, match="Give two or more"):
+        compare([a])
+
+
+def test_runs_of_one_name_are_told_apart_by_their_folders():
+    one, two = evaluation("a", [0.5]), evaluation("a", [0.5])
+    two = Evaluation("a", Path("elsewhere/scores.csv"), two.rows, two.summary)
+    assert compare([one, two]).names == ("a", "elsewhere")
+
+
+def test_the_document_is_json():
+    found = compare([evaluation("a", [0.5, 0.6, 0.1]), evaluation("b", [0.5, 0.9, 0.2])])
+    document = json.loads(json.dumps(found.as_json(), allow_nan=False))
+    assert document["exchanges"] == [{"better": "b", "worse": "a", "p": 0.5}]
