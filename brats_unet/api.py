@@ -19,18 +19,19 @@ from typing import Any
 import numpy as np
 
 from brats_unet.anatomy import Modality, Region
+from brats_unet.assembly.networks import open_for_prediction, run_paths
 from brats_unet.data.labels.convention import Convention
 from brats_unet.data.readers.incomplete import cases_to_predict, named_case
 from brats_unet.errors import DataError, SettingsError
+from brats_unet.files import disk_full_is_said
 from brats_unet.inference.confidence import entropy
 from brats_unet.inference.ensemble import ask
 from brats_unet.inference.network import Network
 from brats_unet.inference.postprocess import Postprocessing
-from brats_unet.inference.predicting import opened, outcome_of, prepared_for, run_paths, scans_known
+from brats_unet.inference.predicting import known_scans, outcome_of, prepared_for
 from brats_unet.inference.probability_maps import scan_of
 from brats_unet.nifti import SUFFIXES, stem, write_volume
 from brats_unet.parts import suggestion
-from brats_unet.run import disk_full_is_said
 from brats_unet.volume import Case, Volume, spacing_mm
 
 AnyPath = str | PathLike[str]
@@ -106,7 +107,7 @@ class Segmenter:
     @property
     def modalities(self) -> tuple[str, ...]:
         """The scans that it takes."""
-        return tuple(map(str, scans_known(self.networks)[0]))
+        return tuple(map(str, known_scans(self.networks)[0]))
 
     def __repr__(self) -> str:
         return f"<Segmenter of {len(self.networks)}: {', '.join(self.modalities)} -> {self.convention.name} labels>"
@@ -146,7 +147,7 @@ class Segmenter:
         )
 
     def _case(self, case: AnyPath | Mapping[str, AnyPath], name: str | None) -> Case:
-        modalities, fill = scans_known(self.networks)
+        modalities, fill = known_scans(self.networks)
         if isinstance(case, Mapping):
             known = {str(modality): modality for modality in Modality}
             for key in case:
@@ -193,7 +194,7 @@ def load(
         MachineError: What computes the network is not installed, or there is no such device.
     """
     paths = run_paths([str(run)] if isinstance(run, (str, PathLike)) else [str(path) for path in run])
-    networks, rules, convention = opened(
+    networks, rules, convention = open_for_prediction(
         paths,
         checkpoint=checkpoint,
         mode=mode,

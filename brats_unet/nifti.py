@@ -15,7 +15,7 @@ from nibabel.spatialimages import HeaderDataError
 from nibabel.wrapstruct import WrapStructError
 
 from brats_unet.errors import DataError
-from brats_unet.run import atomic_path
+from brats_unet.files import atomic_path
 from brats_unet.volume import Volume, spacing_mm
 
 SUFFIXES = (".nii.gz", ".nii")

@@ -3,15 +3,30 @@
 import json
 import math
 import os
-import shutil
-import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from brats_unet.errors import CheckpointError, MachineError
+from brats_unet.anatomy import Region
+from brats_unet.errors import CheckpointError
+from brats_unet.files import disk_full_is_said, read_json
+
+# Names in a folder of predictions, which may lie in a run or anywhere else.
+PREDICTIONS = "predictions"  # that folder inside an evaluation
+PREDICTIONS_MARK = "predictions.json"  # says which networks the masks come from
+PROBABILITIES = "probabilities"  # sub-folder
+UNCERTAINTY = "uncertainty"  # sub-folder
+VOLUMES = "volumes.csv"
+
+
+def mask_file(folder: Path, case_id: str) -> Path:
+    """Where the mask of a case is, in a folder of predictions; named as BraTS wants it."""
+    return folder / f"{case_id}.nii.gz"
+
+
+def probability_file(folder: Path, case_id: str, region: Region) -> Path:
+    """Where the probability of a region is, in the folder `PROBABILITIES` of a folder of predictions."""
+    return folder / f"{case_id}_probability_{region}.nii.gz"
 
 
 @dataclass(frozen=True)
@@ -63,10 +78,13 @@ class Run:
     def tensorboard_folder(self) -> Path:
         return self.folder / "tensorboard"
 
-    @property
-    def evaluation_folder(self) -> Path:
-        """scores.csv, summary.json, seed_scores.csv, figures/ and predictions/ of the held-out cases."""
-        return self.folder / "evaluation"
+    def evaluation_folder(self, checkpoint: str = "last") -> Path:
+        """scores.csv, summary.json, seed_scores.csv, figures/ and predictions/ of the held-out cases.
+
+        Args:
+            checkpoint: "best" was selected on the held-out cases, so its scores lie apart, in `evaluation_best/`.
+        """
+        return self.folder / ("evaluation" if checkpoint == "last" else f"evaluation_{checkpoint}")
 
     @property
     def mean_shape_file(self) -> Path:
@@ -134,117 +152,3 @@ class Run:
             if event is None or line["event"] == event:
                 lines.append(line)
         return lines[::-1]
-
-
-def read_json(path: Path, *, what: str, advice: str = "Train again under another name.") -> dict[str, Any]:
-    """A JSON object; if it cannot be had, `what` opens the sentence, and `advice` ends it if the file is damaged."""
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise CheckpointError(
-            f"{what}: there is no {path.name}. Expected a folder that `brats-unet train` made."
-        ) from None
-    except OSError as problem:
-        raise CheckpointError(f"{path}: {problem.strerror or problem}. Expected a readable file.") from problem
-    except (json.JSONDecodeError, UnicodeDecodeError) as problem:
-        raise CheckpointError(f"{path}: not readable as JSON ({problem}). {advice}") from None
-
-
-def write_json(path: Path, content: Mapping[str, Any] | list[Any]) -> None:
-    """Write JSON under its final name only once it is whole; the folder is made."""
-    with atomic_path(path) as temporary:
-        temporary.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-
-
-@contextmanager
-def atomic_path(path: Path) -> Iterator[Path]:
-    """A temporary path beside `path` that takes its name when the block ends well, and is removed when it does not.
-
-    The folder is made if need be.
-
-    Raises:
-        MachineError: The disk is full, or the folder may not be written to.
-    """
-    with disk_full_is_said(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
-        os.close(handle)
-        temporary = Path(name)
-        try:
-            yield temporary
-            temporary.chmod(0o666 & ~_umask())
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
-
-
-@contextmanager
-def atomic_folder(path: Path, names: Sequence[str]) -> Iterator[Path]:
-    """A temporary folder whose content lies in `path` when the block ends well; else it is removed.
-
-    Args:
-        path: New or empty; or it holds files, of which those called by one of `names` go, whatever the block wrote.
-        names: Of all that the block may write. The first goes first and comes last, and so vouches for the others.
-
-    Raises:
-        MachineError: The disk is full, or the folder may not be written to.
-    """
-    with disk_full_is_said(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        there = path.is_dir()  # perhaps a link, or where another disk is mounted: it stays
-        with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path if there else path.parent) as name:
-            yield (temporary := Path(name))
-            temporary.chmod(0o777 & ~_umask())
-            if not there:
-                temporary.replace(path)
-                temporary.mkdir()  # for the end of the block to remove
-                return
-            for old in (path / name for name in names):
-                shutil.rmtree(old) if old.is_dir() else old.unlink(missing_ok=True)
-            for new in (temporary / name for name in reversed(names)):
-                if new.exists():
-                    new.replace(path / new.name)
-
-
-@contextmanager
-def disk_full_is_said(path: Path) -> Iterator[None]:
-    """Turn the system's refusal to write into one clear sentence."""
-    try:
-        yield
-    except OSError as problem:
-        free = size_text(shutil.disk_usage(existing_parent(path)).free)
-        raise MachineError(
-            f"{path}: cannot be written ({problem.strerror or problem}; {free} free there). "
-            f"Make room, or choose another folder."
-        ) from problem
-
-
-def existing_parent(path: Path) -> Path:
-    """The nearest folder above `path` that exists."""
-    path = path.absolute()
-    while not path.is_dir():
-        path = path.parent
-    return path
-
-
-def size_text(size_bytes: float) -> str:
-    """A size for people: "12 KiB", "3.9 MiB", "74.1 GiB"."""
-    if size_bytes >= 2**30:
-        return f"{size_bytes / 2**30:.1f} GiB"
-    return f"{size_bytes / 2**20:.1f} MiB" if size_bytes >= 0.1 * 2**20 else f"{size_bytes / 2**10:.0f} KiB"
-
-
-def refuse_unless_room(folder: Path, needed_bytes: int, what: str) -> None:
-    """Raise MachineError before work begins that would fill the disk; a tenth more than `needed_bytes` must be free."""
-    free = shutil.disk_usage(existing_parent(folder)).free
-    if free < 1.1 * needed_bytes:
-        raise MachineError(
-            f"{folder}: {size_text(free)} free, but {what} need about {size_text(1.1 * needed_bytes)}. "
-            f"Make room, or choose another folder."
-        )
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

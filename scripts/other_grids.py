@@ -24,6 +24,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from brats_unet.anatomy import Modality, Region, region_masks
+from brats_unet.assembly.networks import open_networks, with_inference_options
 from brats_unet.data.labels.convention import CONVENTIONS
 from brats_unet.data.prepare.brain import border_value
 from brats_unet.data.prepare.oblique import resliced
@@ -32,7 +33,7 @@ from brats_unet.data.readers.discovery import find_cases
 from brats_unet.inference.ensemble import ask
 from brats_unet.inference.network import Network
 from brats_unet.inference.postprocess import Postprocessing
-from brats_unet.inference.predicting import open_networks, outcome_of, told_how
+from brats_unet.inference.predicting import outcome_of
 from brats_unet.metrics.counts import count, dice
 from brats_unet.metrics.protocols import PROTOCOLS
 from brats_unet.nifti import read_integers, read_volume, write_volume
@@ -86,7 +87,7 @@ def main() -> None:
     options.add_argument("--mirror", default="auto")
     told = options.parse_args()
     networks = open_networks([told.run], checkpoint="last", device="auto", say=lambda text: None)
-    (network,) = told_how(networks, mode=told.mode, mirror=told.mirror)
+    (network,) = with_inference_options(networks, mode=told.mode, mirror=told.mirror)
     scores: Scores = {key: [] for key in product(GRIDS, FORMS, Region)}
     for folder in told.case:
         (case,) = find_cases(folder, modalities=list(Modality)).cases

@@ -27,16 +27,17 @@ from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
 from brats_unet.anatomy import Modality, Region, region_mask
-from brats_unet.commands.evaluate_run import held_out_cases
+from brats_unet.assembly.networks import open_networks, with_inference_options
 from brats_unet.data.labels.convention import CONVENTIONS
 from brats_unet.data.prepare.brain import border_value
 from brats_unet.data.prepare.oblique import resliced
 from brats_unet.data.prepare.preprocess import prepare
+from brats_unet.data.run_cases import held_out_cases
 from brats_unet.evaluation.bootstrap import mean_interval
 from brats_unet.inference.ensemble import ask
 from brats_unet.inference.network import Network
 from brats_unet.inference.postprocess import Postprocessing
-from brats_unet.inference.predicting import open_networks, outcome_of, told_how
+from brats_unet.inference.predicting import outcome_of
 from brats_unet.metrics.counts import count, dice
 from brats_unet.metrics.protocols import PROTOCOLS
 from brats_unet.nifti import read_integers, read_volume, write_volume
@@ -157,7 +158,7 @@ def scored(runs: dict[tuple[str, int], Run], mode: str) -> Scores:
     for fold in sorted({fold for _, fold in runs}):
         here = {recipe: run for (recipe, at), run in runs.items() if at == fold}
         opened = open_networks([run.folder for run in here.values()], checkpoint="last", device="auto", say=print)
-        networks = dict(zip(here, told_how(opened, mode=mode, mirror="auto"), strict=True))
+        networks = dict(zip(here, with_inference_options(opened, mode=mode, mirror="auto"), strict=True))
         run = next(iter(here.values()))
         convention = CONVENTIONS[run.recipe()["convention"]]
         for case in held_out_cases(run):

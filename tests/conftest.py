@@ -47,10 +47,11 @@ def write_run() -> Callable[..., "Run"]:
     from brats_unet import models
     from brats_unet.anatomy import Modality
     from brats_unet.data.prepare.preprocess import Preparation
+    from brats_unet.files import write_json
     from brats_unet.inference.network import recipe
     from brats_unet.models import checkpoint
     from brats_unet.parts import build, options_of
-    from brats_unet.run import Run, write_json
+    from brats_unet.run import Run
 
     def made(folder, *, model=None, outputs="regions", seed=0, **inference):
         model = model or {"name": "unet3d", "features": [4, 8], "strides": [1, 2], "deep_supervision": True}

@@ -1,23 +1,22 @@
-import json
-import os
-import stat
-from pathlib import Path
-from types import SimpleNamespace
-
 import pytest
 
-from brats_unet import run as run_module
 from brats_unet.errors import CheckpointError, MachineError
-from brats_unet.run import Run, atomic_path, existing_parent, read_json, refuse_unless_room, write_json
-
-
-def names(folder):
-    return sorted(path.name for path in folder.iterdir())
+from brats_unet.files import write_json
+from brats_unet.run import Run
 
 
 def paths(run):
-    properties = [name for name in dir(Run) if name.endswith(("_file", "_folder")) and name != "checkpoint_file"]
-    return [getattr(run, name) for name in properties] + [run.checkpoint_file("last"), run.checkpoint_file("best")]
+    properties = [
+        name
+        for name in dir(Run)
+        if name.endswith(("_file", "_folder")) and name not in ("checkpoint_file", "evaluation_folder")
+    ]
+    return [getattr(run, name) for name in properties] + [
+        run.checkpoint_file("last"),
+        run.checkpoint_file("best"),
+        run.evaluation_folder(),
+        run.evaluation_folder("best"),
+    ]
 
 
 def test_a_run_names_its_files_apart_within_its_folder_and_makes_none(tmp_path):
@@ -26,14 +25,6 @@ def test_a_run_names_its_files_apart_within_its_folder_and_makes_none(tmp_path):
     assert run.name == "quick" and len(set(found)) == len(found) >= 10
     assert all(path.is_relative_to(run.folder) for path in found)
     assert not run.folder.exists()
-
-
-def test_json_is_read_as_it_was_written_umlauts_included(tmp_path):
-    content = {"name": "Größe", "list": [1, 2.5, None], "nested": {"ok": True}}
-    write_json(tmp_path / "made" / "a.json", content)
-    assert read_json(tmp_path / "made" / "a.json", what="x") == content
-    text = (tmp_path / "made" / "a.json").read_text(encoding="utf-8")
-    assert "Größe" in text and text.endswith("}\n")
 
 
 def test_settings_and_recipe_come_from_their_files(tmp_path):
@@ -65,81 +56,12 @@ def test_a_folder_in_the_place_of_a_file_is_refused(tmp_path):
         Run(tmp_path).settings()
 
 
-def test_json_that_cannot_be_written_leaves_the_old_file(tmp_path):
-    write_json(tmp_path / "a.json", {"old": 1})
-    with pytest.raises(TypeError):
-        write_json(tmp_path / "a.json", {"new": object()})
-    assert json.loads((tmp_path / "a.json").read_text()) == {"old": 1}
-    assert names(tmp_path) == ["a.json"]
-
-
-def test_a_file_takes_its_name_only_when_it_is_whole(tmp_path):
-    target = tmp_path / "model.bin"
-    with atomic_path(target) as temporary:
-        temporary.write_bytes(b"half")
-        assert not target.exists() and temporary.parent == tmp_path
-    assert target.read_bytes() == b"half" and names(tmp_path) == ["model.bin"]
-
-
-@pytest.mark.parametrize("problem", [ValueError, KeyboardInterrupt, SystemExit])
-@pytest.mark.parametrize("before", [None, b"old"])
-def test_a_write_that_fails_leaves_what_was_there(tmp_path, problem, before):
-    target = tmp_path / "model.bin"
-    if before:
-        target.write_bytes(before)
-    with pytest.raises(problem), atomic_path(target) as temporary:
-        temporary.write_bytes(b"half")
-        raise problem
-    assert names(tmp_path) == (["model.bin"] if before else [])
-    assert not before or target.read_bytes() == before
-
-
-def test_a_file_may_be_read_by_those_whom_the_umask_lets(tmp_path):
-    old = os.umask(0o027)
-    try:
-        with atomic_path(tmp_path / "a") as temporary:
-            temporary.write_text("x")
-        assert os.umask(0o027) == 0o027  # left as it was
-    finally:
-        os.umask(old)
-    assert stat.S_IMODE((tmp_path / "a").stat().st_mode) == 0o640
-
-
-def test_a_disk_that_refuses_is_said_in_a_sentence_with_its_free_space(tmp_path, monkeypatch):
-    monkeypatch.setattr(run_module.shutil, "disk_usage", lambda path: SimpleNamespace(free=3 * 2**29))
-    with pytest.raises(MachineError) as caught, atomic_path(tmp_path / "a") as temporary:
-        temporary.write_bytes(b"half")
-        raise OSError(28, "No space left on device")
-    assert str(caught.value) == (
-        f"{tmp_path / 'a'}: cannot be written (No space left on device; 1.5 GiB free there). "
-        f"Make room, or choose another folder."
-    )
-    assert names(tmp_path) == []
-
-
 def test_a_run_below_a_file_cannot_be_written(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(MachineError, match="cannot be written"):
         Run(tmp_path / "file" / "run").note("step", step=1)
     with pytest.raises(MachineError, match="cannot be written"):
         write_json(tmp_path / "file" / "run" / "a.json", {})
-
-
-def test_the_nearest_folder_above_a_path_is_found(tmp_path, monkeypatch):
-    assert existing_parent(tmp_path / "a" / "b") == tmp_path
-    assert existing_parent(tmp_path) == tmp_path
-    monkeypatch.chdir(tmp_path)
-    assert existing_parent(Path("a/b")) == tmp_path
-
-
-def test_a_tenth_more_than_needed_must_be_free(tmp_path, monkeypatch):
-    monkeypatch.setattr(run_module.shutil, "disk_usage", lambda path: SimpleNamespace(free=11 * 2**30))
-    refuse_unless_room(tmp_path / "cache", 10 * 2**30, "the caches")
-    with pytest.raises(MachineError) as caught:
-        refuse_unless_room(tmp_path / "cache", 11 * 2**30, "the caches")
-    assert str(caught.value) == (
-        f"{tmp_path / 'cache'}: 11.0 GiB free, but the caches need about 12.1 GiB. Make room, or choose another folder."
-    )
 
 
 def test_the_journal_gives_back_its_lines_of_one_event_or_all(tmp_path):

@@ -1,9 +1,8 @@
 """Where patches are cut from: the cases put where `sampling.keep` says, or where they fit; and said so."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from brats_unet.assembly.topology import topology_of
-from brats_unet.commands.display import Display
 from brats_unet.data.patches.pipeline import on_devices
 from brats_unet.data.patches.sampling import Sampler
 from brats_unet.data.patches.storage import in_memory, residence
@@ -18,7 +17,13 @@ UNKNOWN_SHARE = 0.5  # of a device's memory is left to a network whose shape is 
 
 
 def kept_cases(
-    settings: Train, cases: Sequence[PreparedCase], devices: Devices, plan: Plan, display: Display
+    settings: Train,
+    cases: Sequence[PreparedCase],
+    devices: Devices,
+    plan: Plan,
+    *,
+    log: Callable[[str], None],
+    progress: Callable[[str, int, int], None],
 ) -> list[PreparedCase]:
     """The cases, on disk, in memory or on every device.
 
@@ -45,16 +50,16 @@ def kept_cases(
         device_bytes=free,
         training_bytes=training,
     )
-    display.say(chosen.sentence)
+    log(chosen.sentence)
     if chosen.where == "disk":
         return list(cases)
 
-    def progress(done: int, total: int) -> None:
-        display.progress("Loading cases", done, total)
+    def loaded(done: int, total: int) -> None:
+        progress("Loading cases", done, total)
 
     if chosen.where == "memory":
-        return in_memory(cases, progress)
-    return on_devices(cases, devices.names, progress)
+        return in_memory(cases, loaded)
+    return on_devices(cases, devices.names, loaded)
 
 
 def training_sampler(settings: Train, cases: Sequence[PreparedCase], margin: tuple[int, int, int]) -> Sampler:

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import brats_unet
+from brats_unet.files import read_json
+from brats_unet.run import Run
 
 PACKAGES = ("tensorflow", "keras", "numpy", "scipy", "nibabel", "hydra-core", "safetensors")
 
@@ -31,6 +33,28 @@ def environment(devices: str, precision: str) -> dict[str, Any]:
         "cores": os.cpu_count(),
         "devices": devices,
         "precision": precision,
+    }
+
+
+def facts_of_run(run: Run, path: Path, checkpoint: str) -> dict[str, Any]:
+    """Where a network comes from, in plain types; what is not known, as of a `.keras` file by itself, is None.
+
+    Args:
+        run: Its folder, or that of the file.
+        path: What was exported.
+        checkpoint: Of the run.
+    """
+    environment = read_json(run.environment_file, what=str(run.folder)) if run.environment_file.exists() else {}
+    steps = run.journal("step")
+    return {
+        "run": run.name if run.settings_file.exists() else None,
+        "file": path.name if path.is_file() else None,
+        "checkpoint": checkpoint if path.is_dir() else None,
+        "steps": steps[-1]["step"] if steps and checkpoint == "last" else None,
+        "trained_by_commit": environment.get("commit"),
+        "exported_by_commit": commit(),
+        "brats_unet": environment.get("brats_unet"),
+        "packages": environment.get("packages"),
     }
 
 

@@ -16,7 +16,7 @@ from brats_unet.data.prepare.preprocess import Preparation
 from brats_unet.data.readers.discovery import survey
 from brats_unet.data.readers.findings import Finding, Severity
 from brats_unet.errors import SettingsError
-from brats_unet.run import write_json
+from brats_unet.files import write_json
 from brats_unet.settings import Check, Data
 
 STYLES = {Severity.ERROR: "bold red", Severity.WARNING: "yellow", Severity.NOTE: "dim"}

@@ -8,8 +8,8 @@ from rich.console import Console
 from brats_unet.errors import SettingsError
 from brats_unet.evaluation.paired import compare
 from brats_unet.evaluation.record import open_evaluation
+from brats_unet.files import write_json
 from brats_unet.report.comparison import print_comparison
-from brats_unet.run import write_json
 from brats_unet.settings import Compare
 
 

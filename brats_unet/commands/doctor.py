@@ -18,10 +18,10 @@ from brats_unet.assembly.provenance import commit, processor
 from brats_unet.commands.display import shown
 from brats_unet.data.prepare.preprocess import Preparation
 from brats_unet.errors import SettingsError
+from brats_unet.files import disk_full_is_said, existing_parent
 from brats_unet.hardware import cpu_flags, cpu_has_bfloat16, gpu_count, gpus, memory_available_bytes
 from brats_unet.parts import options_of
 from brats_unet.report.machine_tables import rate_text, show_machine, show_rates
-from brats_unet.run import disk_full_is_said, existing_parent
 from brats_unet.settings import Doctor, Train
 from brats_unet.trial.noise_cases import case_shape
 from brats_unet.trial.trial import Trial, tried
@@ -56,7 +56,15 @@ def main(settings: Doctor) -> int:
         if settings.json:
             print(json.dumps({"machine": facts, "rates": rates}, indent=2))
         elif rates is not None:
-            show_rates(rates, settings, display.console)
+            show_rates(
+                rates,
+                experiment=settings.experiment,
+                model=settings.model["name"],
+                augmentation=settings.augmentation["name"],
+                patch=settings.sampling.patch,
+                batch=settings.sampling.batch,
+                console=display.console,
+            )
     return 0
 
 

@@ -4,14 +4,24 @@ import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from brats_unet.commands.display import shown
+from brats_unet.anatomy import Region
+from brats_unet.assembly.networks import open_networks, postprocessing_of, run_paths, with_inference_options
+from brats_unet.commands.display import Display, shown
+from brats_unet.data.labels.convention import CONVENTIONS
+from brats_unet.data.run_cases import held_out_cases, refuse_overlap, training_cases
 from brats_unet.errors import DataError, SettingsError
 from brats_unet.evaluation.folders import pair_folders, with_probabilities
+from brats_unet.evaluation.mean_shape_file import kept_mean_shape
 from brats_unet.evaluation.score import Pair
-from brats_unet.hardware import tensorflow_starts_quietly
+from brats_unet.evaluation.trivial import MeanShape
+from brats_unet.inference.masks_folder import is_stale, origin_of
+from brats_unet.inference.predicting import predict_cases
+from brats_unet.inference.probability_maps import keep_nothing, keep_regions
 from brats_unet.metrics.protocols import protocol_named, require_tolerances
 from brats_unet.report.scores import refuse_foreign_folder, report_scores
+from brats_unet.run import PREDICTIONS, PROBABILITIES, Run, mask_file, probability_file
 from brats_unet.settings import Evaluate
+from brats_unet.volume import Case
 
 
 def main(settings: Evaluate) -> int:
@@ -21,9 +31,6 @@ def main(settings: Evaluate) -> int:
     if settings.run is not None:
         if settings.predictions is not None or settings.references is not None:
             raise SettingsError("Give run=…, or predictions=… and references=…, not both.")
-        with tensorflow_starts_quietly():
-            from brats_unet.commands.evaluate_run import evaluate_run
-
         return evaluate_run(settings)
     if settings.predictions is None or settings.references is None:
         lacking = " and ".join(name for name in ("predictions", "references") if getattr(settings, name) is None)
@@ -89,3 +96,124 @@ def tolerances_mm(settings: Evaluate) -> list[float]:
     if any(isinstance(value, bool) or not isinstance(value, int | float) for value in found):
         raise SettingsError(f"tolerances_mm={given} is no list of millimetres. Give numbers: tolerances_mm=[1,2].")
     return [float(value) for value in found]
+
+
+def evaluate_run(settings: Evaluate) -> int:
+    """Score one run on its held-out cases, or several on theirs: every case by a run that has not seen it."""
+    with shown(json=settings.json) as display:
+        runs = [Run(path) for path in run_paths(settings.run)]
+        output = _output(settings, runs)
+        cases = [held_out_cases(run) for run in runs]
+        refuse_overlap(runs, cases)
+        pairs = [
+            pair
+            for run, held_out in zip(runs, cases, strict=True)
+            for pair in _predicted(run, held_out, settings, display)
+        ]
+        shapes: dict[str, MeanShape] = {}
+        reasons = [
+            _mean_shape(run, held_out, settings, display, shapes) for run, held_out in zip(runs, cases, strict=True)
+        ]
+        display.close()
+        notes = []
+        if settings.checkpoint == "best":
+            notes.append("The best checkpoint was selected on these very cases: its scores flatter.")
+        if settings.postprocess == "auto" and any(run.postprocessing_file.exists() for run in runs):
+            notes.append(
+                "The thresholds of the post-processing were chosen on these very cases: the gain that counts is the "
+                "cross-fitted one in postprocessing.json."
+            )
+        report_scores(
+            pairs,
+            output,
+            protocol=settings.protocol,
+            tolerances_mm=tolerances_mm(settings),
+            seed_scores=settings.seed_scores,
+            figures=settings.figures,
+            workers=settings.workers,
+            title=", ".join(run.name for run in runs),
+            note=" ".join(notes),
+            shapes=shapes,
+            shapes_left_out=" ".join(reason for reason in reasons if reason),
+            command=sys.argv[1:],
+            json=settings.json,
+            progress=display.progress,
+        )
+        return 0
+
+
+def _mean_shape(
+    run: Run, held_out: Sequence[Case], settings: Evaluate, display: Display, shapes: dict[str, MeanShape]
+) -> str:
+    """Add the training cases' mean shape for each held-out case; why that cannot be, or ""."""
+    try:
+        shape = kept_mean_shape(
+            run.mean_shape_file,
+            training_cases(run),
+            CONVENTIONS[run.recipe()["convention"]],
+            workers=settings.workers,
+            progress=lambda count, total: display.progress("Mean shape of the training cases", count, total),
+        )
+    except DataError as problem:  # the scores of the network do not depend on it
+        return str(problem)
+    shapes.update({case.id: shape for case in held_out})
+    return ""
+
+
+def _output(settings: Evaluate, runs: Sequence[Run]) -> Path:
+    if settings.output is not None:
+        refuse_foreign_folder(Path(settings.output))  # before the work, not after
+        return Path(settings.output)
+    if len(runs) > 1:
+        raise SettingsError(f"output is not set. Say where the scores of {len(runs)} runs together go: output=….")
+    return runs[0].evaluation_folder(settings.checkpoint)
+
+
+def _predicted(run: Run, cases: Sequence[Case], settings: Evaluate, display: Display) -> list[Pair]:
+    """The held-out cases of one run, predicted (or found predicted by the same weights), with where their masks are."""
+    networks = open_networks([run.folder], checkpoint=settings.checkpoint, device=settings.device, say=display.say)
+    networks = with_inference_options(networks, mode=settings.mode, mirror=settings.mirror)
+    rules = postprocessing_of([run.folder], settings.postprocess, display.say)
+    recipe = networks[0].recipe
+    convention = CONVENTIONS[recipe["convention"]]
+    output = run.evaluation_folder(settings.checkpoint) / PREDICTIONS
+    softmax = recipe["outputs"] == "labels"
+    seed_scores = settings.seed_scores or protocol_named(settings.protocol).seed_scores
+    kept = settings.calibration or (softmax and seed_scores)
+    folder = output / PROBABILITIES
+    origin = origin_of(
+        [run.folder],
+        networks,
+        checkpoint=settings.checkpoint,
+        convention=convention.name,
+        rules=rules,
+        kept=[PROBABILITIES] if kept else [],
+    )
+    done = predict_cases(
+        networks,
+        cases,
+        output,
+        convention,
+        rules=rules,
+        origin=origin,
+        overwrite=is_stale(output, origin),
+        keep=keep_regions(folder, exact=softmax) if kept else keep_nothing,
+        say=display.say,
+        progress=lambda count, total: display.progress(f"Predicting {run.name}", count, total),
+    )
+    if done.failed:
+        raise DataError("\n".join(done.failed.values()))
+    return [
+        Pair(
+            case.id,
+            case.mask,
+            mask_file(output, case.id),
+            case.images,
+            convention,
+            convention,
+            {region: probability_file(folder, case.id, region) for region in Region} if kept else None,
+            softmax,
+        )
+        for case in cases
+        if case.mask is not None
+    ]

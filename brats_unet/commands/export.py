@@ -4,9 +4,12 @@ import json
 from pathlib import Path
 from typing import Any
 
+from brats_unet.assembly.networks import postprocessing_of, run_paths
+from brats_unet.assembly.provenance import facts_of_run
 from brats_unet.commands.display import Display, shown
 from brats_unet.errors import SettingsError
 from brats_unet.evaluation.record import SCORES
+from brats_unet.files import atomic_folder, size_text, write_json
 from brats_unet.hardware import tensorflow_starts_quietly
 from brats_unet.inference.exported import (
     CARD,
@@ -17,10 +20,8 @@ from brats_unet.inference.exported import (
     open_exported,
     refuse_format,
 )
-from brats_unet.inference.masks_folder import MARK
-from brats_unet.inference.predicting import run_paths, tuned_rules
-from brats_unet.report.model_card import card, facts_of_run
-from brats_unet.run import Run, atomic_folder, size_text, write_json
+from brats_unet.report.model_card import card
+from brats_unet.run import PREDICTIONS_MARK, Run
 from brats_unet.settings import Export
 
 
@@ -37,7 +38,7 @@ def _export(settings: Export, display: Display) -> int:
         raise SettingsError(f"{path} holds one set of weights. Give the run's folder to export checkpoint=best.")
     output = Path(settings.output)
     _refuse_folder(output, overwrite=settings.overwrite)
-    rules = tuned_rules([path], settings.postprocess, display.say)
+    rules = postprocessing_of([path], settings.postprocess, display.say)
     with tensorflow_starts_quietly():
         from brats_unet.inference.export_network import refuse_other_answers, write_network
         from brats_unet.inference.keras_network import network_of, trained_model
@@ -77,7 +78,7 @@ def _refuse_folder(output: Path, *, overwrite: bool) -> None:
         raise SettingsError(f"output={output} is a file. Give a folder, new or empty.")
     if not output.exists() or not any(output.iterdir()):
         return
-    if any((output / name).exists() for name in ("recipe.json", MARK, SCORES)):
+    if any((output / name).exists() for name in ("recipe.json", PREDICTIONS_MARK, SCORES)):
         raise SettingsError(f"output={output} is a run's folder, or one of masks or scores. Give one new or empty.")
     exported = (output / DESCRIPTION).exists()
     if not overwrite:

@@ -22,11 +22,11 @@ from brats_unet.evaluation.mask_sources import (
     refuse_other_grids,
     sources_of,
 )
+from brats_unet.files import read_json, write_json
 from brats_unet.metrics.counts import count, dice
 from brats_unet.metrics.protocols import protocol_named
 from brats_unet.nifti import read_integers, write_volume
 from brats_unet.parts import suggestion
-from brats_unet.run import read_json, write_json
 from brats_unet.settings import Fuse
 from brats_unet.volume import Volume
 

@@ -15,9 +15,9 @@ from brats_unet.data.fingerprint import fingerprint, identity
 from brats_unet.data.prepare.preprocess import Preparation
 from brats_unet.data.study import open_study
 from brats_unet.errors import MachineError, SettingsError
+from brats_unet.files import atomic_path, size_text
 from brats_unet.losses import known as known_losses
 from brats_unet.parts import build, options_of
-from brats_unet.run import atomic_path, size_text
 from brats_unet.settings import Plan, Train
 from brats_unet.training.planning import Proposal, propose
 from brats_unet.training.step_memory import step_bytes

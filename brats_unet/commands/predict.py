@@ -5,15 +5,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from brats_unet.anatomy import Modality
+from brats_unet.assembly.networks import open_for_prediction, run_paths
 from brats_unet.commands.display import Display, shown
 from brats_unet.data.readers.discovery import Dataset
 from brats_unet.data.readers.incomplete import cases_to_predict, named_case
 from brats_unet.errors import DataError, SettingsError
-from brats_unet.evaluation.probabilities import PROBABILITIES
-from brats_unet.inference.masks_folder import UNCERTAINTY, mask_file, origin_of
+from brats_unet.inference.masks_folder import origin_of
 from brats_unet.inference.network import Network
-from brats_unet.inference.predicting import opened, predict_cases, run_paths, scans_known
+from brats_unet.inference.predicting import known_scans, predict_cases
 from brats_unet.inference.probability_maps import keep_all, keep_regions, keep_uncertainty
+from brats_unet.run import PROBABILITIES, UNCERTAINTY, mask_file
 from brats_unet.settings import Predict
 from brats_unet.volume import Case
 
@@ -32,7 +33,7 @@ def _predict(settings: Predict, display: Display) -> int:
     output = Path(settings.output)
     if settings.input is not None:
         refuse_output_in_input(output, Path(settings.input))
-    networks, rules, convention = opened(
+    networks, rules, convention = open_for_prediction(
         paths,
         checkpoint=settings.checkpoint,
         mode=settings.mode,
@@ -102,7 +103,7 @@ def _named_files(settings: Predict) -> dict[Modality, str]:
 
 
 def _cases(settings: Predict, named: dict[Modality, str], networks: Sequence[Network]) -> Dataset:
-    modalities, fill = scans_known(networks)
+    modalities, fill = known_scans(networks)
     if settings.input is not None:
         return cases_to_predict(settings.input, modalities, fill_missing=fill)
     case = named_case(named, modalities, name=settings.case, fill_missing=fill)

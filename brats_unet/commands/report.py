@@ -7,8 +7,9 @@ from pathlib import Path
 from brats_unet.commands.display import shown
 from brats_unet.errors import SettingsError
 from brats_unet.evaluation.record import PAGE, open_evaluation, require_whole
+from brats_unet.files import size_text
 from brats_unet.report.page import write_page
-from brats_unet.run import Run, size_text
+from brats_unet.run import Run
 from brats_unet.settings import Report
 
 

@@ -22,6 +22,7 @@ from brats_unet.data.prepare.cache import PreparedCase
 from brats_unet.data.prepare.preprocess import Preparation
 from brats_unet.data.study import Study, open_study
 from brats_unet.errors import SettingsError
+from brats_unet.files import disk_full_is_said, write_json
 from brats_unet.inference.keras_network import network_of
 from brats_unet.inference.network import Network, recipe
 from brats_unet.inference.predictor import refuse_unfit
@@ -31,7 +32,7 @@ from brats_unet.metrics.protocols import PROTOCOLS
 from brats_unet.models import checkpoint
 from brats_unet.parts import build, options_of
 from brats_unet.report.figures import training_curves
-from brats_unet.run import Run, disk_full_is_said, write_json
+from brats_unet.run import Run
 from brats_unet.settings import Train
 from brats_unet.training.averaging import Average
 from brats_unet.training.budget import Budget
@@ -124,7 +125,7 @@ def _train(settings: Train, display: Display) -> int:
     write_json(run.environment_file, environment(devices.description, devices.precision))
     _say_what_begins(display, run, study, settings, model, devices.description, devices.precision, state)
 
-    cases = kept_cases(settings, study.train, devices, plan, display)
+    cases = kept_cases(settings, study.train, devices, plan, log=display.say, progress=display.progress)
     sampler = training_sampler(settings, cases, augmentation.margin)
     look = _validation(predictor, held_out)
 

@@ -10,23 +10,25 @@ from rich import box
 from rich.table import Table
 
 from brats_unet.anatomy import region_masks
+from brats_unet.assembly.networks import open_networks, run_paths, with_inference_options
 from brats_unet.commands.display import Display, shown
-from brats_unet.commands.evaluate_run import held_out_cases, refuse_overlap
 from brats_unet.data.labels.convention import CONVENTIONS
+from brats_unet.data.run_cases import held_out_cases, refuse_overlap
 from brats_unet.errors import DataError
+from brats_unet.files import atomic_path, write_json
 from brats_unet.geometry import bounding_box, crop
 from brats_unet.inference.ensemble import Answer, ask
-from brats_unet.inference.masks_folder import MARK, is_stale, origin_of
+from brats_unet.inference.masks_folder import is_stale, origin_of
 from brats_unet.inference.postprocess import Postprocessing
-from brats_unet.inference.predicting import open_networks, prepared_for, run_paths, told_how
+from brats_unet.inference.predicting import prepared_for
 from brats_unet.inference.tuning import FEW_CASES, HeldOut, Tuned, refuse_odd, tune
 from brats_unet.nifti import read_integers
 from brats_unet.prefetch import conveyed
-from brats_unet.run import Run, atomic_path, write_json
+from brats_unet.run import PREDICTIONS_MARK, Run
 from brats_unet.settings import Tune
 from brats_unet.volume import Case
 
-PROBABILITIES = "tuning"  # sub-folder of a run: what its network says of the held-out cases
+TUNING = "tuning"  # sub-folder of a run: what its network says of the held-out cases
 LEAST_PROBABILITY = 0.05  # voxels below it, in every region, are out of every candidate's reach
 
 
@@ -71,21 +73,21 @@ def _tune(settings: Tune, display: Display) -> int:
 def _probabilities(run: Run, cases: Sequence[Case], settings: Tune, display: Display) -> list[HeldOut]:
     """What the network of a run says of the cases it held out, and the experts' masks; computed once and kept."""
     networks = open_networks([run.folder], checkpoint=settings.checkpoint, device=settings.device, say=display.say)
-    networks = told_how(networks, mode=settings.mode, mirror=settings.mirror)
+    networks = with_inference_options(networks, mode=settings.mode, mirror=settings.mirror)
     convention = CONVENTIONS[networks[0].recipe["convention"]]
-    folder = run.folder / PROBABILITIES
+    folder = run.folder / TUNING
     origin = origin_of(
         [run.folder],
         networks,
         checkpoint=settings.checkpoint,
         convention=convention.name,
         rules=Postprocessing(),
-        kept=[PROBABILITIES],
+        kept=[TUNING],
     )
     if is_stale(folder, origin):
         for file in folder.glob("*.npz"):
             file.unlink()
-    write_json(folder / MARK, origin)
+    write_json(folder / PREDICTIONS_MARK, origin)
 
     def work(case: Case, prepared: Any) -> Answer:
         return ask(networks, prepared)

@@ -13,8 +13,8 @@ from brats_unet.data.prepare.cache import PreparedCase
 from brats_unet.data.prepare.preprocess import Preparation
 from brats_unet.data.readers.discovery import Dataset
 from brats_unet.errors import SettingsError
+from brats_unet.files import write_json
 from brats_unet.processes import map_in_processes
-from brats_unet.run import write_json
 
 VERSION = 1
 SECONDS_EACH = 0.3  # a case takes, at the most

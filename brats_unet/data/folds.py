@@ -10,7 +10,7 @@ from typing import Any
 
 from brats_unet.data.assignment import Subject, assign, grouped
 from brats_unet.errors import SettingsError, some
-from brats_unet.run import write_json
+from brats_unet.files import write_json
 
 __all__ = ["Split", "Subject", "assign", "read_split_file", "split", "write_or_verify"]
 ALL = "all"

@@ -16,7 +16,7 @@ from brats_unet.data.prepare.content_hash import HashMemo
 from brats_unet.data.prepare.preprocess import Preparation
 from brats_unet.data.readers.discovery import Dataset, find_cases
 from brats_unet.errors import DataError, SettingsError
-from brats_unet.run import write_json
+from brats_unet.files import write_json
 from brats_unet.volume import Case
 
 Say = Callable[[str], None]

@@ -12,10 +12,11 @@ from brats_unet.data.readers.discovery import find_masks, survey
 from brats_unet.data.readers.task_folder import declared_labels, read_description
 from brats_unet.errors import BratsError, DataError, SettingsError
 from brats_unet.evaluation.grids import grid_mismatch
-from brats_unet.evaluation.probabilities import PROBABILITIES, probability_file, read_probabilities
+from brats_unet.evaluation.probabilities import read_probabilities
 from brats_unet.evaluation.score import Pair
 from brats_unet.nifti import read_integers
 from brats_unet.processes import map_in_processes
+from brats_unet.run import PROBABILITIES, probability_file
 from brats_unet.volume import ImageFile
 
 LISTED = 50  # problems that one message lists

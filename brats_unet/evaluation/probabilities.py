@@ -12,13 +12,6 @@ from brats_unet.geometry import crop
 from brats_unet.metrics.calibration import brier, calibration_box, expected_calibration_error
 from brats_unet.nifti import read_volume
 
-PROBABILITIES = "probabilities"  # sub-folder of a folder of predictions
-
-
-def probability_file(folder: Path, case_id: str, region: Region) -> Path:
-    """Where the probability of a region is, in the sub-folder."""
-    return folder / f"{case_id}_probability_{region}.nii.gz"
-
 
 def calibration(reference: np.ndarray, probabilities: np.ndarray) -> dict[Region, dict[str, float]]:
     """Calibration of each region, by metric: "ece" and "brier", shares, judged around the reference's tumour.

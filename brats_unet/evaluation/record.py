@@ -11,13 +11,13 @@ from brats_unet.anatomy import Modality, Region
 from brats_unet.data.labels.convention import CONVENTIONS
 from brats_unet.errors import DataError, some
 from brats_unet.evaluation.score import Pair, Row
+from brats_unet.files import atomic_path
 from brats_unet.metrics.glossary import meaning_of, out_of_range
-from brats_unet.run import Run, atomic_path
+from brats_unet.run import PREDICTIONS, Run
 from brats_unet.volume import ImageFile
 
 SCORES, SUMMARY, SEED_SCORES, FIGURES = "scores.csv", "summary.json", "seed_scores.csv", "figures"
 TRIVIAL_SCORES = "trivial_scores.csv"  # of predictors that look at no scan
-PREDICTIONS = "predictions"  # masks that the evaluation of a run made
 PAGE = "report.html"
 PARTS = ("title", "cases", "regions", "trivial_predictors", "interval", "protocol", "versions")  # of every summary
 OURS = (SCORES, SUMMARY, TRIVIAL_SCORES, SEED_SCORES, FIGURES, PREDICTIONS, PAGE)
@@ -55,7 +55,7 @@ def open_evaluation(path: Path) -> Evaluation:
     Raises:
         DataError: There are no scores, or they cannot be read.
     """
-    candidates = [Run(path).evaluation_folder / SCORES, path / SCORES] if path.is_dir() else [path]
+    candidates = [Run(path).evaluation_folder() / SCORES, path / SCORES] if path.is_dir() else [path]
     file = next((candidate for candidate in candidates if candidate.is_file()), None)
     if file is None:
         hint = f" Run `brats-unet evaluate run={path}` first." if (path / "settings.json").is_file() else ""

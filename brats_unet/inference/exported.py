@@ -14,10 +14,10 @@ import numpy as np
 from brats_unet.anatomy import CLASSES, Region
 from brats_unet.data.labels.convention import CONVENTIONS, WORDS
 from brats_unet.errors import CheckpointError, MachineError, SettingsError
+from brats_unet.files import read_json
 from brats_unet.inference.postprocess import Postprocessing
 from brats_unet.inference.recipe_text import in_words
 from brats_unet.parts import suggestion
-from brats_unet.run import read_json
 
 DESCRIPTION = "prediction.json"
 VERSION = 1

@@ -12,6 +12,7 @@ import tensorflow as tf
 from brats_unet import models
 from brats_unet.anatomy import regions_from_classes
 from brats_unet.errors import CheckpointError, SettingsError
+from brats_unet.files import read_json
 from brats_unet.geometry import Box
 from brats_unet.inference.any_size import fitted, patches_of
 from brats_unet.inference.exported import IMAGE, PROBABILITIES
@@ -19,7 +20,7 @@ from brats_unet.inference.network import Network
 from brats_unet.inference.predictor import Forward, MemoryFull, SumOfTiles, in_slices
 from brats_unet.models import checkpoint
 from brats_unet.parts import build
-from brats_unet.run import Run, read_json
+from brats_unet.run import Run
 
 CHECKPOINTS = ("last", "best")
 

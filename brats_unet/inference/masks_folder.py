@@ -6,20 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from brats_unet.errors import SettingsError
-from brats_unet.evaluation.probabilities import PROBABILITIES
+from brats_unet.files import read_json, write_json
 from brats_unet.inference.loading import weights_file
 from brats_unet.inference.network import Network
 from brats_unet.inference.postprocess import Postprocessing
-from brats_unet.inference.volumes_csv import VOLUMES
-from brats_unet.run import read_json, write_json
-
-MARK = "predictions.json"  # says which networks the masks of a folder come from
-UNCERTAINTY = "uncertainty"  # sub-folder, beside that of the probabilities
-
-
-def mask_file(folder: Path, case_id: str) -> Path:
-    """Where the mask of a case goes, named as BraTS wants it."""
-    return folder / f"{case_id}.nii.gz"
+from brats_unet.run import PREDICTIONS_MARK, PROBABILITIES, UNCERTAINTY, VOLUMES, mask_file
 
 
 def enter(output: Path, origin: dict[str, Any], case_ids: Sequence[str] = (), *, overwrite: bool) -> None:
@@ -30,7 +21,7 @@ def enter(output: Path, origin: dict[str, Any], case_ids: Sequence[str] = (), *,
     Raises:
         SettingsError: It holds something else, or masks of other networks.
     """
-    mark = output / MARK
+    mark = output / PREDICTIONS_MARK
     if mark.exists():
         if overwrite:
             for path in (*output.glob("*.nii.gz"), output / VOLUMES, mark):
@@ -57,7 +48,7 @@ def enter(output: Path, origin: dict[str, Any], case_ids: Sequence[str] = (), *,
 
 def is_stale(output: Path, origin: dict[str, Any]) -> bool:
     """Whether a folder holds masks of ours that come from elsewhere."""
-    mark = output / MARK
+    mark = output / PREDICTIONS_MARK
     return mark.exists() and read_json(mark, what=str(output), advice="Choose another folder.") != origin
 
 

@@ -1,4 +1,4 @@
-"""Write the masks of cases with one network or several; what `predict` and `evaluate` have in common."""
+"""Predict cases with one network or several, and write their masks."""
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -9,67 +9,20 @@ from typing import Any
 import numpy as np
 
 from brats_unet.anatomy import Modality
-from brats_unet.data.labels.convention import CONVENTIONS, Convention
+from brats_unet.data.labels.convention import Convention
 from brats_unet.data.prepare.preprocess import Preparation, Prepared, prepare
-from brats_unet.errors import DataError, SettingsError
-from brats_unet.hardware import tensorflow_starts_quietly
+from brats_unet.errors import DataError
 from brats_unet.inference.confidence import RegionFacts, facts_of, reasons_to_look
 from brats_unet.inference.ensemble import Answer, ask
-from brats_unet.inference.exported import refuse_absent
-from brats_unet.inference.loading import needs_tensorflow, open_network, rules_file
-from brats_unet.inference.masks_folder import enter, mask_file
+from brats_unet.inference.masks_folder import enter
 from brats_unet.inference.network import Network
 from brats_unet.inference.postprocess import Postprocessing, labels_of
 from brats_unet.inference.probability_maps import Keep, keep_nothing, scan_of
-from brats_unet.inference.tta import axes_of
 from brats_unet.inference.volumes_csv import read_rows, rows_of, write_rows
 from brats_unet.nifti import write_volume
-from brats_unet.parts import suggestion
 from brats_unet.prefetch import conveyed
-from brats_unet.run import read_json
+from brats_unet.run import mask_file
 from brats_unet.volume import Case, Volume
-
-
-def run_paths(run: str | Sequence[str] | None) -> list[Path]:
-    """One path or several as a list."""
-    if not run:
-        raise SettingsError("run is not set. Give a run folder: run=runs/….")
-    return [Path(path) for path in ([run] if isinstance(run, str) else run)]
-
-
-def open_networks(paths: Sequence[Path], *, checkpoint: str, device: str, say: Callable[[str], None]) -> list[Network]:
-    """The networks of an ensemble, on one device, in the precision they were trained in where it has that."""
-    if device not in ("auto", "cpu", "gpu"):
-        raise SettingsError(f"device={device} is none of the choices: auto, cpu, gpu.")
-    policies: dict[str, str] = {}
-    for_tensorflow = [path for path in paths if needs_tensorflow(path)]
-    if for_tensorflow:
-        refuse_absent("tensorflow", wanted_by=str(for_tensorflow[0]))
-        with tensorflow_starts_quietly():
-            from brats_unet.training.strategy import choose_devices
-
-        devices = choose_devices(device=device, precision="auto", jit="auto", replicas=None)
-        policies = {devices.precision: devices.policy}
-    return [open_network(path, which=checkpoint, policies=policies, device=device, say=say) for path in paths]
-
-
-def opened(
-    paths: Sequence[Path],
-    *,
-    checkpoint: str,
-    mode: str,
-    mirror: Any,
-    postprocess: str,
-    labels: str,
-    device: str,
-    say: Callable[[str], None],
-) -> tuple[list[Network], Postprocessing, Convention]:
-    """What predicts new cases: the networks, told how; how masks are made; the convention to write them in."""
-    if mirror != "auto":
-        axes_of(mirror, key="mirror")
-    rules = tuned_rules(paths, postprocess, say)
-    networks = told_how(open_networks(paths, checkpoint=checkpoint, device=device, say=say), mode=mode, mirror=mirror)
-    return networks, rules, convention_to_write(labels, networks)
 
 
 def prepared_for(networks: Sequence[Network], case: Case) -> dict[Preparation, Prepared]:
@@ -78,21 +31,10 @@ def prepared_for(networks: Sequence[Network], case: Case) -> dict[Preparation, P
     return {wanted: prepare(case, wanted, None, fill_missing=may) for wanted, may in fill.items()}
 
 
-def scans_known(networks: Sequence[Network]) -> tuple[list[Modality], bool]:
+def known_scans(networks: Sequence[Network]) -> tuple[list[Modality], bool]:
     """The scans that any of the networks knows, and whether all can do without some of them."""
     known = {modality for network in networks for modality in network.preparation.modalities}
     return [m for m in Modality if m in known], all(network.fills_missing for network in networks)
-
-
-def convention_to_write(setting: str, networks: Sequence[Network]) -> Convention:
-    """The convention of the training data, or the one that was asked for."""
-    learnt = sorted({network.recipe["convention"] for network in networks})
-    if setting == "auto" and len(learnt) > 1:
-        raise SettingsError(f"The networks were trained on labels of {' and '.join(learnt)}. Choose with labels=….")
-    name = learnt[0] if setting == "auto" else setting
-    if name not in CONVENTIONS:
-        raise SettingsError(f"There is no label convention named {name}. {suggestion(name, CONVENTIONS)}")
-    return CONVENTIONS[name]
 
 
 @dataclass(frozen=True, eq=False)
@@ -207,42 +149,3 @@ def predict_cases(
     written = tuple(case.id for case in cases if case.id not in failed)
     look = {name: rows[name][0]["look"] for name in written if name in rows and rows[name][0]["look"]}
     return Predicted(written, len(here), failed, look)
-
-
-def tuned_rules(paths: Sequence[Path], setting: str, say: Callable[[str], None]) -> Postprocessing:
-    """How masks are made of probabilities.
-
-    Args:
-        paths: Of the networks.
-        setting: "auto": as `brats-unet tune` left it beside each of them, else plainly; "none"; or a JSON file.
-        say: Told what applies, where anything does.
-
-    Raises:
-        SettingsError: The networks were tuned apart, and differ.
-        CheckpointError: A file that cannot be read or holds something else.
-    """
-    if setting == "none":
-        return Postprocessing()
-    if setting != "auto":
-        return _rules_in(Path(setting))
-    files = [rules_file(path) for path in paths]
-    found = [_rules_in(file) if file.exists() else Postprocessing() for file in files]
-    if any(rules != found[0] for rules in found):
-        raise SettingsError(
-            "The networks were not tuned together: their post-processing differs. Tune them in one go with "
-            "`brats-unet tune run=[…]`, or choose: postprocess=none, or postprocess=<one of the JSON files>."
-        )
-    if found[0] != Postprocessing():
-        say(f"Masks are made with the thresholds of {files[0]}.")
-    return found[0]
-
-
-def _rules_in(file: Path) -> Postprocessing:
-    content = read_json(file, what=f"postprocess={file}: no such file", advice="Tune again, or postprocess=none.")
-    return Postprocessing.from_dict(content.get("postprocessing", content), where=str(file))
-
-
-def told_how(networks: Sequence[Network], *, mode: str, mirror: Any) -> list[Network]:
-    """The networks, told to predict otherwise than their runs say where the settings are not "auto"."""
-    asked = {key: value for key, value in (("mode", mode), ("mirror", mirror)) if value != "auto"}
-    return [network.told(**asked) for network in networks]

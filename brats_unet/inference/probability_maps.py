@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 
 from brats_unet.anatomy import Region
-from brats_unet.evaluation.probabilities import probability_file
 from brats_unet.inference.confidence import entropy
 from brats_unet.nifti import write_volume
+from brats_unet.run import probability_file
 from brats_unet.volume import Case, Volume
 
 STEP = float(np.nextafter(np.float32(1 / 255), np.float32(0)))  # a header's float32 that makes no 255 more than 1

@@ -5,10 +5,10 @@ import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from brats_unet.files import atomic_path
 from brats_unet.inference.confidence import RegionFacts
-from brats_unet.run import atomic_path
+from brats_unet.run import VOLUMES
 
-VOLUMES = "volumes.csv"
 COLUMNS = ("case", "region", "volume_mm3", "volume_ml", "mean_probability", "agreement", "look")
 
 

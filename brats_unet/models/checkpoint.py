@@ -12,7 +12,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from brats_unet.errors import CheckpointError
-from brats_unet.run import atomic_path
+from brats_unet.files import atomic_path
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from brats_unet.files import atomic_path
 from brats_unet.report.charts import smoothed
-from brats_unet.run import atomic_path
 
 # Okabe and Ito's colours: told apart by everybody, in print too.
 ORANGE, SKY, GREEN, BLUE, VERMILLION = "#E69F00", "#56B4E9", "#009E73", "#0072B2", "#D55E00"

@@ -1,13 +1,13 @@
 """What `brats-unet doctor` found, on a terminal: facts a line each, rates side by side, and the sentence below."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from brats_unet.run import size_text
-from brats_unet.settings import Train
+from brats_unet.files import size_text
 
 
 def show_machine(facts: dict[str, Any], console: Console) -> None:
@@ -36,30 +36,46 @@ def show_machine(facts: dict[str, Any], console: Console) -> None:
     console.print(table)
 
 
-def show_rates(rates: dict[str, Any], settings: Train, console: Console) -> None:
-    """The rates side by side, and the sentence."""
+def show_rates(
+    rates: dict[str, Any],
+    *,
+    experiment: str,
+    model: str,
+    augmentation: str,
+    patch: Sequence[int],
+    batch: int,
+    console: Console,
+) -> None:
+    """The rates side by side, and the verdict.
+
+    Args:
+        rates: Of `brats-unet doctor`, in plain types.
+        experiment: Its name.
+        model: Its name.
+        augmentation: Its name.
+        patch: Voxels along x, y, z.
+        batch: Patches of a step.
+        console: Where they are printed.
+    """
     if rates["fits"]:
-        patch = "×".join(map(str, settings.sampling.patch))
         console.print(
-            f"experiment={settings.experiment}: patches of {patch}, {settings.sampling.batch} a step, "
-            f"{settings.model['name']} with {rates['parameters']:,} weights, {rates['precision']} on "
-            f"{rates['devices']}",
+            f"experiment={experiment}: patches of {'×'.join(map(str, patch))}, {batch} a step, "
+            f"{model} with {rates['parameters']:,} weights, {rates['precision']} on {rates['devices']}",
             markup=False,
         )
         table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="bold")
         table.add_column("part")
         table.add_column("patches/s", justify="right")
         table.add_column("")
-        name = settings.augmentation["name"]
-        augmentation = rates["augmentation_patches_per_second"]
+        augmented = rates["augmentation_patches_per_second"]
         step = rates["step_patches_per_second"]
         table.add_row(
             "loader",
             rate_text(rates["loader_patches_per_second"]),
             f"cut from disk, {rates['loader_patches_per_second'] / step:.0f}× what a step takes",
         )
-        share = "nothing to do" if augmentation is None else f"{name}, {step / augmentation:.0%} of a step"
-        table.add_row("augmentation", "–" if augmentation is None else rate_text(augmentation), share)
+        share = "nothing to do" if augmented is None else f"{augmentation}, {step / augmented:.0%} of a step"
+        table.add_row("augmentation", "–" if augmented is None else rate_text(augmented), share)
         table.add_row(
             "step",
             rate_text(step),

@@ -4,12 +4,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from brats_unet.assembly.provenance import commit
-from brats_unet.commands.evaluate_run import evaluation_folder
-from brats_unet.evaluation.record import PREDICTIONS, SUMMARY, Evaluation, open_evaluation
-from brats_unet.inference.masks_folder import MARK
+from brats_unet.evaluation.record import SUMMARY, Evaluation, open_evaluation
+from brats_unet.files import read_json
 from brats_unet.report.page_facts import headline
-from brats_unet.run import Run, read_json
+from brats_unet.run import PREDICTIONS, PREDICTIONS_MARK, Run
 
 INTENDED = """\
 Outlining of brain tumours in MR scans, for research: comparing methods, first masks for a person to correct, measuring
@@ -22,28 +20,6 @@ LIMITS = """\
 - Probabilities are not calibrated unless an evaluation says so; a mask without a flag can be wrong.
 - Scores on phantoms say nothing about patients. Scores are of one dataset and need not hold on another.
 - In bfloat16 or float16, as training may have computed, single voxels at borders differ from this float32 network."""
-
-
-def facts_of_run(run: Run, path: Path, checkpoint: str) -> dict[str, Any]:
-    """Where a network comes from, in plain types; what is not known, as of a `.keras` file by itself, is None.
-
-    Args:
-        run: Its folder, or that of the file.
-        path: What was exported.
-        checkpoint: Of the run.
-    """
-    environment = read_json(run.environment_file, what=str(run.folder)) if run.environment_file.exists() else {}
-    steps = run.journal("step")
-    return {
-        "run": run.name if run.settings_file.exists() else None,
-        "file": path.name if path.is_file() else None,
-        "checkpoint": checkpoint if path.is_dir() else None,
-        "steps": steps[-1]["step"] if steps and checkpoint == "last" else None,
-        "trained_by_commit": environment.get("commit"),
-        "exported_by_commit": commit(),
-        "brats_unet": environment.get("brats_unet"),
-        "packages": environment.get("packages"),
-    }
 
 
 def card(run: Run, content: Mapping[str, Any], checkpoint: str) -> str:
@@ -105,7 +81,7 @@ def _data(run: Run) -> str:
 
 
 def _scores(run: Run, content: Mapping[str, Any], checkpoint: str) -> str:
-    folder = evaluation_folder(run, checkpoint)
+    folder = run.evaluation_folder(checkpoint)
     if not (folder / SUMMARY).is_file():
         asked = "" if checkpoint == "last" else f" checkpoint={checkpoint}"
         command = f"brats-unet evaluate run={run.name}{asked}"
@@ -125,7 +101,7 @@ def _scores(run: Run, content: Mapping[str, Any], checkpoint: str) -> str:
 
 def _scored_as_exported(folder: Path, content: Mapping[str, Any]) -> bool:
     """Whether the scored masks were made as `prediction.json` says masks are made."""
-    mark = folder / PREDICTIONS / MARK
+    mark = folder / PREDICTIONS / PREDICTIONS_MARK
     if not mark.exists():
         return False
     made = read_json(mark, what=str(folder))

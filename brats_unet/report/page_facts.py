@@ -8,12 +8,13 @@ from typing import Any
 from brats_unet.anatomy import Region
 from brats_unet.binding import flat
 from brats_unet.evaluation.record import Evaluation
+from brats_unet.files import read_json
 from brats_unet.metrics.glossary import HD95_MEANINGS, MEANINGS, RULES, SEED_MEANINGS, Meaning, meaning_of
 from brats_unet.metrics.protocols import SURFACE_DICE
 from brats_unet.metrics.seed import ALL_BACKGROUND, CLAIM, HARD, PREDICTION, SOFT
 from brats_unet.report.charts import dice_curves, distribution, loss_curve
 from brats_unet.report.tables import LINES, PREDICTORS, lines_of
-from brats_unet.run import Run, read_json
+from brats_unet.run import Run
 
 
 def by_score(evaluation: Evaluation) -> list[str]:

@@ -24,12 +24,12 @@ from brats_unet.evaluation.record import (
 from brats_unet.evaluation.score import Pair, Row, Scored, score_cases
 from brats_unet.evaluation.summary import Summary, summarise
 from brats_unet.evaluation.trivial import MeanShape, TrivialRow, score_trivial
+from brats_unet.files import disk_full_is_said, write_json
 from brats_unet.metrics.empty import is_undefined
 from brats_unet.metrics.protocols import TOLERANCES_MM, protocol_named
 from brats_unet.metrics.seed import SeedRow
 from brats_unet.report.drawing import Drawing, draw_cases
 from brats_unet.report.tables import print_summary
-from brats_unet.run import disk_full_is_said, write_json
 
 __all__ = ["refuse_foreign_folder", "report_scores"]
 

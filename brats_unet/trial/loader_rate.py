@@ -8,7 +8,7 @@ from pathlib import Path
 from brats_unet.data.patches.pipeline import batches
 from brats_unet.data.patches.sampling import Sampler
 from brats_unet.data.prepare.preprocess import Preparation
-from brats_unet.run import existing_parent
+from brats_unet.files import existing_parent
 from brats_unet.settings import Train
 from brats_unet.trial.noise_cases import noise_case
 

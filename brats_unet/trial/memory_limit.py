@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 from brats_unet.errors import MachineError, SettingsError
+from brats_unet.files import size_text
 from brats_unet.hardware import cpu_has_bfloat16, gpu_count, gpus, memory_available_bytes
-from brats_unet.run import size_text
 from brats_unet.settings import Plan
 
 GPU_SHARE = 0.9  # of a GPU's memory

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from brats_unet.files import size_text
 from brats_unet.parts import options_of
-from brats_unet.run import size_text
 from brats_unet.settings import Train
 from brats_unet.training.planning import Proposal
 from brats_unet.trial.trial import Trial

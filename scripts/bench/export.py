@@ -30,14 +30,15 @@ def predicted(run: Path, case: Path, output: Path, mode: str) -> dict[str, Any]:
     """Predict with one network in this process; labels and probabilities go to a file."""
     import numpy as np
 
+    from brats_unet.assembly.networks import with_inference_options
     from brats_unet.data.readers.incomplete import cases_to_predict
     from brats_unet.inference.ensemble import ask
     from brats_unet.inference.loading import open_network
     from brats_unet.inference.postprocess import Postprocessing
-    from brats_unet.inference.predicting import outcome_of, prepared_for, told_how
+    from brats_unet.inference.predicting import outcome_of, prepared_for
 
     network = open_network(run, which="last", policies={}, device="cpu", say=print)  # no policies: float32
-    (network,) = told_how([network], mode=mode, mirror="auto")
+    (network,) = with_inference_options([network], mode=mode, mirror="auto")
     (scan,) = cases_to_predict(case, network.preparation.modalities, fill_missing=network.fills_missing).cases
     prepared = prepared_for([network], scan)
     seconds = []

@@ -30,9 +30,8 @@ def put(cases, keep):
         model=MODEL, sampling=sampling, seed=5, data=SimpleNamespace(modalities=["flair", "t1", "t1ce"])
     )
     said = []
-    display = SimpleNamespace(say=said.append, progress=lambda *told: None)
     plan = describe("unet3d", {"features": [4, 8]})
-    return kept_cases(settings, cases, ONE, plan, display), settings, said
+    return kept_cases(settings, cases, ONE, plan, log=said.append, progress=lambda *counts: None), settings, said
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,8 @@ import pytest
 from brats_unet.anatomy import Region, region_mask
 from brats_unet.commands.evaluate import main
 from brats_unet.errors import DataError, SettingsError
-from brats_unet.evaluation.probabilities import PROBABILITIES, probability_file
 from brats_unet.nifti import read_integers, write_volume
+from brats_unet.run import PROBABILITIES, probability_file
 from brats_unet.settings import Evaluate
 from brats_unet.volume import Volume
 

@@ -13,13 +13,13 @@ import pytest
 from brats_unet.cli.main import main
 from brats_unet.commands import export
 from brats_unet.errors import BratsError, MachineError
+from brats_unet.files import write_json
 from brats_unet.inference import exported
 from brats_unet.inference.exported import DESCRIPTION, FILES, OURS, description_of, open_exported
 from brats_unet.inference.loading import open_network
 from brats_unet.inference.network import Network
 from brats_unet.inference.postprocess import Postprocessing
 from brats_unet.nifti import read_integers, read_volume
-from brats_unet.run import write_json
 from brats_unet.settings import Export
 
 CASE = "BraTS20_Training_001"

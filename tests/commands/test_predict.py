@@ -13,11 +13,12 @@ from brats_unet.commands import predict
 from brats_unet.data.prepare.preprocess import Preparation
 from brats_unet.data.readers.discovery import find_cases, find_masks
 from brats_unet.errors import BratsError, CheckpointError, SettingsError
+from brats_unet.files import write_json
+from brats_unet.assembly import networks
 from brats_unet.inference import predicting
 from brats_unet.inference.network import Network
 from brats_unet.inference.postprocess import Postprocessing
 from brats_unet.nifti import read_header, read_integers, read_volume
-from brats_unet.run import write_json
 from brats_unet.settings import Predict
 
 SPACING = (4.0, 4.0, 4.0)
@@ -51,7 +52,7 @@ def formula(tmp_path, monkeypatch):
     def opened(paths, *, checkpoint, device, say):
         return [Network(forward, json.loads(json.dumps(recipe)), (4, 4, 4), say) for _ in paths]
 
-    monkeypatch.setattr(predicting, "open_networks", opened)
+    monkeypatch.setattr(networks, "open_networks", opened)
     run = tmp_path / "run"
     (run / "checkpoints").mkdir(parents=True)
     (run / "checkpoints" / "last.safetensors").touch()

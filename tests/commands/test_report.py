@@ -8,7 +8,7 @@ from brats_unet.cli.main import main
 from brats_unet.evaluation.record import write_rows
 from brats_unet.evaluation.score import Row, Scored
 from brats_unet.evaluation.summary import summarise
-from brats_unet.run import write_json
+from brats_unet.files import write_json
 
 
 @pytest.fixture

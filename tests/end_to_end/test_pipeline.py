@@ -106,13 +106,13 @@ def test_evaluate_scores_the_held_out_cases_of_a_run_and_draws_them(place, capsy
     assert main(["evaluate", f"run={run.folder}", "json=true"]) == 0
     summary = json.loads(capsys.readouterr().out)
     held_out = json.loads(run.folds_file.read_text())["validation"]
-    rows = (run.evaluation_folder / "scores.csv").read_text().splitlines()
+    rows = (run.evaluation_folder() / "scores.csv").read_text().splitlines()
     assert rows[0] == "case,region,metric,value,unit"
     assert {row.split(",")[0] for row in rows[1:]} == set(held_out)
     assert summary["cases"] == len(held_out) or len(held_out) == 2
     for case_id in held_out:
-        assert (run.evaluation_folder / "figures" / f"{case_id}.png").stat().st_size > 10_000
-    assert (run.evaluation_folder / "seed_scores.csv").exists()
+        assert (run.evaluation_folder() / "figures" / f"{case_id}.png").stat().st_size > 10_000
+    assert (run.evaluation_folder() / "seed_scores.csv").exists()
 
 
 def test_predictions_lie_on_the_grid_and_header_of_their_case(place, phantom_root):

@@ -9,7 +9,7 @@ from brats_unet.anatomy import Modality
 from brats_unet.data.labels.convention import CONVENTIONS
 from brats_unet.data.readers.discovery import find_cases
 from brats_unet.errors import DataError
-from brats_unet.evaluation import mean_shape_file as shape_memo
+from brats_unet.evaluation import mean_shape_file
 from brats_unet.evaluation.mean_shape_file import kept_mean_shape
 from brats_unet.volume import Case
 
@@ -25,13 +25,13 @@ def cases(phantom_root):
 def read(monkeypatch):
     """How many cases were read, call by call."""
     calls = []
-    real = shape_memo.mean_shape_of
+    real = mean_shape_file.mean_shape_of
 
     def counted(cases, *rest, **options):
         calls.append(len(cases))
         return real(cases, *rest, **options)
 
-    monkeypatch.setattr(shape_memo, "mean_shape_of", counted)
+    monkeypatch.setattr(mean_shape_file, "mean_shape_of", counted)
     return calls
 
 

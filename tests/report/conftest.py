@@ -9,9 +9,10 @@ from brats_unet.anatomy import Modality
 from brats_unet.data.labels.convention import CONVENTIONS
 from brats_unet.data.readers.discovery import find_cases
 from brats_unet.evaluation.score import Pair
+from brats_unet.files import write_json
 from brats_unet.nifti import read_integers, write_volume
 from brats_unet.report.scores import report_scores
-from brats_unet.run import Run, write_json
+from brats_unet.run import Run
 from brats_unet.volume import Volume
 
 
@@ -19,7 +20,7 @@ from brats_unet.volume import Volume
 def evaluated_run(phantom_root, tmp_path_factory):
     """Its predictions are the references, moved by one to three voxels; not to be written to."""
     run = Run(tmp_path_factory.mktemp("runs") / "by-hand")
-    masks = run.evaluation_folder / "predictions"
+    masks = run.evaluation_folder() / "predictions"
     masks.mkdir(parents=True)
     convention = CONVENTIONS["brats2017"]
     pairs = []
@@ -29,7 +30,7 @@ def evaluated_run(phantom_root, tmp_path_factory):
         write_volume(masks / f"{case.id}.nii.gz", Volume(moved, reference.affine))
         pairs.append(Pair(case.id, case.mask, masks / f"{case.id}.nii.gz", case.images, convention, convention))
     report_scores(
-        pairs, run.evaluation_folder, figures=False, title="by hand <b>", command=["evaluate", "run=x"], json=True
+        pairs, run.evaluation_folder(), figures=False, title="by hand <b>", command=["evaluate", "run=x"], json=True
     )
     write_json(run.settings_file, {"experiment": "quick", "data": {"root": "/scans", "fold": 0}})
     write_json(run.environment_file, {"commit": "abc", "command": ["train", "name=it's mine"]})

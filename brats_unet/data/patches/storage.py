@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from brats_unet.data.prepare.cache import PreparedCase
 from brats_unet.errors import SettingsError
-from brats_unet.run import size_text
+from brats_unet.files import size_text
 
 MEMORY_SHARE = 0.5  # of what is free may be filled with cases: other programs, and predicting, need some too
 DEVICE_SHARE = 0.9  # of what training leaves of a device's memory; the allocator loses some between blocks

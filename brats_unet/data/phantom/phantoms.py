@@ -25,8 +25,8 @@ from brats_unet.data.phantom.fields import (
 from brats_unet.data.phantom.head import Anatomy, grow
 from brats_unet.data.phantom.tumour import CYCLE, GRADES, Tumour, Variety, lesions, pushed, spread
 from brats_unet.errors import DataError
+from brats_unet.files import atomic_path, refuse_unless_room, write_json
 from brats_unet.processes import in_processes
-from brats_unet.run import atomic_path, refuse_unless_room, write_json
 from brats_unet.volume import Volume
 
 VERSION = 2  # of the generator: another version, other voxels

@@ -25,9 +25,9 @@ from brats_unet.data.prepare.content_hash import HashMemo, file_hash
 from brats_unet.data.prepare.grid import Grid
 from brats_unet.data.prepare.preprocess import Preparation, Prepared, prepare
 from brats_unet.errors import DataError
+from brats_unet.files import disk_full_is_said, refuse_unless_room, write_json
 from brats_unet.nifti import read_header
 from brats_unet.processes import in_processes
-from brats_unet.run import disk_full_is_said, refuse_unless_room, write_json
 from brats_unet.volume import Case
 
 MANIFEST = "prepared.json"

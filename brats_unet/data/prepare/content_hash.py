@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from brats_unet.errors import DataError
+from brats_unet.files import write_json
 from brats_unet.nifti import read_volume
-from brats_unet.run import write_json
 
 DIGEST_BYTES = 16
 

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from brats_unet import run
+from brats_unet import files
 from brats_unet.anatomy import Modality, Region
 from brats_unet.data.labels.convention import CONVENTIONS
 from brats_unet.data.prepare import cache
@@ -247,7 +247,7 @@ def test_all_defects_are_named_together_and_whole_cases_stay_prepared(data, buil
 
 
 def test_a_disk_without_room_is_refused_before_anything_is_built(data, built, monkeypatch):
-    monkeypatch.setattr(run.shutil, "disk_usage", lambda path: SimpleNamespace(free=1000))
+    monkeypatch.setattr(files.shutil, "disk_usage", lambda path: SimpleNamespace(free=1000))
     with pytest.raises(MachineError, match="the prepared volumes need about"):
         open_all(data)
     assert built == [] and folders(data.folder) == set()
@@ -255,7 +255,7 @@ def test_a_disk_without_room_is_refused_before_anything_is_built(data, built, mo
 
 def test_room_is_not_asked_for_what_is_there_already(data, monkeypatch):
     open_all(data)
-    monkeypatch.setattr(run.shutil, "disk_usage", lambda path: SimpleNamespace(free=0))
+    monkeypatch.setattr(files.shutil, "disk_usage", lambda path: SimpleNamespace(free=0))
     open_all(data)
 
 

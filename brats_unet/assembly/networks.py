@@ -1,0 +1,110 @@
+"""Trained networks from the settings of `predict`, `evaluate`, `tune` and `export`."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from brats_unet.data.labels.convention import CONVENTIONS, Convention
+from brats_unet.errors import SettingsError
+from brats_unet.files import read_json
+from brats_unet.hardware import tensorflow_starts_quietly
+from brats_unet.inference.exported import refuse_absent
+from brats_unet.inference.loading import needs_tensorflow, open_network, rules_file
+from brats_unet.inference.network import Network
+from brats_unet.inference.postprocess import Postprocessing
+from brats_unet.inference.tta import axes_of
+from brats_unet.parts import suggestion
+
+
+def run_paths(run: str | Sequence[str] | None) -> list[Path]:
+    """One path or several as a list."""
+    if not run:
+        raise SettingsError("run is not set. Give a run folder: run=runs/….")
+    return [Path(path) for path in ([run] if isinstance(run, str) else run)]
+
+
+def open_networks(paths: Sequence[Path], *, checkpoint: str, device: str, say: Callable[[str], None]) -> list[Network]:
+    """The networks of an ensemble, on one device, in the precision they were trained in where it has that."""
+    if device not in ("auto", "cpu", "gpu"):
+        raise SettingsError(f"device={device} is none of the choices: auto, cpu, gpu.")
+    policies: dict[str, str] = {}
+    for_tensorflow = [path for path in paths if needs_tensorflow(path)]
+    if for_tensorflow:
+        refuse_absent("tensorflow", wanted_by=str(for_tensorflow[0]))
+        with tensorflow_starts_quietly():
+            from brats_unet.training.strategy import choose_devices
+
+        devices = choose_devices(device=device, precision="auto", jit="auto", replicas=None)
+        policies = {devices.precision: devices.policy}
+    return [open_network(path, which=checkpoint, policies=policies, device=device, say=say) for path in paths]
+
+
+def open_for_prediction(
+    paths: Sequence[Path],
+    *,
+    checkpoint: str,
+    mode: str,
+    mirror: Any,
+    postprocess: str,
+    labels: str,
+    device: str,
+    say: Callable[[str], None],
+) -> tuple[list[Network], Postprocessing, Convention]:
+    """What predicts new cases: the networks, told how; how masks are made; the convention to write them in."""
+    if mirror != "auto":
+        axes_of(mirror, key="mirror")
+    rules = postprocessing_of(paths, postprocess, say)
+    networks = with_inference_options(
+        open_networks(paths, checkpoint=checkpoint, device=device, say=say), mode=mode, mirror=mirror
+    )
+    return networks, rules, convention_to_write(labels, networks)
+
+
+def convention_to_write(setting: str, networks: Sequence[Network]) -> Convention:
+    """The convention of the training data, or the one that was asked for."""
+    learnt = sorted({network.recipe["convention"] for network in networks})
+    if setting == "auto" and len(learnt) > 1:
+        raise SettingsError(f"The networks were trained on labels of {' and '.join(learnt)}. Choose with labels=….")
+    name = learnt[0] if setting == "auto" else setting
+    if name not in CONVENTIONS:
+        raise SettingsError(f"There is no label convention named {name}. {suggestion(name, CONVENTIONS)}")
+    return CONVENTIONS[name]
+
+
+def postprocessing_of(paths: Sequence[Path], setting: str, say: Callable[[str], None]) -> Postprocessing:
+    """How masks are made of probabilities.
+
+    Args:
+        paths: Of the networks.
+        setting: "auto": as `brats-unet tune` left it beside each of them, else plainly; "none"; or a JSON file.
+        say: Told what applies, where anything does.
+
+    Raises:
+        SettingsError: The networks were tuned apart, and differ.
+        CheckpointError: A file that cannot be read or holds something else.
+    """
+    if setting == "none":
+        return Postprocessing()
+    if setting != "auto":
+        return _rules_in(Path(setting))
+    files = [rules_file(path) for path in paths]
+    found = [_rules_in(file) if file.exists() else Postprocessing() for file in files]
+    if any(rules != found[0] for rules in found):
+        raise SettingsError(
+            "The networks were not tuned together: their post-processing differs. Tune them in one go with "
+            "`brats-unet tune run=[…]`, or choose: postprocess=none, or postprocess=<one of the JSON files>."
+        )
+    if found[0] != Postprocessing():
+        say(f"Masks are made with the thresholds of {files[0]}.")
+    return found[0]
+
+
+def _rules_in(file: Path) -> Postprocessing:
+    content = read_json(file, what=f"postprocess={file}: no such file", advice="Tune again, or postprocess=none.")
+    return Postprocessing.from_dict(content.get("postprocessing", content), where=str(file))
+
+
+def with_inference_options(networks: Sequence[Network], *, mode: str, mirror: Any) -> list[Network]:
+    """The networks, told to predict otherwise than their runs say where the settings are not "auto"."""
+    asked = {key: value for key, value in (("mode", mode), ("mirror", mirror)) if value != "auto"}
+    return [network.told(**asked) for network in networks]
