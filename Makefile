@@ -39,7 +39,7 @@ lint: setup  ## Check style, types and who imports whom
 	@$(BIN)/lint-imports --no-logo
 
 test: setup  ## Run the tests (10 minutes at most on 2 cores)
-	@$(BIN)/python -m pytest -q -m "not slow"
+	@$(BIN)/python -m pytest -q -m "not slow" -n 2 --dist loadfile
 
 end-to-end: setup  ## Run the long proofs
 	@$(BIN)/python -m pytest -q -m slow

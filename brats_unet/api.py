@@ -23,9 +23,9 @@ from brats_unet.assembly.networks import open_for_prediction, run_paths
 from brats_unet.data.labels.convention import Convention
 from brats_unet.data.readers.incomplete import cases_to_predict, named_case
 from brats_unet.errors import DataError, SettingsError
-from brats_unet.files import disk_full_is_said
+from brats_unet.files import explain_write_errors
 from brats_unet.inference.confidence import entropy
-from brats_unet.inference.ensemble import ask
+from brats_unet.inference.ensemble import predict_ensemble
 from brats_unet.inference.network import Network
 from brats_unet.inference.postprocess import Postprocessing
 from brats_unet.inference.predicting import known_scans, outcome_of, prepared_for
@@ -61,7 +61,7 @@ class Segmentation:
     volumes_ml: Mapping[str, float]
     mean_probability: Mapping[str, float] = field(repr=False)
     agreement: Mapping[str, float] = field(repr=False)
-    look: tuple[str, ...]
+    review: tuple[str, ...]
     convention: str
     scans: tuple[Path, ...] = field(repr=False)
 
@@ -87,7 +87,7 @@ class Segmentation:
             raise SettingsError(f"{path}: expected a name that ends in .nii.gz or .nii.")
         if any(path.resolve().parent / stem(path) == scan.resolve().parent / stem(scan) for scan in self.scans):
             raise SettingsError(f"{path} has the name of a scan of {self.case}. Choose another.")
-        with disk_full_is_said(path):
+        with explain_write_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
         write_volume(path, Volume(self.labels), like=self.scans[0])
         return path
@@ -97,12 +97,12 @@ class Segmenter:
     """One network or an ensemble as a function; made by `load`."""
 
     def __init__(
-        self, networks: Sequence[Network], rules: Postprocessing, convention: Convention, say: Callable[[str], None]
+        self, networks: Sequence[Network], rules: Postprocessing, convention: Convention, log: Callable[[str], None]
     ) -> None:
         self.networks = tuple(networks)
         self.rules = rules
         self.convention = convention
-        self.say = say
+        self.log = log
 
     @property
     def modalities(self) -> tuple[str, ...]:
@@ -126,11 +126,11 @@ class Segmenter:
         """
         found = self._case(case, name)
         prepared = prepared_for(self.networks, found)
-        doubts = next(iter(prepared.values())).doubts
-        for sentence in doubts:
-            self.say(sentence)
-        answer = ask(self.networks, prepared)
-        outcome = outcome_of(answer, doubts, self.rules)
+        warnings = next(iter(prepared.values())).warnings
+        for sentence in warnings:
+            self.log(sentence)
+        answer = predict_ensemble(self.networks, prepared)
+        outcome = outcome_of(answer, warnings, self.rules)
         facts = {str(fact.region): fact for fact in outcome.facts}
         regions = [str(region) for region in Region]
         return Segmentation(
@@ -141,7 +141,7 @@ class Segmenter:
             volumes_ml={region: facts[region].volume_mm3 / 1000 for region in regions},
             mean_probability={region: facts[region].mean_probability for region in regions},
             agreement={region: facts[region].agreement for region in regions},
-            look=tuple(outcome.look),
+            review=tuple(outcome.review),
             convention=self.convention.name,
             scans=(scan_of(found), *(file.path for file in found.images.values())),
         )
@@ -157,7 +157,7 @@ class Segmenter:
             return named_case(files, modalities, name=name, fill_missing=fill)
         dataset = cases_to_predict(Path(case), modalities, fill_missing=fill)
         for note in dataset.notes:
-            self.say(note)
+            self.log(note)
         if len(dataset.cases) != 1:
             hint = f", {dataset.cases[0].id} the first. Give the folder of one, or `brats-unet predict` all of them."
             raise DataError(f"{case}: {len(dataset.cases)} cases{hint if dataset.cases else ' there.'}")
@@ -173,7 +173,7 @@ def load(
     postprocess: str = "auto",
     labels: str = "auto",
     device: str = "auto",
-    say: Callable[[str], None] = print,
+    log: Callable[[str], None] = print,
 ) -> Segmenter:
     """A trained network as a function from a case to labels; what is "auto" is as `brats-unet predict` does it.
 
@@ -202,6 +202,6 @@ def load(
         postprocess=postprocess,
         labels=labels,
         device=device,
-        say=say,
+        log=log,
     )
-    return Segmenter(networks, rules, convention, say)
+    return Segmenter(networks, rules, convention, log)

@@ -32,14 +32,14 @@ def bind(cls: type[T], values: Mapping[str, Any], prefix: str = "") -> T:
             raise SettingsError(f"There is no setting {prefix}{name}. {suggestion(str(name), names)}")
     for name in names:
         if name not in values:
-            raise SettingsError(f"The setting {prefix}{name} is missing. Expected {described(hints[name])}.")
+            raise SettingsError(f"The setting {prefix}{name} is missing. Expected {type_text(hints[name])}.")
     return cls(**{name: value_of(hints[name], values[name], prefix + name) for name in names})
 
 
 def value_of(kind: Any, value: Any, key: str) -> Any:
     """`value` as the type `kind`, or a sentence that names `key`; 1.0 is a whole number, and 1 a number."""
     if value == NEEDED:
-        raise SettingsError(f"{key} is not set. Give {key}=… ({described(kind)}).")
+        raise SettingsError(f"{key} is not set. Give {key}=… ({type_text(kind)}).")
     if kind is Any:
         return value
     if is_dataclass(kind) and isinstance(kind, type):
@@ -58,7 +58,7 @@ def value_of(kind: Any, value: Any, key: str) -> Any:
         return value
     if origin is list:
         if not isinstance(value, list):
-            raise _misfit(key, value, described(kind))
+            raise _misfit(key, value, type_text(kind))
         return [value_of(arguments[0], item, f"{key}[{index}]") for index, item in enumerate(value)]
     if origin is dict or kind is dict:
         if not isinstance(value, Mapping):
@@ -72,15 +72,15 @@ def value_of(kind: Any, value: Any, key: str) -> Any:
     if kind is str and isinstance(value, (int, float)) and not isinstance(value, bool):
         return str(value)
     if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
-        raise _misfit(key, value, described(kind))
+        raise _misfit(key, value, type_text(kind))
     return value
 
 
-def described(kind: Any) -> str:
+def type_text(kind: Any) -> str:
     """A type in a reader's words: "a whole number, or null"."""
     origin, arguments = get_origin(kind), get_args(kind)
     if origin in (Union, types.UnionType):
-        return f"{described(_without_none(arguments))}, or null"
+        return f"{type_text(_without_none(arguments))}, or null"
     if origin is Literal:
         return "one of " + ", ".join(str(choice) for choice in arguments)
     if origin is list:

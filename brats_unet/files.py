@@ -41,7 +41,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
     Raises:
         MachineError: The disk is full, or the folder may not be written to.
     """
-    with disk_full_is_said(path):
+    with explain_write_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.parent / f".{path.name}.{secrets.token_hex(4)}.part"
         # Made here and not by tempfile, whose files nobody else may read: the system applies the user's umask to these.
@@ -64,7 +64,7 @@ def atomic_folder(path: Path, names: Sequence[str]) -> Iterator[Path]:
     Raises:
         MachineError: The disk is full, or the folder may not be written to.
     """
-    with disk_full_is_said(path):
+    with explain_write_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         there = path.is_dir()  # perhaps a link, or where another disk is mounted: it stays
         temporary = (path if there else path.parent) / f".{path.name}.{secrets.token_hex(4)}"
@@ -84,7 +84,7 @@ def atomic_folder(path: Path, names: Sequence[str]) -> Iterator[Path]:
 
 
 @contextmanager
-def disk_full_is_said(path: Path) -> Iterator[None]:
+def explain_write_errors(path: Path) -> Iterator[None]:
     """Turn the system's refusal to write into one clear sentence."""
     try:
         yield
@@ -111,7 +111,7 @@ def size_text(size_bytes: float) -> str:
     return f"{size_bytes / 2**20:.1f} MiB" if size_bytes >= 0.1 * 2**20 else f"{size_bytes / 2**10:.0f} KiB"
 
 
-def refuse_unless_room(folder: Path, needed_bytes: int, what: str) -> None:
+def require_free_space(folder: Path, needed_bytes: int, what: str) -> None:
     """Raise MachineError before work begins that would fill the disk; a tenth more than `needed_bytes` must be free."""
     free = shutil.disk_usage(existing_parent(folder)).free
     if free < 1.1 * needed_bytes:

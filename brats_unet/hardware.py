@@ -132,7 +132,7 @@ def set_tensorflow_environment() -> None:
 
 
 @contextmanager
-def tensorflow_starts_quietly() -> Iterator[None]:
+def quiet_tensorflow() -> Iterator[None]:
     """Import TensorFlow within: what its C++ parts say of themselves on start-up stays out of a person's sight.
 
     They write to the file descriptor of stderr before any log level is read; Python's own errors are not lost.

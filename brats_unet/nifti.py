@@ -61,7 +61,7 @@ def is_nifti(path: Path) -> bool:
     return path.name.lower().endswith(SUFFIXES) and not path.name.startswith("._")
 
 
-def load(path: Path) -> Any:
+def load_image(path: Path) -> Any:
     """The nibabel image of a file, its bytes already unpacked; DataError in one sentence where it is broken."""
     try:
         data = path.read_bytes()
@@ -142,7 +142,7 @@ def read_array(path: Path) -> Volume:
     Raises:
         DataError: The file is missing or truncated, or its voxels are colours or complex numbers.
     """
-    image = load(path)
+    image = load_image(path)
     try:
         array = np.asanyarray(image.dataobj)
     except CUT_SHORT as problem:

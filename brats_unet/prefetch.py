@@ -1,4 +1,4 @@
-"""Three stations in a row: the next item is fetched and the last one put away while this one is worked on."""
+"""A pipeline of three steps: the next item is read and the last result written while this one is computed."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -6,65 +6,65 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
 Item = TypeVar("Item")
-Fetched = TypeVar("Fetched")
-Worked = TypeVar("Worked")
-Done = TypeVar("Done")
+Input = TypeVar("Input")
+Result = TypeVar("Result")
+Written = TypeVar("Written")
 Refused = TypeVar("Refused", bound=Exception)
 
 
-def conveyed(
+def prefetched(
     items: Iterable[Item],
-    fetch: Callable[[Item], Fetched],
-    work: Callable[[Item, Fetched], Worked],
-    put_away: Callable[[Item, Worked], Done],
+    read: Callable[[Item], Input],
+    compute: Callable[[Item, Input], Result],
+    write: Callable[[Item, Result], Written],
     *,
     refused: type[Refused],
-) -> Iterator[tuple[Item, Done | Refused]]:
-    """Each item, in order, with what `put_away(item, work(item, fetch(item)))` gave, or the `refused` it raised.
+) -> Iterator[tuple[Item, Written | Refused]]:
+    """Each item, in order, with what `write(item, compute(item, read(item)))` returned, or the `refused` it raised.
 
-    `fetch` and `put_away` run in a thread each, `work` in the caller's. At most one item waits before `work` and one
-    after it, so memory does not grow with their number. However it ends (Ctrl-C too), an item that is being put away
-    is put away to the end, and no further one is begun.
+    `read` and `write` run in one thread each, `compute` in the caller's. At most one item waits before `compute` and
+    one after it, so memory does not grow with the number of items. However the loop ends (Ctrl-C too), an item that
+    is being written is written to the end, and no further one is started.
     """
     source = iter(items)
-    coming: deque[tuple[Item, Future[Fetched]]] = deque()
-    leaving: tuple[Item, Future[Done]] | None = None
+    coming: deque[tuple[Item, Future[Input]]] = deque()
+    leaving: tuple[Item, Future[Written]] | None = None
 
-    with ThreadPoolExecutor(1, "fetch") as fetching, ThreadPoolExecutor(1, "put away") as putting:
+    with ThreadPoolExecutor(1, "read") as reader, ThreadPoolExecutor(1, "write") as writer:
 
-        def order_next() -> None:
+        def read_next() -> None:
             for item in source:
-                coming.append((item, fetching.submit(fetch, item)))
+                coming.append((item, reader.submit(read, item)))
                 return
 
-        def outcome(item: Item, future: Future[Done]) -> tuple[Item, Done | Refused]:
+        def outcome(item: Item, future: Future[Written]) -> tuple[Item, Written | Refused]:
             try:
                 return item, future.result()
             except refused as problem:
                 return item, problem
 
         try:
-            order_next()
+            read_next()
             while coming:
                 item, future = coming.popleft()
                 problem: Refused | None = None
                 try:
-                    fetched = future.result()
-                    order_next()
-                    worked = work(item, fetched)
-                    del fetched
+                    given = future.result()
+                    read_next()
+                    result = compute(item, given)
+                    del given
                 except refused as raised:
                     problem = raised
                     if not coming:
-                        order_next()
+                        read_next()
                 if leaving is not None:
                     yield outcome(*leaving)
                     leaving = None
                 if problem is not None:
                     yield item, problem
                 else:
-                    leaving = (item, putting.submit(put_away, item, worked))
-                    del worked
+                    leaving = (item, writer.submit(write, item, result))
+                    del result
                 del future
             if leaving is not None:
                 yield outcome(*leaving)

@@ -33,11 +33,11 @@ def map_in_processes(
         workers: Likewise.
         progress: Called with (done, total) after each.
     """
-    say = progress or (lambda done, total: None)
+    log = progress or (lambda done, total: None)
     results: dict[int, Result] = {}
     for index, result in in_processes(function, arguments, seconds_each=seconds_each, workers=workers):
         results[index] = result
-        say(len(results), len(arguments))
+        log(len(results), len(arguments))
     return [results[index] for index in range(len(arguments))]
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from brats_unet.anatomy import Region
 from brats_unet.errors import CheckpointError
-from brats_unet.files import disk_full_is_said, read_json
+from brats_unet.files import explain_write_errors, read_json
 
 # Names in a folder of predictions, which may lie in a run or anywhere else.
 PREDICTIONS = "predictions"  # that folder inside an evaluation
@@ -119,7 +119,7 @@ class Run:
     def note(self, event: str, **facts: Any) -> None:
         """Append one line to the journal."""
         line = json.dumps({"event": event, **facts}, allow_nan=False) + "\n"
-        with disk_full_is_said(self.journal_file):
+        with explain_write_errors(self.journal_file):
             self.folder.mkdir(parents=True, exist_ok=True)
             with open(self.journal_file, "ab+") as file:
                 if file.tell():

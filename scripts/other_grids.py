@@ -30,7 +30,7 @@ from brats_unet.data.prepare.brain import border_value
 from brats_unet.data.prepare.oblique import resliced
 from brats_unet.data.prepare.preprocess import prepare
 from brats_unet.data.readers.discovery import find_cases
-from brats_unet.inference.ensemble import ask
+from brats_unet.inference.ensemble import predict_ensemble
 from brats_unet.inference.network import Network
 from brats_unet.inference.postprocess import Postprocessing
 from brats_unet.inference.predicting import outcome_of
@@ -74,7 +74,7 @@ def carried(said: np.ndarray, start: Volume, end: Volume) -> np.ndarray:
 
 def said_of(network: Network, case: Case) -> dict[str, np.ndarray]:
     """What the run says of a case, (X, Y, Z, R) on its own grid: its mask as regions, and their probabilities."""
-    answer = ask([network], {network.preparation: prepare(case, network.preparation, None)})
+    answer = predict_ensemble([network], {network.preparation: prepare(case, network.preparation, None)})
     mask = region_masks(outcome_of(answer, (), Postprocessing()).labels)
     return {"mask": mask, "probabilities": answer.probabilities()}
 
@@ -86,7 +86,7 @@ def main() -> None:
     options.add_argument("--mode", default="auto")
     options.add_argument("--mirror", default="auto")
     told = options.parse_args()
-    networks = open_networks([told.run], checkpoint="last", device="auto", say=lambda text: None)
+    networks = open_networks([told.run], checkpoint="last", device="auto", log=lambda text: None)
     (network,) = with_inference_options(networks, mode=told.mode, mirror=told.mirror)
     scores: Scores = {key: [] for key in product(GRIDS, FORMS, Region)}
     for folder in told.case:

@@ -34,7 +34,7 @@ from brats_unet.data.prepare.oblique import resliced
 from brats_unet.data.prepare.preprocess import prepare
 from brats_unet.data.run_cases import held_out_cases
 from brats_unet.evaluation.bootstrap import mean_interval
-from brats_unet.inference.ensemble import ask
+from brats_unet.inference.ensemble import predict_ensemble
 from brats_unet.inference.network import Network
 from brats_unet.inference.postprocess import Postprocessing
 from brats_unet.inference.predicting import outcome_of
@@ -157,7 +157,7 @@ def scored(runs: dict[tuple[str, int], Run], mode: str) -> Scores:
     scores: Scores = {}
     for fold in sorted({fold for _, fold in runs}):
         here = {recipe: run for (recipe, at), run in runs.items() if at == fold}
-        opened = open_networks([run.folder for run in here.values()], checkpoint="last", device="auto", say=print)
+        opened = open_networks([run.folder for run in here.values()], checkpoint="last", device="auto", log=print)
         networks = dict(zip(here, with_inference_options(opened, mode=mode, mirror="auto"), strict=True))
         run = next(iter(here.values()))
         convention = CONVENTIONS[run.recipe()["convention"]]
@@ -181,7 +181,7 @@ def predicted(networks: dict[str, Network], case: Case) -> dict[str, np.ndarray]
     preparation = next(iter(networks.values())).preparation
     prepared = {preparation: prepare(case, preparation, None, fill_missing=True)}
     return {
-        recipe: outcome_of(ask([network], prepared), (), Postprocessing()).labels
+        recipe: outcome_of(predict_ensemble([network], prepared), (), Postprocessing()).labels
         for recipe, network in networks.items()
     }
 

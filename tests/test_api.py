@@ -11,7 +11,7 @@ from brats_unet import load
 from brats_unet.anatomy import Modality
 from brats_unet.cli.main import main
 from brats_unet.errors import BratsError
-from brats_unet.inference.volumes_csv import read_rows
+from brats_unet.inference.volumes_csv import read_volumes
 from brats_unet.nifti import read_header, read_integers, read_volume
 
 CASE = "BraTS20_Training_001"
@@ -45,11 +45,11 @@ def test_a_result_is_what_predict_writes(result, written, phantom_root):
         np.testing.assert_allclose(result.probabilities[..., index], kept, atol=0.51 / 255)
     kept = read_volume(written / "uncertainty" / f"{CASE}_uncertainty.nii.gz").array
     np.testing.assert_allclose(result.uncertainty, kept, atol=0.51 / 255)
-    for row in read_rows(written)[CASE]:
+    for row in read_volumes(written)[CASE]:
         assert f"{result.volumes_ml[row['region']]:.3f}" == row["volume_ml"]
         assert f"{result.mean_probability[row['region']]:.4f}" == row["mean_probability"]
         assert f"{result.agreement[row['region']]:.4f}" == row["agreement"]
-        assert "; ".join(result.look) == row["look"]
+        assert "; ".join(result.review) == row["review"]
 
 
 def test_saved_it_lies_on_the_grid_and_header_of_the_case(result, written, phantom_root, tmp_path):

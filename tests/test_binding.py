@@ -5,7 +5,7 @@ from typing import Any, Literal, Optional
 
 import pytest
 
-from brats_unet.binding import bind, described, value_of
+from brats_unet.binding import bind, type_text, value_of
 from brats_unet.errors import SettingsError
 
 
@@ -73,5 +73,5 @@ def test_a_misfit_is_told_with_key_value_and_expected_type(change, message):
 
 
 def test_types_are_described_in_a_reader_s_words():
-    assert described(Optional[list[int]]) == "a list such as [1,2], or null"
-    assert described(Literal["a", "b"]) == "one of a, b"
+    assert type_text(Optional[list[int]]) == "a list such as [1,2], or null"
+    assert type_text(Literal["a", "b"]) == "one of a, b"

@@ -8,7 +8,7 @@ import pytest
 
 from brats_unet import files
 from brats_unet.errors import MachineError
-from brats_unet.files import atomic_path, existing_parent, read_json, refuse_unless_room, write_json
+from brats_unet.files import atomic_path, existing_parent, read_json, require_free_space, write_json
 
 
 def names(folder):
@@ -84,9 +84,9 @@ def test_the_nearest_folder_above_a_path_is_found(tmp_path, monkeypatch):
 
 def test_a_tenth_more_than_needed_must_be_free(tmp_path, monkeypatch):
     monkeypatch.setattr(files.shutil, "disk_usage", lambda path: SimpleNamespace(free=11 * 2**30))
-    refuse_unless_room(tmp_path / "cache", 10 * 2**30, "the caches")
+    require_free_space(tmp_path / "cache", 10 * 2**30, "the caches")
     with pytest.raises(MachineError) as caught:
-        refuse_unless_room(tmp_path / "cache", 11 * 2**30, "the caches")
+        require_free_space(tmp_path / "cache", 11 * 2**30, "the caches")
     assert str(caught.value) == (
         f"{tmp_path / 'cache'}: 11.0 GiB free, but the caches need about 12.1 GiB. Make room, or choose another folder."
     )

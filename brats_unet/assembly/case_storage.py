@@ -5,10 +5,10 @@ from collections.abc import Callable, Sequence
 from brats_unet.assembly.topology import topology_of
 from brats_unet.data.patches.pipeline import on_devices
 from brats_unet.data.patches.sampling import Sampler
-from brats_unet.data.patches.storage import in_memory, residence
+from brats_unet.data.patches.storage import choose_storage, in_memory
 from brats_unet.data.prepare.cache import PreparedCase
 from brats_unet.hardware import gpus, memory_available_bytes
-from brats_unet.models.network_shape import Plan
+from brats_unet.models.network_shape import NetworkShape
 from brats_unet.settings import Train
 from brats_unet.training.step_memory import step_bytes
 from brats_unet.training.strategy import Devices
@@ -16,11 +16,11 @@ from brats_unet.training.strategy import Devices
 UNKNOWN_SHARE = 0.5  # of a device's memory is left to a network whose shape is not known
 
 
-def kept_cases(
+def store_cases(
     settings: Train,
     cases: Sequence[PreparedCase],
     devices: Devices,
-    plan: Plan,
+    network_shape: NetworkShape,
     *,
     log: Callable[[str], None],
     progress: Callable[[str, int, int], None],
@@ -33,7 +33,7 @@ def kept_cases(
     on_gpu = any("GPU" in name for name in devices.names)
     cards = gpus() if on_gpu else []
     free = min((card.free for card in cards), default=0) if on_gpu else None
-    topology = topology_of(settings.model, plan)
+    topology = topology_of(settings.model, network_shape)
     if topology is None:
         training = round(UNKNOWN_SHARE * (free or 0))
     else:
@@ -43,7 +43,7 @@ def kept_cases(
             topology, patch, share, channels=channels, precision=devices.precision, program=not on_gpu
         )
     size = sum(case.bytes for case in cases)
-    chosen = residence(
+    chosen = choose_storage(
         settings.sampling.keep,
         size,
         memory_bytes=memory_available_bytes(),

@@ -7,7 +7,7 @@ from typing import Any
 from brats_unet.data.labels.convention import CONVENTIONS, Convention
 from brats_unet.errors import SettingsError
 from brats_unet.files import read_json
-from brats_unet.hardware import tensorflow_starts_quietly
+from brats_unet.hardware import quiet_tensorflow
 from brats_unet.inference.exported import refuse_absent
 from brats_unet.inference.loading import needs_tensorflow, open_network, rules_file
 from brats_unet.inference.network import Network
@@ -23,7 +23,7 @@ def run_paths(run: str | Sequence[str] | None) -> list[Path]:
     return [Path(path) for path in ([run] if isinstance(run, str) else run)]
 
 
-def open_networks(paths: Sequence[Path], *, checkpoint: str, device: str, say: Callable[[str], None]) -> list[Network]:
+def open_networks(paths: Sequence[Path], *, checkpoint: str, device: str, log: Callable[[str], None]) -> list[Network]:
     """The networks of an ensemble, on one device, in the precision they were trained in where it has that."""
     if device not in ("auto", "cpu", "gpu"):
         raise SettingsError(f"device={device} is none of the choices: auto, cpu, gpu.")
@@ -31,12 +31,12 @@ def open_networks(paths: Sequence[Path], *, checkpoint: str, device: str, say: C
     for_tensorflow = [path for path in paths if needs_tensorflow(path)]
     if for_tensorflow:
         refuse_absent("tensorflow", wanted_by=str(for_tensorflow[0]))
-        with tensorflow_starts_quietly():
+        with quiet_tensorflow():
             from brats_unet.training.strategy import choose_devices
 
         devices = choose_devices(device=device, precision="auto", jit="auto", replicas=None)
         policies = {devices.precision: devices.policy}
-    return [open_network(path, which=checkpoint, policies=policies, device=device, say=say) for path in paths]
+    return [open_network(path, which=checkpoint, policies=policies, device=device, log=log) for path in paths]
 
 
 def open_for_prediction(
@@ -48,14 +48,14 @@ def open_for_prediction(
     postprocess: str,
     labels: str,
     device: str,
-    say: Callable[[str], None],
+    log: Callable[[str], None],
 ) -> tuple[list[Network], Postprocessing, Convention]:
     """What predicts new cases: the networks, told how; how masks are made; the convention to write them in."""
     if mirror != "auto":
         axes_of(mirror, key="mirror")
-    rules = postprocessing_of(paths, postprocess, say)
+    rules = postprocessing_of(paths, postprocess, log)
     networks = with_inference_options(
-        open_networks(paths, checkpoint=checkpoint, device=device, say=say), mode=mode, mirror=mirror
+        open_networks(paths, checkpoint=checkpoint, device=device, log=log), mode=mode, mirror=mirror
     )
     return networks, rules, convention_to_write(labels, networks)
 
@@ -71,7 +71,7 @@ def convention_to_write(setting: str, networks: Sequence[Network]) -> Convention
     return CONVENTIONS[name]
 
 
-def postprocessing_of(paths: Sequence[Path], setting: str, say: Callable[[str], None]) -> Postprocessing:
+def postprocessing_of(paths: Sequence[Path], setting: str, log: Callable[[str], None]) -> Postprocessing:
     """How masks are made of probabilities.
 
     Args:
@@ -95,7 +95,7 @@ def postprocessing_of(paths: Sequence[Path], setting: str, say: Callable[[str], 
             "`brats-unet tune run=[…]`, or choose: postprocess=none, or postprocess=<one of the JSON files>."
         )
     if found[0] != Postprocessing():
-        say(f"Masks are made with the thresholds of {files[0]}.")
+        log(f"Masks are made with the thresholds of {files[0]}.")
     return found[0]
 
 
@@ -107,4 +107,4 @@ def _rules_in(file: Path) -> Postprocessing:
 def with_inference_options(networks: Sequence[Network], *, mode: str, mirror: Any) -> list[Network]:
     """The networks, told to predict otherwise than their runs say where the settings are not "auto"."""
     asked = {key: value for key, value in (("mode", mode), ("mirror", mirror)) if value != "auto"}
-    return [network.told(**asked) for network in networks]
+    return [network.with_options(**asked) for network in networks]

@@ -8,7 +8,7 @@ from brats_unet.parts import suggestion
 from brats_unet.settings import Train
 
 
-def refuse_odd_numbers(settings: Train, replicas: int) -> None:
+def check_numbers(settings: Train, replicas: int) -> None:
     """Numbers that no type can refuse."""
     sampling = settings.sampling
     if sampling.batch < 1 or sampling.batch % replicas:

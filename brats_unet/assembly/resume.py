@@ -37,7 +37,7 @@ def run_folder(settings: Train) -> Path:
     return Path(settings.runs) / name
 
 
-def enter(run: Run, settings: Train) -> None:
+def prepare_run_folder(run: Run, settings: Train) -> None:
     """Make sure that `settings` may be trained in the folder of `run`; an earlier run is removed if told to overwrite.
 
     Raises:

@@ -6,7 +6,7 @@ from typing import Any
 
 from brats_unet import models
 from brats_unet.errors import SettingsError
-from brats_unet.models.network_shape import Plan
+from brats_unet.models.network_shape import NetworkShape
 from brats_unet.parts import options_of
 from brats_unet.training.step_memory import Topology
 
@@ -23,17 +23,17 @@ def complete_options(model: Mapping[str, Any]) -> dict[str, Any]:
     return defaults | options_of(model)
 
 
-def topology_of(model: Mapping[str, Any], plan: Plan) -> Topology | None:
+def topology_of(model: Mapping[str, Any], network_shape: NetworkShape) -> Topology | None:
     """Of a network that names the features of its stages; None for one that does not, as of another package."""
     options = complete_options(model)
     features = options.get("features")
-    if features is None or len(features) != len(plan.strides):
+    if features is None or len(features) != len(network_shape.strides):
         return None
     stages = len(features)
     blocks = _each(options.get("blocks", 0), stages)  # residual ones, of two convolutions and their sum
     decoder = options.get("decoder_convolutions")
     return Topology(
-        plan.strides,
+        network_shape.strides,
         tuple(features),
         tuple(2 * count for count in blocks) if any(blocks) else _each(options.get("convolutions", 2), stages),
         _each(2 if decoder is None else decoder, stages - 1),

@@ -6,7 +6,7 @@ from brats_unet import models
 from brats_unet.data.augment.augmentation import Augmentation
 from brats_unet.losses import Loss
 from brats_unet.losses.compound import deep_supervision
-from brats_unet.models.network_shape import Plan
+from brats_unet.models.network_shape import NetworkShape
 from brats_unet.parts import build
 from brats_unet.settings import Train
 from brats_unet.training.averaging import Average
@@ -33,7 +33,7 @@ def training_step(
     *,
     devices: Devices,
     model: keras.Model,
-    plan: Plan,
+    network_shape: NetworkShape,
     loss: Loss,
     optimizer: Optimizer,
     augmentation: Augmentation,
@@ -44,7 +44,7 @@ def training_step(
     return build_step(
         devices=devices,
         model=model,
-        loss=lambda logits, labels: deep_supervision(loss, logits, labels, lowest=plan.lowest_head),
+        loss=lambda logits, labels: deep_supervision(loss, logits, labels, lowest=network_shape.lowest_head),
         optimizer=optimizer,
         augmentation=augmentation,
         seed=settings.seed,

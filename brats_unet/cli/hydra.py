@@ -87,7 +87,7 @@ def sweep(request: Request, overrides: list[Override]) -> int:
             command = [sys.executable, "-m", "brats_unet", request.command or "", *told]
             command += ["--config-dir", own] if own else []
             number = HydraConfig.get().job.num
-            _say(f"\n── job {number + 1}: {_typed(told)}")
+            _print_result(f"\n── job {number + 1}: {_typed(told)}")
             code = _child(command)
             (outcomes / f"{number:06}.json").write_text(json.dumps({"overrides": told, "code": code}))
             return code
@@ -95,9 +95,9 @@ def sweep(request: Request, overrides: list[Override]) -> int:
         _run(request, ["--multirun"], [*where, *given], job)
         done = [json.loads(path.read_text()) for path in sorted(outcomes.glob("*.json"))]
     failed = [one for one in done if one["code"] != 0]
-    _say(f"\n{len(done) - len(failed)} of {len(done)} jobs done.")
+    _print_result(f"\n{len(done) - len(failed)} of {len(done)} jobs done.")
     for one in failed:
-        _say(f"failed (exit {one['code']}): brats-unet {request.command} {_typed(one['overrides'])}")
+        _print_result(f"failed (exit {one['code']}): brats-unet {request.command} {_typed(one['overrides'])}")
     return 1 if failed else 0
 
 
@@ -122,7 +122,7 @@ def _child(command: list[str]) -> int:
         raise
 
 
-def _say(text: str) -> None:
+def _print_result(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
@@ -133,7 +133,7 @@ def _run(request: Request, flags: list[str], overrides: list[str], task: Callabl
     sys.argv = [f"brats-unet {request.command}", *given, *flags, *QUIET, *overrides]
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises where it would print and exit
     try:
-        with _as_one_sentence(), _logging_left_alone():
+        with _hydra_errors_as_ours(), _logging_restored():
             hydra.main(version_base="1.3", config_path=str(own_folder()), config_name=request.command)(task)()
     finally:
         sys.argv = argv
@@ -143,7 +143,7 @@ def _run(request: Request, flags: list[str], overrides: list[str], task: Callabl
 
 
 @contextmanager
-def _as_one_sentence():
+def _hydra_errors_as_ours():
     try:
         yield
     except (HydraException, OmegaConfBaseException) as problem:
@@ -155,7 +155,7 @@ def _as_one_sentence():
 
 
 @contextmanager
-def _logging_left_alone():
+def _logging_restored():
     """Hydra sets up logging even where told not to; undo it."""
     root = logging.getLogger()
     level, handlers = root.level, list(root.handlers)

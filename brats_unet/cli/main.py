@@ -15,20 +15,20 @@ from brats_unet import __version__
 from brats_unet.binding import bind
 from brats_unet.cli import arguments, checks, conf_files, help
 from brats_unet.errors import BratsError, Interrupted, Terminated
-from brats_unet.hardware import tensorflow_starts_quietly
+from brats_unet.hardware import quiet_tensorflow
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run one command line, without the program's name; the exit code: 0, 1 if the answer is bad, 2 if refused."""
     try:
-        with _told_to_stop():
+        with _sigterm_stops_like_ctrl_c():
             code = _answer(sys.argv[1:] if argv is None else argv)
         sys.stdout.flush()
     except Interrupted as stop:
         print(stop, file=sys.stderr)
         code = stop.exit_code
     except BratsError as problem:
-        _say_error(str(problem))
+        _print_error(str(problem))
         code = problem.exit_code
     except KeyboardInterrupt:
         print("\nStopped.", file=sys.stderr)
@@ -77,7 +77,7 @@ def _answer(argv: list[str]) -> int:
 
 
 @contextmanager
-def _told_to_stop() -> Iterator[None]:
+def _sigterm_stops_like_ctrl_c() -> Iterator[None]:
     """SIGTERM, as a scheduler sends it, stops like Ctrl-C: what is half done is cleared away."""
 
     def stop(number: int, frame: Any) -> None:
@@ -100,7 +100,7 @@ def _settings(request: arguments.Request, overrides: list[arguments.Override]) -
 
 
 def _command(name: str, function: str = "main") -> Callable[[Any], Any]:
-    with tensorflow_starts_quietly():
+    with quiet_tensorflow():
         try:
             return getattr(importlib.import_module(f"brats_unet.commands.{name}"), function)
         except ModuleNotFoundError:
@@ -110,6 +110,6 @@ def _command(name: str, function: str = "main") -> Callable[[Any], Any]:
             raise
 
 
-def _say_error(message: str) -> None:
+def _print_error(message: str) -> None:
     colour = sys.stderr.isatty() and "NO_COLOR" not in os.environ
     print(("\033[31merror:\033[0m " if colour else "error: ") + message, file=sys.stderr)

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from brats_unet.commands.display import shown
+from brats_unet.commands.display import open_display
 from brats_unet.data.dataset_check import CheckReport, check_cases
 from brats_unet.data.folds import ALL
 from brats_unet.data.prepare.preprocess import Preparation
@@ -39,7 +39,7 @@ def main(settings: Check) -> int:
     _refuse_report(report_file, root)
     began = time.monotonic()
     modalities = Preparation.of(data.modalities, data.preparation).modalities
-    with shown(json=settings.json) as display:
+    with open_display(json=settings.json) as display:
         report = check_cases(
             survey(root, modalities=modalities, leave_out=data.leave_out),
             data.labels,

@@ -29,7 +29,7 @@ class Display:
         self.bars: Progress | None = None
         self.tasks: dict[str, TaskID] = {}
 
-    def say(self, sentence: str) -> None:
+    def log(self, sentence: str) -> None:
         """One sentence, above the bars."""
         if not self.quiet:
             (self.bars.console if self.bars else self.console).print(sentence, markup=False)
@@ -66,7 +66,7 @@ class Display:
 
 
 @contextmanager
-def shown(*, json: bool) -> Iterator[Display]:
+def open_display(*, json: bool) -> Iterator[Display]:
     """A display that is taken away however the block ends."""
     display = Display(json=json)
     try:

@@ -13,18 +13,18 @@ import psutil
 
 import brats_unet
 from brats_unet import models
-from brats_unet.assembly.number_checks import refuse_odd_numbers
+from brats_unet.assembly.number_checks import check_numbers
 from brats_unet.assembly.provenance import commit, processor
-from brats_unet.commands.display import shown
+from brats_unet.commands.display import open_display
 from brats_unet.data.prepare.preprocess import Preparation
 from brats_unet.errors import SettingsError
-from brats_unet.files import disk_full_is_said, existing_parent
+from brats_unet.files import existing_parent, explain_write_errors
 from brats_unet.hardware import cpu_flags, cpu_has_bfloat16, gpu_count, gpus, memory_available_bytes
 from brats_unet.parts import options_of
 from brats_unet.report.machine_tables import rate_text, show_machine, show_rates
 from brats_unet.settings import Doctor, Train
 from brats_unet.trial.noise_cases import case_shape
-from brats_unet.trial.trial import Trial, tried
+from brats_unet.trial.trial import Trial, trial_in_subprocess
 
 DISK_TRIAL_BYTES = 64 * 2**20
 STEPS = 5  # timed
@@ -42,16 +42,16 @@ def main(settings: Doctor) -> int:
     """
     models.describe(settings.model["name"], options_of(settings.model)).refuse_patch(settings.sampling.patch)
     preparation = Preparation.of(settings.data.modalities, settings.data.preparation)
-    refuse_odd_numbers(settings, settings.hardware.replicas or 1)
+    check_numbers(settings, settings.hardware.replicas or 1)
     if not settings.seconds > 0:
         raise SettingsError(f"seconds={settings.seconds:g}: expected more than 0.")
-    with shown(json=settings.json) as display:
+    with open_display(json=settings.json) as display:
         facts = machine(Path(settings.data.cache))
         if not settings.json:
             show_machine(facts, display.console)
         rates = None
         if settings.measure:
-            display.say("\nMeasuring the loader, the augmentation and the step …")
+            display.log("\nMeasuring the loader, the augmentation and the step …")
             rates = measured(settings, preparation)
         if settings.json:
             print(json.dumps({"machine": facts, "rates": rates}, indent=2))
@@ -105,7 +105,7 @@ def machine(cache: Path) -> dict[str, Any]:
 def disk_rates(folder: Path) -> tuple[float, float]:
     """Bytes a second that are written to and read from a folder, past the page cache as far as the system allows."""
     block = os.urandom(2**20)
-    with disk_full_is_said(folder), tempfile.NamedTemporaryFile(prefix=".brats-unet-doctor-", dir=folder) as file:
+    with explain_write_errors(folder), tempfile.NamedTemporaryFile(prefix=".brats-unet-doctor-", dir=folder) as file:
         begun = time.perf_counter()
         for _ in range(DISK_TRIAL_BYTES // len(block)):
             file.write(block)
@@ -125,7 +125,9 @@ def disk_rates(folder: Path) -> tuple[float, float]:
 def measured(settings: Doctor, preparation: Preparation) -> dict[str, Any]:
     """Patches a second of each part, and the sentence that names the slowest."""
     values = {name: value for name, value in vars(settings).items() if name in Train.__dataclass_fields__}
-    trial = tried(Train(**values), largest=case_shape(preparation), steps=STEPS, measure_seconds=settings.seconds)
+    trial = trial_in_subprocess(
+        Train(**values), largest=case_shape(preparation), steps=STEPS, measure_seconds=settings.seconds
+    )
     if not trial.fits:
         patch = "×".join(map(str, settings.sampling.patch))
         return {

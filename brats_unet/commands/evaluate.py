@@ -6,12 +6,12 @@ from pathlib import Path
 
 from brats_unet.anatomy import Region
 from brats_unet.assembly.networks import open_networks, postprocessing_of, run_paths, with_inference_options
-from brats_unet.commands.display import Display, shown
+from brats_unet.commands.display import Display, open_display
 from brats_unet.data.labels.convention import CONVENTIONS
 from brats_unet.data.run_cases import held_out_cases, refuse_overlap, training_cases
 from brats_unet.errors import DataError, SettingsError
 from brats_unet.evaluation.folders import pair_folders, with_probabilities
-from brats_unet.evaluation.mean_shape_file import kept_mean_shape
+from brats_unet.evaluation.mean_shape_file import cached_mean_shape
 from brats_unet.evaluation.score import Pair
 from brats_unet.evaluation.trivial import MeanShape
 from brats_unet.inference.masks_folder import is_stale, origin_of
@@ -54,7 +54,7 @@ def evaluate_folders(settings: Evaluate, predictions: Path, references: Path) ->
             raise DataError(
                 f"{name}={folder}: {'is a file' if folder.exists() else 'no such folder'}. Give a folder of masks."
             )
-    with shown(json=settings.json) as display:
+    with open_display(json=settings.json) as display:
         paired = pair_folders(
             predictions,
             references,
@@ -63,7 +63,7 @@ def evaluate_folders(settings: Evaluate, predictions: Path, references: Path) ->
             workers=settings.workers,
             progress=lambda done, total: display.progress("Reading masks", done, total),
         )
-        display.say(f"Labels: {paired.convention.name} ({paired.convention.why}).")
+        display.log(f"Labels: {paired.convention.name} ({paired.convention.why}).")
         pairs: Sequence[Pair] = paired.pairs
         if settings.calibration:
             pairs = with_probabilities(pairs, predictions, workers=settings.workers)
@@ -100,7 +100,7 @@ def tolerances_mm(settings: Evaluate) -> list[float]:
 
 def evaluate_run(settings: Evaluate) -> int:
     """Score one run on its held-out cases, or several on theirs: every case by a run that has not seen it."""
-    with shown(json=settings.json) as display:
+    with open_display(json=settings.json) as display:
         runs = [Run(path) for path in run_paths(settings.run)]
         output = _output(settings, runs)
         cases = [held_out_cases(run) for run in runs]
@@ -147,7 +147,7 @@ def _mean_shape(
 ) -> str:
     """Add the training cases' mean shape for each held-out case; why that cannot be, or ""."""
     try:
-        shape = kept_mean_shape(
+        shape = cached_mean_shape(
             run.mean_shape_file,
             training_cases(run),
             CONVENTIONS[run.recipe()["convention"]],
@@ -171,9 +171,9 @@ def _output(settings: Evaluate, runs: Sequence[Run]) -> Path:
 
 def _predicted(run: Run, cases: Sequence[Case], settings: Evaluate, display: Display) -> list[Pair]:
     """The held-out cases of one run, predicted (or found predicted by the same weights), with where their masks are."""
-    networks = open_networks([run.folder], checkpoint=settings.checkpoint, device=settings.device, say=display.say)
+    networks = open_networks([run.folder], checkpoint=settings.checkpoint, device=settings.device, log=display.log)
     networks = with_inference_options(networks, mode=settings.mode, mirror=settings.mirror)
-    rules = postprocessing_of([run.folder], settings.postprocess, display.say)
+    rules = postprocessing_of([run.folder], settings.postprocess, display.log)
     recipe = networks[0].recipe
     convention = CONVENTIONS[recipe["convention"]]
     output = run.evaluation_folder(settings.checkpoint) / PREDICTIONS
@@ -198,7 +198,7 @@ def _predicted(run: Run, cases: Sequence[Case], settings: Evaluate, display: Dis
         origin=origin,
         overwrite=is_stale(output, origin),
         keep=keep_regions(folder, exact=softmax) if kept else keep_nothing,
-        say=display.say,
+        log=display.log,
         progress=lambda count, total: display.progress(f"Predicting {run.name}", count, total),
     )
     if done.failed:

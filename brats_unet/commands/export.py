@@ -6,16 +6,16 @@ from typing import Any
 
 from brats_unet.assembly.networks import postprocessing_of, run_paths
 from brats_unet.assembly.provenance import facts_of_run
-from brats_unet.commands.display import Display, shown
+from brats_unet.commands.display import Display, open_display
 from brats_unet.errors import SettingsError
 from brats_unet.evaluation.record import SCORES
 from brats_unet.files import atomic_folder, size_text, write_json
-from brats_unet.hardware import tensorflow_starts_quietly
+from brats_unet.hardware import quiet_tensorflow
 from brats_unet.inference.exported import (
     CARD,
     DESCRIPTION,
     OURS,
-    described,
+    describe_export,
     description_of,
     open_exported,
     refuse_format,
@@ -27,7 +27,7 @@ from brats_unet.settings import Export
 
 def main(settings: Export) -> int:
     """Export; always 0."""
-    with shown(json=settings.json) as display:
+    with open_display(json=settings.json) as display:
         return _export(settings, display)
 
 
@@ -38,8 +38,8 @@ def _export(settings: Export, display: Display) -> int:
         raise SettingsError(f"{path} holds one set of weights. Give the run's folder to export checkpoint=best.")
     output = Path(settings.output)
     _refuse_folder(output, overwrite=settings.overwrite)
-    rules = postprocessing_of([path], settings.postprocess, display.say)
-    with tensorflow_starts_quietly():
+    rules = postprocessing_of([path], settings.postprocess, display.log)
+    with quiet_tensorflow():
         from brats_unet.inference.export_network import refuse_other_answers, write_network
         from brats_unet.inference.keras_network import network_of, trained_model
         from brats_unet.inference.runtimes import exported_network
@@ -50,14 +50,14 @@ def _export(settings: Export, display: Display) -> int:
     source = facts_of_run(run, path, settings.checkpoint) | {"weights": int(model.count_params())}
     with atomic_folder(output, OURS) as folder:
         stride = write_network(model, recipe["outputs"], recipe["stride"], folder, settings.format)
-        content = described(recipe, rules, form=settings.format, rank=rank, stride=stride, source=source)
+        content = describe_export(recipe, rules, form=settings.format, rank=rank, stride=stride, source=source)
         write_json(folder / DESCRIPTION, content)
-        exported = exported_network(open_exported(folder, folder / DESCRIPTION), device="cpu", say=display.say)
-        apart = refuse_other_answers(network_of(model, recipe, display.say), exported)
+        exported = exported_network(open_exported(folder, folder / DESCRIPTION), device="cpu", log=display.log)
+        apart = refuse_other_answers(network_of(model, recipe, display.log), exported)
         content["largest_difference_from_training_framework"] = apart
         write_json(folder / DESCRIPTION, content)
         (folder / CARD).write_text(card(run, content, settings.checkpoint), encoding="utf-8")
-    return _say(settings, output, content, display)
+    return _print_result(settings, output, content, display)
 
 
 def _one_run(run: Any) -> Path:
@@ -92,7 +92,7 @@ def _refuse_folder(output: Path, *, overwrite: bool) -> None:
         )
 
 
-def _say(settings: Export, output: Path, content: dict[str, Any], display: Display) -> int:
+def _print_result(settings: Export, output: Path, content: dict[str, Any], display: Display) -> int:
     files = sorted(path for path in (output / name for name in OURS) if path.exists())
     within = (file for path in files for file in (path.rglob("*") if path.is_dir() else [path]))
     size = sum(file.stat().st_size for file in within if file.is_file())
@@ -108,8 +108,8 @@ def _say(settings: Export, output: Path, content: dict[str, Any], display: Displ
         print(json.dumps(document, indent=2))
         return 0
     names = ", ".join(path.name for path in files)
-    display.say(f"{output}: {names} ({size_text(size)}).")
+    display.log(f"{output}: {names} ({size_text(size)}).")
     alike = f"to {apart:.1g}" if apart else "exactly"
-    display.say(f"On noise of two sizes its probabilities are those of the trained network in float32, {alike}.")
-    display.say(f"Next: brats-unet predict run={output} input=… output=…")
+    display.log(f"On noise of two sizes its probabilities are those of the trained network in float32, {alike}.")
+    display.log(f"Next: brats-unet predict run={output} input=… output=…")
     return 0

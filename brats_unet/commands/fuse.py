@@ -10,7 +10,7 @@ from rich import box
 from rich.table import Table
 
 from brats_unet.anatomy import Region, region_masks
-from brats_unet.commands.display import Display, shown
+from brats_unet.commands.display import Display, open_display
 from brats_unet.data.labels.convention import CONVENTIONS, Convention
 from brats_unet.errors import DataError, SettingsError
 from brats_unet.evaluation.fusion import METHODS, MOST_INPUTS, fused_by_label, fused_by_region
@@ -36,30 +36,30 @@ FUSION = "fusion"
 
 def main(settings: Fuse) -> int:
     """Fuse; 1 if a case could not be fused, else 0."""
-    with shown(json=settings.json) as display:
+    with open_display(json=settings.json) as display:
         return _fuse(settings, display)
 
 
 def _fuse(settings: Fuse, display: Display) -> int:
     output = Path(settings.output)
     fuse = fused_by_region if settings.per == "regions" else fused_by_label
-    _refuse_odd(settings, output)
+    _refuse_invalid(settings, output)
     labels = [settings.labels] * len(settings.inputs) if isinstance(settings.labels, str) else settings.labels
     if not isinstance(labels, list) or len(labels) != len(settings.inputs):
         raise SettingsError(f"labels={labels}: expected one convention, or one for each of the inputs.")
-    inputs = sources_of(settings.inputs, labels, display.say)
+    inputs = sources_of(settings.inputs, labels, display.log)
     written = _convention_to_write(settings.write, inputs)
     cases = cases_of(inputs, settings.allow_missing)
     references = None
     if settings.references is not None:
-        references = references_of(Path(settings.references), cases, inputs, display.say)
+        references = references_of(Path(settings.references), cases, inputs, display.log)
     origin = {
         "inputs": {one.name: str(next(iter(one.masks.values())).parent) for one in inputs},
         "method": settings.method,
         "per": settings.per,
         "convention": written.name,
     }
-    _enter(output, origin, overwrite=settings.overwrite)
+    _prepare_folder(output, origin, overwrite=settings.overwrite)
 
     weights: dict[str, dict[str, dict[str, float]]] = {}
     scores: dict[str, list[list[float]]] = {name: [] for name in (*(one.name for one in inputs), FUSION)}
@@ -93,11 +93,11 @@ def _fuse(settings: Fuse, display: Display) -> int:
     means = {name: _mean(rows) for name, rows in scores.items()}
     write_json(output / MARK, {**origin, "weights": weights, "dice": means, "failed": failed})
     display.close()
-    _say(settings, display, output, written, means, len(cases) - len(failed), failed, references is not None)
+    _print_result(settings, display, output, written, means, len(cases) - len(failed), failed, references is not None)
     return 1 if failed else 0
 
 
-def _refuse_odd(settings: Fuse, output: Path) -> None:
+def _refuse_invalid(settings: Fuse, output: Path) -> None:
     if settings.method not in METHODS:
         raise SettingsError(f"There is no method={settings.method}. {suggestion(settings.method, METHODS)}")
     if not 2 <= len(settings.inputs) <= MOST_INPUTS:
@@ -119,7 +119,7 @@ def _convention_to_write(setting: str, inputs: Sequence[Source]) -> Convention:
     return CONVENTIONS[setting]
 
 
-def _enter(output: Path, origin: Mapping[str, Any], *, overwrite: bool) -> None:
+def _prepare_folder(output: Path, origin: Mapping[str, Any], *, overwrite: bool) -> None:
     """Make the output folder ours: new, empty, or to be replaced because told to; only our own masks go.
 
     Raises:
@@ -147,7 +147,7 @@ def _mean(rows: Sequence[Sequence[float]]) -> dict[str, Any]:
     return {"n": len(rows)} | dict(zip(map(str, Region), map(float, np.mean(rows, axis=0).round(6)), strict=True))
 
 
-def _say(
+def _print_result(
     settings: Fuse,
     display: Display,
     output: Path,
@@ -173,6 +173,6 @@ def _say(
             table.add_row(label, str(mean["n"]), *numbers, style=style)
     display.console.print(table)
     how = f"{settings.method} by {settings.per}, labels: {written.name}"
-    display.say(f"Masks fused: {count_fused}, in {output} ({how}).")
+    display.log(f"Masks fused: {count_fused}, in {output} ({how}).")
     for sentence in failed.values():
-        display.say(f"Not fused: {sentence}")
+        display.log(f"Not fused: {sentence}")

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from brats_unet import models
-from brats_unet.assembly.number_checks import refuse_odd_numbers
+from brats_unet.assembly.number_checks import check_numbers
 from brats_unet.assembly.topology import planned_model, topology_of
-from brats_unet.commands.display import Display, shown
+from brats_unet.commands.display import Display, open_display
 from brats_unet.data.augment.augmentation import AUGMENTATIONS
 from brats_unet.data.fingerprint import fingerprint, identity
 from brats_unet.data.prepare.preprocess import Preparation
@@ -21,9 +21,9 @@ from brats_unet.parts import build, options_of
 from brats_unet.settings import Plan, Train
 from brats_unet.training.planning import Proposal, propose
 from brats_unet.training.step_memory import step_bytes
-from brats_unet.trial.memory_limit import room
+from brats_unet.trial.memory_limit import memory_limit
 from brats_unet.trial.plan_file import Planned, plan_text, seconds_text
-from brats_unet.trial.trial import Trial, tried
+from brats_unet.trial.trial import Trial, trial_in_subprocess
 
 LARGEST_BATCH = {True: 5, False: 2}  # on a GPU (that of the winner of BraTS 2020), on a CPU
 TRIES = 5
@@ -32,27 +32,27 @@ SHRINK = 0.7  # of what the last plan was to take for its patches, for the next 
 
 def main(settings: Plan) -> int:
     """Plan, try the plan, write it."""
-    with shown(json=settings.json) as display:
+    with open_display(json=settings.json) as display:
         file = plan_file(settings)
         _refuse_file(file, settings.overwrite)
-        planned = made(settings, display)
-        written(file, planned, settings)
+        planned = make_plan(settings, display)
+        write_plan(file, planned, settings)
         if settings.json:
             print(json.dumps({"file": str(file), **planned.as_dict()}, indent=2))
         else:
-            display.say(f"Written: {file}, to be read and edited.\nNext: brats-unet train plan={file}")
+            display.log(f"Written: {file}, to be read and edited.\nNext: brats-unet train plan={file}")
     return 0
 
 
-def ready(settings: Plan) -> Path:
+def plan_if_missing(settings: Plan) -> Path:
     """The plan's file for these settings, made if it is not there yet: what plan=auto means to train."""
     file = plan_file(settings)
-    with shown(json=settings.json) as display:
+    with open_display(json=settings.json) as display:
         if file.exists():
-            display.say(f"Plan: {file}, made before.")
+            display.log(f"Plan: {file}, made before.")
         else:
-            written(file, made(settings, display), settings)
-            display.say(f"Plan: {file}, made now.")
+            write_plan(file, make_plan(settings, display), settings)
+            display.log(f"Plan: {file}, made now.")
     return file
 
 
@@ -72,7 +72,7 @@ def _refuse_file(file: Path, overwrite: bool) -> None:
         )
 
 
-def made(settings: Plan, display: Display) -> Planned:
+def make_plan(settings: Plan, display: Display) -> Planned:
     """Look at the dataset, plan, and try the plan.
 
     Raises:
@@ -91,15 +91,15 @@ def made(settings: Plan, display: Display) -> Planned:
     if settings.largest_batch is not None and settings.largest_batch < 1:
         raise SettingsError(f"largest_batch={settings.largest_batch}: expected 1 or more.")
     preparation = Preparation.of(settings.data.modalities, settings.data.preparation)
-    limit = room(settings)
-    refuse_odd_numbers(
+    limit = memory_limit(settings)
+    check_numbers(
         replace(settings, sampling=replace(settings.sampling, batch=limit.replicas, accumulate=1)), limit.replicas
     )
 
     found: list[dict[str, Any]] = []
     study = open_study(
         **vars(settings.data),
-        say=display.say,
+        log=display.log,
         progress=display.progress,
         accept=lambda dataset: found.append(identity(dataset, preparation)),
     )
@@ -111,7 +111,7 @@ def made(settings: Plan, display: Display) -> Planned:
         Path(settings.data.cache) / name,
         progress=lambda done, total: display.progress("Looking at cases", done, total),
     )
-    _say_what_they_are_like(display, facts, settings)
+    _log_fingerprint(display, facts, settings)
 
     def cost(patch: Sequence[int], batch: int, strides: Sequence[Sequence[int]], features: Sequence[int]) -> int:
         model = planned_model(settings.model, [s[: described.rank] for s in strides], features)
@@ -138,19 +138,19 @@ def made(settings: Plan, display: Display) -> Planned:
             largest_batch=settings.largest_batch or max(settings.sampling.batch, LARGEST_BATCH[limit.gpu]),
             replicas=limit.replicas,
         )
-        display.say(
+        display.log(
             f"Patch {_by(proposal.patch)}, batch {proposal.batch}, features {', '.join(map(str, proposal.features))}: "
             f"expected to take {size_text(proposal.bytes)} of {size_text(limit.bytes)} ({limit.why})."
         )
         if not settings.probe:
             break
-        display.say("Trying it: a few real steps …")
-        trial = tried(told(settings, proposal), largest=facts["largest_shape"])
+        display.log("Trying it: a few real steps …")
+        trial = trial_in_subprocess(planned_settings(settings, proposal), largest=facts["largest_shape"])
         if trial.fits and trial.peak_bytes <= limit.bytes:
-            display.say(f"It fits: {size_text(trial.peak_bytes)} at the most, {seconds_text(trial.seconds)} a step.")
+            display.log(f"It fits: {size_text(trial.peak_bytes)} at the most, {seconds_text(trial.seconds)} a step.")
             break
         took = f"it took {size_text(trial.peak_bytes)}" if trial.fits else "it ran out of memory"
-        display.say(f"That is too much: {took}. Planning smaller.")
+        display.log(f"That is too much: {took}. Planning smaller.")
         # The weights and the program itself do not shrink with the patch.
         fixed = cost(proposal.patch, 0, proposal.strides, proposal.features)
         budget = fixed + round(SHRINK * (min(budget, proposal.bytes) - fixed))
@@ -159,16 +159,16 @@ def made(settings: Plan, display: Display) -> Planned:
             f"{TRIES} plans in a row did not fit into {size_text(limit.bytes)} ({limit.why}). "
             f"Close other programs, or give memory_gib=… less."
         )
-    return Planned(found[0], facts, proposal, told(settings, proposal), limit.bytes, limit.why, trial)
+    return Planned(found[0], facts, proposal, planned_settings(settings, proposal), limit.bytes, limit.why, trial)
 
 
-def written(file: Path, planned: Planned, settings: Plan) -> None:
+def write_plan(file: Path, planned: Planned, settings: Plan) -> None:
     """The plan under its final name once it is whole."""
     with atomic_path(file) as temporary:
         temporary.write_text(plan_text(planned, settings.choices), encoding="utf-8")
 
 
-def told(settings: Plan, proposal: Proposal) -> Train:
+def planned_settings(settings: Plan, proposal: Proposal) -> Train:
     """What train will be told by the plan."""
     rank = models.describe(settings.model["name"], options_of(settings.model)).rank
     model = planned_model(
@@ -192,15 +192,15 @@ def _by(shape: Sequence[float]) -> str:
     return "×".join(f"{n:g}" for n in shape)
 
 
-def _say_what_they_are_like(display: Display, facts: dict[str, Any], settings: Plan) -> None:
+def _log_fingerprint(display: Display, facts: dict[str, Any], settings: Plan) -> None:
     own, grid = facts["case_spacing_mm"], settings.data.preparation["spacing_mm"]
     regions = ", ".join(
         f"{name} in {fact['present']}" + (f" ({fact['median_mm3'] / 1000:.0f} ml)" if fact["present"] else "")
         for name, fact in facts["regions"].items()
     )
-    display.say(f"{facts['cases']} cases of {_by(facts['median_shape'])} voxels at {_by(grid)} mm (median); {regions}.")
+    display.log(f"{facts['cases']} cases of {_by(facts['median_shape'])} voxels at {_by(grid)} mm (median); {regions}.")
     if any(abs(a / b - 1) > 0.25 for a, b in zip(own, grid, strict=True)):
-        display.say(
+        display.log(
             f"Their own voxels are {_by([round(s, 2) for s in own])} mm: the recipe works on another grid. "
             f"data.preparation.spacing_mm=[{','.join(f'{s:g}' for s in own)}] plans for theirs."
         )

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from brats_unet.anatomy import Modality
 from brats_unet.assembly.networks import open_for_prediction, run_paths
-from brats_unet.commands.display import Display, shown
+from brats_unet.commands.display import Display, open_display
 from brats_unet.data.readers.discovery import Dataset
 from brats_unet.data.readers.incomplete import cases_to_predict, named_case
 from brats_unet.errors import DataError, SettingsError
@@ -18,12 +18,12 @@ from brats_unet.run import PROBABILITIES, UNCERTAINTY, mask_file
 from brats_unet.settings import Predict
 from brats_unet.volume import Case
 
-LOOK_SHOWN = 10  # cases to look at that are named on the terminal; volumes.csv names all
+REVIEWS_SHOWN = 10  # cases to look at that are named on the terminal; volumes.csv names all
 
 
 def main(settings: Predict) -> int:
     """Predict; 1 if a case could not be read, else 0."""
-    with shown(json=settings.json) as display:
+    with open_display(json=settings.json) as display:
         return _predict(settings, display)
 
 
@@ -41,12 +41,12 @@ def _predict(settings: Predict, display: Display) -> int:
         postprocess=settings.postprocess,
         labels=settings.labels,
         device=settings.device,
-        say=display.say,
+        log=display.log,
     )
 
     dataset = _cases(settings, named, networks)
     for note in dataset.notes:
-        display.say(note)
+        display.log(note)
     if not dataset.cases:
         raise DataError(f"{settings.input}: no case was found there.")
     refuse_masks_over_scans(output, dataset.cases)
@@ -63,7 +63,7 @@ def _predict(settings: Predict, display: Display) -> int:
         ),
         overwrite=settings.overwrite,
         keep=keep_all([kept[name](output / name) for name in wanted]),
-        say=display.say,
+        log=display.log,
         progress=lambda count, total: display.progress("Predicting", count, total),
     )
     if settings.json:
@@ -71,18 +71,18 @@ def _predict(settings: Predict, display: Display) -> int:
             "output": str(output),
             "convention": convention.name,
             "cases": done.written,
-            "look": done.look,
+            "review": done.review,
             "failed": done.failed,
         }
         print(json.dumps(result, indent=2))
     before = f", {done.found} of them from before" if done.found else ""
-    display.say(f"{len(done.written)} masks in {output} (labels: {convention.name}{before}), volumes in volumes.csv.")
-    for case_id, reasons in list(done.look.items())[:LOOK_SHOWN]:
-        display.say(f"Look at {case_id}: {reasons}.")
-    if len(done.look) > LOOK_SHOWN:
-        display.say(f"… and at {len(done.look) - LOOK_SHOWN} more: volumes.csv names them.")
+    display.log(f"{len(done.written)} masks in {output} (labels: {convention.name}{before}), volumes in volumes.csv.")
+    for case_id, reasons in list(done.review.items())[:REVIEWS_SHOWN]:
+        display.log(f"Look at {case_id}: {reasons}.")
+    if len(done.review) > REVIEWS_SHOWN:
+        display.log(f"… and at {len(done.review) - REVIEWS_SHOWN} more: volumes.csv names them.")
     for sentence in done.failed.values():
-        display.say(f"Not predicted: {sentence}")
+        display.log(f"Not predicted: {sentence}")
     return 1 if done.failed else 0
 
 

@@ -4,7 +4,7 @@ import json
 import sys
 from pathlib import Path
 
-from brats_unet.commands.display import shown
+from brats_unet.commands.display import open_display
 from brats_unet.errors import SettingsError
 from brats_unet.evaluation.record import PAGE, open_evaluation, require_whole
 from brats_unet.files import size_text
@@ -29,7 +29,7 @@ def main(settings: Report) -> int:
         raise SettingsError(f"output={path}: give the name of an HTML file, such as report.html.")
     runs = (Run(folder), Run(folder.resolve().parent))  # evaluation_best/ lies in its run
     run = next((run for run in runs if run.settings_file.is_file()), None)
-    with shown(json=settings.json) as display:
+    with open_display(json=settings.json) as display:
         page = write_page(
             evaluation,
             run,
@@ -41,8 +41,8 @@ def main(settings: Report) -> int:
             progress=display.progress,
         )
         for sentence in page.left_out:
-            display.say(f"Not shown: {sentence}")
-        display.say(f"{page.path}: {size_text(page.size_bytes)}, {len(page.scrolled)} cases to scroll.")
+            display.log(f"Not shown: {sentence}")
+        display.log(f"{page.path}: {size_text(page.size_bytes)}, {len(page.scrolled)} cases to scroll.")
     if settings.json:
         document = {
             "page": str(page.path),

@@ -10,22 +10,22 @@ import numpy as np
 
 from brats_unet import models
 from brats_unet.anatomy import Region, labels_from_regions, region_masks
-from brats_unet.assembly.case_storage import kept_cases, training_sampler
-from brats_unet.assembly.number_checks import refuse_odd_numbers
+from brats_unet.assembly.case_storage import store_cases, training_sampler
+from brats_unet.assembly.number_checks import check_numbers
 from brats_unet.assembly.provenance import environment
-from brats_unet.assembly.resume import enter, run_folder
+from brats_unet.assembly.resume import prepare_run_folder, run_folder
 from brats_unet.assembly.training_parts import network, training_step
-from brats_unet.commands.display import Display, TrainingDisplay, shown
+from brats_unet.commands.display import Display, TrainingDisplay, open_display
 from brats_unet.data.augment.augmentation import AUGMENTATIONS, refuse_blank_samples
 from brats_unet.data.fingerprint import refuse_other_dataset
 from brats_unet.data.prepare.cache import PreparedCase
 from brats_unet.data.prepare.preprocess import Preparation
 from brats_unet.data.study import Study, open_study
 from brats_unet.errors import SettingsError
-from brats_unet.files import disk_full_is_said, write_json
+from brats_unet.files import explain_write_errors, write_json
 from brats_unet.inference.keras_network import network_of
 from brats_unet.inference.network import Network, recipe
-from brats_unet.inference.predictor import refuse_unfit
+from brats_unet.inference.predictor import refuse_invalid_inference
 from brats_unet.losses import known as known_losses
 from brats_unet.metrics.counts import count, dice
 from brats_unet.metrics.protocols import PROTOCOLS
@@ -45,15 +45,15 @@ from brats_unet.training.strategy import choose_devices
 
 def main(settings: Train) -> int:
     """Train, or go on training; 0 when the budget is done."""
-    with shown(json=settings.json) as display:
+    with open_display(json=settings.json) as display:
         return _train(settings, display)
 
 
 def _train(settings: Train, display: Display) -> int:
     # The parts, refused before any data is read if they do not fit one another.
-    plan = models.describe(settings.model["name"], options_of(settings.model))
-    plan.refuse_patch(settings.sampling.patch)
-    refuse_unfit(stride=plan.stride, **vars(settings.inference))
+    network_shape = models.describe(settings.model["name"], options_of(settings.model))
+    network_shape.refuse_patch(settings.sampling.patch)
+    refuse_invalid_inference(stride=network_shape.stride, **vars(settings.inference))
     loss = build("loss", known_losses(), settings.loss)
     augmentation = build("augmentation", AUGMENTATIONS, settings.augmentation)
     refuse_blank_samples(augmentation, len(settings.data.modalities))
@@ -62,17 +62,17 @@ def _train(settings: Train, display: Display) -> int:
     devices = choose_devices(**vars(settings.hardware))
     with devices.strategy.scope():
         optimizer = build("optimizer", OPTIMIZERS, settings.optimizer)
-    refuse_odd_numbers(settings, devices.replicas)
+    check_numbers(settings, devices.replicas)
 
     run = Run(run_folder(settings))
-    enter(run, settings)
+    prepare_run_folder(run, settings)
     init = Run(Path(settings.init)) if settings.init else None
     if init is not None:
         init.recipe()
 
     study = open_study(
         **vars(settings.data),
-        say=display.say,
+        log=display.log,
         progress=display.progress,
         accept=lambda dataset: refuse_other_dataset(settings.planned_for, dataset, preparation),
     )
@@ -91,7 +91,7 @@ def _train(settings: Train, display: Display) -> int:
         settings,
         devices=devices,
         model=model,
-        plan=plan,
+        network_shape=network_shape,
         loss=loss,
         optimizer=optimizer,
         augmentation=augmentation,
@@ -109,7 +109,7 @@ def _train(settings: Train, display: Display) -> int:
         model=settings.model,
         outputs=loss.outputs,
         logits=loss.logits,
-        stride=plan.stride,
+        stride=network_shape.stride,
         preparation=preparation,
         inference=vars(settings.inference),
         convention=study.convention.name,
@@ -117,15 +117,15 @@ def _train(settings: Train, display: Display) -> int:
     ) | {"modality_dropout": augmentation.modality_dropout}
     # What is looked at and handed on is the average of the weights, where there is one.
     shown_model = model if average is None else network(settings, loss.logits, devices.policy)
-    predictor = network_of(shown_model, run_recipe, display.say)
+    predictor = network_of(shown_model, run_recipe, display.log)
 
     write_json(run.settings_file, asdict(settings))
     write_json(run.recipe_file, run_recipe)
     write_json(run.folds_file, {**study.folds, "train": study.split.train, "validation": study.split.validation})
     write_json(run.environment_file, environment(devices.description, devices.precision))
-    _say_what_begins(display, run, study, settings, model, devices.description, devices.precision, state)
+    _log_start(display, run, study, settings, model, devices.description, devices.precision, state)
 
-    cases = kept_cases(settings, study.train, devices, plan, log=display.say, progress=display.progress)
+    cases = store_cases(settings, study.train, devices, network_shape, log=display.log, progress=display.progress)
     sampler = training_sampler(settings, cases, augmentation.margin)
     look = _validation(predictor, held_out)
 
@@ -158,7 +158,7 @@ def _train(settings: Train, display: Display) -> int:
         average.into(plain)
     save_model(run, plain)
     training_curves(run.journal(), run.figures_folder / "training.png")
-    return _say_what_came_of_it(display, run, settings, state, bool(held_out))
+    return _log_result(display, run, settings, state, bool(held_out))
 
 
 def _validation(network: Network, cases: list[PreparedCase]) -> Callable[[], dict[str, float]]:
@@ -180,7 +180,7 @@ def _validation(network: Network, cases: list[PreparedCase]) -> Callable[[], dic
 def save_model(run: Run, model: keras.Model) -> None:
     """Write model.keras under its name only once it is whole."""
     temporary = run.folder / ".model.part.keras"  # Keras goes by the ending, which atomic_path's names lack
-    with disk_full_is_said(run.model_file):
+    with explain_write_errors(run.model_file):
         try:
             model.save(temporary)
             temporary.replace(run.model_file)
@@ -188,7 +188,7 @@ def save_model(run: Run, model: keras.Model) -> None:
             temporary.unlink(missing_ok=True)
 
 
-def _say_what_begins(
+def _log_start(
     display: Display,
     run: Run,
     study: Study,
@@ -199,28 +199,28 @@ def _say_what_begins(
     state: checkpoint.State,
 ) -> None:
     spacing = "×".join(f"{s:g}" for s in settings.data.preparation["spacing_mm"])
-    display.say(
+    display.log(
         f"{run.folder}: {settings.model['name']} with {model.count_params():,} weights on {len(study.split.train)} "
         f"cases at {spacing} mm, {len(study.split.validation)} held out; {precision} on {devices}."
     )
     if settings.minutes:
         most = "" if settings.steps is None else f", and after {settings.steps} steps at the latest"
-        display.say(f"The schedule ends after {settings.minutes:g} minutes of training and validation{most}.")
+        display.log(f"The schedule ends after {settings.minutes:g} minutes of training and validation{most}.")
     if state.step:
         of = f" of {settings.steps}" if not settings.minutes else f", {(state.seconds or 0) / 60:.1f} minutes in"
-        display.say(f"Going on from step {state.step}{of}.")
+        display.log(f"Going on from step {state.step}{of}.")
 
 
-def _say_what_came_of_it(display: Display, run: Run, settings: Train, state: checkpoint.State, validated: bool) -> int:
+def _log_result(display: Display, run: Run, settings: Train, state: checkpoint.State, validated: bool) -> int:
     validations = run.journal("validation")
     dice_now = validations[-1]["dice"] if validated and validations else None
     if settings.json:
         result = {"run": str(run.folder), "step": state.step, "dice": dice_now, "best_mean_dice": state.best}
         print(json.dumps(result, indent=2))
         return 0
-    display.say(f"Trained {state.step} steps: {run.folder}")
+    display.log(f"Trained {state.step} steps: {run.folder}")
     if validated:
-        display.say(f"Next: brats-unet evaluate run={run.folder}")
+        display.log(f"Next: brats-unet evaluate run={run.folder}")
     else:
-        display.say(f"Next: brats-unet predict run={run.folder} input=… output=…")
+        display.log(f"Next: brats-unet predict run={run.folder} input=… output=…")
     return 0

@@ -11,19 +11,19 @@ from rich.table import Table
 
 from brats_unet.anatomy import region_masks
 from brats_unet.assembly.networks import open_networks, run_paths, with_inference_options
-from brats_unet.commands.display import Display, shown
+from brats_unet.commands.display import Display, open_display
 from brats_unet.data.labels.convention import CONVENTIONS
 from brats_unet.data.run_cases import held_out_cases, refuse_overlap
 from brats_unet.errors import DataError
 from brats_unet.files import atomic_path, write_json
 from brats_unet.geometry import bounding_box, crop
-from brats_unet.inference.ensemble import Answer, ask
+from brats_unet.inference.ensemble import EnsemblePrediction, predict_ensemble
 from brats_unet.inference.masks_folder import is_stale, origin_of
 from brats_unet.inference.postprocess import Postprocessing
 from brats_unet.inference.predicting import prepared_for
-from brats_unet.inference.tuning import FEW_CASES, HeldOut, Tuned, refuse_odd, tune
+from brats_unet.inference.tuning import FEW_CASES, HeldOut, Tuned, refuse_invalid, tune
 from brats_unet.nifti import read_integers
-from brats_unet.prefetch import conveyed
+from brats_unet.prefetch import prefetched
 from brats_unet.run import PREDICTIONS_MARK, Run
 from brats_unet.settings import Tune
 from brats_unet.volume import Case
@@ -34,12 +34,12 @@ LEAST_PROBABILITY = 0.05  # voxels below it, in every region, are out of every c
 
 def main(settings: Tune) -> int:
     """Tune; 0 also where nothing gains, which is an answer."""
-    with shown(json=settings.json) as display:
+    with open_display(json=settings.json) as display:
         return _tune(settings, display)
 
 
 def _tune(settings: Tune, display: Display) -> int:
-    refuse_odd(metric=settings.metric, folds=settings.folds, rules=settings.rules)
+    refuse_invalid(metric=settings.metric, folds=settings.folds, rules=settings.rules)
     runs = [Run(path) for path in run_paths(settings.run)]
     cases = [held_out_cases(run) for run in runs]
     refuse_overlap(runs, cases)
@@ -66,13 +66,13 @@ def _tune(settings: Tune, display: Display) -> int:
     if settings.json:
         print(json.dumps(document, indent=2))
     else:
-        _say(display, tuned, runs)
+        _print_result(display, tuned, runs)
     return 0
 
 
 def _probabilities(run: Run, cases: Sequence[Case], settings: Tune, display: Display) -> list[HeldOut]:
     """What the network of a run says of the cases it held out, and the experts' masks; computed once and kept."""
-    networks = open_networks([run.folder], checkpoint=settings.checkpoint, device=settings.device, say=display.say)
+    networks = open_networks([run.folder], checkpoint=settings.checkpoint, device=settings.device, log=display.log)
     networks = with_inference_options(networks, mode=settings.mode, mirror=settings.mirror)
     convention = CONVENTIONS[networks[0].recipe["convention"]]
     folder = run.folder / TUNING
@@ -89,10 +89,10 @@ def _probabilities(run: Run, cases: Sequence[Case], settings: Tune, display: Dis
             file.unlink()
     write_json(folder / PREDICTIONS_MARK, origin)
 
-    def work(case: Case, prepared: Any) -> Answer:
-        return ask(networks, prepared)
+    def compute(case: Case, prepared: Any) -> EnsemblePrediction:
+        return predict_ensemble(networks, prepared)
 
-    def put_away(case: Case, answer: Answer) -> None:
+    def write(case: Case, answer: EnsemblePrediction) -> None:
         assert case.mask is not None
         labels = convention.decode(read_integers(case.mask).array, where=str(case.mask))
         probabilities = answer.probabilities()
@@ -110,7 +110,7 @@ def _probabilities(run: Run, cases: Sequence[Case], settings: Tune, display: Dis
     waiting = [case for case in cases if not _file(folder, case).exists()]
     done = len(cases) - len(waiting)
     failed = []
-    for _, result in conveyed(waiting, lambda case: prepared_for(networks, case), work, put_away, refused=DataError):
+    for _, result in prefetched(waiting, lambda case: prepared_for(networks, case), compute, write, refused=DataError):
         if isinstance(result, DataError):
             failed.append(str(result))
         display.progress(f"Predicting {run.name}", done := done + 1, len(cases))
@@ -130,7 +130,7 @@ def _read(folder: Path, case: Case) -> HeldOut:
         return HeldOut(case.id, case.patient, probabilities, region_masks(kept["labels"]), (x, y, z))
 
 
-def _say(display: Display, tuned: Tuned, runs: Sequence[Run]) -> None:
+def _print_result(display: Display, tuned: Tuned, runs: Sequence[Run]) -> None:
     unit, decimals = {"dice": ("Dice", 4), "hd95": ("mm HD95", 2), "rank": ("better less worse", 3)}[tuned.metric]
     table = Table(box=box.SIMPLE, title="Rules, searched one after another", title_justify="left")
     for heading in ("rule", "region"):
@@ -150,12 +150,12 @@ def _say(display: Display, tuned: Tuned, runs: Sequence[Run]) -> None:
         )
     display.console.print(table)
     regions = ", ".join(f"{name} {value:+.{decimals}f}" for name, value in tuned.gain_by_region.items())
-    display.say(
+    display.log(
         f"Cross-fitted gain on {tuned.n} cases in {tuned.folds} folds: {tuned.gain:+.{decimals}f} {unit} ({regions}); "
         f"on the very cases they were chosen on {tuned.flattering_gain:+.{decimals}f}, which flatters."
     )
     if tuned.n < FEW_CASES:
-        display.say(f"{tuned.n} cases are few: a gain or loss of this size can be chance.")
+        display.log(f"{tuned.n} cases are few: a gain or loss of this size can be chance.")
     if tuned.rules == Postprocessing():
-        display.say("Nothing is adopted: masks are made as before.")
-    display.say(f"Left in {', '.join(str(run.postprocessing_file) for run in runs)}; predict and evaluate follow it.")
+        display.log("Nothing is adopted: masks are made as before.")
+    display.log(f"Left in {', '.join(str(run.postprocessing_file) for run in runs)}; predict and evaluate follow it.")

@@ -61,16 +61,16 @@ def inspect(case: Case) -> Inspection:
     for modality, volume in _scans(case, tell):
         if first is None:
             first = (modality, Volume(np.broadcast_to(np.uint8(0), volume.array.shape), volume.affine))
-            _look_at_grid(found, volume)
+            _inspect_grid(found, volume)
         elif not _same_grid(case.id, modality, volume, first, tell):
             continue
         found.hashes[modality] = voxel_hash(volume.array)
-        inside = _look_at_scan(case.id, modality, volume.array, tell)
+        inside = _inspect_scan(case.id, modality, volume.array, tell)
         if inside is not None:
             insides[modality] = inside
-    _compare_sisters(case.id, insides, found.hashes, tell)
+    _compare_scans(case.id, insides, found.hashes, tell)
     if case.mask is not None:
-        found.labels = _look_at_mask(case.id, case.mask, first, insides, tell)
+        found.labels = _inspect_mask(case.id, case.mask, first, insides, tell)
     return found
 
 
@@ -101,7 +101,7 @@ def _scans(case: Case, tell: Tell) -> Iterator[tuple[Modality, Volume]]:
             yield modality, Volume(array if file.channel is None else array[..., file.channel], volume.affine)
 
 
-def _look_at_grid(found: Inspection, volume: Volume) -> None:
+def _inspect_grid(found: Inspection, volume: Volume) -> None:
     found.shape, found.spacing_mm = volume.array.shape, volume.spacing_mm
     try:
         found.turned = turn_to_lps(volume.affine) != LPS
@@ -119,7 +119,7 @@ def _same_grid(case_id: str, name: str, volume: Volume, first: tuple[str, Volume
     return True
 
 
-def _look_at_scan(case_id: str, modality: Modality, scan: np.ndarray, tell: Tell) -> np.ndarray | None:
+def _inspect_scan(case_id: str, modality: Modality, scan: np.ndarray, tell: Tell) -> np.ndarray | None:
     """Where a scan shows anything, bool; None where it is not fit to be compared."""
     if scan.size == 0:
         tell(error(case_id, f"the {modality} scan has no voxels.", "Download the case again."))
@@ -150,7 +150,7 @@ def _look_at_scan(case_id: str, modality: Modality, scan: np.ndarray, tell: Tell
     return inside
 
 
-def _compare_sisters(
+def _compare_scans(
     case_id: str, insides: Mapping[Modality, np.ndarray], hashes: Mapping[Modality, str], tell: Tell
 ) -> None:
     """Whether the scans of a case show one brain, and are different scans."""
@@ -172,7 +172,7 @@ def _compare_sisters(
         tell(warning(case_id, text, "Look at the case: cut off, badly stripped or not registered?"))
 
 
-def _look_at_mask(
+def _inspect_mask(
     case_id: str, path: Path, first: tuple[str, Volume] | None, insides: Mapping[Modality, np.ndarray], tell: Tell
 ) -> Mapping[int, int] | None:
     """Voxels of each integer of a mask; None where it is none."""

@@ -69,7 +69,7 @@ def open_study(
     validation_root: str | None,
     cases: int,
     seed: int,
-    say: Say,
+    log: Say,
     progress: Progress,
     accept: Callable[[Dataset], None] = lambda dataset: None,
 ) -> Study:
@@ -92,11 +92,11 @@ def open_study(
         kinds = varieties(Path(root))
     cache_folder = Path(cache)
     memo = HashMemo(cache_folder / "hashes.json")
-    dataset, convention, label_sets = _found(root, labels, recipe, leave_out, memo, say, progress, accept)
+    dataset, convention, label_sets = _found(root, labels, recipe, leave_out, memo, log, progress, accept)
     by_id = {case.id: case for case in dataset.cases if case.mask is not None}
 
     if validation_root is not None:
-        outside, outside_convention, _ = _found(validation_root, labels, recipe, leave_out, memo, say, progress)
+        outside, outside_convention, _ = _found(validation_root, labels, recipe, leave_out, memo, log, progress)
         held_out = {case.id: case for case in outside.cases if case.mask is not None}
         both = sorted(set(held_out) & set(by_id))
         if both:
@@ -140,7 +140,7 @@ def _found(
     recipe: Preparation,
     leave_out: Sequence[str],
     memo: HashMemo,
-    say: Say,
+    log: Say,
     progress: Progress,
     accept: Callable[[Dataset], None] = lambda dataset: None,
 ) -> tuple[Dataset, Convention, dict[str, frozenset[int]]]:
@@ -148,13 +148,13 @@ def _found(
     dataset = find_cases(root, modalities=recipe.modalities, leave_out=leave_out)
     accept(dataset)
     for note in dataset.notes:
-        say(note)
+        log(note)
     masks = {case.id: case.mask for case in dataset.cases if case.mask is not None}
     if not masks:
         raise DataError(f"{root}: {len(dataset.cases)} cases, none with a mask. Expected cases with masks to train on.")
     label_sets = memoised_label_sets(masks, memo, lambda d, n: progress("Reading masks", d, n))
     convention = decide(labels, dataset.layout, sorted(masks), dataset.declared_labels, label_sets)
-    say(f"Labels: {convention.name} ({convention.why}).")
+    log(f"Labels: {convention.name} ({convention.why}).")
     return dataset, convention, label_sets
 
 

@@ -7,7 +7,7 @@ from brats_unet.errors import DataError, some
 from brats_unet.evaluation.record import Evaluation
 
 
-def refuse_unlike(evaluations: Sequence[Evaluation], names: Sequence[str], metrics: Sequence[str]) -> list[str]:
+def refuse_incomparable(evaluations: Sequence[Evaluation], names: Sequence[str], metrics: Sequence[str]) -> list[str]:
     """Raise DataError for evaluations whose `metrics` cannot be paired; what could not be checked, as sentences."""
     first, first_name = evaluations[0], names[0]
     problems: list[str] = []

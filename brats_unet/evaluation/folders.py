@@ -84,7 +84,7 @@ def pair_folders(
             f"{references}. Expected files named by case, as <case>.nii.gz or <case>_seg.nii.gz, in both."
         )
     files = [*(expected[case_id] for case_id in expected), *(found[case_id] for case_id in both)]
-    looked = map_in_processes(_look_at, files, seconds_each=0.04, workers=workers, progress=progress)
+    looked = map_in_processes(_inspected, files, seconds_each=0.04, workers=workers, progress=progress)
     masks = dict(zip(files, looked, strict=True))
     problems = [mask.problem for mask in masks.values() if mask.problem]
     if missing and not allow_missing:
@@ -160,7 +160,7 @@ def _masks_of(*folders: Path) -> list[dict[str, Path]]:
     return masks
 
 
-def _look_at(path: Path) -> _Mask:
+def _inspected(path: Path) -> _Mask:
     try:
         volume = read_integers(path)
     except DataError as problem:

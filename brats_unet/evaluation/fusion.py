@@ -53,7 +53,7 @@ def majority(masks: np.ndarray) -> Fused:
     Args:
         masks: bool, shape (N, …), N from 1 to 62; so for all methods.
     """
-    _refuse_odd(masks)
+    _refuse_invalid(masks)
     votes = masks.sum(axis=0, dtype=np.int16)
     return Fused(2 * votes > len(masks), (1.0,) * len(masks))
 
@@ -67,7 +67,7 @@ def staple(masks: np.ndarray) -> Fused:
     Source:
         Warfield et al. 2004, doi:10.1109/TMI.2004.828354; prior and start as ITK's STAPLEImageFilter has them.
     """
-    _refuse_odd(masks)
+    _refuse_invalid(masks)
     patterns = _patterns(masks)
     claims, voxels = patterns.claims.astype(np.float64), patterns.voxels
     prior = float((voxels @ claims).sum() / (voxels.sum() * len(masks)))
@@ -101,7 +101,7 @@ def simple(masks: np.ndarray) -> Fused:
     Source:
         Langerak et al. 2010, doi:10.1109/TMI.2010.2057442.
     """
-    _refuse_odd(masks)
+    _refuse_invalid(masks)
     patterns = _patterns(masks)
     claims, voxels = patterns.claims.astype(np.float64), patterns.voxels
     kept = np.ones(len(masks), bool)
@@ -172,6 +172,6 @@ def _patterns(masks: np.ndarray) -> _Patterns:
     )
 
 
-def _refuse_odd(masks: np.ndarray) -> None:
+def _refuse_invalid(masks: np.ndarray) -> None:
     if masks.dtype != bool or masks.ndim < 2 or not 1 <= len(masks) <= MOST_INPUTS:
         raise ValueError(f"Expected from 1 to {MOST_INPUTS} bool masks on one grid, not {masks.dtype} {masks.shape}.")

@@ -32,7 +32,7 @@ class Source:
         return self.convention.decode(volume.array, where=str(self.masks[case_id]))
 
 
-def sources_of(sources: Sequence[str], labels: Sequence[str], say: Say) -> list[Source]:
+def sources_of(sources: Sequence[str], labels: Sequence[str], log: Say) -> list[Source]:
     """The sources with their conventions.
 
     Raises:
@@ -57,7 +57,7 @@ def sources_of(sources: Sequence[str], labels: Sequence[str], say: Say) -> list[
             held[index][case_id] = one
     conventions = _conventions(labels, paths, found, held)
     for name, convention in zip(names, conventions, strict=True):
-        say(f"{name}: labels {convention.name} ({convention.why}).")
+        log(f"{name}: labels {convention.name} ({convention.why}).")
     return [Source(n, m, c) for n, m, c in zip(names, found, conventions, strict=True)]
 
 
@@ -129,7 +129,7 @@ def cases_of(inputs: Sequence[Source], allow_missing: bool) -> list[str]:
     return cases
 
 
-def references_of(folder: Path, cases: Sequence[str], inputs: Sequence[Source], say: Say) -> Source:
+def references_of(folder: Path, cases: Sequence[str], inputs: Sequence[Source], log: Say) -> Source:
     """The expert masks of the cases; where their integers leave it open, they follow the inputs.
 
     Raises:
@@ -150,7 +150,7 @@ def references_of(folder: Path, cases: Sequence[str], inputs: Sequence[Source], 
         if len(agreed) != 1:
             raise
         convention = replace(next(iter(agreed.values())), why="as the inputs")
-    say(f"references: labels {convention.name} ({convention.why}).")
+    log(f"references: labels {convention.name} ({convention.why}).")
     return Source("references", masks, convention)
 
 

@@ -16,7 +16,7 @@ from brats_unet.files import atomic_path
 from brats_unet.volume import Case
 
 
-def kept_mean_shape(
+def cached_mean_shape(
     file: Path,
     cases: Sequence[Case],
     convention: Convention,

@@ -9,7 +9,7 @@ from scipy.stats import wilcoxon
 
 from brats_unet.errors import SettingsError
 from brats_unet.evaluation.bootstrap import METHOD, Interval, mean_interval
-from brats_unet.evaluation.comparability import refuse_unlike
+from brats_unet.evaluation.comparability import refuse_incomparable
 from brats_unet.evaluation.ranking import Ranked, case_ranks, exchanges, ranking
 from brats_unet.evaluation.record import Evaluation
 from brats_unet.metrics.glossary import MEANINGS
@@ -129,7 +129,7 @@ def compare(evaluations: Sequence[Evaluation], *, metrics: Sequence[str] = ("dic
         raise SettingsError(f"{twice} is named twice. Expected evaluations of different runs.")
     names = _names(evaluations)
     _refuse_unknown(evaluations, names, metrics)
-    notes = refuse_unlike(evaluations, names, metrics)
+    notes = refuse_incomparable(evaluations, names, metrics)
     units = {row.metric: row.unit for row in evaluations[0].rows}
     regions = tuple(dict.fromkeys(row.region for row in evaluations[0].rows))
     cases = tuple(evaluations[0].cases)

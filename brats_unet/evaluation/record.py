@@ -141,7 +141,7 @@ def read_rows(path: Path) -> list[Row]:
     return rows
 
 
-def described(pairs: Sequence[Pair]) -> dict[str, Any]:
+def described_files(pairs: Sequence[Pair]) -> dict[str, Any]:
     """Where the masks and scans of an evaluation are, in plain types, by case."""
     return {
         pair.case_id: {

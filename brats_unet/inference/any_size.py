@@ -113,7 +113,7 @@ def patches_of(model: keras.Model, dtype: tf.DType, name: str | None = None) -> 
     return tf.TensorSpec((*(None for _ in spaces), channels), dtype, name)
 
 
-def fitted(model: keras.Model, stride: Sequence[int]) -> tuple[keras.Model, tuple[int, int, int]]:
+def for_any_size(model: keras.Model, stride: Sequence[int]) -> tuple[keras.Model, tuple[int, int, int]]:
     """The network `of_any_size` and multiples of 1; or, where that cannot be had, `model` and its `stride`."""
     if takes_any_size(model):
         return of_any_size(model), (1, 1, 1)

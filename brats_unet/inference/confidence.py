@@ -51,14 +51,14 @@ def facts_of(
     return found
 
 
-def reasons_to_look(facts: Sequence[RegionFacts], doubts: Sequence[str] = ()) -> list[str]:
+def review_reasons(facts: Sequence[RegionFacts], warnings: Sequence[str] = ()) -> list[str]:
     """Why a person should look at a case, in words; none where nothing is odd.
 
     Args:
         facts: Of its regions.
         doubts: What looks wrong with its scans; see `data.plausible`.
     """
-    reasons = ["the scans look odd"] if doubts else []
+    reasons = ["the scans look odd"] if warnings else []
     if not any(fact.volume_mm3 for fact in facts):
         reasons.append("no tumour found")
     for fact in facts:

@@ -39,7 +39,7 @@ class Share:
 
 
 @dataclass(frozen=True)
-class Answer:
+class EnsemblePrediction:
     """All that an ensemble says of a case, by preparation; `members` counts networks times mirrorings."""
 
     shares: tuple[Share, ...]
@@ -90,7 +90,7 @@ def pairwise_dice(votes: np.ndarray, members: int) -> np.ndarray:
         return both / (single * (members - 1))
 
 
-def ask(networks: Sequence[Member], prepared: Mapping[Preparation, Prepared]) -> Answer:
+def predict_ensemble(networks: Sequence[Member], prepared: Mapping[Preparation, Prepared]) -> EnsemblePrediction:
     """What the networks say; each counts the same, and so does each mirroring of one.
 
     Args:
@@ -122,7 +122,7 @@ def ask(networks: Sequence[Member], prepared: Mapping[Preparation, Prepared]) ->
         if len(group) > 1:
             mean /= len(group)
         shares.append((len(group) / len(networks), mean, votes, seen.grid))
-    return Answer(tuple(Share(w, m, v if members > 1 else None, g) for w, m, v, g in shares), members)
+    return EnsemblePrediction(tuple(Share(w, m, v if members > 1 else None, g) for w, m, v, g in shares), members)
 
 
 def _added(total: np.ndarray | None, more: np.ndarray) -> np.ndarray:

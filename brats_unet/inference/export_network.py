@@ -13,8 +13,8 @@ import tensorflow as tf
 
 from brats_unet.anatomy import regions_from_classes
 from brats_unet.errors import CheckpointError
-from brats_unet.hardware import tensorflow_starts_quietly
-from brats_unet.inference.any_size import fitted, patches_of
+from brats_unet.hardware import quiet_tensorflow
+from brats_unet.inference.any_size import for_any_size, patches_of
 from brats_unet.inference.exported import FILES, IMAGE, PROBABILITIES
 from brats_unet.inference.network import Network
 
@@ -53,9 +53,9 @@ def write_network(model: keras.Model, outputs: str, stride: Sequence[int], folde
         form of Keras, which must load without our layers.
     """
     if form != "keras":
-        model, stride = fitted(model, stride)
+        model, stride = for_any_size(model, stride)
     model = probability_model(model, outputs)
-    with tensorflow_starts_quietly(), warnings.catch_warnings():
+    with quiet_tensorflow(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of converters, about their own insides
         WRITERS[form](model, folder / FILES[form])
     return tuple(stride)

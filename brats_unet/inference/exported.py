@@ -16,7 +16,7 @@ from brats_unet.data.labels.convention import CONVENTIONS, WORDS
 from brats_unet.errors import CheckpointError, MachineError, SettingsError
 from brats_unet.files import read_json
 from brats_unet.inference.postprocess import Postprocessing
-from brats_unet.inference.recipe_text import in_words
+from brats_unet.inference.recipe_text import recipe_sentences
 from brats_unet.parts import suggestion
 
 DESCRIPTION = "prediction.json"
@@ -114,7 +114,7 @@ def open_exported(path: Path, description: Path) -> Exported:
     return Exported(description, file, name, rank, recipe)
 
 
-def described(
+def describe_export(
     recipe: Mapping[str, Any],
     rules: Postprocessing,
     *,
@@ -166,7 +166,7 @@ def described(
             "convention": convention.name,
             "integers": {WORDS[label]: int(convention.encode(np.array(label))) for label in CLASSES},
         },
-        "how": in_words(recipe, rank),
+        "how": recipe_sentences(recipe, rank),
         "source": dict(source),
     }
 

@@ -14,7 +14,7 @@ from brats_unet.anatomy import regions_from_classes
 from brats_unet.errors import CheckpointError, SettingsError
 from brats_unet.files import read_json
 from brats_unet.geometry import Box
-from brats_unet.inference.any_size import fitted, patches_of
+from brats_unet.inference.any_size import for_any_size, patches_of
 from brats_unet.inference.exported import IMAGE, PROBABILITIES
 from brats_unet.inference.network import Network
 from brats_unet.inference.predictor import Forward, MemoryFull, SumOfTiles, in_slices
@@ -70,13 +70,13 @@ def keras_file(path: Path) -> keras.Model:
         ) from problem
 
 
-def network_of(model: keras.Model, recipe: Mapping[str, Any], say: Callable[[str], None]) -> Network:
+def network_of(model: keras.Model, recipe: Mapping[str, Any], log: Callable[[str], None]) -> Network:
     """A `Network` of a Keras model, which it goes on to use: later weights are seen."""
-    model, stride = fitted(model, recipe["stride"])
+    model, stride = for_any_size(model, recipe["stride"])
     outputs, gpu = recipe["outputs"], on_gpu()
     # NumPy adds up in less time than TensorFlow on a CPU.
     added_up = sum_of_tiles_of(model, outputs) if gpu and not is_flat(model) else None
-    return Network(forward_of(model, outputs), recipe, stride, say, on_host=not gpu, sum_of_tiles=added_up)
+    return Network(forward_of(model, outputs), recipe, stride, log, on_host=not gpu, sum_of_tiles=added_up)
 
 
 def on_gpu() -> bool:
@@ -92,7 +92,7 @@ def traced(model: keras.Model) -> Callable[[np.ndarray], np.ndarray]:
         return model(patches, training=False)
 
     def compute(patches: np.ndarray) -> np.ndarray:
-        with memory_full_is_said(patches.shape):
+        with explain_full_memory(patches.shape):
             return probabilities(tf.constant(patches)).numpy()
 
     return compute
@@ -108,7 +108,7 @@ def saved_model(folder: Path) -> Callable[[np.ndarray], np.ndarray]:
         raise CheckpointError(f"{folder}: cannot be read as a SavedModel ({reason}). Export it again.") from problem
 
     def compute(patches: np.ndarray) -> np.ndarray:
-        with memory_full_is_said(patches.shape):
+        with explain_full_memory(patches.shape):
             return probabilities(**{IMAGE: tf.constant(patches)})[PROBABILITIES].numpy()
 
     compute.__dict__["kept"] = loaded  # its variables live as long as it does
@@ -116,7 +116,7 @@ def saved_model(folder: Path) -> Callable[[np.ndarray], np.ndarray]:
 
 
 @contextmanager
-def memory_full_is_said(shape: Sequence[int]) -> Iterator[None]:
+def explain_full_memory(shape: Sequence[int]) -> Iterator[None]:
     """Turn TensorFlow's word for a memory that has no room for patches of this shape into ours."""
     try:
         yield
@@ -161,7 +161,7 @@ def forward_of(model: keras.Model, outputs: str) -> Forward:
     said = tf.function(said_of_patches(model, outputs), input_signature=[patches_of(model, tf.float16)])
 
     def regions(patches: np.ndarray) -> np.ndarray:
-        with memory_full_is_said(patches.shape):
+        with explain_full_memory(patches.shape):
             return as_regions(said(tf.constant(patches)).numpy(), outputs)
 
     def forward(patches: np.ndarray) -> np.ndarray:
@@ -207,7 +207,7 @@ def sum_of_tiles_of(model: keras.Model, outputs: str) -> SumOfTiles:
 
     def sum_of_tiles(image: np.ndarray, boxes: Sequence[Box], weight: np.ndarray, at_once: int) -> np.ndarray:
         starts = [box.start for box in boxes]
-        with memory_full_is_said((at_once, *weight.shape, channels)):
+        with explain_full_memory((at_once, *weight.shape, channels)):
             here, each = tf.constant(image.astype(np.float16, copy=False)), tf.constant(weight)
             total = tf.zeros((*image.shape[:3], model.outputs[0].shape[-1]), tf.float32)
             for first in range(0, len(starts), at_once):

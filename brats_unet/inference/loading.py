@@ -6,14 +6,14 @@ TensorFlow and Keras are imported only for what they compute: an ONNX network pr
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from brats_unet.hardware import tensorflow_starts_quietly
+from brats_unet.hardware import quiet_tensorflow
 from brats_unet.inference.exported import WITH_TENSORFLOW, description_of, open_exported
 from brats_unet.inference.network import Network
 from brats_unet.run import Run
 
 
 def open_network(
-    path: Path, *, which: str, policies: Mapping[str, str], device: str = "auto", say: Callable[[str], None]
+    path: Path, *, which: str, policies: Mapping[str, str], device: str = "auto", log: Callable[[str], None]
 ) -> Network:
     """A trained network, ready to predict.
 
@@ -34,12 +34,12 @@ def open_network(
     if description is not None:
         from brats_unet.inference.runtimes import exported_network
 
-        return exported_network(open_exported(path, description), device=device, say=say)
-    with tensorflow_starts_quietly():
+        return exported_network(open_exported(path, description), device=device, log=log)
+    with quiet_tensorflow():
         from brats_unet.inference import keras_network
 
     model, recipe = keras_network.trained_model(path, which=which, policies=policies)
-    return keras_network.network_of(model, recipe, say)
+    return keras_network.network_of(model, recipe, log)
 
 
 def needs_tensorflow(path: Path) -> bool:

@@ -13,7 +13,9 @@ from brats_unet.inference.postprocess import Postprocessing
 from brats_unet.run import PREDICTIONS_MARK, PROBABILITIES, UNCERTAINTY, VOLUMES, mask_file
 
 
-def enter(output: Path, origin: dict[str, Any], case_ids: Sequence[str] = (), *, overwrite: bool) -> None:
+def prepare_masks_folder(
+    output: Path, origin: dict[str, Any], case_ids: Sequence[str] = (), *, overwrite: bool
+) -> None:
     """Make the output folder ours: empty, or holding masks of the same origin, or emptied of ours because told to.
 
     Of files that are not ours, `overwrite` takes away only masks of the very cases that are to be predicted.

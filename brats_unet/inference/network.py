@@ -9,7 +9,7 @@ import numpy as np
 
 from brats_unet.data.prepare.preprocess import Preparation
 from brats_unet.inference.prediction_memory import WholeVolume
-from brats_unet.inference.predictor import Forward, MemoryFull, SumOfTiles, refuse_unfit, tiled, whole
+from brats_unet.inference.predictor import Forward, MemoryFull, SumOfTiles, refuse_invalid_inference, tiled, whole
 from brats_unet.inference.tta import axes_of, mirrored
 
 
@@ -29,7 +29,7 @@ class Network:
     forward: Forward
     recipe: Mapping[str, Any]
     stride: tuple[int, int, int]
-    say: Callable[[str], None] = lambda sentence: None
+    log: Callable[[str], None] = lambda sentence: None
     on_host: bool = True
     sum_of_tiles: SumOfTiles | None = None
     memory: WholeVolume = field(init=False, repr=False, compare=False)
@@ -48,21 +48,21 @@ class Network:
         """Whether it was trained with scans left out, so that zeros can stand for one that a case lacks."""
         return float(self.recipe.get("modality_dropout", 0)) > 0
 
-    def told(self, **inference: Any) -> "Network":
+    def with_options(self, **inference: Any) -> "Network":
         """The same network with other ways to predict: mode, tile, overlap, tile_batch, mirror.
 
         Raises:
             SettingsError: See `predictor.refuse_unfit`.
         """
         how = {**self.recipe["inference"], **inference}
-        refuse_unfit(stride=self.stride, **how)
+        refuse_invalid_inference(stride=self.stride, **how)
         return replace(self, recipe={**self.recipe, "inference": how})
 
     def warm_up(self) -> None:
         """Compute a small patch of zeros: what is done once, such as tracing, is done then."""
         stride = self.recipe["stride"]
         image = np.zeros((*stride, len(self.preparation.modalities)), np.float16)
-        self.told(tile=stride).on_prepared_grid(image)
+        self.with_options(tile=stride).on_prepared_grid(image)
 
     def members(self, image: np.ndarray) -> Iterator[np.ndarray]:
         """Region probabilities float32 (X, Y, Z, R) of a prepared image, from each mirroring it is told to make."""
@@ -87,7 +87,7 @@ class Network:
             )
             if sentence not in self.said:  # once, not for each mirroring
                 self.said.add(sentence)
-                self.say(sentence)
+                self.log(sentence)
         at_once = how.get("tile_batch", 1)
         return tiled(self.forward, image, self.stride, how["tile"], how["overlap"], at_once, self.sum_of_tiles)
 

@@ -12,15 +12,15 @@ from brats_unet.anatomy import Modality
 from brats_unet.data.labels.convention import Convention
 from brats_unet.data.prepare.preprocess import Preparation, Prepared, prepare
 from brats_unet.errors import DataError
-from brats_unet.inference.confidence import RegionFacts, facts_of, reasons_to_look
-from brats_unet.inference.ensemble import Answer, ask
-from brats_unet.inference.masks_folder import enter
+from brats_unet.inference.confidence import RegionFacts, facts_of, review_reasons
+from brats_unet.inference.ensemble import EnsemblePrediction, predict_ensemble
+from brats_unet.inference.masks_folder import prepare_masks_folder
 from brats_unet.inference.network import Network
 from brats_unet.inference.postprocess import Postprocessing, labels_of
 from brats_unet.inference.probability_maps import Keep, keep_nothing, scan_of
-from brats_unet.inference.volumes_csv import read_rows, rows_of, write_rows
+from brats_unet.inference.volumes_csv import read_volumes, volume_rows, write_volumes
 from brats_unet.nifti import write_volume
-from brats_unet.prefetch import conveyed
+from brats_unet.prefetch import prefetched
 from brats_unet.run import mask_file
 from brats_unet.volume import Case, Volume
 
@@ -51,16 +51,16 @@ class Outcome:
     probabilities: np.ndarray
     labels: np.ndarray
     facts: Sequence[RegionFacts]
-    look: Sequence[str]
+    review: Sequence[str]
 
 
-def outcome_of(answer: Answer, doubts: Sequence[str], rules: Postprocessing) -> Outcome:
+def outcome_of(answer: EnsemblePrediction, warnings: Sequence[str], rules: Postprocessing) -> Outcome:
     """From what the networks say to labels and numbers; `doubts` are about the scans."""
     probabilities = answer.probabilities()
     spacing_mm = answer.shares[0].grid.case_spacing_mm
     labels = labels_of(probabilities, spacing_mm, rules)
     facts = facts_of(labels, probabilities, answer.agreement(), spacing_mm)
-    return Outcome(probabilities, labels, facts, reasons_to_look(facts, doubts))
+    return Outcome(probabilities, labels, facts, review_reasons(facts, warnings))
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ class Predicted:
     written: tuple[str, ...]
     found: int
     failed: dict[str, str]
-    look: dict[str, str]
+    review: dict[str, str]
 
 
 def predict_cases(
@@ -90,7 +90,7 @@ def predict_cases(
     origin: dict[str, Any],
     overwrite: bool = False,
     keep: Keep = keep_nothing,
-    say: Callable[[str], None],
+    log: Callable[[str], None],
     progress: Callable[[int, int], None],
 ) -> Predicted:
     """Predict cases: the next is read and the last written while one is computed, the first while networks are traced.
@@ -112,40 +112,40 @@ def predict_cases(
     Returns:
         What became of them: a case that cannot be read does not stop the others.
     """
-    enter(output, origin, [case.id for case in cases], overwrite=overwrite)
+    prepare_masks_folder(output, origin, [case.id for case in cases], overwrite=overwrite)
     here = {case.id for case in cases if mask_file(output, case.id).exists()}
-    rows = read_rows(output)
+    rows = read_volumes(output)
     failed: dict[str, str] = {}
     progress(done := len(here), len(cases))
 
-    def fetch(case: Case) -> dict[Preparation, Prepared]:
+    def read(case: Case) -> dict[Preparation, Prepared]:
         return prepared_for(networks, case)
 
-    def work(case: Case, prepared: dict[Preparation, Prepared]) -> tuple[Answer, tuple[str, ...]]:
-        doubts = next(iter(prepared.values())).doubts
-        for sentence in doubts:
-            say(sentence)
+    def compute(case: Case, prepared: dict[Preparation, Prepared]) -> tuple[EnsemblePrediction, tuple[str, ...]]:
+        warnings = next(iter(prepared.values())).warnings
+        for sentence in warnings:
+            log(sentence)
         for ready in traced:
             ready.result()
-        return ask(networks, prepared), doubts
+        return predict_ensemble(networks, prepared), warnings
 
-    def put_away(case: Case, found: tuple[Answer, tuple[str, ...]]) -> list[dict[str, str]]:
+    def write(case: Case, found: tuple[EnsemblePrediction, tuple[str, ...]]) -> list[dict[str, str]]:
         outcome = outcome_of(*found, rules)
         keep(case, outcome.probabilities)
-        lines = rows_of(case.id, outcome.facts, outcome.look)
-        write_rows(output, {**rows, case.id: lines})
+        lines = volume_rows(case.id, outcome.facts, outcome.review)
+        write_volumes(output, {**rows, case.id: lines})
         write_volume(mask_file(output, case.id), Volume(convention.encode(outcome.labels)), like=scan_of(case))
         return lines
 
     waiting = [case for case in cases if case.id not in here]
     with ThreadPoolExecutor(1, "trace") as tracing:
         traced = [tracing.submit(network.warm_up) for network in networks if waiting]
-        for case, result in conveyed(waiting, fetch, work, put_away, refused=DataError):
+        for case, result in prefetched(waiting, read, compute, write, refused=DataError):
             if isinstance(result, DataError):
                 failed[case.id] = str(result)
             else:
                 rows[case.id] = result
             progress(done := done + 1, len(cases))
     written = tuple(case.id for case in cases if case.id not in failed)
-    look = {name: rows[name][0]["look"] for name in written if name in rows and rows[name][0]["look"]}
-    return Predicted(written, len(here), failed, look)
+    review = {name: rows[name][0]["review"] for name in written if name in rows and rows[name][0]["review"]}
+    return Predicted(written, len(here), failed, review)

@@ -67,13 +67,13 @@ def region_probabilities(
     Raises:
         SettingsError: See `refuse_unfit`.
     """
-    refuse_unfit(mode=mode, stride=stride, tile=tile, overlap=overlap, tile_batch=tile_batch)
+    refuse_invalid_inference(mode=mode, stride=stride, tile=tile, overlap=overlap, tile_batch=tile_batch)
     if mode == "whole":
         return whole(forward, image, stride)
     return tiled(forward, image, stride, tile, overlap, tile_batch)
 
 
-def refuse_unfit(
+def refuse_invalid_inference(
     *,
     mode: str,
     stride: Sequence[int],
@@ -125,7 +125,7 @@ def tiled(
     Args:
         sum_of_tiles: Of the same network, where it can add up the tiles in the memory that it computes in.
     """
-    refuse_unfit(mode="tiles", stride=stride, tile=tile, overlap=overlap, tile_batch=tile_batch)
+    refuse_invalid_inference(mode="tiles", stride=stride, tile=tile, overlap=overlap, tile_batch=tile_batch)
     padding = pad_at_least(image.shape[:3], tuple(tile))
     padded = np.pad(image, (*padding, (0, 0)))
     weight = gaussian_weights(tile)

@@ -6,7 +6,7 @@ from typing import Any
 from brats_unet.data.prepare.preprocess import CROPS, NORMALISATIONS
 
 
-def in_words(recipe: Mapping[str, Any], rank: int) -> dict[str, list[str]]:
+def recipe_sentences(recipe: Mapping[str, Any], rank: int) -> dict[str, list[str]]:
     """From scans to masks in sentences, by step.
 
     Args:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from brats_unet.errors import CheckpointError, MachineError
-from brats_unet.hardware import tensorflow_starts_quietly
+from brats_unet.hardware import quiet_tensorflow
 from brats_unet.inference.exported import IMAGE, PROBABILITIES, Exported, refuse_unless_it_runs
 from brats_unet.inference.network import Network
 from brats_unet.inference.predictor import Forward, MemoryFull, in_slices
@@ -31,7 +31,7 @@ class Engine:
     any_size: bool = False
 
 
-def exported_network(exported: Exported, *, device: str, say: Callable[[str], None]) -> Network:
+def exported_network(exported: Exported, *, device: str, log: Callable[[str], None]) -> Network:
     """An exported network, ready to predict.
 
     Args:
@@ -46,7 +46,7 @@ def exported_network(exported: Exported, *, device: str, say: Callable[[str], No
     refuse_unless_it_runs(exported)
     engine = RUNTIMES[exported.format](exported.file, device)
     stride = (1, 1, 1) if engine.any_size else tuple(exported.recipe["stride"])
-    return Network(_forward(engine.compute, exported.rank), exported.recipe, stride, say, engine.on_host)
+    return Network(_forward(engine.compute, exported.rank), exported.recipe, stride, log, engine.on_host)
 
 
 def _forward(compute: Compute, rank: int) -> Forward:
@@ -122,7 +122,7 @@ def _openvino(file: Path, device: str) -> Engine:
 
 
 def _keras(file: Path, device: str) -> Engine:
-    with tensorflow_starts_quietly():
+    with quiet_tensorflow():
         from brats_unet.inference import keras_network
         from brats_unet.inference.any_size import of_any_size, takes_any_size
 
@@ -133,7 +133,7 @@ def _keras(file: Path, device: str) -> Engine:
 
 
 def _savedmodel(file: Path, device: str) -> Engine:
-    with tensorflow_starts_quietly():
+    with quiet_tensorflow():
         from brats_unet.inference import keras_network
 
     return Engine(keras_network.saved_model(file), not keras_network.on_gpu())

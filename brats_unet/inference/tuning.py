@@ -172,7 +172,7 @@ def tune(
         SettingsError: An unknown metric or rule, or fewer than two folds.
         DataError: Fewer than two patients.
     """
-    refuse_odd(metric=metric, folds=folds, rules=rules)
+    refuse_invalid(metric=metric, folds=folds, rules=rules)
     fold_of = folds_of([case.patient for case in cases], folds, seed)
     count_folds = int(fold_of.max()) + 1 if len(cases) else 0
     if count_folds < 2:
@@ -183,8 +183,8 @@ def tune(
     gains = np.zeros((len(cases), len(Region)))
     for fold in range(count_folds):
         there, here = everything[fold_of != fold], everything[fold_of == fold]
-        fitted, _ = search(losses, there, fold_of, rules)
-        both = losses.of(here, [plain, fitted])
+        for_any_size, _ = search(losses, there, fold_of, rules)
+        both = losses.of(here, [plain, for_any_size])
         gains[here] = losses.gains(both[:, 0], both[:, 1])
         progress(fold + 1, count_folds + 1)
     found, steps = search(losses, everything, fold_of, rules)
@@ -237,7 +237,7 @@ def folds_of(patients: Sequence[str], folds: int, seed: int) -> np.ndarray:
     return np.array([fold[patient] for patient in patients], int)
 
 
-def refuse_odd(*, metric: str, folds: int, rules: Sequence[str]) -> None:
+def refuse_invalid(*, metric: str, folds: int, rules: Sequence[str]) -> None:
     """Raise SettingsError for what cannot be searched."""
     if metric not in LEAST_GAIN:
         raise SettingsError(f"There is no metric={metric} to tune by. {suggestion(metric, LEAST_GAIN)}")

@@ -9,11 +9,11 @@ from brats_unet.files import atomic_path
 from brats_unet.inference.confidence import RegionFacts
 from brats_unet.run import VOLUMES
 
-COLUMNS = ("case", "region", "volume_mm3", "volume_ml", "mean_probability", "agreement", "look")
+COLUMNS = ("case", "region", "volume_mm3", "volume_ml", "mean_probability", "agreement", "review")
 
 
-def rows_of(case_id: str, facts: Sequence[RegionFacts], reasons: Sequence[str]) -> list[dict[str, str]]:
-    """The lines of one case; `look` holds the reasons, "" for a case without a flag."""
+def volume_rows(case_id: str, facts: Sequence[RegionFacts], reasons: Sequence[str]) -> list[dict[str, str]]:
+    """The lines of one case; `review` holds the reasons, "" for a case without a flag."""
     return [
         {
             "case": case_id,
@@ -22,24 +22,26 @@ def rows_of(case_id: str, facts: Sequence[RegionFacts], reasons: Sequence[str]) 
             "volume_ml": f"{fact.volume_mm3 / 1000:.3f}",
             "mean_probability": _share(fact.mean_probability),
             "agreement": _share(fact.agreement),
-            "look": "; ".join(reasons),
+            "review": "; ".join(reasons),
         }
         for fact in facts
     ]
 
 
-def read_rows(folder: Path) -> dict[str, list[dict[str, str]]]:
+def read_volumes(folder: Path) -> dict[str, list[dict[str, str]]]:
     """What an earlier run wrote, by case; empty where there is none."""
     file = folder / VOLUMES
     found: dict[str, list[dict[str, str]]] = {}
     if file.exists():
         with open(file, newline="", encoding="utf-8") as lines:
             for row in csv.DictReader(lines):
+                if "look" in row:  # the column's name in earlier versions
+                    row["review"] = row.pop("look")
                 found.setdefault(row["case"], []).append(row)
     return found
 
 
-def write_rows(folder: Path, rows: Mapping[str, Sequence[Mapping[str, str]]]) -> None:
+def write_volumes(folder: Path, rows: Mapping[str, Sequence[Mapping[str, str]]]) -> None:
     """Write all cases, sorted; the file has its name once it is whole."""
     with atomic_path(folder / VOLUMES) as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")

@@ -18,12 +18,12 @@ def _any_of(labels: Tensor, wanted: Sequence[Label]) -> Tensor:
     return ops.any(ops.stack([ops.equal(labels, int(label)) for label in wanted], axis=-1), axis=-1)
 
 
-def region_masks(labels: Tensor) -> Tensor:
+def region_targets(labels: Tensor) -> Tensor:
     """WT, TC and ET of `anatomy` as float32 (..., 3) from integer labels (...)."""
     return ops.cast(ops.stack([_any_of(labels, REGION_LABELS[region]) for region in Region], axis=-1), "float32")
 
 
-def class_masks(labels: Tensor) -> Tensor:
+def class_targets(labels: Tensor) -> Tensor:
     """One-hot of `anatomy.CLASSES`, float32 (..., 4), from integer labels (...); a label of no class is background."""
     tissues = [ops.equal(labels, int(label)) for label in CLASSES[1:]]
     background = ops.logical_not(_any_of(labels, CLASSES[1:]))
@@ -57,7 +57,7 @@ def overlap_and_entropy(
     """
     logits = ops.cast(logits, "float32")
     regions = outputs == "regions"
-    masks = region_masks(labels) if regions else class_masks(labels)
+    masks = region_targets(labels) if regions else class_targets(labels)
     total = 0.0
     if overlap_weight:
         probabilities = ops.sigmoid(logits) if regions else ops.softmax(logits, axis=-1)

@@ -1,8 +1,8 @@
-"""Networks by name. They know nothing of BraTS: they are told channels, outputs and precision.
+"""Networks by name. They know nothing of BraTS: they are given channels, outputs and precision.
 
-A network is a function with the keyword arguments `channels`, `outputs`, `dtype` and `seed`, given by the program, and
-options of its own; it carries its shapes as `plan` (`plan.planned_by`). Another package adds one without forking, by
-an entry point of the group `brats_unet.models`.
+A network is a function with the keyword arguments `channels`, `outputs`, `dtype` and `seed`, which the program passes,
+and options of its own. Its decorator `network_shape.with_shape` says what it does to the shape of a patch. Another
+package adds a network with an entry point of the group `brats_unet.models`.
 """
 
 import inspect
@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from brats_unet.errors import SettingsError
-from brats_unet.models.network_shape import Plan
+from brats_unet.models.network_shape import NetworkShape
 from brats_unet.models.nvidia import nvidia_unet
 from brats_unet.models.resenc import resenc_unet
 from brats_unet.models.unet import unet2d, unet3d
@@ -30,7 +30,7 @@ def known() -> dict[str, Callable[..., Any]]:
     return with_plugins(MODELS, "models")
 
 
-def describe(name: str, options: Mapping[str, Any]) -> Plan:
+def describe(name: str, options: Mapping[str, Any]) -> NetworkShape:
     """Rank, strides and heads of a network, without building it or importing Keras.
 
     Raises:
@@ -38,12 +38,12 @@ def describe(name: str, options: Mapping[str, Any]) -> Plan:
     """
     builder = chosen("model", known(), name)
     check_options("model", name, builder, options, GIVEN)
-    plan = getattr(builder, "plan", None)
-    if plan is None:
+    network_shape = getattr(builder, "network_shape", None)
+    if network_shape is None:
         raise SettingsError(
             f"The network {name} does not say its rank and strides. "
-            f"Its builder needs an attribute `plan`: mark it with brats_unet.models.network_shape.planned_by."
+            f"Its builder needs an attribute `network_shape`: mark it with brats_unet.models.network_shape.with_shape."
         )
     parameters = inspect.signature(builder).parameters.items()
     defaults = {key: p.default for key, p in parameters if p.default is not p.empty and key not in GIVEN}
-    return plan(**{**defaults, **options})
+    return network_shape(**{**defaults, **options})

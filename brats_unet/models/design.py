@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from brats_unet.errors import SettingsError
-from brats_unet.models.network_shape import Plan
+from brats_unet.models.network_shape import NetworkShape
 from brats_unet.parts import suggestion
 
 NORMS = ("instance", "group", "batch", "none")
@@ -34,11 +34,11 @@ class Design:
         return max(self.strides[0]) > 1
 
     @property
-    def plan(self) -> Plan:
+    def network_shape(self) -> NetworkShape:
         some = self.deep_supervision is not True
         heads = 1 + self.deep_supervision if some else len(self.features) - 1 + self.stem
         strides = tuple((s[0], s[1], s[2] if self.rank == 3 else 1) for s in self.strides)
-        return Plan(self.rank, strides, heads, lowest_head=some)
+        return NetworkShape(self.rank, strides, heads, lowest_head=some)
 
 
 def _counts(option: str, value: int | Sequence[int], stages: int) -> tuple[int, ...]:

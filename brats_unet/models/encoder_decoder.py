@@ -87,7 +87,7 @@ def assemble(
             name=f"decoder_{level}",
             **style,
         )
-        if level < described.plan.heads - described.stem:
+        if level < described.network_shape.heads - described.stem:
             logits.append(blocks.head(x, outputs, enlarge=flat, name=f"head_{level}", **made))
     if described.stem:
         logits.append(blocks.head(x, outputs, enlarge=described.strides[0], name="head_full", **made))

@@ -10,7 +10,7 @@ Triple = tuple[int, int, int]
 
 
 @dataclass(frozen=True)
-class Plan:
+class NetworkShape:
     """The shape side of a network.
 
     Attributes:
@@ -53,11 +53,11 @@ class Plan:
             )
 
 
-def planned_by(plan: Callable[..., Plan]) -> Callable[[Callable], Callable]:
+def with_shape(network_shape: Callable[..., NetworkShape]) -> Callable[[Callable], Callable]:
     """Mark a network's builder with `plan`, a function from its options to a Plan; `models.describe` calls it."""
 
     def mark(builder: Callable) -> Callable:
-        builder.__dict__["plan"] = plan
+        builder.__dict__["network_shape"] = network_shape
         return builder
 
     return mark

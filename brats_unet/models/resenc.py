@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from brats_unet.errors import SettingsError
 from brats_unet.models.design import Design, Sizes, design
-from brats_unet.models.network_shape import Plan, planned_by
+from brats_unet.models.network_shape import NetworkShape, with_shape
 
 if TYPE_CHECKING:
     import keras
@@ -25,11 +25,11 @@ def _design(*, rank: int, blocks: int | Sequence[int], **options: Any) -> Design
     return design(rank, convolutions=blocks, counted="blocks", **options)
 
 
-def _plan(**options: Any) -> Plan:
-    return _design(**options).plan
+def _network_shape(**options: Any) -> NetworkShape:
+    return _design(**options).network_shape
 
 
-@planned_by(_plan)
+@with_shape(_network_shape)
 def resenc_unet(
     *,
     channels: int,

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from brats_unet.models.design import Design, Sizes, design
-from brats_unet.models.network_shape import Plan, planned_by
+from brats_unet.models.network_shape import NetworkShape, with_shape
 
 if TYPE_CHECKING:
     import keras
@@ -25,15 +25,15 @@ def _build(described: Design, name: str, **given: Any) -> "keras.Model":
     return assemble(described, name, **given)
 
 
-def _plan2d(**options: Any) -> Plan:
-    return design(2, **options).plan
+def _shape2d(**options: Any) -> NetworkShape:
+    return design(2, **options).network_shape
 
 
-def _plan3d(**options: Any) -> Plan:
-    return design(3, **options).plan
+def _shape3d(**options: Any) -> NetworkShape:
+    return design(3, **options).network_shape
 
 
-@planned_by(_plan3d)
+@with_shape(_shape3d)
 def unet3d(
     *,
     channels: int,
@@ -96,7 +96,7 @@ def unet3d(
     return _build(description, "unet3d", channels=channels, outputs=outputs, dtype=dtype, seed=seed)
 
 
-@planned_by(_plan2d)
+@with_shape(_shape2d)
 def unet2d(
     *,
     channels: int,

@@ -97,14 +97,14 @@ def loss_curve(steps: Mapping[int, float]) -> str:
     return "".join([*parts, "</svg>"])
 
 
-def dice_curves(looks: Mapping[str, Sequence[tuple[int, float]]]) -> str:
+def dice_curves(validations: Mapping[str, Sequence[tuple[int, float]]]) -> str:
     """Mean Dice of the held-out cases at each look, one line a region."""
-    steps = [step for points in looks.values() for step, _ in points]
+    steps = [step for points in validations.values() for step, _ in points]
     frame = _Frame(np.array([0, *steps], float), 0.0, 1.0)
-    ends = ", ".join(f"{region} {points[-1][1]:.2f}" for region, points in looks.items() if points)
+    ends = ", ".join(f"{region} {points[-1][1]:.2f}" for region, points in validations.items() if points)
     parts = [_open(_Frame.HEIGHT, f"Dice of held-out cases while training, at last {ends}"), frame.axes("step")]
     lowest = -math.inf
-    for region, points in sorted(looks.items(), key=lambda item: -item[1][-1][1] if item[1] else 0):
+    for region, points in sorted(validations.items(), key=lambda item: -item[1][-1][1] if item[1] else 0):
         if not points:
             continue
         at, dice = (np.array(numbers, float) for numbers in zip(*points, strict=True))

@@ -28,7 +28,7 @@ def training_curves(journal: Sequence[Mapping[str, Any]], path: Path) -> None:
         path: PNG to write.
     """
     steps = {line["step"]: line["loss"] for line in journal if line["event"] == "step"}
-    looks = {line["step"]: line for line in journal if line["event"] == "validation"}
+    validations = {line["step"]: line for line in journal if line["event"] == "validation"}
     figure = Figure(figsize=(9, 3.6), dpi=DPI, facecolor="white", layout="constrained")
     FigureCanvasAgg(figure)
     left, right = figure.subplots(1, 2, sharex=True)
@@ -42,7 +42,7 @@ def training_curves(journal: Sequence[Mapping[str, Any]], path: Path) -> None:
     styles = {"WT": (BLUE, "o", "solid"), "TC": (VERMILLION, "s", (0, (5, 1.5))), "ET": (GREEN, "^", (0, (1.5, 1.2)))}
     ends = []
     for region, (colour, marker, dash) in styles.items():
-        points = sorted((step, line["dice"][region]) for step, line in looks.items() if region in line["dice"])
+        points = sorted((step, line["dice"][region]) for step, line in validations.items() if region in line["dice"])
         if points:
             looked, dice = zip(*points, strict=True)
             right.plot(looked, dice, color=colour, marker=marker, markersize=4.5, linestyle=dash, label=region)
@@ -60,7 +60,7 @@ def training_curves(journal: Sequence[Mapping[str, Any]], path: Path) -> None:
             va="center",
             annotation_clip=False,
         )
-    cases = {line["cases"] for line in looks.values() if "cases" in line}
+    cases = {line["cases"] for line in validations.values() if "cases" in line}
     of = f" of {max(cases)} held-out case{'s' if max(cases) != 1 else ''}" if cases else ""
     right.set_ylim(-0.02, 1.02)
     for axes, what in ((left, "loss"), (right, f"mean Dice{of}")):
@@ -70,13 +70,13 @@ def training_curves(journal: Sequence[Mapping[str, Any]], path: Path) -> None:
         axes.set_axisbelow(True)
         axes.spines[["top", "right"]].set_visible(False)
         axes.tick_params(labelsize=8)
-    if looks:
+    if validations:
         right.legend(frameon=False, fontsize=8, loc="lower right")
         right.margins(x=0.09)
-    save(figure, path)
+    save_figure(figure, path)
 
 
-def save(figure: Figure, path: Path) -> None:
+def save_figure(figure: Figure, path: Path) -> None:
     """Write a PNG under its final name only once it is whole."""
     with atomic_path(path) as temporary:
         figure.savefig(

@@ -14,7 +14,7 @@ from matplotlib.lines import Line2D
 
 from brats_unet.anatomy import Modality, Region, region_mask
 from brats_unet.geometry import Box
-from brats_unet.report.curves import ORANGE, SKY, save, training_curves
+from brats_unet.report.curves import ORANGE, SKY, save_figure, training_curves
 from brats_unet.report.planes import PLANES, Plane, Scan, around, box_of, slices_through, windowed, with_margin
 
 __all__ = ["case_figure", "training_curves"]
@@ -92,7 +92,7 @@ def case_figure(
     _captions(
         figure, title, "; frames show where the close-ups lie" if shown else "; greys are the reference's tissues"
     )
-    save(figure, path)
+    save_figure(figure, path)
 
 
 def _seen_best_on(region: Region, shown: Mapping[Modality, Scan]) -> Modality | None:

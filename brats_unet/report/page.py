@@ -77,13 +77,13 @@ def write_page(
     if unknown := [case for case in cases or () if case not in order]:
         were = "was" if len(unknown) == 1 else "were"
         raise SettingsError(f"cases: {some(unknown)} {were} not scored. {suggestion(unknown[0], order)}")
-    say = progress or (lambda what, done, total: None)
+    log = progress or (lambda what, done, total: None)
     pairs = pairs_of(evaluation)
     chosen = list(dict.fromkeys(cases)) if cases is not None else _spread(order, viewer)
-    packed, problems = _packed([pairs[case] for case in chosen if case in pairs], say)
+    packed, problems = _packed([pairs[case] for case in chosen if case in pairs], log)
     worst = order[:pictures]
     best = [case for case in reversed(order[-pictures:] if pictures else []) if case not in worst]
-    drawn, unseen = _pictures(evaluation, pairs, [*worst, *best], say)
+    drawn, unseen = _pictures(evaluation, pairs, [*worst, *best], log)
     left_out = [
         *problems,
         *unseen,
@@ -122,7 +122,7 @@ def write_page(
 
 
 def _pictures(
-    evaluation: Evaluation, pairs: Mapping[str, Pair], chosen: Sequence[str], say: Progress
+    evaluation: Evaluation, pairs: Mapping[str, Pair], chosen: Sequence[str], log: Progress
 ) -> tuple[dict[str, dict[str, Any]], list[str]]:
     """Pictures of cases as WebP: those that the evaluation drew, and where it drew none, drawn now."""
     from PIL import Image
@@ -150,13 +150,13 @@ def _pictures(
                 problems.append(
                     f"{case}: no picture of it, and {lacking[0] if lacking else 'its masks'} cannot be found."
                 )
-            say("Pictures", done, len(chosen))
+            log("Pictures", done, len(chosen))
     return drawn, problems
 
 
-def _packed(pairs: Sequence[Pair], say: Progress) -> tuple[list[Packed], list[str]]:
+def _packed(pairs: Sequence[Pair], log: Progress) -> tuple[list[Packed], list[str]]:
     found = map_in_processes(
-        packed_case, pairs, seconds_each=0.6, progress=lambda done, total: say("Packing scans", done, total)
+        packed_case, pairs, seconds_each=0.6, progress=lambda done, total: log("Packing scans", done, total)
     )
     return [one for one in found if isinstance(one, Packed)], [one for one in found if isinstance(one, str)]
 

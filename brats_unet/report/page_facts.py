@@ -84,15 +84,15 @@ def charts(evaluation: Evaluation) -> list[dict[str, str]]:
 def curves(run: Run) -> list[dict[str, str]]:
     """Loss and held-out Dice over the steps, where the journal has them: title and SVG."""
     steps = {line["step"]: line["loss"] for line in run.journal("step")}
-    looks: dict[str, list[tuple[int, float]]] = {}
+    validations: dict[str, list[tuple[int, float]]] = {}
     for line in run.journal("validation"):
         for region, dice in line["dice"].items():
-            looks.setdefault(region, []).append((line["step"], dice))
+            validations.setdefault(region, []).append((line["step"], dice))
     drawn = []
     if len(steps) > 1:
         drawn.append({"title": "Loss", "svg": loss_curve(steps)})
-    if looks:
-        drawn.append({"title": "Mean Dice of held-out cases", "svg": dice_curves(looks)})
+    if validations:
+        drawn.append({"title": "Mean Dice of held-out cases", "svg": dice_curves(validations)})
     return drawn
 
 

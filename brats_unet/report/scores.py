@@ -18,13 +18,13 @@ from brats_unet.evaluation.record import (
     SEED_SCORES,
     SUMMARY,
     TRIVIAL_SCORES,
-    described,
+    described_files,
     write_rows,
 )
 from brats_unet.evaluation.score import Pair, Row, Scored, score_cases
 from brats_unet.evaluation.summary import Summary, summarise
 from brats_unet.evaluation.trivial import MeanShape, TrivialRow, score_trivial
-from brats_unet.files import disk_full_is_said, write_json
+from brats_unet.files import explain_write_errors, write_json
 from brats_unet.metrics.empty import is_undefined
 from brats_unet.metrics.protocols import TOLERANCES_MM, protocol_named
 from brats_unet.metrics.seed import SeedRow
@@ -79,7 +79,7 @@ def report_scores(
         SettingsError: No such protocol, a wrong tolerance, or `output` holds files of the user's.
         MachineError: The disk is full.
     """
-    say = progress or (lambda what, done, total: None)
+    log = progress or (lambda what, done, total: None)
     if output is not None:
         refuse_foreign_folder(output)
     seed_scores = seed_scores or protocol_named(protocol).seed_scores
@@ -89,7 +89,7 @@ def report_scores(
         tolerances_mm=tolerances_mm,
         seed_scores=seed_scores,
         workers=workers,
-        progress=lambda done, total: say("Scoring", done, total),
+        progress=lambda done, total: log("Scoring", done, total),
     )
     trivial = score_trivial(
         pairs,
@@ -97,7 +97,7 @@ def report_scores(
         protocol=protocol,
         tolerances_mm=tolerances_mm,
         workers=workers,
-        progress=lambda done, total: say("Scoring trivial predictors", done, total),
+        progress=lambda done, total: log("Scoring trivial predictors", done, total),
     )
     missing = [pair.case_id for pair in pairs if pair.prediction is None]
     summary = summarise(
@@ -111,7 +111,7 @@ def report_scores(
         trivial_left_out=shapes_left_out,
     )
     if output is not None:
-        with disk_full_is_said(output):
+        with explain_write_errors(output):
             output.mkdir(parents=True, exist_ok=True)
         _take_away_last_time(output)
         write_rows(output / SCORES, Row, [row for case in scored for row in case.rows])
@@ -120,8 +120,8 @@ def report_scores(
             write_rows(output / SEED_SCORES, SeedRow, [row for case in scored for row in case.seed_rows])
         drawn: list[str] = []
         if figures:
-            drawn = _draw(pairs, scored, output / FIGURES, title, workers, say)
-        document = {**summary.as_json(), "figures": drawn, "files": described(pairs), "command": list(command)}
+            drawn = _draw(pairs, scored, output / FIGURES, title, workers, log)
+        document = {**summary.as_json(), "figures": drawn, "files": described_files(pairs), "command": list(command)}
         write_json(output / SUMMARY, document)
     if json:
         print(json_text.dumps(summary.as_json(), indent=2, ensure_ascii=False))
@@ -150,9 +150,9 @@ def refuse_foreign_folder(output: Path) -> None:
 
 
 def _draw(
-    pairs: Sequence[Pair], scored: Sequence[Scored], folder: Path, title: str, workers: int, say: Progress
+    pairs: Sequence[Pair], scored: Sequence[Scored], folder: Path, title: str, workers: int, log: Progress
 ) -> list[str]:
-    with disk_full_is_said(folder):
+    with explain_write_errors(folder):
         folder.mkdir(exist_ok=True)
     drawings = [
         Drawing(
@@ -163,7 +163,7 @@ def _draw(
         )
         for pair, case in zip(pairs, scored, strict=True)
     ]
-    draw_cases(drawings, workers=workers, progress=lambda done, total: say("Drawing", done, total))
+    draw_cases(drawings, workers=workers, progress=lambda done, total: log("Drawing", done, total))
     return [drawing.path.name for drawing in drawings]
 
 

@@ -79,17 +79,17 @@ class Clock:
         look_seconds: What a validation took them; None if unknown, 0 if there is nothing to look at.
     """
 
-    def __init__(self, budget: Budget, done: int, spent: float = 0.0, look_seconds: float | None = None) -> None:
+    def __init__(self, budget: Budget, done: int, spent: float = 0.0, validation_seconds: float | None = None) -> None:
         self.budget = budget
         self.rate = Rate()
         self.before = spent
-        self.begun = self.looked_at = self.saved_at = time.perf_counter()
+        self.begun = self.validated_at = self.saved_at = time.perf_counter()
         self.first_guess = spent / done if done else 0.0
-        self.look_seconds = look_seconds
+        self.validation_seconds = validation_seconds
         self.save_seconds = 0.0
-        self.last_look = True  # whether there is time for one at the end
+        self.last_validation = True  # whether there is time for one at the end
         share = min(1.0, spent / budget.seconds) if budget.seconds else 0.0
-        self.looks = math.floor(share / budget.validate_share)
+        self.validations = math.floor(share / budget.validate_share)
 
     def spent(self) -> float | None:
         """Seconds of the limit that are gone; None where steps decide."""
@@ -101,36 +101,40 @@ class Clock:
         if spent is None or self.budget.seconds is None or not seconds:
             return self.budget.steps
         left = self.budget.seconds - spent - self.save_seconds
-        looks = 0
-        if self.look_seconds and self.last_look:
-            wanted = math.ceil(1 / self.budget.validate_share) - self.looks
-            looks = max(1, min(wanted, int(left / (2 * self.look_seconds))))
-        left -= looks * (self.look_seconds or 0)
+        validations = 0
+        if self.validation_seconds and self.last_validation:
+            wanted = math.ceil(1 / self.budget.validate_share) - self.validations
+            validations = max(1, min(wanted, int(left / (2 * self.validation_seconds))))
+        left -= validations * (self.validation_seconds or 0)
         return min(self.budget.steps, done + max(0, int(left / seconds)))
 
-    def looks_up(self, done: int, total: int) -> bool:
+    def validation_due(self, done: int, total: int) -> bool:
         """Whether it is time for the held-out cases, after `done` of `total` steps."""
         if self.budget.seconds is None:
             return done % self.budget.validate_every == 0 or done >= total
         if done >= total:
-            return self.last_look
-        due = (self.looks + 1) * self.budget.validate_share
-        if self.look_seconds is None:
+            return self.last_validation
+        due = (self.validations + 1) * self.budget.validate_share
+        if self.validation_seconds is None:
             return done / total >= min(due, FIRST_LOOK)
         now = time.perf_counter()
         left = self.budget.seconds - self.before - (now - self.begun)
         # Not one that would cost the last one its time.
-        return done / total >= due and now - self.looked_at >= self.look_seconds and left >= 3 * self.look_seconds
+        return (
+            done / total >= due
+            and now - self.validated_at >= self.validation_seconds
+            and left >= 3 * self.validation_seconds
+        )
 
-    def looked(self, seconds: float, done: int, total: int) -> None:
+    def validated(self, seconds: float, done: int, total: int) -> None:
         """Take note of a validation."""
-        self.look_seconds = seconds
-        self.looks = math.floor(done / total / self.budget.validate_share + 1e-9)
-        self.looked_at = time.perf_counter()
+        self.validation_seconds = seconds
+        self.validations = math.floor(done / total / self.budget.validate_share + 1e-9)
+        self.validated_at = time.perf_counter()
         self.rate.restart()
         spent = self.spent()
         if spent is not None and self.budget.seconds is not None:
-            self.last_look = self.budget.seconds - spent >= 2 * seconds
+            self.last_validation = self.budget.seconds - spent >= 2 * seconds
 
     def saves(self, done: int) -> bool:
         """Whether a checkpoint is due."""

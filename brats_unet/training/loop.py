@@ -26,7 +26,7 @@ from brats_unet.training.strategy import Devices
 Validate = Callable[[], dict[str, float]]
 
 
-class Display(Protocol):
+class ProgressReporter(Protocol):
     """What shows a person how it goes; `steps` is the whole run's, None while it is not known."""
 
     def step(self, step: int, steps: int | None, loss: float, patches_per_second: float) -> None: ...
@@ -57,7 +57,7 @@ def train(
     loss_scale: LossScale | None,
     average: Average | None,
     validate: Validate | None,
-    display: Display,
+    display: ProgressReporter,
 ) -> checkpoint.State:
     """Go on from `state` to the end of the budget.
 
@@ -87,9 +87,12 @@ def train(
         Interrupted: On Ctrl-C or a polite kill, once the step is done and saved.
     """
     best = state.best
-    looks = run.journal("validation")[-1:]
+    validations = run.journal("validation")[-1:]
     clock = Clock(
-        budget, state.step, state.seconds or 0.0, 0.0 if validate is None else looks[0]["seconds"] if looks else None
+        budget,
+        state.step,
+        state.seconds or 0.0,
+        0.0 if validate is None else validations[0]["seconds"] if validations else None,
     )
     running: list[Running] = []  # those that have not been looked at
     named = None if average is None else average.named()
@@ -105,7 +108,7 @@ def train(
         clock.saved(time.perf_counter() - begun)
         return reached
 
-    def look(done: int, total: int) -> None:
+    def finish_oldest(done: int, total: int) -> None:
         """At the oldest update that has not been looked at: the device works meanwhile on those after it."""
         learning_rate, loss, norm, scale_at_its_end = running.pop(0)
         loss, norm = float(loss), float(norm)
@@ -139,7 +142,7 @@ def train(
             best = mean
             save("best", done, total)
         display.validation(done, None if total == ENDLESS else total, dice, seconds, improved)
-        clock.looked(seconds, done, total)
+        clock.validated(seconds, done, total)
 
     writer = tf.summary.create_file_writer(str(run.tensorboard_folder))
     share = devices.replicas
@@ -155,13 +158,13 @@ def train(
                 running.append(Running(learning_rate, loss, norm, loss_scale is None or loss_scale.value <= 1))
                 done += 1
                 if len(running) > devices.ahead:
-                    look(done - devices.ahead, total)
+                    finish_oldest(done - devices.ahead, total)
                 total = clock.total(done)
-                looks_up = validate is not None and clock.looks_up(done, total)
-                saves = looks_up or clock.saves(done) or done >= total
+                validation_due = validate is not None and clock.validation_due(done, total)
+                saves = validation_due or clock.saves(done) or done >= total
                 if running and (saves or stop()):
-                    look(done, total)  # nothing is saved that has not been looked at
-                if looks_up:
+                    finish_oldest(done, total)  # nothing is saved that has not been looked at
+                if validation_due:
                     validated(done, total)
                 stopping = stop() and not running  # what is announced below must have been saved here
                 if saves or stopping:

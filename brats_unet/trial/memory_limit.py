@@ -13,7 +13,7 @@ CPU_SHARE = 0.5  # of what is free
 
 
 @dataclass(frozen=True)
-class Room:
+class MemoryLimit:
     """What a step may take of one device, and where that comes from in words."""
 
     bytes: int
@@ -23,7 +23,7 @@ class Room:
     precision: str
 
 
-def room(settings: Plan) -> Room:
+def memory_limit(settings: Plan) -> MemoryLimit:
     """The memory to plan for.
 
     Raises:
@@ -39,14 +39,16 @@ def room(settings: Plan) -> Room:
         if not settings.memory_gib > 0:
             raise SettingsError(f"memory_gib={settings.memory_gib:g}: expected more than 0.")
         given = round(settings.memory_gib * 2**30)
-        return Room(given, f"memory_gib={settings.memory_gib:g}", bool(count), replicas, precision)
+        return MemoryLimit(given, f"memory_gib={settings.memory_gib:g}", bool(count), replicas, precision)
     if count:
         cards = gpus()
         if not cards:
             raise MachineError("nvidia-smi does not say how much memory the GPU has. Give it as memory_gib=….")
         total = min(card.total for card in cards)
-        return Room(round(GPU_SHARE * total), f"nine tenths of a GPU's {size_text(total)}", True, replicas, precision)
+        return MemoryLimit(
+            round(GPU_SHARE * total), f"nine tenths of a GPU's {size_text(total)}", True, replicas, precision
+        )
     free = memory_available_bytes()
     may = min(CPU_MOST_BYTES, round(CPU_SHARE * free))
     why = f"{size_text(free)} free; on a CPU more would only make steps longer"
-    return Room(may, why, False, replicas, precision)
+    return MemoryLimit(may, why, False, replicas, precision)

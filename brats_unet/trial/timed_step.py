@@ -100,7 +100,7 @@ def step_parts(settings: Train, largest: Sequence[int]) -> StepParts:
     augmentation = build("augmentation", AUGMENTATIONS, settings.augmentation)
     sampling = settings.sampling
     augmentation = augmentation.for_patches(sampling.patch, largest)
-    plan = models.describe(settings.model["name"], options_of(settings.model))
+    network_shape = models.describe(settings.model["name"], options_of(settings.model))
     channels = len(settings.data.modalities)
     with devices.strategy.scope():
         optimizer = build("optimizer", OPTIMIZERS, settings.optimizer)
@@ -109,7 +109,7 @@ def step_parts(settings: Train, largest: Sequence[int]) -> StepParts:
         settings,
         devices=devices,
         model=model,
-        plan=plan,
+        network_shape=network_shape,
         loss=loss,
         optimizer=optimizer,
         augmentation=augmentation,

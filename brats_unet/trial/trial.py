@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass
 
 from brats_unet.binding import bind
 from brats_unet.errors import BratsError, MachineError
-from brats_unet.hardware import tensorflow_starts_quietly
+from brats_unet.hardware import quiet_tensorflow
 from brats_unet.settings import Train
 
 NO_MEMORY = ("ResourceExhausted", "OOM", "MemoryError", "bad_alloc", "Unable to allocate", "failed to allocate")
@@ -52,7 +52,7 @@ class Trial:
     loader_rate: float = 0.0
 
 
-def tried(
+def trial_in_subprocess(
     settings: Train,
     *,
     largest: Sequence[int],
@@ -106,7 +106,7 @@ def main() -> int:
 
 def run_trial(settings: Train, steps: int, largest: Sequence[int], measure_seconds: float = 0) -> Trial:
     """The steps, in this process; then augmentation and loader, if they are asked for."""
-    with tensorflow_starts_quietly():
+    with quiet_tensorflow():
         from brats_unet.trial.loader_rate import loader_rate
         from brats_unet.trial.timed_step import step_parts
     parts = step_parts(settings, largest)

@@ -32,19 +32,19 @@ def predicted(run: Path, case: Path, output: Path, mode: str) -> dict[str, Any]:
 
     from brats_unet.assembly.networks import with_inference_options
     from brats_unet.data.readers.incomplete import cases_to_predict
-    from brats_unet.inference.ensemble import ask
+    from brats_unet.inference.ensemble import predict_ensemble
     from brats_unet.inference.loading import open_network
     from brats_unet.inference.postprocess import Postprocessing
     from brats_unet.inference.predicting import outcome_of, prepared_for
 
-    network = open_network(run, which="last", policies={}, device="cpu", say=print)  # no policies: float32
+    network = open_network(run, which="last", policies={}, device="cpu", log=print)  # no policies: float32
     (network,) = with_inference_options([network], mode=mode, mirror="auto")
     (scan,) = cases_to_predict(case, network.preparation.modalities, fill_missing=network.fills_missing).cases
     prepared = prepared_for([network], scan)
     seconds = []
     for _ in range(2):
         begin = time.perf_counter()
-        answer = ask([network], prepared)
+        answer = predict_ensemble([network], prepared)
         seconds.append(time.perf_counter() - begin)
     outcome = outcome_of(answer, (), Postprocessing())
     seen = next(iter(prepared.values()))

@@ -79,7 +79,7 @@ def ours(case: Path, output: Path, mode: str, mirror: str, precision: str, devic
             CONVENTIONS["brats2017"],
             rules=Postprocessing(),
             origin={},
-            say=said.append,
+            log=said.append,
             progress=lambda done, total: None,
         )
         seconds = time.perf_counter() - begin

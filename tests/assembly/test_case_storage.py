@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from brats_unet.assembly.case_storage import kept_cases, training_sampler
+from brats_unet.assembly.case_storage import store_cases, training_sampler
 from brats_unet.errors import SettingsError
 from brats_unet.models import describe
 from brats_unet.training.strategy import Devices
@@ -30,8 +30,12 @@ def put(cases, keep):
         model=MODEL, sampling=sampling, seed=5, data=SimpleNamespace(modalities=["flair", "t1", "t1ce"])
     )
     said = []
-    plan = describe("unet3d", {"features": [4, 8]})
-    return kept_cases(settings, cases, ONE, plan, log=said.append, progress=lambda *counts: None), settings, said
+    network_shape = describe("unet3d", {"features": [4, 8]})
+    return (
+        store_cases(settings, cases, ONE, network_shape, log=said.append, progress=lambda *counts: None),
+        settings,
+        said,
+    )
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from brats_unet.assembly.number_checks import refuse_odd_numbers
+from brats_unet.assembly.number_checks import check_numbers
 from brats_unet.errors import SettingsError
 
 
@@ -28,7 +28,7 @@ def settings(**changed):
     [{}, {"steps": None, "minutes": 0.5}, {"minutes": 60}, {"sampling__accumulate": 2}, {"sampling__slices": [3, 4]}],
 )
 def test_sensible_numbers_pass(changed):
-    refuse_odd_numbers(settings(**changed), 2)
+    check_numbers(settings(**changed), 2)
 
 
 @pytest.mark.parametrize(
@@ -53,4 +53,4 @@ def test_sensible_numbers_pass(changed):
 )
 def test_a_number_that_makes_no_sense_is_refused(changed, message):
     with pytest.raises(SettingsError, match=message):
-        refuse_odd_numbers(settings(**changed), 2)
+        check_numbers(settings(**changed), 2)

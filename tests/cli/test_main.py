@@ -348,7 +348,7 @@ def test_a_sweep_hands_sigterm_on_to_its_job(empty_folder):
     code = "import pathlib, signal, time; signal.signal(signal.SIGTERM, lambda *_: pathlib.Path('told').touch()); time.sleep(3)"
     stop = threading.Timer(1.5, os.kill, [os.getpid(), signal.SIGTERM])
     stop.start()
-    with pytest.raises(Terminated), cli._told_to_stop():
+    with pytest.raises(Terminated), cli._sigterm_stops_like_ctrl_c():
         hydra._child([sys.executable, "-c", code])
     assert (empty_folder / "told").exists()
 

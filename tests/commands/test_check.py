@@ -56,19 +56,19 @@ def root(tmp_path: Path) -> Path:
 
 def test_sound_data_is_ready_to_train(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(settings(root)) == 0
-    shown = capsys.readouterr().out
-    assert "2 cases, 2 with masks, layout brats2018-2021. Labels brats2017" in shown
-    assert "0 errors, 0 warnings, 0 notes" in shown
-    assert "Ready to train." in shown
+    printed = capsys.readouterr().out
+    assert "2 cases, 2 with masks, layout brats2018-2021. Labels brats2017" in printed
+    assert "0 errors, 0 warnings, 0 notes" in printed
+    assert "Ready to train." in printed
 
 
 def test_a_defect_is_shown_with_what_to_do_and_exits_1(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (root / "BraTS20_Training_002" / "BraTS20_Training_002_t1ce.nii.gz").unlink()
     assert main(settings(root)) == 1
-    shown = " ".join(capsys.readouterr().out.split())
-    assert "no t1ce scan." in shown
-    assert "1 error, 0 warnings" in shown
-    assert "The errors would stop a training." in shown
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "no t1ce scan." in printed
+    assert "1 error, 0 warnings" in printed
+    assert "The errors would stop a training." in printed
 
 
 def test_json_is_one_document_on_stdout(root: Path, capsys: pytest.CaptureFixture[str]) -> None:

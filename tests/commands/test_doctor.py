@@ -12,7 +12,7 @@ from brats_unet.cli.main import main as run
 from brats_unet.commands import doctor
 from brats_unet.errors import MachineError
 from brats_unet.trial import trial
-from brats_unet.trial.trial import Trial, tried
+from brats_unet.trial.trial import Trial, trial_in_subprocess
 
 TINY = (
     "doctor experiment=quick model.features=[4,8] model.strides=[1,2] sampling.patch=[16,16,16] seconds=0.1 "
@@ -76,7 +76,7 @@ def test_what_no_training_would_take_is_refused(change, message, capsys):
 
 
 def test_a_step_that_does_not_fit_is_the_sentence(monkeypatch, capsys):
-    monkeypatch.setattr(doctor, "tried", lambda *told, **options: Trial(fits=False))
+    monkeypatch.setattr(doctor, "trial_in_subprocess", lambda *told, **options: Trial(fits=False))
     assert run(shlex.split(TINY)) == 0
     said = " ".join(capsys.readouterr().out.split())
     assert "A step of 2 patches of 16×16×16 does not fit into memory. `brats-unet plan` finds one that does." in said
@@ -94,13 +94,13 @@ def ended(monkeypatch, code, stderr=""):
 @pytest.mark.parametrize(("code", "stderr"), [(-9, ""), (1, "tensorflow ... ResourceExhaustedError: OOM when ...")])
 def test_a_process_that_dies_of_too_little_memory_did_not_fit(monkeypatch, code, stderr):
     ended(monkeypatch, code, stderr)
-    assert tried(None, largest=(8, 8, 8)) == Trial(fits=False)
+    assert trial_in_subprocess(None, largest=(8, 8, 8)) == Trial(fits=False)
 
 
 def test_a_process_that_dies_otherwise_is_an_error_with_its_last_words(monkeypatch):
     ended(monkeypatch, 2, "...\nerror: There is no loss named dise.\n")
     with pytest.raises(MachineError, match=r"A trial step of the training failed: There is no loss named dise\."):
-        tried(None, largest=(8, 8, 8))
+        trial_in_subprocess(None, largest=(8, 8, 8))
 
 
 def test_a_process_that_takes_too_long_did_not_fit(monkeypatch):
@@ -109,4 +109,4 @@ def test_a_process_that_takes_too_long_did_not_fit(monkeypatch):
 
     monkeypatch.setattr(trial.subprocess, "run", late)
     monkeypatch.setattr(trial, "asdict", lambda settings: {})
-    assert not tried(None, largest=(8, 8, 8)).fits
+    assert not trial_in_subprocess(None, largest=(8, 8, 8)).fits

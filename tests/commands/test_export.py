@@ -98,8 +98,8 @@ def test_onnxruntime_that_falls_back_to_the_cpu_is_refused_if_a_gpu_was_asked_fo
         onnxruntime, "InferenceSession", lambda file, options, providers: session(file, options, providers=[cpu])
     )
     with pytest.raises(MachineError, match="cannot start CUDA"):
-        open_network(small_onnx, which="last", policies={}, device="gpu", say=print)
-    assert open_network(small_onnx, which="last", policies={}, say=print).on_host
+        open_network(small_onnx, which="last", policies={}, device="gpu", log=print)
+    assert open_network(small_onnx, which="last", policies={}, log=print).on_host
 
 
 def test_tiles_mirroring_and_ensembles_go_through_onnx_too(small_run, small_onnx, phantom_root, tmp_path):

@@ -15,7 +15,7 @@ from brats_unet.cli.main import main as run
 from brats_unet.commands import plan
 from brats_unet.errors import MachineError, SettingsError
 from brats_unet.models import describe
-from brats_unet.trial import memory_limit as room
+from brats_unet.trial import memory_limit as memory_limit
 from brats_unet.trial.plan_file import seconds_text
 from brats_unet.trial.trial import Trial
 
@@ -39,12 +39,12 @@ def tried(monkeypatch):
         fits = voxels <= getattr(formula, "most", 10**9)
         return Trial(fits, 2.0, 5.0, 2**20 * 100, 1000, "float32", "a CPU") if fits else Trial(False)
 
-    monkeypatch.setattr(plan, "tried", formula)
+    monkeypatch.setattr(plan, "trial_in_subprocess", formula)
     return asked, formula
 
 
 @pytest.fixture
-def told(phantom_root, tmp_path, monkeypatch):
+def command_line(phantom_root, tmp_path, monkeypatch):
     """The command line of a plan for the phantoms."""
     monkeypatch.chdir(tmp_path)
 
@@ -54,8 +54,8 @@ def told(phantom_root, tmp_path, monkeypatch):
     return line
 
 
-def test_train_takes_the_file_as_it_is_and_the_command_line_over_it(told, tried, capsys):
-    assert run(shlex.split(told("plan", "output=mine.yaml"))) == 0
+def test_train_takes_the_file_as_it_is_and_the_command_line_over_it(command_line, tried, capsys):
+    assert run(shlex.split(command_line("plan", "output=mine.yaml"))) == 0
     assert "brats-unet train plan=mine.yaml" in capsys.readouterr().out
     settings = composed("train plan=mine.yaml")
     asked = asdict(tried[0][-1])
@@ -66,8 +66,8 @@ def test_train_takes_the_file_as_it_is_and_the_command_line_over_it(told, tried,
     assert composed("train plan=mine.yaml experiment=quick").experiment == "quick"
 
 
-def test_every_line_of_the_file_is_explained(told, tried):
-    run(shlex.split(told("plan", "output=mine.yaml")))
+def test_every_line_of_the_file_is_explained(command_line, tried):
+    run(shlex.split(command_line("plan", "output=mine.yaml")))
     text = Path("mine.yaml").read_text()
     blocks = text.strip().split("\n\n")
     assert len(blocks) == 7 and all(block.startswith("#") for block in blocks)
@@ -75,41 +75,41 @@ def test_every_line_of_the_file_is_explained(told, tried):
     assert "expected" in text and "measured 100.0 MiB on a CPU in float32." in text
 
 
-def test_json_is_one_document_with_file_grounds_and_trial(told, tried, capsys):
-    assert run(shlex.split(told("plan", "output=mine.yaml json=true"))) == 0
+def test_json_is_one_document_with_file_grounds_and_trial(command_line, tried, capsys):
+    assert run(shlex.split(command_line("plan", "output=mine.yaml json=true"))) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["file"] == "mine.yaml" and found["trial"]["seconds"] == 2.0 and found["total_seconds"] == 500_000
     assert found["fingerprint"]["cases"] == 4 and found["expected_bytes"] < found["budget_bytes"]
 
 
-def test_a_plan_that_does_not_fit_is_made_smaller_until_it_does(told, tried):
+def test_a_plan_that_does_not_fit_is_made_smaller_until_it_does(command_line, tried):
     asked, formula = tried
     formula.most = 100_000
-    run(shlex.split(told("plan", "output=mine.yaml memory_gib=0.9")))
+    run(shlex.split(command_line("plan", "output=mine.yaml memory_gib=0.9")))
     voxels = [s.sampling.batch * s.sampling.patch[0] * s.sampling.patch[1] * s.sampling.patch[2] for s in asked]
     assert len(voxels) > 1 and voxels == sorted(voxels, reverse=True) and voxels[-1] <= 100_000 < voxels[0]
 
 
-def test_where_nothing_fits_it_says_so_and_writes_nothing(told, tried, capsys):
+def test_where_nothing_fits_it_says_so_and_writes_nothing(command_line, tried, capsys):
     tried[1].most = 1
-    assert run(shlex.split(told("plan", "output=mine.yaml"))) == 2
+    assert run(shlex.split(command_line("plan", "output=mine.yaml"))) == 2
     assert "5 plans in a row did not fit into" in capsys.readouterr().err
     assert not Path("mine.yaml").exists()
 
 
-def test_a_file_that_is_there_is_kept_unless_told_otherwise(told, tried, capsys):
+def test_a_file_that_is_there_is_kept_unless_told_otherwise(command_line, tried, capsys):
     Path("mine.yaml").write_text("sampling.batch: 3\n")
-    assert run(shlex.split(told("plan", "output=mine.yaml"))) == 2
+    assert run(shlex.split(command_line("plan", "output=mine.yaml"))) == 2
     assert "mine.yaml is there already, perhaps edited. Add overwrite=true" in capsys.readouterr().err
     assert tried[0] == []
-    assert run(shlex.split(told("plan", "output=mine.yaml overwrite=true"))) == 0
+    assert run(shlex.split(command_line("plan", "output=mine.yaml overwrite=true"))) == 0
 
 
-def test_auto_plans_where_there_is_no_plan_and_takes_the_one_that_is_there(told, tried, phantom_root):
-    settings = composed(told("plan"))
-    file = plan.ready(settings)
+def test_auto_plans_where_there_is_no_plan_and_takes_the_one_that_is_there(command_line, tried, phantom_root):
+    settings = composed(command_line("plan"))
+    file = plan.plan_if_missing(settings)
     assert file == Path("plans") / f"{phantom_root.name}-unet3d.yaml" and len(tried[0]) == 1
-    assert plan.ready(settings) == file and len(tried[0]) == 1
+    assert plan.plan_if_missing(settings) == file and len(tried[0]) == 1
 
 
 @pytest.mark.parametrize(
@@ -123,14 +123,14 @@ def test_auto_plans_where_there_is_no_plan_and_takes_the_one_that_is_there(told,
         ("sampling.foreground=2", "a share lies from 0 to 1"),
     ],
 )
-def test_what_no_training_would_take_is_refused_before_any_data_are_read(told, tried, capsys, change, message):
-    assert run(shlex.split(told("plan", change))) == 2
+def test_what_no_training_would_take_is_refused_before_any_data_are_read(command_line, tried, capsys, change, message):
+    assert run(shlex.split(command_line("plan", change))) == 2
     assert message in capsys.readouterr().err
     assert not Path("cache").exists() and not Path("plans").exists()
 
 
-def test_training_refuses_the_plan_of_another_dataset_before_it_prepares_any(told, tried, capsys, tmp_path):
-    run(shlex.split(told("plan", "output=mine.yaml")))
+def test_training_refuses_the_plan_of_another_dataset_before_it_prepares_any(command_line, tried, capsys, tmp_path):
+    run(shlex.split(command_line("plan", "output=mine.yaml")))
     line = f"train plan=mine.yaml data.leave_out=[BraTS20_Training_001] data.cache={tmp_path / 'other'} name=x"
     assert run(shlex.split(line)) == 2
     assert "4 cases with masks;" in (said := capsys.readouterr().err) and "planned_for=null" in said
@@ -163,18 +163,18 @@ def test_a_plan_that_is_not_there_is_refused_with_what_to_do(capsys):
 
 def test_a_gpu_gives_nine_tenths_and_a_cpu_no_more_than_four_gib(monkeypatch):
     settings = composed("plan data.root=x")
-    monkeypatch.setattr(room, "gpu_count", lambda: 0)
-    monkeypatch.setattr(room, "memory_available_bytes", lambda: 6 * 2**30)
-    assert (room.room(settings).bytes, room.room(settings).gpu) == (3 * 2**30, False)
-    monkeypatch.setattr(room, "memory_available_bytes", lambda: 600 * 2**30)
-    assert room.room(settings).bytes == 4 * 2**30
-    monkeypatch.setattr(room, "gpu_count", lambda: 2)
-    monkeypatch.setattr(room, "gpus", lambda: [room_gpu(80), room_gpu(40)])
-    found = room.room(settings)
+    monkeypatch.setattr(memory_limit, "gpu_count", lambda: 0)
+    monkeypatch.setattr(memory_limit, "memory_available_bytes", lambda: 6 * 2**30)
+    assert (memory_limit.memory_limit(settings).bytes, memory_limit.memory_limit(settings).gpu) == (3 * 2**30, False)
+    monkeypatch.setattr(memory_limit, "memory_available_bytes", lambda: 600 * 2**30)
+    assert memory_limit.memory_limit(settings).bytes == 4 * 2**30
+    monkeypatch.setattr(memory_limit, "gpu_count", lambda: 2)
+    monkeypatch.setattr(memory_limit, "gpus", lambda: [room_gpu(80), room_gpu(40)])
+    found = memory_limit.memory_limit(settings)
     assert (found.bytes, found.replicas, found.precision) == (round(0.9 * 40 * 2**30), 2, "bfloat16")
-    monkeypatch.setattr(room, "gpus", list)
+    monkeypatch.setattr(memory_limit, "gpus", list)
     with pytest.raises(MachineError, match="Give it as memory_gib"):
-        room.room(settings)
+        memory_limit.memory_limit(settings)
 
 
 def room_gpu(gib):

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 from brats_unet.anatomy import Modality
+from brats_unet.assembly import networks
 from brats_unet.commands import predict
 from brats_unet.data.prepare.preprocess import Preparation
 from brats_unet.data.readers.discovery import find_cases, find_masks
 from brats_unet.errors import BratsError, CheckpointError, SettingsError
 from brats_unet.files import write_json
-from brats_unet.assembly import networks
 from brats_unet.inference import predicting
 from brats_unet.inference.network import Network
 from brats_unet.inference.postprocess import Postprocessing
@@ -49,8 +49,8 @@ def formula(tmp_path, monkeypatch):
             asked.append(patches.shape)
         return bright(patches)
 
-    def opened(paths, *, checkpoint, device, say):
-        return [Network(forward, json.loads(json.dumps(recipe)), (4, 4, 4), say) for _ in paths]
+    def opened(paths, *, checkpoint, device, log):
+        return [Network(forward, json.loads(json.dumps(recipe)), (4, 4, 4), log) for _ in paths]
 
     monkeypatch.setattr(networks, "open_networks", opened)
     run = tmp_path / "run"
@@ -151,14 +151,14 @@ def copied(root, folder):
 
 
 def test_stopped_by_hand_finished_cases_stay_and_a_second_run_goes_on(told, formula, monkeypatch, tmp_path, capsys):
-    real = predicting.ask
+    real = predicting.predict_ensemble
 
     def stopped(networks, prepared):
         if len(formula[1]) == 2:
             raise KeyboardInterrupt
         return real(networks, prepared)
 
-    monkeypatch.setattr(predicting, "ask", stopped)
+    monkeypatch.setattr(predicting, "predict_ensemble", stopped)
     with pytest.raises(KeyboardInterrupt):
         predict.main(told())
     out = tmp_path / "out"
@@ -168,7 +168,7 @@ def test_stopped_by_hand_finished_cases_stay_and_a_second_run_goes_on(told, form
         "volumes.csv",
     ]
     written = {path: path.stat().st_mtime_ns for path in out.glob("*.nii.gz")}
-    monkeypatch.setattr(predicting, "ask", real)
+    monkeypatch.setattr(predicting, "predict_ensemble", real)
     assert predict.main(told(json=False)) == 0
     assert "2 of them from before" in capsys.readouterr().out
     assert all(path.stat().st_mtime_ns == then for path, then in written.items())
@@ -207,8 +207,8 @@ def test_thresholds_beside_the_network_are_followed_unless_told_otherwise(told, 
     write_json(own, {"threshold": {"WT": 2, "TC": 2, "ET": 2}})
     assert predict.main(told(postprocess=str(own), output=str(tmp_path / "own"))) == 0
     assert not any(mask.any() for mask in masks(tmp_path / "own").values())
-    assert {row["look"] for row in rows(tmp_path / "own")} >= {"the scans look odd; no tumour found"} or all(
-        "no tumour found" in row["look"] for row in rows(tmp_path / "own")
+    assert {row["review"] for row in rows(tmp_path / "own")} >= {"the scans look odd; no tumour found"} or all(
+        "no tumour found" in row["review"] for row in rows(tmp_path / "own")
     )
     with pytest.raises(CheckpointError, match="nowhere"):
         predict.main(told(postprocess=str(tmp_path / "nowhere.json")))

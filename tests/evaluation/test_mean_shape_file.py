@@ -10,7 +10,7 @@ from brats_unet.data.labels.convention import CONVENTIONS
 from brats_unet.data.readers.discovery import find_cases
 from brats_unet.errors import DataError
 from brats_unet.evaluation import mean_shape_file
-from brats_unet.evaluation.mean_shape_file import kept_mean_shape
+from brats_unet.evaluation.mean_shape_file import cached_mean_shape
 from brats_unet.volume import Case
 
 BRATS2017 = CONVENTIONS["brats2017"]
@@ -45,16 +45,16 @@ def same(one, other):
 
 def test_it_is_read_once_and_comes_back_as_it_was(cases, read, tmp_path):
     file = tmp_path / "run" / "mean_shape.npz"
-    first = kept_mean_shape(file, cases, BRATS2017)
-    assert same(first, kept_mean_shape(file, cases, BRATS2017))
+    first = cached_mean_shape(file, cases, BRATS2017)
+    assert same(first, cached_mean_shape(file, cases, BRATS2017))
     assert read == [2]
 
 
 def test_another_meaning_of_the_integers_is_another_shape(cases, read, tmp_path):
     msd = CONVENTIONS["msd"]
-    kept_mean_shape(tmp_path / "m.npz", cases, BRATS2017)
+    cached_mean_shape(tmp_path / "m.npz", cases, BRATS2017)
     with pytest.raises(DataError):  # msd has no label 4
-        kept_mean_shape(tmp_path / "m.npz", cases, msd)
+        cached_mean_shape(tmp_path / "m.npz", cases, msd)
     assert read == [2, 2]
 
 
@@ -62,25 +62,25 @@ def test_another_meaning_of_the_integers_is_another_shape(cases, read, tmp_path)
 def test_a_broken_file_is_made_anew(cases, read, tmp_path, content):
     file = tmp_path / "m.npz"
     file.write_bytes(content)
-    first = kept_mean_shape(file, cases, BRATS2017)
-    assert same(first, kept_mean_shape(file, cases, BRATS2017))
+    first = cached_mean_shape(file, cases, BRATS2017)
+    assert same(first, cached_mean_shape(file, cases, BRATS2017))
     assert read == [2]
 
 
 def test_other_cases_and_a_mask_that_changed_are_read_again(cases, read, tmp_path):
     file = tmp_path / "m.npz"
-    kept_mean_shape(file, cases, BRATS2017)
-    kept_mean_shape(file, cases[:1], BRATS2017)
+    cached_mean_shape(file, cases, BRATS2017)
+    cached_mean_shape(file, cases[:1], BRATS2017)
     mask = tmp_path / "mask.nii.gz"
     mask.write_bytes(cases[0].mask.read_bytes())
     changed = [Case(cases[0].id, cases[0].images, mask)]
-    kept_mean_shape(file, changed, BRATS2017)
+    cached_mean_shape(file, changed, BRATS2017)
     os.utime(mask, ns=(1, 1))
-    kept_mean_shape(file, changed, BRATS2017)
+    cached_mean_shape(file, changed, BRATS2017)
     assert read == [2, 1, 1, 1]
 
 
 def test_a_file_that_is_gone_is_named(cases, tmp_path):
     gone = Case("a", cases[0].images, tmp_path / "gone.nii.gz")
     with pytest.raises(DataError, match=r"gone\.nii\.gz: No such file"):
-        kept_mean_shape(tmp_path / "m.npz", [gone], BRATS2017)
+        cached_mean_shape(tmp_path / "m.npz", [gone], BRATS2017)

@@ -10,7 +10,7 @@ from brats_unet.data.labels.convention import CONVENTIONS
 from brats_unet.errors import DataError
 from brats_unet.evaluation.record import (
     PARTS,
-    described,
+    described_files,
     open_evaluation,
     pairs_of,
     read_rows,
@@ -92,5 +92,5 @@ def test_where_the_masks_are_comes_back(tmp_path):
     convention = CONVENTIONS["brats2017"]
     pair = Pair("a", tmp_path / "r", None, {Modality.T1: ImageFile(tmp_path / "s", 2)}, convention, convention)
     write_rows(tmp_path / "scores.csv", Row, ROWS)
-    (tmp_path / "summary.json").write_text(json.dumps({"files": described([pair])}))
+    (tmp_path / "summary.json").write_text(json.dumps({"files": described_files([pair])}))
     assert pairs_of(open_evaluation(tmp_path)) == {"a": pair}

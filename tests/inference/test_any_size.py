@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from brats_unet.inference.any_size import fitted, of_any_size, takes_any_size
+from brats_unet.inference.any_size import for_any_size, of_any_size, takes_any_size
 from brats_unet.models import MODELS
 
 SMALL = {"features": [4, 6, 8], "convolutions": 1}
@@ -131,4 +131,4 @@ def test_a_network_with_a_layer_of_which_nothing_is_known_keeps_its_stride(layer
     image = keras.Input((None, None, None, 1))
     model = keras.Model(image, layer(image))
     assert not takes_any_size(model)
-    assert fitted(model, [2, 2, 2]) == (model, (2, 2, 2))
+    assert for_any_size(model, [2, 2, 2]) == (model, (2, 2, 2))

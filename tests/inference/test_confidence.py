@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from brats_unet.anatomy import Region
-from brats_unet.inference.confidence import RegionFacts, entropy, facts_of, reasons_to_look
+from brats_unet.inference.confidence import RegionFacts, entropy, facts_of, review_reasons
 
 NAN = float("nan")
 
@@ -51,8 +51,8 @@ def test_facts_by_hand():
     ],
 )
 def test_a_case_is_flagged_for_what_is_odd(volume, mean, agreement, reasons):
-    assert reasons_to_look([RegionFacts(Region.WT, volume, mean, agreement)]) == reasons
+    assert review_reasons([RegionFacts(Region.WT, volume, mean, agreement)]) == reasons
 
 
 def test_odd_scans_are_a_reason_to_look():
-    assert reasons_to_look([RegionFacts(Region.WT, 5000, 0.95, NAN)], ["a: …"]) == ["the scans look odd"]
+    assert review_reasons([RegionFacts(Region.WT, 5000, 0.95, NAN)], ["a: …"]) == ["the scans look odd"]

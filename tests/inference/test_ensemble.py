@@ -10,7 +10,7 @@ from brats_unet.anatomy import Modality
 from brats_unet.data.prepare.grid import Grid
 from brats_unet.data.prepare.preprocess import Preparation, Prepared
 from brats_unet.geometry import Box
-from brats_unet.inference.ensemble import ask, pairwise_dice
+from brats_unet.inference.ensemble import pairwise_dice, predict_ensemble
 from brats_unet.volume import Turn
 
 AFFINE = ((-1.0, 0.0, 0.0, 0.0), (0.0, -1.0, 0.0, 0.0), (0.0, 0.0, 1.0, 0.0), (0.0, 0.0, 0.0, 1.0))
@@ -41,26 +41,26 @@ CASE = {ONE_MM: prepared(), TWO_MM: prepared(2.0)}
 
 
 def test_every_network_counts_the_same_however_often_it_is_mirrored():
-    answer = ask([Says((0.2, 0.4)), Says((0.9,))], CASE)
+    answer = predict_ensemble([Says((0.2, 0.4)), Says((0.9,))], CASE)
     found = answer.probabilities()
     assert found.shape == (6, 4, 4, 3) and found.dtype == np.float32 and answer.members == 3
     assert found[1:5] == pytest.approx(0.6) and not found[0].any() and not found[5].any()
 
 
 def test_networks_of_different_preparations_meet_on_the_grid_of_the_case():
-    answer = ask([Says((0.2,)), Says((0.8,), TWO_MM), Says((0.5,))], CASE)
+    answer = predict_ensemble([Says((0.2,)), Says((0.8,), TWO_MM), Says((0.5,))], CASE)
     assert [share.mean.shape[:3] for share in answer.shares] == [(4, 4, 4), (2, 2, 2)]
     assert answer.probabilities()[1:5] == pytest.approx(0.5)
 
 
 def test_a_single_prediction_agrees_with_nobody():
-    assert ask([Says((0.7,))], CASE).agreement() is None
+    assert predict_ensemble([Says((0.7,))], CASE).agreement() is None
 
 
 def test_agreement_is_1_where_all_say_the_same_and_nan_where_none_finds_anything():
-    assert ask([Says((0.7, 0.9)), Says((0.8,), TWO_MM)], CASE).agreement() == pytest.approx([1, 1, 1])
-    assert np.isnan(ask([Says((0.1, 0.2))], CASE).agreement()).all()
-    assert ask([Says((0.7, 0.2))], CASE).agreement() == pytest.approx([0, 0, 0])
+    assert predict_ensemble([Says((0.7, 0.9)), Says((0.8,), TWO_MM)], CASE).agreement() == pytest.approx([1, 1, 1])
+    assert np.isnan(predict_ensemble([Says((0.1, 0.2))], CASE).agreement()).all()
+    assert predict_ensemble([Says((0.7, 0.2))], CASE).agreement() == pytest.approx([0, 0, 0])
 
 
 def test_pairwise_dice_is_that_of_all_pairs():
@@ -77,5 +77,5 @@ def test_what_a_network_hands_out_is_not_changed():
         def members(self, image):
             yield from kept
 
-    ask([Keeps(()), Keeps(())], CASE)
+    predict_ensemble([Keeps(()), Keeps(())], CASE)
     assert all((array == 0.5).all() for array in kept)

@@ -7,7 +7,7 @@ import tensorflow as tf
 from brats_unet import models
 from brats_unet.anatomy import Modality
 from brats_unet.data.prepare.preprocess import Preparation
-from brats_unet.inference.keras_network import forward_of, memory_full_is_said, sum_of_tiles_of
+from brats_unet.inference.keras_network import explain_full_memory, forward_of, sum_of_tiles_of
 from brats_unet.inference.network import Network
 from brats_unet.inference.predictor import MemoryFull, tiled
 from brats_unet.parts import build
@@ -62,5 +62,5 @@ def test_tiles_added_up_where_the_network_computes_are_those_added_up_on_the_hos
 
 
 def test_tiles_too_large_for_the_memory_that_they_are_added_up_in_are_the_same_error():
-    with pytest.raises(MemoryFull, match="2 at once of 8×8×8 voxels"), memory_full_is_said((2, 8, 8, 8, 4)):
+    with pytest.raises(MemoryFull, match="2 at once of 8×8×8 voxels"), explain_full_memory((2, 8, 8, 8, 4)):
         raise tf.errors.ResourceExhaustedError(None, None, "OOM")

@@ -2,7 +2,13 @@ import numpy as np
 import pytest
 
 from brats_unet.errors import SettingsError
-from brats_unet.inference.predictor import gaussian_weights, refuse_unfit, region_probabilities, tiled, whole
+from brats_unet.inference.predictor import (
+    gaussian_weights,
+    refuse_invalid_inference,
+    region_probabilities,
+    tiled,
+    whole,
+)
 
 
 def itself(patches):
@@ -104,6 +110,6 @@ def test_a_weight_is_a_gaussian_of_an_eighth_of_the_tile():
 def test_settings_that_no_volume_could_be_predicted_with_are_refused(change, message):
     settings = {"mode": "tiles", "stride": (4, 4, 4), "tile": (8, 8, 8), "overlap": 0.5, **change}
     with pytest.raises(SettingsError, match=message):
-        refuse_unfit(**settings)
+        refuse_invalid_inference(**settings)
     with pytest.raises(SettingsError, match=message):
         region_probabilities(itself, noise(8, 8, 8, 1), **settings)

@@ -11,7 +11,7 @@ import brats_unet.losses
 from brats_unet import anatomy
 from brats_unet.errors import SettingsError
 from brats_unet.losses import LOSSES, Loss
-from brats_unet.losses.compound import class_masks, deep_supervision, head_weights, region_masks
+from brats_unet.losses.compound import class_targets, deep_supervision, head_weights, region_targets
 from brats_unet.parts import build
 
 EVERY_LOSS = [
@@ -56,11 +56,11 @@ def value(loss, logits, labels):
 
 def test_regions_in_the_graph_are_those_of_anatomy():
     labels = np.array([[0, 1, 2, 3, 4]], "uint8")
-    np.testing.assert_array_equal(ops.convert_to_numpy(region_masks(labels)), anatomy.region_masks(labels))
+    np.testing.assert_array_equal(ops.convert_to_numpy(region_targets(labels)), anatomy.region_masks(labels))
 
 
 def test_classes_are_exclusive_and_a_cavity_is_background():
-    one_hot = ops.convert_to_numpy(class_masks(np.array([0, 1, 2, 3, 4], "uint8")))
+    one_hot = ops.convert_to_numpy(class_targets(np.array([0, 1, 2, 3, 4], "uint8")))
     assert one_hot.argmax(axis=-1).tolist() == [0, 1, 2, 0, 3]
     assert one_hot.sum(axis=-1).tolist() == [1] * 5
 

@@ -71,9 +71,9 @@ def test_every_name_is_chosen_unique_and_the_same_when_built_again(name, style):
 
 @every_network
 def test_logits_are_as_many_and_as_fine_as_planned(name, style):
-    plan, image = describe(name, options_of(name, style)), images(name, style)
+    network_shape, image = describe(name, options_of(name, style)), images(name, style)
     logits = arrays(build(name, style)(image))
-    assert len(logits) == plan.heads
+    assert len(logits) == network_shape.heads
     assert logits[0].shape == (*image.shape[:-1], 3) and {head.dtype for head in logits} == {np.dtype("float32")}
     assert all(coarse.size < fine.size for fine, coarse in itertools.pairwise(logits))
 

@@ -5,9 +5,9 @@ import pytest
 
 from brats_unet.errors import SettingsError
 from brats_unet.models import MODELS, describe
-from brats_unet.models.network_shape import Plan
+from brats_unet.models.network_shape import NetworkShape
 
-HALVED_TWICE = Plan(rank=3, strides=((1, 1, 1), (2, 2, 2), (2, 2, 1)), heads=2)
+HALVED_TWICE = NetworkShape(rank=3, strides=((1, 1, 1), (2, 2, 2), (2, 2, 1)), heads=2)
 
 
 def test_the_stride_is_the_product_over_the_stages():
@@ -16,9 +16,9 @@ def test_the_stride_is_the_product_over_the_stages():
 
 @pytest.mark.parametrize("name", MODELS)
 def test_every_network_of_ours_has_a_plan_for_its_defaults(name):
-    plan = describe(name, {})
-    plan.refuse_patch([128, 128, 1 if plan.rank == 2 else 128])
-    assert plan.heads == (3 if name == "nvidia_unet" else len(plan.strides) - 1)
+    network_shape = describe(name, {})
+    network_shape.refuse_patch([128, 128, 1 if network_shape.rank == 2 else 128])
+    assert network_shape.heads == (3 if name == "nvidia_unet" else len(network_shape.strides) - 1)
 
 
 def test_by_default_a_volume_is_halved_five_times_and_a_slice_four_times():
@@ -46,14 +46,14 @@ def test_nvidias_network_halves_a_volume_six_times_and_the_residual_one_five_tim
 )
 def test_all_heads_but_the_lowest_are_trained_or_as_many_as_asked(deep_supervision, strides, heads, lowest):
     options = {"features": [4, 8, 8, 8], "deep_supervision": deep_supervision, "strides": strides}
-    plan = describe("unet3d", options)
-    assert (plan.heads, plan.lowest_head) == (heads, lowest)
+    network_shape = describe("unet3d", options)
+    assert (network_shape.heads, network_shape.lowest_head) == (heads, lowest)
 
 
 def test_an_anisotropic_network_says_its_stride_per_axis():
-    plan = describe("unet3d", {"features": [4, 8, 8], "strides": [1, [2, 2, 1], 2]})
-    assert plan.strides == ((1, 1, 1), (2, 2, 1), (2, 2, 2))
-    assert plan.stride == (4, 4, 2)
+    network_shape = describe("unet3d", {"features": [4, 8, 8], "strides": [1, [2, 2, 1], 2]})
+    assert network_shape.strides == ((1, 1, 1), (2, 2, 1), (2, 2, 2))
+    assert network_shape.stride == (4, 4, 2)
 
 
 def test_a_patch_of_whole_blocks_passes():

@@ -17,5 +17,5 @@ def test_its_fifth_channel_can_be_left_out():
 
 
 def test_its_three_heads_are_all_trained():
-    plan = describe("nvidia_unet", {})
-    assert (plan.heads, plan.lowest_head) == (3, True)
+    network_shape = describe("nvidia_unet", {})
+    assert (network_shape.heads, network_shape.lowest_head) == (3, True)

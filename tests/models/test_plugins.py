@@ -7,9 +7,9 @@ from brats_unet.errors import SettingsError
 
 SOURCE = """
 from brats_unet.losses import Loss
-from brats_unet.models.network_shape import Plan, planned_by
+from brats_unet.models.network_shape import NetworkShape, with_shape
 
-@planned_by(lambda *, depth: Plan(3, ((1, 1, 1),) + ((2, 2, 2),) * depth, 1))
+@with_shape(lambda *, depth: NetworkShape(3, ((1, 1, 1),) + ((2, 2, 2),) * depth, 1))
 def network(*, channels, outputs, dtype, seed, depth=2):
     raise NotImplementedError
 
@@ -52,7 +52,7 @@ def test_an_option_that_their_network_lacks_is_refused_as_ours_would_be(install)
 
 def test_a_network_without_a_plan_is_refused_with_the_remedy(install):
     install("[brats_unet.models]\ntheirs = their_package:unplanned\n")
-    with pytest.raises(SettingsError, match="planned_by"):
+    with pytest.raises(SettingsError, match="with_shape"):
         models.describe("theirs", {})
 
 

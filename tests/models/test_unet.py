@@ -77,10 +77,10 @@ AWAY_FROM_DEFAULTS = [
 
 @pytest.mark.parametrize("options", AWAY_FROM_DEFAULTS, ids=str)
 def test_logits_come_full_resolution_first_as_many_as_planned_on_any_volume(options):
-    plan, model = describe("unet3d", {**SMALL, **options}), build(**options)
+    network_shape, model = describe("unet3d", {**SMALL, **options}), build(**options)
     for edges in ((8, 16, 24), (24, 8, 8)):
         logits = arrays(model(images(2, *edges, 4)))
-        assert len(logits) == plan.heads
+        assert len(logits) == network_shape.heads
         assert logits[0].shape == (2, *edges, 3)
         for finer, coarser in itertools.pairwise(logits):
             assert coarser.shape == (2, *(edge // 2 for edge in finer.shape[1:-1]), 3)

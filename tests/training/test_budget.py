@@ -23,7 +23,7 @@ def time(monkeypatch):
 
 def trained(clock, time, *, step, look=0.0, first=0.0, done=0):
     """Train by the clock as the loop does, steps and looks taking so many seconds; looks, totals and the last step."""
-    looks, totals = [], [clock.total(done)]
+    validations, totals = [], [clock.total(done)]
     while done < totals[-1]:
         time.passes(step(done) if callable(step) else step)
         if not totals[1:]:
@@ -31,11 +31,11 @@ def trained(clock, time, *, step, look=0.0, first=0.0, done=0):
         clock.rate.update()
         done += 1
         totals.append(clock.total(done))
-        if clock.looks_up(done, totals[-1]):
+        if clock.validation_due(done, totals[-1]):
             time.passes(look)
-            clock.looked(look, done, totals[-1])
-            looks.append(done)
-    return looks, totals, done
+            clock.validated(look, done, totals[-1])
+            validations.append(done)
+    return validations, totals, done
 
 
 @pytest.mark.parametrize(
@@ -73,31 +73,31 @@ def test_the_rate_leaves_out_the_first_step_and_what_came_between(time):
 
 def test_steps_alone_end_where_they_say_and_no_clock_changes_that(time):
     clock = Clock(Budget.of(20, 0.25), 0)
-    looks, totals, done = trained(clock, time, step=10**6, look=10**6)
-    assert (looks, set(totals), done) == ([5, 10, 15, 20], {20}, 20)
+    validations, totals, done = trained(clock, time, step=10**6, look=10**6)
+    assert (validations, set(totals), done) == ([5, 10, 15, 20], {20}, 20)
     assert clock.spent() is None
 
 
 def test_the_number_of_steps_is_what_fits_into_the_time(time):
-    clock = Clock(Budget.of(None, 0.25, 10), 0, look_seconds=0.0)
-    looks, totals, done = trained(clock, time, step=2.0, first=30.0)
+    clock = Clock(Budget.of(None, 0.25, 10), 0, validation_seconds=0.0)
+    validations, totals, done = trained(clock, time, step=2.0, first=30.0)
     assert totals[0] == totals[1] == ENDLESS  # no step but the tracing one is known
     assert done == (600 - 30) // 2 and set(totals[2:]) == {done}
     assert 598 <= clock.spent() <= 600
-    assert looks[-1] == done
+    assert validations[-1] == done
 
 
 def test_the_time_of_validations_is_kept_for_them_the_last_one_included(time):
     clock = Clock(Budget.of(None, 0.25, 10), 0)
-    looks, _, done = trained(clock, time, step=1.0, look=20.0)
+    validations, _, done = trained(clock, time, step=1.0, look=20.0)
     assert 598 <= clock.spent() <= 600
     # One early, to know what it takes, and one at each quarter.
-    assert len(looks) == 5 and looks[-1] == done and looks[0] == 60
+    assert len(validations) == 5 and validations[-1] == done and validations[0] == 60
     assert done == 500
 
 
 def test_the_schedule_ends_in_time_though_the_machine_grows_three_times_slower(time):
-    clock = Clock(Budget.of(None, 0.5, 10), 0, look_seconds=0.0)
+    clock = Clock(Budget.of(None, 0.5, 10), 0, validation_seconds=0.0)
     _, totals, done = trained(clock, time, step=lambda done: 1.0 if done < 200 else 3.0)
     assert 597 <= clock.spent() <= 603 and 330 <= done <= 336
     progress = [step / total for step, total in enumerate(totals)]
@@ -107,28 +107,28 @@ def test_the_schedule_ends_in_time_though_the_machine_grows_three_times_slower(t
 
 def test_at_least_half_of_the_time_goes_to_steps_however_long_validations_take(time):
     clock = Clock(Budget.of(None, 0.01, 10), 0)
-    looks, _, done = trained(clock, time, step=1.0, look=50.0)
-    assert done >= 290 and 2 <= len(looks) <= 7 and looks[-1] == done
+    validations, _, done = trained(clock, time, step=1.0, look=50.0)
+    assert done >= 290 and 2 <= len(validations) <= 7 and validations[-1] == done
     assert clock.spent() <= 600
 
 
 def test_a_validation_that_does_not_fit_is_not_made_at_the_end(time):
     clock = Clock(Budget.of(None, 0.5, 10), 0)
-    looks, _, done = trained(clock, time, step=1.0, look=400.0)
-    assert looks == [60] and done == 200 and clock.spent() == 600
+    validations, _, done = trained(clock, time, step=1.0, look=400.0)
+    assert validations == [60] and done == 200 and clock.spent() == 600
 
 
 def test_steps_are_the_limit_where_they_are_done_before_the_time(time):
-    looks, totals, done = trained(Clock(Budget.of(40, 0.5, 10), 0, look_seconds=0.0), time, step=1.0)
-    assert (looks, set(totals), done) == ([20, 40], {40}, 40)
+    validations, totals, done = trained(Clock(Budget.of(40, 0.5, 10), 0, validation_seconds=0.0), time, step=1.0)
+    assert (validations, set(totals), done) == ([20, 40], {40}, 40)
 
 
 def test_a_run_that_goes_on_has_what_is_left_of_the_time(time):
-    clock = Clock(Budget.of(None, 0.25, 10), 100, spent=300.0, look_seconds=30.0)
+    clock = Clock(Budget.of(None, 0.25, 10), 100, spent=300.0, validation_seconds=30.0)
     # 300 s less two looks of 30 s at the 3 s a step that were needed before.
     assert clock.total(100) == 180
-    looks, _, done = trained(clock, time, step=1.0, look=30.0, done=100)
-    assert 598 <= clock.spent() <= 600 and done == 340 and len(looks) == 2
+    validations, _, done = trained(clock, time, step=1.0, look=30.0, done=100)
+    assert 598 <= clock.spent() <= 600 and done == 340 and len(validations) == 2
 
 
 def test_no_time_left_is_the_end(time):
@@ -136,7 +136,7 @@ def test_no_time_left_is_the_end(time):
 
 
 def test_a_run_without_held_out_cases_keeps_no_time_for_them(time):
-    clock = Clock(Budget.of(None, 0.1, 1), 30, spent=30.0, look_seconds=0.0)
+    clock = Clock(Budget.of(None, 0.1, 1), 30, spent=30.0, validation_seconds=0.0)
     assert clock.total(30) == 60
 
 

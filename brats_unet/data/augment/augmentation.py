@@ -129,7 +129,7 @@ def mirror(*, axes: Sequence[int] = (0, 1, 2), probability: float = 0.5, modalit
     """
     axes = value_of(list[int], list(axes), "augmentation.axes")
     probability = value_of(float, probability, "augmentation.probability")
-    options.refuse_odd_axes("augmentation.axes", axes)
+    options.refuse_invalid_axes("augmentation.axes", axes)
     options.refuse_improbable("augmentation.probability", probability)
     return _with_dropout(Augmentation((mirroring(options.Mirror(list(axes), probability)),)), modality_dropout)
 

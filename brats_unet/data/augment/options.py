@@ -121,9 +121,9 @@ def section(kind: type[T], name: str, values: Mapping[str, Any]) -> T:
         if option in ("probability", "per_channel", "per_axis"):
             refuse_improbable(key, value)
         elif limits := getattr(hint, "__metadata__", None):
-            _refuse_odd_range(key, value, limits[0])
+            _refuse_invalid_range(key, value, limits[0])
         elif option == "axes":
-            refuse_odd_axes(key, value)
+            refuse_invalid_axes(key, value)
         elif option == "sigma" and not 0 <= value < math.inf:
             raise SettingsError(f"{key}={value:g}: a standard deviation is 0 or more.")
     return found
@@ -135,13 +135,13 @@ def refuse_improbable(key: str, value: float) -> None:
         raise SettingsError(f"{key}={value:g}: a probability lies from 0 to 1.")
 
 
-def refuse_odd_axes(key: str, axes: Sequence[int]) -> None:
+def refuse_invalid_axes(key: str, axes: Sequence[int]) -> None:
     """SettingsError unless `axes` are different ones out of 0, 1, 2."""
     if len(set(axes)) != len(axes) or not set(axes) <= {0, 1, 2}:
         raise SettingsError(f"{key}={list(axes)}: choose different axes from 0, 1, 2.")
 
 
-def _refuse_odd_range(key: str, ends: Sequence[float], limits: Limits) -> None:
+def _refuse_invalid_range(key: str, ends: Sequence[float], limits: Limits) -> None:
     low, high = limits
     shown = "[" + ", ".join(f"{end:g}" for end in ends) + "]"
     if len(ends) != 2:

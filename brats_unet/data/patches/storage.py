@@ -13,16 +13,16 @@ AS_FLOAT16 = 10 / 9  # on a device the labels are float16 behind four modalities
 
 
 @dataclass(frozen=True)
-class Residence:
+class Storage:
     """Where the cases stay ("disk", "memory" or "device"), and the sentence that says so and why."""
 
     where: str
     sentence: str
 
 
-def residence(
+def choose_storage(
     keep: str, size_bytes: int, *, memory_bytes: int, device_bytes: int | None, training_bytes: int
-) -> Residence:
+) -> Storage:
     """Choose.
 
     Args:
@@ -57,13 +57,13 @@ def residence(
         else:
             keep = "memory" if size_bytes <= room["memory"] else "disk"
             if keep == "disk":
-                return Residence(keep, f"Reading {cases} from disk: too many for memory ({said['memory']}).")
+                return Storage(keep, f"Reading {cases} from disk: too many for memory ({said['memory']}).")
     sentences = {
         "disk": f"Reading {cases} from disk.",
         "memory": f"Keeping {cases} in memory ({said['memory']}).",
         "device": f"Keeping {cases} on the device ({said['device']}).",
     }
-    return Residence(keep, sentences[keep])
+    return Storage(keep, sentences[keep])
 
 
 def in_memory(

@@ -6,7 +6,7 @@ import cc3d
 import numpy as np
 
 from brats_unet.anatomy import Label, Modality
-from brats_unet.data.phantom.fields import Sampler, lattice_axes, ramp, random_field
+from brats_unet.data.phantom.fields import FieldSampler, lattice_axes, ramp, random_field
 from brats_unet.data.phantom.head import Anatomy
 from brats_unet.data.phantom.tissue import tissue_shares
 from brats_unet.data.phantom.tumour import Tumour
@@ -27,7 +27,7 @@ HOT_SPOT = {Modality.FLAIR: (0.9, 0.42), Modality.T1: (0.5, 0.25), Modality.T1CE
 
 
 @dataclass(frozen=True)
-class Look:
+class Appearance:
     """How one contrast of one case was acquired and what each tissue shines like, over the brain's median.
 
     Attributes:
@@ -48,7 +48,7 @@ class Look:
     gain: float
 
 
-def looks(rng: np.random.Generator, bead: bool, living: bool) -> dict[Modality, Look]:
+def appearances(rng: np.random.Generator, bead: bool, living: bool) -> dict[Modality, Appearance]:
     """Draw the four contrasts of a case; what drives a tissue in one drives it in the others.
 
     Args:
@@ -99,7 +99,7 @@ def looks(rng: np.random.Generator, bead: bool, living: bool) -> dict[Modality, 
         }
         often, most = HOT_SPOT[modality]
         thick = {Modality.FLAIR: 0.75, Modality.T2: 0.75, Modality.T1: 0.45, Modality.T1CE: 0.1}[modality]
-        out[modality] = Look(
+        out[modality] = Appearance(
             tissue,
             noise=float(rng.uniform(0.02, 0.045)),
             bias=float(rng.uniform(*BIAS[modality])),
@@ -156,8 +156,8 @@ def paint(
     rng: np.random.Generator,
     anatomy: Anatomy,
     tumour: Tumour,
-    look: dict[Modality, Look],
-    box: Sampler,
+    appearance: dict[Modality, Appearance],
+    box: FieldSampler,
     scale: float,
 ) -> tuple[dict[Modality, np.ndarray], np.ndarray]:
     """The four scans (int16) and the labels (uint8) of the voxels of `box`, axes Z, Y, X."""
@@ -197,7 +197,7 @@ def paint(
     flow = box(np.clip(0.5 + 0.6 * random_field(rng, 60), 0, 1) * ramp(58 - lattice_axes()[0], 50))
     flow *= shares["fluid"] + shares["pool"]
     images = {}
-    for modality, how in look.items():
+    for modality, how in appearance.items():
         t = how.tissue
         signal = np.zeros(head.shape, np.float32)
         for name in TISSUES[modality]:

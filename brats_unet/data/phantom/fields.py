@@ -100,7 +100,7 @@ def signed_distance(field: np.ndarray, limit_mm: float) -> np.ndarray:
     return np.clip(field / (slope + np.float32(0.25) * slope.mean()), -limit_mm, limit_mm)
 
 
-class Sampler:
+class FieldSampler:
     """The way from the lattice to the voxels of a box of the scan: linear along each axis in turn.
 
     Attributes:

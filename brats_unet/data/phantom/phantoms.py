@@ -13,19 +13,19 @@ import numpy as np
 
 from brats_unet import nifti
 from brats_unet.anatomy import Modality
-from brats_unet.data.phantom.contrast import looks, paint
+from brats_unet.data.phantom.contrast import appearances, paint
 from brats_unet.data.phantom.fields import (
     MIDLINE,
     ORIGIN_MM,
     PITCH_MM,
-    Sampler,
+    FieldSampler,
     lattice_axes,
     random_field,
 )
 from brats_unet.data.phantom.head import Anatomy, grow
 from brats_unet.data.phantom.tumour import CYCLE, GRADES, Tumour, Variety, lesions, pushed, spread
 from brats_unet.errors import DataError
-from brats_unet.files import atomic_path, refuse_unless_room, write_json
+from brats_unet.files import atomic_path, require_free_space, write_json
 from brats_unet.processes import in_processes
 from brats_unet.volume import Volume
 
@@ -79,9 +79,9 @@ def phantom_case(seed: int, index: int, *, scale: float = 1.0) -> PhantomCase:
     rng = np.random.Generator(np.random.PCG64(np.random.SeedSequence([VERSION, seed, index])))
     variety = CYCLE[index % len(CYCLE)]
     anatomy, tumour = head(rng, variety)
-    look = looks(rng, variety is Variety.TINY_ET, variety in (Variety.NO_ET, Variety.TINY_ET))
+    appearance = appearances(rng, variety is Variety.TINY_ET, variety in (Variety.NO_ET, Variety.TINY_ET))
     box = around(anatomy.head, shape, scale)
-    images, labels = paint(rng, anatomy, tumour, look, box, scale)
+    images, labels = paint(rng, anatomy, tumour, appearance, box, scale)
     whole = np.zeros(shape[::-1], np.uint8)
     where = tuple(slice(a, b) for a, b in zip(box.start, box.stop, strict=True))
     whole[where] = labels
@@ -115,7 +115,7 @@ def head(rng: np.random.Generator, variety: Variety) -> tuple[Anatomy, Tumour]:
     return anatomy, spread(rng, variety, seats, (x, y, z), anatomy)
 
 
-def around(depth: np.ndarray, shape: tuple[int, ...], scale: float) -> Sampler:
+def around(depth: np.ndarray, shape: tuple[int, ...], scale: float) -> FieldSampler:
     """The box of voxels that holds every lattice cell of positive depth, and a cell around."""
     start, stop = [], []
     for axis in range(3):
@@ -125,7 +125,7 @@ def around(depth: np.ndarray, shape: tuple[int, ...], scale: float) -> Sampler:
         first, last = ((mm + 0.5) * scale for mm in ends)
         start.append(max(0, int(np.floor(first))))
         stop.append(min(shape[2 - axis], int(np.ceil(last))))
-    return Sampler(tuple(start), tuple(stop), scale)  # type: ignore[arg-type]
+    return FieldSampler(tuple(start), tuple(stop), scale)  # type: ignore[arg-type]
 
 
 def write_dataset(
@@ -160,7 +160,7 @@ def write_dataset(
     known = known_cases(folder, recipe)
     total = max(cases, known)
     missing = [i for i in range(cases) if not is_complete(folder, i)]
-    refuse_unless_room(folder, int(len(missing) * 12e6 * scale**3), f"{len(missing)} phantoms")
+    require_free_space(folder, int(len(missing) * 12e6 * scale**3), f"{len(missing)} phantoms")
     folder.mkdir(parents=True, exist_ok=True)
     if missing or total != known:
         write_json(folder / "phantom.json", description(recipe, total))

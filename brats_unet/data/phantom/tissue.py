@@ -2,13 +2,13 @@
 
 import numpy as np
 
-from brats_unet.data.phantom.fields import Sampler, ramp
+from brats_unet.data.phantom.fields import FieldSampler, ramp
 from brats_unet.data.phantom.head import Anatomy, cortex_mm
 
 CORTEX_MM = 2.9  # thickness
 
 
-def tissue_shares(anatomy: Anatomy, box: Sampler) -> dict[str, np.ndarray]:
+def tissue_shares(anatomy: Anatomy, box: FieldSampler) -> dict[str, np.ndarray]:
     """Share of each voxel of `box` that is white, grey, deep (grey), fluid (in sulci), pool (in ventricles); and dura,
     vessel, lake.
 

@@ -25,7 +25,7 @@ from brats_unet.data.prepare.content_hash import HashMemo, file_hash
 from brats_unet.data.prepare.grid import Grid
 from brats_unet.data.prepare.preprocess import Preparation, Prepared, prepare
 from brats_unet.errors import DataError
-from brats_unet.files import disk_full_is_said, refuse_unless_room, write_json
+from brats_unet.files import explain_write_errors, require_free_space, write_json
 from brats_unet.nifti import read_header
 from brats_unet.processes import in_processes
 from brats_unet.volume import Case
@@ -114,7 +114,7 @@ def prepare_all(
         DataError: Some cases cannot be prepared; all of them are named, the others stay prepared.
         MachineError: The disk has no room.
     """
-    with disk_full_is_said(folder):
+    with explain_write_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
     memo = HashMemo(folder / "hashes.json")
     targets = [folder / f"{case.id}-{case_key(case, preparation, convention.name, memo)}" for case in cases]
@@ -127,7 +127,7 @@ def prepare_all(
             missing.append(i)
     memo.save()
     if missing:
-        refuse_unless_room(folder, sum(estimated_bytes(cases[i], preparation) for i in missing), "the prepared volumes")
+        require_free_space(folder, sum(estimated_bytes(cases[i], preparation) for i in missing), "the prepared volumes")
     done = len(cases) - len(missing)
     progress(done, len(cases))
     defects = []
@@ -167,7 +167,7 @@ def write(prepared: Prepared, case_id: str, preparation: Preparation, target: Pa
     if prepared.labels is not None:
         arrays["labels"] = prepared.labels
         arrays |= {f"foreground_{region}": positions for region, positions in prepared.foreground.items()}
-    with disk_full_is_said(target):
+    with explain_write_errors(target):
         try:
             part.mkdir()
             files = {}
@@ -241,7 +241,7 @@ def locked(target: Path) -> Iterator[None]:
     The lock files stay: to remove one that another process waits for would hand out two locks.
     """
     lock = target.parent / ".locks" / target.name
-    with disk_full_is_said(target):
+    with explain_write_errors(target):
         lock.parent.mkdir(exist_ok=True)
         lock.touch()
     with open(lock) as file:

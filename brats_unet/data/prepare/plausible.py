@@ -16,7 +16,9 @@ LEAST_OVERLAP = 0.9  # Dice of what is not background in two scans
 MOST_ON_FACES = 0.2  # share of the outer faces that is not background
 
 
-def doubts(case_id: str, insides: Mapping[str, np.ndarray], brain_voxels: int, voxel_mm3: float) -> tuple[str, ...]:
+def scan_warnings(
+    case_id: str, insides: Mapping[str, np.ndarray], brain_voxels: int, voxel_mm3: float
+) -> tuple[str, ...]:
     """Sentences, one for each thing that looks wrong; none for a case as BraTS has them.
 
     Args:

@@ -11,7 +11,7 @@ from brats_unet.data.labels.convention import Convention
 from brats_unet.data.prepare.brain import border_value, filled, union, without_seam
 from brats_unet.data.prepare.grid import Grid
 from brats_unet.data.prepare.oblique import resliced_brain, straight_around
-from brats_unet.data.prepare.plausible import doubts
+from brats_unet.data.prepare.plausible import scan_warnings
 from brats_unet.data.prepare.resample import centring_lead
 from brats_unet.errors import DataError, SettingsError
 from brats_unet.geometry import Box, bounding_box, crop
@@ -95,7 +95,7 @@ class Prepared:
     labels: np.ndarray | None
     foreground: dict[Region, np.ndarray]
     grid: Grid
-    doubts: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 def prepare(
@@ -187,7 +187,7 @@ def prepare(
         decoded = convention.decode(mask.array, where=f"{case.id}: {case.mask.name}")
         labels = prepared_labels(decoded, grid)
     foreground = {} if labels is None else foreground_positions(labels, case.id)
-    odd = doubts(case.id, dict(zip(map(str, here), insides, strict=True)), int(brain.sum()), voxel_mm3)
+    odd = scan_warnings(case.id, dict(zip(map(str, here), insides, strict=True)), int(brain.sum()), voxel_mm3)
     return Prepared(image, np.ascontiguousarray(small_brain), labels, foreground, grid, odd)
 
 

@@ -68,7 +68,7 @@ def walk(root: Path, skip: Callable[[str], bool] = lambda name: False) -> Tree:
         raise DataError(f"{root}: is a file. Give the folder that holds the cases, or a case's own folder.")
     tree = Tree(root)
     seen: set[tuple[int, int]] = set()
-    _look_into(tree, root, 0, seen, skip)
+    _look_inside(tree, root, 0, seen, skip)
     tree.files.sort(key=lambda file: file.path)
     tree.tables.sort()
     if not (tree.files or tree.tables or tree.others or tree.defects):
@@ -77,7 +77,7 @@ def walk(root: Path, skip: Callable[[str], bool] = lambda name: False) -> Tree:
     return tree
 
 
-def _look_into(tree: Tree, folder: Path, depth: int, seen: set[tuple[int, int]], skip: Callable[[str], bool]) -> None:
+def _look_inside(tree: Tree, folder: Path, depth: int, seen: set[tuple[int, int]], skip: Callable[[str], bool]) -> None:
     try:
         facts = folder.stat()
         entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
@@ -97,7 +97,7 @@ def _look_into(tree: Tree, folder: Path, depth: int, seen: set[tuple[int, int]],
             if entry.name.lower().endswith(SUFFIXES):
                 _take_folder_as_file(tree, path, folder)
             elif depth < DEPTH and not skip(entry.name):
-                _look_into(tree, path, depth + 1, seen, skip)
+                _look_inside(tree, path, depth + 1, seen, skip)
         elif is_nifti(path):
             if entry.is_file():
                 tree.files.append(NiftiFile(path, stem(path), folder))

@@ -1,13 +1,13 @@
 import pytest
 
-from brats_unet.data.patches.storage import residence
+from brats_unet.data.patches.storage import choose_storage
 from brats_unet.errors import SettingsError
 
 GIB = 2**30
 
 
 def chosen(keep, size, *, memory=16 * GIB, device=None, training=GIB):
-    return residence(keep, size, memory_bytes=memory, device_bytes=device, training_bytes=training)
+    return choose_storage(keep, size, memory_bytes=memory, device_bytes=device, training_bytes=training)
 
 
 def test_cases_that_fit_beside_the_training_stay_on_the_gpu():

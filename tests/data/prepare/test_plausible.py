@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from brats_unet.anatomy import Modality
-from brats_unet.data.prepare.plausible import dice_of, doubts, share_on_faces
+from brats_unet.data.prepare.plausible import dice_of, scan_warnings, share_on_faces
 from brats_unet.data.prepare.preprocess import Preparation, prepare
 from brats_unet.data.readers.discovery import find_cases
 
@@ -19,7 +19,7 @@ ONE_LITRE = (1000, 1000.0)  # voxels, mm³ each
 
 
 def test_a_brain_of_one_litre_scanned_alike_leaves_no_doubt():
-    assert doubts("a", BRAIN, *ONE_LITRE) == ()
+    assert scan_warnings("a", BRAIN, *ONE_LITRE) == ()
 
 
 @pytest.mark.parametrize(
@@ -32,7 +32,7 @@ def test_a_brain_of_one_litre_scanned_alike_leaves_no_doubt():
     ],
 )
 def test_each_thing_that_looks_wrong_is_said_once(insides, size, message):
-    found = doubts("a", insides, *size)
+    found = scan_warnings("a", insides, *size)
     assert len(found) == 1 and found[0].startswith("a: ")
     assert message in found[0]
 
@@ -47,4 +47,4 @@ def test_shares_by_hand():
 @pytest.mark.real
 def test_real_brats_cases_leave_no_doubt(real_scans):
     for case in find_cases(real_scans / "BraTS2021", modalities=list(Modality)).cases[:3]:
-        assert prepare(case, Preparation(tuple(Modality)), None).doubts == ()
+        assert prepare(case, Preparation(tuple(Modality)), None).warnings == ()

@@ -347,7 +347,7 @@ def test_a_scan_that_a_case_lacks_is_a_channel_of_zeros_where_that_is_allowed(wr
 
 def test_what_looks_wrong_with_the_scans_is_said(written):
     found = prepare(written(), PLAIN, BRATS)
-    assert [s for s in found.doubts if "fills only 0.00 litres" in s] and len(found.doubts) == 1
+    assert [s for s in found.warnings if "fills only 0.00 litres" in s] and len(found.warnings) == 1
 
 
 def test_a_tilted_scan_is_laid_along_the_axes_of_the_patient_and_labels_come_back_almost_all(written):
