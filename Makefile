@@ -10,7 +10,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
 
-.PHONY: help setup format lint test end-to-end demo bench peers parity clean
+.PHONY: help setup format lint test test-next end-to-end demo bench peers parity clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -25,6 +25,7 @@ $(READY): pyproject.toml constraints.txt
 	@[ -x $(BIN)/python ] || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt setuptools wheel
 	@PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --no-build-isolation -e '.[$(EXTRAS)]'
+	@scripts/hooks/install
 	@touch $(READY)
 	@echo "Ready: $(BIN)/brats-unet --help"
 
@@ -40,6 +41,9 @@ lint: setup  ## Check style, types and who imports whom
 
 test: setup  ## Run the tests (10 minutes at most on 2 cores)
 	@$(BIN)/python -m pytest -q -m "not slow" -n 2 --dist loadfile
+
+test-next:  ## Run the tests on the newest TensorFlow, pre-releases included, in .venv-next
+	@PYTHON="$(PYTHON)" scripts/test_next.sh
 
 end-to-end: setup  ## Run the long proofs
 	@$(BIN)/python -m pytest -q -m slow

@@ -102,6 +102,16 @@ def test_a_package_is_imported_at_one_door(package, allowed):
     assert users <= allowed
 
 
+def test_experimental_calls_of_tensorflow_stand_in_one_module():
+    users = {
+        str(path.relative_to(PACKAGE))
+        for path in MODULES
+        for node in ast.walk(tree(path))
+        if isinstance(node, ast.Attribute) and node.attr.startswith("experimental")
+    }
+    assert users == {"training/tf_experimental.py"}
+
+
 def test_networks_losses_and_augmentation_do_not_import_tensorflow():
     paths = [
         *(PACKAGE / "models").glob("*.py"),

@@ -49,7 +49,7 @@ def test_the_wheel_holds_every_setting_and_module_and_no_test(installed):
     names = set(zipfile.ZipFile(installed[0]).namelist())
     settings = {f"brats_unet/conf/{path.relative_to(ROOT / 'conf')}" for path in (ROOT / "conf").rglob("*.yaml")}
     modules = {str(path.relative_to(ROOT)) for path in (ROOT / "brats_unet").rglob("*.py")}
-    assert settings | modules <= names
+    assert settings | modules | {"brats_unet/py.typed"} <= names
     assert not any(name.startswith(("tests/", "conf/")) for name in names)
 
 

@@ -11,6 +11,7 @@ from brats_unet.data.patches.draws import augmented
 from brats_unet.training.averaging import Average
 from brats_unet.training.optimizers import Optimizer
 from brats_unet.training.strategy import Devices
+from brats_unet.training.tf_experimental import distributed, local_results
 
 # (step, samples, images, labels), each per replica, to (loss, gradient norm): what one update does.
 Step = Callable[..., tuple[tf.Tensor, tf.Tensor]]
@@ -114,7 +115,7 @@ def build_step(
             average.update(first(index))
 
     def first(value):
-        return devices.strategy.experimental_local_results(value)[0]
+        return local_results(devices.strategy, value)[0]
 
     if loss_scale is None:
 
@@ -144,9 +145,7 @@ def per_replica(devices: Devices, shares: list[tuple[Any, ...]]) -> tuple[Any, .
     if devices.replicas == 1:
         return shares[0]
     return tuple(
-        devices.strategy.experimental_distribute_values_from_function(
-            lambda context, i=i: shares[context.replica_id_in_sync_group][i]
-        )
+        distributed(devices.strategy, lambda replica, i=i: shares[replica][i])  # type: ignore[misc]
         for i in range(len(shares[0]))
     )
 

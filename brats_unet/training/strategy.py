@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from brats_unet.errors import MachineError, SettingsError
 from brats_unet.hardware import cpu_has_bfloat16
+from brats_unet.training.tf_experimental import device_details, grow_memory_as_needed
 
 POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16", "float16": "mixed_float16"}
 
@@ -82,7 +83,7 @@ def choose_devices(*, device: str, precision: str, jit: str, replicas: int | Non
         tf.config.set_visible_devices(gpus[:1], "GPU")
         gpus = gpus[:1]
     for gpu in gpus:
-        tf.config.experimental.set_memory_growth(gpu, True)
+        grow_memory_as_needed(gpu)
 
     if replicas is not None:
         cpu = tf.config.list_physical_devices("CPU")[0]
@@ -104,11 +105,11 @@ def choose_devices(*, device: str, precision: str, jit: str, replicas: int | Non
 def natural_precision(gpus: list) -> str:
     """The fastest precision that these GPUs, or this CPU if there are none, compute in."""
     if gpus:
-        capability = tf.config.experimental.get_device_details(gpus[0]).get("compute_capability", (0, 0))
+        capability = device_details(gpus[0]).get("compute_capability", (0, 0))
         return "bfloat16" if capability >= (8, 0) else "float16"
     return "bfloat16" if cpu_has_bfloat16() else "float32"
 
 
 def gpu_name(gpu: tf.config.PhysicalDevice) -> str:
     """What its maker calls it."""
-    return str(tf.config.experimental.get_device_details(gpu).get("device_name", "GPU"))
+    return str(device_details(gpu).get("device_name", "GPU"))

@@ -20,6 +20,7 @@ from brats_unet.training.averaging import Average
 from brats_unet.training.optimizers import OPTIMIZERS
 from brats_unet.training.step import LossScale, Step, per_replica
 from brats_unet.training.strategy import Devices, choose_devices
+from brats_unet.training.tf_experimental import peak_memory_bytes
 
 WARM_STEPS = 16  # after which most transforms have been drawn once, and so compiled
 WARM_SECONDS = 15.0  # no longer: where steps are slow, compiling takes little of them
@@ -85,7 +86,7 @@ class StepParts:
     def device_peak_bytes(self) -> int:
         """Most memory that any GPU has held; 0 where the CPU computes."""
         gpus = tf.config.list_logical_devices("GPU")
-        return max((tf.config.experimental.get_memory_info(gpu.name)["peak"] for gpu in gpus), default=0)
+        return max((peak_memory_bytes(gpu) for gpu in gpus), default=0)
 
 
 def step_parts(settings: Train, largest: Sequence[int]) -> StepParts:
