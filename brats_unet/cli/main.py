@@ -70,7 +70,7 @@ def _answer(argv: list[str]) -> int:
     if request.command == "train" and settings.plan == checks.PLAN_FIRST:
         rest = [argument for argument in request.arguments if not argument.startswith("plan=")]
         planning = arguments.Request("plan", request.flags, rest)
-        file = _command("plan", "ready")(_settings(planning, checks.checked(planning)))
+        file = _command("plan", "plan_if_missing")(_settings(planning, checks.checked(planning)))
         request.arguments = [*rest, f"plan={file}"]
         settings = _settings(request, checks.checked(request))
     return _command(request.command)(settings)
