@@ -250,7 +250,7 @@ def test_a_scan_that_is_missing_is_zeros_only_for_networks_trained_so(told, form
         predict.main(told(input=str(scans)))
     formula[0]["modality_dropout"] = 0.1
     assert predict.main(told(input=str(scans), json=False)) == 0
-    assert f"{CASES[2]}: no t2 scan; zeros stand for it." in capsys.readouterr().out
+    assert f"{CASES[2]}: no t2 scan; zeros are used instead." in capsys.readouterr().out
     assert len(masks(tmp_path / "out")) == 4
 
 

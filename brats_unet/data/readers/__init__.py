@@ -1,1 +1,1 @@
-"""A folder on disk to cases."""
+"""Readers: from a data folder on disk to its cases."""

@@ -1,7 +1,7 @@
-"""Find the cases of a data folder, whatever BraTS-family layout it has, without opening a scan.
+"""Find the cases of a data folder in any layout of the BraTS family by file names, without decoding a scan.
 
-Read: BraTS 2018-2021 and 2023+ naming (nested up to five folders deep or flat; .nii, .nii.gz, files inside folders of
-their own name), MSD Task01 and nnU-Net raw folders. The folder is only ever read.
+Supported layouts: BraTS 2018-2021 and BraTS 2023+ naming (flat or nested up to five folders deep; .nii or .nii.gz; also
+files inside a folder with the file's own name), MSD Task01 and nnU-Net raw folders. Nothing is written to the folder.
 """
 
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ from brats_unet.volume import Case
 
 __all__ = ["Dataset", "Survey", "find_cases", "find_masks", "survey"]
 NEEDS_CONVERSION = {
-    ".mha": "MetaImage files, as BRATS 2012-2015 has them",
+    ".mha": "MetaImage files, the format of BRATS 2012-2015",
     ".dcm": "DICOM files",
     ".nrrd": "NRRD files",
 }
@@ -30,14 +30,14 @@ NEEDS_UNPACKING = (".zip", ".tar", ".gz", ".tgz", ".7z", ".rar")
 
 @dataclass(frozen=True)
 class Dataset:
-    """A data folder as found.
+    """The cases of a data folder.
 
     Attributes:
-        root: The folder.
+        root: The data folder.
         layout: "brats2018-2021", "brats2023+", "msd" or "nnunet".
-        cases: Sorted by id; each has every modality asked for, in the order of `Modality`; the mask may be None.
-        declared_labels: "labels" of dataset.json as name -> integer or integers of a region, None without one.
-        notes: What was accepted on the way, in sentences.
+        cases: Cases sorted by id; each has every requested modality, in the order of `Modality`; the mask may be None.
+        declared_labels: "labels" of dataset.json: name -> integer, or the integers of a region; None if there are none.
+        notes: Sentences about irregularities that were accepted.
     """
 
     root: Path
@@ -49,12 +49,12 @@ class Dataset:
 
 @dataclass(frozen=True)
 class Survey:
-    """A data folder with all that is wrong with it.
+    """A data folder with all of its defects.
 
     Attributes:
-        dataset: Its sound cases.
-        incomplete: Cases that lack a scan that was asked for, with those they have.
-        defects: What would stop a training, in the order of the cases.
+        dataset: The data folder with its complete cases.
+        incomplete: Cases that lack a requested scan, with the scans that they have.
+        defects: Errors that stop training, in the order of the cases.
     """
 
     dataset: Dataset
@@ -65,16 +65,16 @@ class Survey:
 def find_cases(
     root: str | Path, *, modalities: Sequence[Modality], leave_out: Sequence[str] = (), masks_required: bool = False
 ) -> Dataset:
-    """The cases of a folder (or of one case's own folder), or one message that lists every defect.
+    """The cases of a data folder or of the folder of a single case; any defects are listed in one error message.
 
     Args:
-        root: The folder.
-        modalities: Scans that each case must have; others are passed over.
-        leave_out: Ids of cases to pass over, broken or not.
+        root: The data folder.
+        modalities: Scans that each case must have; scans of other modalities are ignored.
+        leave_out: Ids of cases to skip, defective or not.
         masks_required: Whether a case without a mask is a defect.
 
     Raises:
-        DataError: A wrong path, a file, an empty folder, nothing recognised, or defects, all of them listed.
+        DataError: The path does not exist, is a file or an empty folder, holds no recognised case, or has defects.
     """
     found = survey(root, modalities=modalities, leave_out=leave_out)
     defects = list(found.defects)
@@ -87,7 +87,7 @@ def find_cases(
 
 
 def survey(root: str | Path, *, modalities: Sequence[Modality], leave_out: Sequence[str] = ()) -> Survey:
-    """Like `find_cases`, but defects of cases are returned, not raised: those of the whole folder still are."""
+    """Like `find_cases`, but defects of cases are returned; only defects of the whole folder raise DataError."""
     root = Path(root)
     wanted = [modality for modality in Modality if modality in set(modalities)]
     tree, base = _tree_of(root)
@@ -101,27 +101,30 @@ def survey(root: str | Path, *, modalities: Sequence[Modality], leave_out: Seque
         raise DataError(f"{root}: {nothing_recognised(tree)}")
 
     left_out = set(leave_out)
-    here = {case.id for case in (*found.cases, *found.incomplete)}
+    known = {case.id for case in (*found.cases, *found.incomplete)}
     notes = [*tree.notes, *found.notes]
-    if absent := sorted(left_out - here):
-        notes.append(f"data.leave_out names {', '.join(absent)}, which {'is' if len(absent) == 1 else 'are'} not here.")
+    if absent := sorted(left_out - known):
+        verb = "is" if len(absent) == 1 else "are"
+        notes.append(f"data.leave_out names {', '.join(absent)}, which {verb} not in this folder.")
     cases = [case for case in found.cases if case.id not in left_out]
     incomplete = tuple(case for case in found.incomplete if case.id not in left_out)
     defects = [*tree.defects, *(defect for defect in found.defects if defect.case not in left_out)]
     if not cases and not incomplete:
-        raise DataError(f"{root}: data.leave_out names all of its {len(here)} cases. Leave some in.")
-    defects = _joined(defects, [*cases, *incomplete], wanted)
+        raise DataError(f"{root}: data.leave_out names all {len(known)} cases. Remove at least one from the list.")
+    defects = _merged(defects, [*cases, *incomplete], wanted)
     without = sum(case.mask is None for case in cases)
     if 0 < without < len(cases):
-        notes.append(f"{without} of {len(cases)} cases have no mask: they are for prediction only.")
+        notes.append(f"{without} of {len(cases)} cases have no mask: they can only be used for prediction.")
     cases = _graded(tree, cases, notes)
     dataset = Dataset(root, found.layout, tuple(sorted(cases, key=lambda c: c.id)), found.declared_labels, tuple(notes))
     return Survey(dataset, incomplete, tuple(defects))
 
 
 def _tree_of(root: Path) -> tuple[Tree, Path | None]:
-    """The files to read, and the folder of the MSD or nnU-Net dataset they belong to, if they do."""
-    if root.absolute().name in task_folder.IMAGES and root.is_dir():  # given by itself: its masks lie beside it
+    """The files to read, and the MSD or nnU-Net dataset folder that they belong to; None for other layouts."""
+    if (
+        root.absolute().name in task_folder.IMAGES and root.is_dir()
+    ):  # only imagesTr was given: its masks are in labelsTr beside it
         root = root.absolute()
         whole = walk(root.parent, skip=lambda name: name in task_folder.FOLDERS and name not in (root.name, "labelsTr"))
         masks = whole.root / "labelsTr" if root.name == "imagesTr" else None
@@ -131,12 +134,12 @@ def _tree_of(root: Path) -> tuple[Tree, Path | None]:
     bases = task_folder.task_bases(tree)
     if len(bases) > 1:
         names = ", ".join(str(base.relative_to(root)) for base in bases[:5]) + (", …" if len(bases) > 5 else "")
-        raise DataError(f"{root}: holds {len(bases)} datasets ({names}). Give data.root=… one of them.")
+        raise DataError(f"{root}: holds {len(bases)} datasets ({names}). Set data.root to one of them.")
     return tree, bases[0] if bases else None
 
 
 def _graded(tree: Tree, cases: list[Case], notes: list[str]) -> list[Case]:
-    """The cases with their grades: from the table, else from a folder HGG or LGG."""
+    """The cases with their grades, from `name_mapping.csv`, else from a folder named HGG or LGG; else None."""
     table = grade_table(tree)
     graded = []
     for case in cases:
@@ -144,12 +147,12 @@ def _graded(tree: Tree, cases: list[Case], notes: list[str]) -> list[Case]:
         graded.append(replace(case, grade=table.get(case.id) or folder_grade(tree.root, first.parent)))
     known = sum(case.grade is not None for case in graded)
     if 0 < known < len(graded):
-        notes.append(f"The grade is known of {known} of {len(graded)} cases.")
+        notes.append(f"The grade is known for {known} of {len(graded)} cases.")
     return graded
 
 
-def _joined(defects: list[Finding], cases: Sequence[Case], modalities: Sequence[Modality]) -> list[Finding]:
-    """One defect instead of hundreds where no case at all has a modality that was asked for."""
+def _merged(defects: list[Finding], cases: Sequence[Case], modalities: Sequence[Modality]) -> list[Finding]:
+    """The defects, with one for the whole folder instead of one per case if no case has a requested modality."""
     lacking = [m for m in modalities if len(cases) > 1 and not any(m in case.images for case in cases)]
     if not lacking:
         return defects
@@ -162,15 +165,15 @@ def _joined(defects: list[Finding], cases: Sequence[Case], modalities: Sequence[
 
 
 def nothing_recognised(tree: Tree) -> str:
-    """What a folder without cases holds, and what to do: the end of a sentence that opens with its path."""
-    wanted = "Expected cases named as BraTS names them (<case>_flair.nii.gz or <case>-t2f.nii.gz), or imagesTr/"
+    """What a folder without recognised cases holds and what to do; the message text that follows its path."""
+    wanted = "Expected BraTS file names (<case>_flair.nii.gz or <case>-t2f.nii.gz) or a folder imagesTr."
     if tree.files:
         names = ", ".join(file.path.name for file in tree.files[:3])
-        return f"{len(tree.files)} NIfTI files, none named as a scan of a case ({names}, …). {wanted}"
+        return f"{len(tree.files)} NIfTI files, none named like a scan of a case ({names}, …). {wanted}"
     for ending, what in NEEDS_CONVERSION.items():
         if count := tree.others[ending]:
             return f"no NIfTI file, but {count} {what} ({ending}). Convert them to .nii.gz first."
     for ending in NEEDS_UNPACKING:
         if count := tree.others[ending]:
             return f"no NIfTI file, but {count} archives ({ending}). Unpack them first."
-    return f"no NIfTI file within five folders. {wanted}"
+    return f"no NIfTI file up to five folders deep. {wanted}"

@@ -1,4 +1,4 @@
-"""What is wrong, or merely worth knowing, about a case or a folder: what discovery and check report."""
+"""Findings (errors, warnings and notes) about a case or a data folder, as reported by discovery and check."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,11 +7,11 @@ from pathlib import Path
 
 from brats_unet.errors import DataError
 
-SHOWN = 20  # findings that one message lists
+SHOWN = 20  # number of findings that one message lists
 
 
 class Severity(StrEnum):
-    """How much a finding matters: an error would stop a training, a warning might spoil it."""
+    """Severity of a finding: an error stops training, a warning may harm it, a note only informs."""
 
     ERROR = "error"
     WARNING = "warning"
@@ -20,13 +20,13 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing found.
+    """One error, warning or note.
 
     Attributes:
         case: Case id, or "" for the folder as a whole.
-        severity: How much it matters.
+        severity: Error, warning or note.
         found: What was found and what was expected, in sentences.
-        remedy: What to do, in a sentence; "" where there is nothing to do.
+        remedy: What to do, in one sentence; "" if there is nothing to do.
     """
 
     case: str
@@ -40,28 +40,28 @@ class Finding:
 
 
 def error(case: str, found: str, remedy: str = "") -> Finding:
-    """A finding that would stop a training."""
+    """A finding that stops training."""
     return Finding(case, Severity.ERROR, found, remedy)
 
 
 def error_of(case: str, message: str) -> Finding:
-    """The finding for the message of a DataError, whose last sentence says what to do."""
+    """An error made from the message of a DataError; the last sentence of the message becomes the remedy."""
     found, _, remedy = message.removeprefix(f"{case}: ").rpartition(". ")
     return error(case, f"{found}.", remedy) if found else error(case, remedy)
 
 
 def warning(case: str, found: str, remedy: str = "") -> Finding:
-    """A finding that might spoil a training."""
+    """A finding that may harm training."""
     return Finding(case, Severity.WARNING, found, remedy)
 
 
 def note(case: str, found: str, remedy: str = "") -> Finding:
-    """A finding that is worth knowing."""
+    """A finding that only informs."""
     return Finding(case, Severity.NOTE, found, remedy)
 
 
 def refuse(root: Path, findings: Sequence[Finding]) -> None:
-    """Raise one DataError that lists the findings (20 of them, and how many more), unless there is none."""
+    """Raise one DataError that lists the first 20 findings and the number of others; return if there are none."""
     if not findings:
         return
     if len(findings) == 1:

@@ -1,4 +1,4 @@
-"""The grade of a tumour, from `name_mapping.csv` or from a folder named HGG or LGG."""
+"""Tumour grades, read from `name_mapping.csv` or from a folder named HGG or LGG."""
 
 import csv
 import re
@@ -12,10 +12,11 @@ ID_COLUMN = re.compile(r"brats_?(?:20)?\d\d_?(?:subject_?)?id", re.IGNORECASE)
 
 
 def grade_table(tree: Tree) -> dict[str, str]:
-    """Grade ("HGG" or "LGG") by case id, under every name that a case had from BraTS 2017 on.
+    """Grade ("HGG" or "LGG") by case id, for every id that a case has had since BraTS 2017.
 
-    Read from files named `name_mapping*.csv`, whatever years their columns name; `NA` is no name. Other tables
-    (survival) are passed over. A table that cannot be read is noted in `tree.notes`: grades only balance the folds.
+    The grades are read from files named `name_mapping*.csv`; their id columns may be of any year, and the id `NA` is
+    ignored. Other tables, such as survival data, are skipped. A table that cannot be read only adds a note to
+    `tree.notes`, because grades serve only to balance the folds. The result is empty if there is no such table.
     """
     grades: dict[str, str] = {}
     for path in tree.tables:
@@ -25,7 +26,7 @@ def grade_table(tree: Tree) -> dict[str, str]:
             with open(path, encoding="utf-8-sig", newline="") as file:
                 rows = list(csv.DictReader(file))
         except (OSError, UnicodeDecodeError, csv.Error) as problem:
-            tree.notes.append(f"{path.name} cannot be read ({problem}): the cases have no grade from it.")
+            tree.notes.append(f"{path.name} cannot be read ({problem}): no grades are taken from it.")
             continue
         for row in rows:
             grades.update(_names_of(row))
@@ -41,6 +42,6 @@ def _names_of(row: Mapping[str | None, str | None]) -> dict[str, str]:
 
 
 def folder_grade(root: Path, folder: Path) -> str | None:
-    """HGG or LGG where `root` or a folder between it and `folder` has that name."""
+    """Grade "HGG" or "LGG" if `folder`, `root` or a folder between them has that name (innermost first), else None."""
     parts = (root.resolve().name, *folder.relative_to(root).parts)
     return next((part.upper() for part in reversed(parts) if part.upper() in GRADES), None)

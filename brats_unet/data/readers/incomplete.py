@@ -1,4 +1,4 @@
-"""Cases to predict: also those that lack a scan, where the network can do without, and files named one by one."""
+"""Cases to predict: cases that may lack a scan, and a case whose files are given one by one."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -14,25 +14,25 @@ from brats_unet.volume import Case, ImageFile
 
 
 def cases_to_predict(root: str | Path, modalities: Sequence[Modality], *, fill_missing: bool) -> Dataset:
-    """The cases of a folder, or of one case's own folder; see `discovery.find_cases`.
+    """The cases of a data folder or of the folder of a single case, as in `discovery.find_cases`.
 
     Args:
-        root: The folder.
-        modalities: Scans that the networks know.
-        fill_missing: Whether a case that lacks some of them, but not all, is taken too; it is said which.
+        root: The data folder.
+        modalities: Scans that the networks expect.
+        fill_missing: Whether to accept a case that lacks some of these scans, but not all; a note names each such case.
 
     Raises:
-        DataError: See `discovery.find_cases`; what a case lacks is a defect only where it may not.
+        DataError: As in `discovery.find_cases`; a missing scan is a defect only if `fill_missing` is False.
     """
     if not fill_missing:
         return find_cases(root, modalities=modalities)
     found = survey(root, modalities=modalities)
     partial = [case for case in found.incomplete if case.images]
     lacking = tuple(f"no {modality} scan." for modality in modalities)
-    rest = [d for d in found.defects if not d.found.startswith((*lacking, "None of the "))]
-    refuse(found.dataset.root, rest)
+    others = [d for d in found.defects if not d.found.startswith((*lacking, "None of the "))]
+    refuse(found.dataset.root, others)
     notes = [
-        f"{case.id}: no {' and no '.join(m for m in modalities if m not in case.images)} scan; zeros stand for it."
+        f"{case.id}: no {' and no '.join(m for m in modalities if m not in case.images)} scan; zeros are used instead."
         for case in partial
     ]
     cases = sorted((*found.dataset.cases, *partial), key=lambda case: case.id)
@@ -42,24 +42,25 @@ def cases_to_predict(root: str | Path, modalities: Sequence[Modality], *, fill_m
 def named_case(
     files: Mapping[Modality, str], modalities: Sequence[Modality], *, name: str | None, fill_missing: bool
 ) -> Case:
-    """One case from files that are named one by one.
+    """One case from files that are given one by one.
 
     Args:
-        files: By modality; more than `modalities` may be there.
-        modalities: Scans that the networks know.
-        name: Of the case; None takes it from the first file's name, or its folder's.
-        fill_missing: Whether some may be missing.
+        files: Path of each scan by modality; modalities not in `modalities` are ignored.
+        modalities: Scans that the networks expect.
+        name: Case id; None takes it from the name of the first file or, if that is only a suffix, from its folder.
+        fill_missing: Whether some scans, but not all, may be missing.
 
     Raises:
-        SettingsError: A scan that is needed was not named, two are one file, or the name holds a slash.
-        DataError: There is no such file, or it is no NIfTI by its name.
+        SettingsError: A required scan is not given, two scans are the same file, or the name is empty, "." or ".." or
+            contains a slash.
+        DataError: A file does not exist or is not named .nii or .nii.gz.
     """
     missing = [modality for modality in modalities if modality not in files]
     if len(missing) == len(modalities) or (missing and not fill_missing):
         raise SettingsError(
-            f"{', '.join(missing)} not set. The network knows {', '.join(modalities)}: give each file, as in "
+            f"{', '.join(missing)} not set. The network expects {', '.join(modalities)}: give each file, for example "
             f"{missing[0]}=/scans/a_{missing[0]}.nii.gz."
-            + ("" if fill_missing else " It was not trained to do without one (augmentation with modality dropout).")
+            + ("" if fill_missing else " It was not trained with missing scans (augmentation.modality_dropout).")
         )
     wrong = [f"{key}={path}" for key, path in files.items() if not (Path(path).is_file() and is_nifti(Path(path)))]
     if wrong:
@@ -68,11 +69,11 @@ def named_case(
     by_path: dict[Path, Modality] = {}
     for modality, file in images.items():
         if (other := by_path.setdefault(file.path.resolve(), modality)) is not modality:
-            raise SettingsError(f"{other} and {modality} are one file, {file.path}. Give each scan its own.")
+            raise SettingsError(f"{other} and {modality} are the same file, {file.path}. Give each scan its own file.")
     if name is None:
         first = next(iter(images.values())).path
         found = scan_name(stem(first))
         name = stem(first) if found is None else found.id or first.resolve().parent.name
     if not name or name in (".", "..") or any(mark in name for mark in "/\\"):
-        raise SettingsError(f"case={name} is no name for a mask. Give one without slashes.")
+        raise SettingsError(f"case={name} cannot be the name of a mask file. Give a name without slashes.")
     return Case(name, images)

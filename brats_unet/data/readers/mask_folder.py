@@ -1,4 +1,4 @@
-"""Find the masks of a folder, flat or nested, by the case they belong to: for scoring one folder against another."""
+"""Find the masks in a flat or nested folder by case id, to score one folder of masks against another."""
 
 import re
 from collections.abc import Iterable
@@ -10,20 +10,20 @@ from brats_unet.data.readers.task_folder import IMAGES
 from brats_unet.data.readers.tree import NiftiFile, walk
 from brats_unet.errors import DataError
 
-# What prediction programs write beside their masks.
+# Names of probability and uncertainty files that prediction programs write beside their masks.
 PROBABILITIES = re.compile(r".*[-_](prob(s|abilit(y|ies))?|uncertainty)([-_]\w+)?", re.IGNORECASE)
 
 
 def find_masks(root: str | Path) -> dict[str, Path]:
-    """The masks of a folder by case id, sorted.
+    """Path of each mask in a folder by case id, sorted by id.
 
-    Taken are `<id>.nii[.gz]`, `<id>_seg`, `<id>-seg`, each flat or in folders, `<id>/seg.nii.gz`, and the misnamed mask
-    of BraTS 2020's case 355. Passed over are scans (`<id>_flair`, `<id>-t1c`, …), folders imagesTr and imagesTs, and
-    files of probabilities and uncertainty. Where scans lie in the folder, files with other names count only if named as
-    a case is.
+    Masks are `<id>.nii[.gz]`, `<id>_seg` and `<id>-seg`, flat or nested, `<id>/seg.nii.gz`, and the misnamed mask of
+    case 355 of BraTS 2020. Scans (`<id>_flair`, `<id>-t1c`, …), the folders imagesTr and imagesTs, and probability and
+    uncertainty files are skipped. If the folder also holds scans, `<id>.nii[.gz]` is a mask only if `<id>` is the id of
+    a case with scans.
 
     Raises:
-        DataError: A wrong path, no mask, or one case with two masks: all such are listed.
+        DataError: The path is not a readable folder, it holds no mask, or cases have two masks (all are listed).
     """
     root = Path(root)
     tree = walk(root, skip=lambda name: name in IMAGES)
@@ -55,12 +55,12 @@ def find_masks(root: str | Path) -> dict[str, Path]:
     ):
         first = {case_id[:-5] for case_id in found}
         if len(first) < len(found):  # several channels of one case
-            raise DataError(f"{root}: holds nnU-Net's scans (<case>_0000.nii.gz, …), not masks. Give labelsTr instead.")
+            raise DataError(f"{root}: holds nnU-Net scans (<case>_0000.nii.gz, …), not masks. Give labelsTr instead.")
     return dict(sorted(found.items()))
 
 
 def _owner(file: NiftiFile, name: ScanName, root: Path, scans: Iterable[tuple[NiftiFile, str]]) -> str:
-    """The case of a file that is named as a mask."""
+    """Id of the case that a file with a mask suffix belongs to."""
     if name.id == "":
         return file.folder.resolve().name
     if name.suffix.lower() != "segm":
@@ -74,6 +74,6 @@ def _owner(file: NiftiFile, name: ScanName, root: Path, scans: Iterable[tuple[Ni
 def _add(found: dict[str, Path], case_id: str, file: NiftiFile, defects: list[Finding]) -> None:
     if case_id in found:
         twice = f"two masks: {found[case_id]} and {file.path}. Expected one."
-        defects.append(error(case_id, twice, "Remove one, or give a narrower folder."))
+        defects.append(error(case_id, twice, "Remove one, or give a folder that holds only one."))
     else:
         found[case_id] = file.path

@@ -1,4 +1,4 @@
-"""How BraTS-family datasets name cases, scans and masks: tables and the functions that read a name with them."""
+"""File and case names of the BraTS family: tables of names and the functions that parse names with them."""
 
 import re
 from collections.abc import Mapping
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from brats_unet.anatomy import Modality
 
-# End of a scan's name, and the modality it stands for; in whatever case ("-t2W" exists).
+# Suffix of a scan's file name -> modality; upper and lower case are equal ("-t2W" exists).
 OLD_SUFFIXES: Mapping[str, Modality] = {
     "flair": Modality.FLAIR,
     "t1": Modality.T1,
@@ -25,10 +25,10 @@ MASK_SUFFIXES = ("seg", "segm")
 NAME = re.compile(
     rf"(?:(?P<id>.*[^-_])(?P<separator>[-_]))?(?P<suffix>{'|'.join((*SUFFIXES, *MASK_SUFFIXES))})", re.IGNORECASE
 )
-# BraTS 2020 was published with one mask under the name of the hospital's file.
+# BraTS 2020 was published with one mask under its original hospital file name.
 MISNAMED_MASKS: Mapping[str, str] = {"W39_1998.09.19_Segm": "BraTS20_Training_355"}
 
-# Channel names that a dataset.json may give, letters and digits only, in lower case.
+# Channel name in dataset.json -> modality; names are reduced to lower-case letters and digits before the look-up.
 CHANNEL_NAMES: Mapping[str, Modality] = {
     **SUFFIXES,
     "t2flair": Modality.FLAIR,
@@ -40,11 +40,11 @@ CHANNEL_NAMES: Mapping[str, Modality] = {
     "t1post": Modality.T1CE,
     "t1contrast": Modality.T1CE,
 }
-# The 4-D files of MSD Task01_BrainTumour hold them in this order.
+# Channel order of the 4-D files of MSD Task01_BrainTumour.
 MSD_CHANNELS = ("FLAIR", "T1w", "t1gd", "T2w")
 NNUNET_NAME = re.compile(r"(?P<id>.+)_(?P<channel>\d{4})")
 
-# Names whose last number counts the sessions of one patient.
+# Case ids that end with the number of the scan session of one patient.
 SESSIONS = (
     re.compile(r"(?P<patient>BraTS-.+)-\d{3}", re.IGNORECASE),  # BraTS-GLI-00005-100 (BraTS 2023+)
     re.compile(r"(?P<patient>brats_(?:2013|tcia)_pat\d+)_\d+", re.IGNORECASE),  # brats_tcia_pat153_0109 (BRATS 2015)
@@ -54,13 +54,13 @@ GRADES = ("HGG", "LGG")
 
 @dataclass(frozen=True)
 class ScanName:
-    """What the name of a file says.
+    """The parts of a scan's or mask's file name.
 
     Attributes:
-        id: The case, or "" where the name is the suffix alone (`flair.nii.gz` in the case's folder).
-        modality: Of a scan; None for a mask.
-        suffix: As written.
-        separator: What stands before the suffix: "_", "-" or "".
+        id: Case id, or "" if the name is only a suffix (`flair.nii.gz` in the folder of the case).
+        modality: Modality of the scan; None for a mask.
+        suffix: Suffix as written in the file name.
+        separator: Character before the suffix: "_" or "-"; "" if there is none.
     """
 
     id: str
@@ -70,12 +70,12 @@ class ScanName:
 
     @property
     def is_new(self) -> bool:
-        """Whether it is named as BraTS names scans since 2023."""
+        """Whether the suffix is one of those that BraTS has used for scans since 2023."""
         return self.suffix.lower() in NEW_SUFFIXES
 
 
 def scan_name(stem: str) -> ScanName | None:
-    """Case and modality of a file by its name without `.nii[.gz]`; None where the name tells neither scan nor mask."""
+    """The parts of a file name without `.nii[.gz]`; None if it is not the name of a scan or mask."""
     match = NAME.fullmatch(stem)
     if match is None:
         return None
@@ -84,7 +84,7 @@ def scan_name(stem: str) -> ScanName | None:
 
 
 def patient_of(case_id: str) -> str:
-    """The patient of a case as far as its name tells: `BraTS-GLI-00005-100` and `-101` are one."""
+    """Patient id of a case: its id without the session number (`BraTS-GLI-00005-100` and `-101` are one patient)."""
     for pattern in SESSIONS:
         if match := pattern.fullmatch(case_id):
             return match["patient"]
@@ -92,5 +92,5 @@ def patient_of(case_id: str) -> str:
 
 
 def channel_modality(name: str) -> Modality | None:
-    """The modality that a dataset.json calls `name`; None where that is none of the four."""
+    """Modality of a channel name in dataset.json; None if the name is unknown."""
     return CHANNEL_NAMES.get(re.sub(r"[^a-z0-9]", "", name.lower()))

@@ -1,4 +1,4 @@
-"""Folders in BraTS naming: one file a scan, `<case>_flair.nii.gz` or `<case>-t2f.nii.gz`, wherever they lie."""
+"""Read folders with BraTS file names: one file per scan, `<case>_flair.nii.gz` or `<case>-t2f.nii.gz`, at any depth."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,7 +17,7 @@ WORDS = {1: "one", 2: "two", 3: "three"}
 
 @dataclass
 class ScanFolders:
-    """What `read_scan_folders` found; the fields are those of `discovery.Survey`."""
+    """Result of `read_scan_folders`; the fields mean the same as in `discovery.Dataset` and `discovery.Survey`."""
 
     layout: str = OLD
     declared_labels: Mapping[str, int | list[int]] | None = None
@@ -29,7 +29,7 @@ class ScanFolders:
 
 @dataclass
 class _Files:
-    """The files of one case by what they are."""
+    """The files of one case: its scans by modality and its mask."""
 
     scans: dict[Modality, NiftiFile] = field(default_factory=dict)
     mask: NiftiFile | None = None
@@ -38,41 +38,41 @@ class _Files:
 
 
 def read_scan_folders(tree: Tree, modalities: Sequence[Modality]) -> ScanFolders:
-    """The cases of a tree of files in BraTS naming; a case's scans and mask may lie in different folders.
+    """The cases of a folder with BraTS file names; scans and mask of one case may be in different folders.
 
     Args:
-        tree: The files.
-        modalities: Those asked for; a case that lacks one is a defect and stands in `incomplete`.
+        tree: Files of the data folder.
+        modalities: Requested modalities; a case that lacks one is put into `incomplete`, with a defect.
     """
     found = ScanFolders()
-    by_id, strangers = _grouped(tree, found)
-    _adopt_masks(by_id, found)
+    by_id, unknown = _grouped(tree, found)
+    _assign_misnamed_masks(by_id, found)
     for case_id, files in sorted(by_id.items()):
         if not files.scans:
             if files.mask:
-                where = f"a mask without scans ({files.mask.path})."
-                found.defects.append(error(case_id, where, "Add the scans, or remove the mask."))
+                lonely = f"a mask without scans ({files.mask.path})."
+                found.defects.append(error(case_id, lonely, "Add the scans, or remove the mask."))
             continue
         missing = [m for m in modalities if m not in files.scans]
         found.defects.extend(_missing_scan(case_id, files, m, modalities) for m in missing)
         images = {m: ImageFile(files.scans[m].path) for m in modalities if m in files.scans}
         case = Case(case_id, images, files.mask.path if files.mask else None, patient_of(case_id))
         (found.incomplete if missing else found.cases).append(case)
-    _settle_layout(by_id, found)
-    if strangers and (found.cases or found.incomplete):
-        first = strangers[0].path.name
-        found.notes.append(f"{len(strangers)} NIfTI files with other names were passed over, {first} first.")
+    _set_layout(by_id, found)
+    if unknown and (found.cases or found.incomplete):
+        first = unknown[0].path.name
+        found.notes.append(f"{len(unknown)} NIfTI files with other names were skipped (first: {first}).")
     return found
 
 
 def _grouped(tree: Tree, found: ScanFolders) -> tuple[dict[str, _Files], list[NiftiFile]]:
-    """The files by case id, and those whose names tell nothing; a scan that lies there twice is a defect."""
+    """The files by case id, and the files with unknown names; two files for one scan or mask are a defect."""
     by_id: dict[str, _Files] = {}
-    strangers = []
+    unknown = []
     for file in tree.files:
         name = scan_name(file.stem)
         if name is None:
-            strangers.append(file)
+            unknown.append(file)
             continue
         files = by_id.setdefault(name.id or file.folder.resolve().name, _Files())
         before = files.mask if name.modality is None else files.scans.get(name.modality)
@@ -81,7 +81,7 @@ def _grouped(tree: Tree, found: ScanFolders) -> tuple[dict[str, _Files], list[Ni
                 error(
                     name.id or file.folder.name,
                     f"two files for its {name.modality or 'mask'}: {before.path} and {file.path}. Expected one.",
-                    "Remove one, or point data.root at the folder that holds the right one.",
+                    "Remove one, or set data.root to the folder that holds the right one.",
                 )
             )
         elif name.modality is None:
@@ -90,20 +90,20 @@ def _grouped(tree: Tree, found: ScanFolders) -> tuple[dict[str, _Files], list[Ni
             files.scans[name.modality] = file
             files.is_new |= name.is_new
             files.separator = name.separator
-    return by_id, strangers
+    return by_id, unknown
 
 
-def _adopt_masks(by_id: dict[str, _Files], found: ScanFolders) -> None:
-    """Give a mask of another name to the case it lies with, as BraTS 2020's W39_1998.09.19_Segm.nii for case 355."""
+def _assign_misnamed_masks(by_id: dict[str, _Files], found: ScanFolders) -> None:
+    """Assign a misnamed mask to the case in the same folder, such as W39_1998.09.19_Segm.nii of BraTS 2020 case 355."""
     cases_in: dict[Path, list[str]] = {}
-    orphans_in: dict[Path, list[str]] = {}
+    unassigned_in: dict[Path, list[str]] = {}
     for case_id, files in by_id.items():
         if files.scans:
             for folder in {file.folder for file in files.scans.values()}:
                 cases_in.setdefault(folder, []).append(case_id)
         elif files.mask:
-            orphans_in.setdefault(files.mask.folder, []).append(case_id)
-    for folder, orphans in orphans_in.items():
+            unassigned_in.setdefault(files.mask.folder, []).append(case_id)
+    for folder, orphans in unassigned_in.items():
         for orphan in orphans:
             mask = by_id[orphan].mask
             assert mask is not None
@@ -113,17 +113,17 @@ def _adopt_masks(by_id: dict[str, _Files], found: ScanFolders) -> None:
             if owner is None or owner not in by_id or by_id[owner].mask is not None:
                 continue
             by_id[owner].mask, by_id[orphan].mask = mask, None
-            found.notes.append(f"{owner}: took {mask.path.name} as its mask.")
+            found.notes.append(f"{owner}: {mask.path.name} is used as its mask.")
 
 
 def _missing_scan(case_id: str, files: _Files, modality: Modality, modalities: Sequence[Modality]) -> Finding:
-    there = [m for m in modalities if m in files.scans]
+    present = [m for m in modalities if m in files.scans]
     sibling = next(iter(files.scans.values()))
     ending = next((s for s in SUFFIXES if sibling.path.name.lower().endswith(s)), ".nii.gz")
     table = NEW_SUFFIXES if files.is_new else OLD_SUFFIXES
     suffix = next(word for word, stands_for in table.items() if stands_for == modality)
     prefix = f"{case_id}{files.separator}" if files.separator else ""
-    others = f"beside the other {WORDS.get(len(there), len(there))}" if there else f"in {sibling.folder}"
+    others = f"beside the other {WORDS.get(len(present), len(present))}" if present else f"in {sibling.folder}"
     return error(
         case_id,
         f"no {modality} scan. Expected {prefix}{suffix}{ending} {others}.",
@@ -131,8 +131,8 @@ def _missing_scan(case_id: str, files: _Files, modality: Modality, modalities: S
     )
 
 
-def _settle_layout(by_id: dict[str, _Files], found: ScanFolders) -> None:
-    """Which of the two namings the folder follows; both at once is a defect, for their labels mean different things."""
+def _set_layout(by_id: dict[str, _Files], found: ScanFolders) -> None:
+    """Set the layout by the naming scheme; both schemes together are a defect, as their labels differ in meaning."""
     new = sorted(case_id for case_id, files in by_id.items() if files.scans and files.is_new)
     old = sorted(case_id for case_id, files in by_id.items() if files.scans and not files.is_new)
     found.layout = NEW if new else OLD
@@ -140,8 +140,8 @@ def _settle_layout(by_id: dict[str, _Files], found: ScanFolders) -> None:
         found.defects.append(
             error(
                 "",
-                f"{len(old)} cases are named as BraTS 2018-2021 ({old[0]} first), {len(new)} as BraTS 2023+ ({new[0]} "
-                f"first); their labels mean different things.",
-                "Point data.root at one kind at a time.",
+                f"{len(old)} cases have BraTS 2018-2021 names (first: {old[0]}), {len(new)} have BraTS 2023+ names "
+                f"(first: {new[0]}); their labels mean different things.",
+                "Set data.root to a folder with only one kind of names.",
             )
         )

@@ -1,4 +1,4 @@
-"""Folders with `imagesTr`, `labelsTr` and `dataset.json`: MSD Task01_BrainTumour and nnU-Net raw datasets."""
+"""Read folders with `imagesTr`, `labelsTr` and `dataset.json`: MSD Task01_BrainTumour and nnU-Net raw datasets."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -20,7 +20,7 @@ Labels = Mapping[str, int | list[int]]
 
 @dataclass
 class TaskCases:
-    """What `read_task` found; the fields are those of `discovery.Survey`."""
+    """Result of `read_task`; the fields mean the same as in `discovery.Dataset` and `discovery.Survey`."""
 
     layout: str
     declared_labels: Labels | None
@@ -31,9 +31,9 @@ class TaskCases:
 
 
 def task_bases(tree: Tree) -> list[Path]:
-    """Folders that are MSD or nnU-Net datasets: those above an imagesTr or imagesTs, else a flat one of channels."""
+    """MSD or nnU-Net dataset folders: parents of imagesTr or imagesTs, else the root if it holds channel files."""
     bases = {file.folder.parent for file in tree.files if file.folder.name in IMAGES}
-    if not bases:  # the files of an imagesTs under another name, beside or below their dataset.json
+    if not bases:  # a renamed copy of imagesTs, with its dataset.json inside or one folder above
         for file in tree.files:
             if NNUNET_NAME.fullmatch(file.stem) and file.folder == tree.root and description_file(tree.root):
                 bases.add(tree.root)
@@ -41,15 +41,15 @@ def task_bases(tree: Tree) -> list[Path]:
 
 
 def read_task(tree: Tree, base: Path, modalities: Sequence[Modality]) -> TaskCases:
-    """The cases of one MSD or nnU-Net folder.
+    """The cases of one MSD or nnU-Net dataset.
 
     Args:
-        tree: Where `base` was found.
-        base: The folder above imagesTr.
-        modalities: Those asked for.
+        tree: Files of the data folder that contains `base`.
+        base: Dataset folder: the parent of imagesTr.
+        modalities: Requested modalities.
 
     Raises:
-        DataError: dataset.json is missing where it is needed, unreadable, or does not name the channels.
+        DataError: dataset.json is required but missing, cannot be read, or does not name the requested channels.
     """
     scans = [file for file in tree.files if file.folder.parent == base and file.folder.name in IMAGES]
     scans = scans or [file for file in tree.files if file.folder == base]
@@ -63,11 +63,11 @@ def read_task(tree: Tree, base: Path, modalities: Sequence[Modality]) -> TaskCas
     for file in scans:
         match = NNUNET_NAME.fullmatch(file.stem) if by_channel else None
         case_id, channel = (match["id"], int(match["channel"])) if match else (file.stem, None)
-        there = files.setdefault(case_id, {})
-        if channel in there:
-            twice = f"lies there twice: {there[channel].path} and {file.path}."
+        channel_files = files.setdefault(case_id, {})
+        if channel in channel_files:
+            twice = f"two files for one scan: {channel_files[channel].path} and {file.path}. Expected one."
             found.defects.append(error(case_id, twice, "Remove or rename one of them."))
-        there[channel] = file
+        channel_files[channel] = file
     for case_id, parts in sorted(files.items()):
         images = {}
         for modality, channel in channels.items():
@@ -98,15 +98,15 @@ def read_task(tree: Tree, base: Path, modalities: Sequence[Modality]) -> TaskCas
 def _channels(
     base: Path, description: Mapping[str, Any] | None, found: TaskCases, modalities: Sequence[Modality]
 ) -> dict[Modality, int]:
-    """Which channel holds which of the modalities asked for."""
+    """Channel number of each requested modality."""
     names = _channel_names(description or {})
     if names is None and found.layout == "nnunet":
         raise DataError(
-            f"{base}: no dataset.json with channel_names was found, so nothing tells which scan is _0000. "
+            f"{base}: no dataset.json with channel_names was found, so the modality of _0000 is unknown. "
             f'Add one: {{"channel_names": {{"0": "FLAIR", "1": "T1", "2": "T1CE", "3": "T2"}}, "labels": …}}.'
         )
     if names is None:
-        found.notes.append(f"dataset.json names no channels: took MSD's order {', '.join(MSD_CHANNELS)}.")
+        found.notes.append(f"dataset.json names no channels: MSD's order is used ({', '.join(MSD_CHANNELS)}).")
         names = dict(enumerate(MSD_CHANNELS))
     channels: dict[Modality, int] = {}
     for channel, name in sorted(names.items()):
@@ -122,8 +122,8 @@ def _channels(
     if missing:
         listed = ", ".join(f"{channel} {name}" for channel, name in sorted(names.items()))
         raise DataError(
-            f"{base}/dataset.json: no channel is known to be {' or '.join(missing)} (channels: {listed}). Name the "
-            f"channels as one of {', '.join(sorted(CHANNEL_NAMES))}, or choose among them with data.modalities=[…]."
+            f"{base}/dataset.json: no channel is named {' or '.join(missing)} (channels: {listed}). Rename the "
+            f"channels to names from {', '.join(sorted(CHANNEL_NAMES))}, or request fewer with data.modalities=[…]."
         )
     return {modality: channels[modality] for modality in modalities}
 
@@ -136,15 +136,15 @@ def _channel_names(description: Mapping[str, Any]) -> dict[int, str] | None:
 
 
 def description_file(folder: Path) -> Path | None:
-    """The dataset.json that describes `folder`: in it or in the folder above; None if there is none."""
+    """Path of the dataset.json that describes `folder`, in it or in its parent folder; None if there is none."""
     return next((p for p in (folder / "dataset.json", folder.parent / "dataset.json") if p.is_file()), None)
 
 
 def read_description(folder: Path) -> Mapping[str, Any] | None:
-    """Content of the dataset.json that describes `folder`, None if there is none.
+    """Content of the dataset.json that describes `folder`; None if there is none.
 
     Raises:
-        DataError: It cannot be read, or is no JSON object.
+        DataError: The file cannot be read or does not hold a JSON object.
     """
     path = description_file(folder)
     if path is None:
@@ -159,9 +159,10 @@ def read_description(folder: Path) -> Mapping[str, Any] | None:
 
 
 def declared_labels(description: Mapping[str, Any] | None) -> Labels | None:
-    """The "labels" of a dataset.json as name -> integer, or integers of a region; MSD writes them the other way round.
+    """The "labels" of dataset.json as name -> integer, or name -> integers for a region.
 
-    None where there are none, or where they are written in neither way.
+    Both forms are read: name -> integer (nnU-Net) and integer -> name (MSD). None if there are no labels or if they are
+    in another form.
     """
     labels = (description or {}).get("labels")
     if not isinstance(labels, Mapping) or not labels:

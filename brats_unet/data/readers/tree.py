@@ -1,4 +1,4 @@
-"""The files of a data folder, by name only: what NIfTI files lie where, with the oddities of mirrors ironed out."""
+"""List the NIfTI files of a data folder by name, and correct for the irregular file layouts of dataset mirrors."""
 
 import os
 from collections import Counter
@@ -12,17 +12,17 @@ from brats_unet.data.readers.findings import Finding, error
 from brats_unet.errors import DataError
 from brats_unet.nifti import SUFFIXES, is_nifti, stem
 
-DEPTH = 5  # folders below the root that are looked into
+DEPTH = 5  # levels of folders below the root that are searched
 
 
 @dataclass(frozen=True)
 class NiftiFile:
-    """A NIfTI file; in mirrors that put each file into a folder of its own, the folder counts as the file.
+    """A NIfTI file; if a mirror put it into a folder of its own, named like a file (`X_t1.nii/`), the folder counts.
 
     Attributes:
-        path: The file itself.
-        stem: Its name (or its folder's) without `.nii` or `.nii.gz`.
-        folder: Where it lies (or its folder does).
+        path: Path of the file itself.
+        stem: Name of the file, or of its folder named like a file, without `.nii` or `.nii.gz`.
+        folder: Folder that contains the file, or its folder named like a file.
     """
 
     path: Path
@@ -32,15 +32,15 @@ class NiftiFile:
 
 @dataclass
 class Tree:
-    """What lies in a folder.
+    """The files of a data folder.
 
     Attributes:
-        root: The folder.
-        files: NIfTI files, one for each (folder, stem), in the order of their paths.
-        tables: CSV files.
-        others: Other files, counted by the end of their names.
-        defects: What cannot be used, with case "".
-        notes: What was accepted on the way.
+        root: The data folder.
+        files: NIfTI files, one for each (folder, stem), sorted by path.
+        tables: CSV files, sorted by path.
+        others: Number of other files by their suffix, or by their name if they have none.
+        defects: Files and folders that cannot be used, as errors with case "".
+        notes: Sentences about irregularities that were accepted.
     """
 
     root: Path
@@ -52,41 +52,45 @@ class Tree:
 
 
 def walk(root: Path, skip: Callable[[str], bool] = lambda name: False) -> Tree:
-    """Look through `root` and five levels of folders below it; nothing is opened, nothing is written.
+    """List the files of `root` and of five levels of folders below it.
+
+    Nothing is written, and files are read only to compare a .nii with a .nii.gz of the same name.
 
     Args:
-        root: A folder.
-        skip: Names of folders to pass by. Hidden ones and macOS's `._*` and `__MACOSX` always are.
+        root: The data folder.
+        skip: Whether to skip a folder of that name. Names that start with "." and `__MACOSX` are always skipped.
 
     Raises:
-        DataError: There is no such folder, it is a file, it may not be read, or it holds nothing at all.
+        DataError: The folder does not exist, is a file, cannot be read, or is empty.
     """
     if not root.exists():
-        near = f" {root.parent} is there." if root.parent.is_dir() and root.parent != root else ""
+        near = f" {root.parent} exists." if root.parent.is_dir() and root.parent != root else ""
         raise DataError(f"{root}: there is no such folder.{near} Give the folder that holds the cases.")
     if not root.is_dir():
         raise DataError(f"{root}: is a file. Give the folder that holds the cases, or a case's own folder.")
     tree = Tree(root)
     seen: set[tuple[int, int]] = set()
-    _look_inside(tree, root, 0, seen, skip)
+    _collect_files(tree, root, 0, seen, skip)
     tree.files.sort(key=lambda file: file.path)
     tree.tables.sort()
     if not (tree.files or tree.tables or tree.others or tree.defects):
         raise DataError(f"{root}: the folder is empty. Give the folder that holds the cases.")
-    _settle_twins(tree)
+    _resolve_twins(tree)
     return tree
 
 
-def _look_inside(tree: Tree, folder: Path, depth: int, seen: set[tuple[int, int]], skip: Callable[[str], bool]) -> None:
+def _collect_files(
+    tree: Tree, folder: Path, depth: int, seen: set[tuple[int, int]], skip: Callable[[str], bool]
+) -> None:
     try:
         facts = folder.stat()
         entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
     except OSError as problem:
         if depth == 0:
-            raise DataError(f"{folder}: {problem.strerror or problem}. Give a folder that may be read.") from problem
+            raise DataError(f"{folder}: {problem.strerror or problem}. Give a readable folder.") from problem
         tree.defects.append(error("", f"{folder}: {problem.strerror or problem}.", "Make the folder readable."))
         return
-    if (facts.st_dev, facts.st_ino) in seen:  # a link back to where we have been
+    if (facts.st_dev, facts.st_ino) in seen:  # a link to a folder that was already visited
         return
     seen.add((facts.st_dev, facts.st_ino))
     for entry in entries:
@@ -97,13 +101,13 @@ def _look_inside(tree: Tree, folder: Path, depth: int, seen: set[tuple[int, int]
             if entry.name.lower().endswith(SUFFIXES):
                 _take_folder_as_file(tree, path, folder)
             elif depth < DEPTH and not skip(entry.name):
-                _look_inside(tree, path, depth + 1, seen, skip)
+                _collect_files(tree, path, depth + 1, seen, skip)
         elif is_nifti(path):
             if entry.is_file():
                 tree.files.append(NiftiFile(path, stem(path), folder))
             else:
                 tree.defects.append(
-                    error("", f"{path}: is a link to a file that is not there.", "Fetch it (git annex: `datalad get`).")
+                    error("", f"{path}: is a link to a missing file.", "Fetch it (git annex: `datalad get`).")
                 )
         elif path.suffix.lower() == ".csv":
             tree.tables.append(path)
@@ -112,7 +116,7 @@ def _look_inside(tree: Tree, folder: Path, depth: int, seen: set[tuple[int, int]
 
 
 def _take_folder_as_file(tree: Tree, folder: Path, parent: Path) -> None:
-    """`X_t1.nii/whatever.nii` is X_t1.nii."""
+    """Add the only NIfTI file inside a folder named like a file: `X_t1.nii/any_name.nii` counts as X_t1.nii."""
     inside = [path for path in sorted(folder.iterdir()) if is_nifti(path) and path.is_file()]
     if len(inside) == 1:
         tree.files.append(NiftiFile(inside[0], stem(folder), parent))
@@ -121,14 +125,14 @@ def _take_folder_as_file(tree: Tree, folder: Path, parent: Path) -> None:
     tree.defects.append(
         error(
             "",
-            f"{folder}: a folder with the name of a scan that holds {len(inside)} NIfTI files ({names}). Expected one.",
+            f"{folder}: is a folder named like a scan, but holds {len(inside)} NIfTI files ({names}). Expected one.",
             "Download it again.",
         )
     )
 
 
-def _settle_twins(tree: Tree) -> None:
-    """Where a scan lies there as .nii and as .nii.gz, take the .nii if both say the same, else report both."""
+def _resolve_twins(tree: Tree) -> None:
+    """If a scan exists both as .nii and .nii.gz, keep the .nii; different content is a defect."""
     by_name: dict[tuple[Path, str], list[NiftiFile]] = {}
     for file in tree.files:
         by_name.setdefault((file.folder, file.stem), []).append(file)
@@ -140,17 +144,22 @@ def _settle_twins(tree: Tree) -> None:
         if not others:
             continue
         if all(is_unpacked(plain.path, other.path) for other in others):
-            tree.notes.append(f"{plain.path.name} and {others[0].path.name} hold the same: took {plain.path.name}.")
+            tree.notes.append(
+                f"{plain.path.name} and {others[0].path.name} have the same content: {plain.path.name} is used."
+            )
         else:
             names = " and ".join(str(file.path) for file in twins)
             tree.defects.append(
-                error("", f"{names} are one scan by name and differ in content. Expected one of them.", "Remove one.")
+                error("", f"{names} have the same scan name but different content. Expected one.", "Remove one.")
             )
     tree.files = kept
 
 
 def is_unpacked(plain: Path, packed: Path) -> bool:
-    """Whether `plain` is what `packed` (.gz) unpacks to, by the length and CRC-32 that end a gzip file."""
+    """Whether `plain` equals the decompressed `packed` (.gz), judged by the CRC-32 and length at the end of the gzip.
+
+    False if either file cannot be read or `packed` is not gzip.
+    """
     try:
         with open(packed, "rb") as file:
             if file.read(2) != b"\x1f\x8b":

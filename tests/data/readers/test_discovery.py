@@ -1,4 +1,4 @@
-"""Cases found in every layout of the BraTS family, from names alone: the files here are empty."""
+"""Finding cases in every layout of the BraTS family by file names; the files in these tests are empty."""
 
 import csv
 import json
@@ -31,7 +31,7 @@ def new_case(folder: Path, case_id: str) -> None:
         put(folder / f"{case_id}-{suffix}.nii.gz")
 
 
-def test_brats_2020_in_folders_of_their_own(tmp_path: Path) -> None:
+def test_brats_2020_cases_are_found_in_one_folder_per_case(tmp_path: Path) -> None:
     for number in (2, 1):
         old_case(tmp_path / f"BraTS20_Training_00{number}", f"BraTS20_Training_00{number}")
     dataset = find_cases(tmp_path, modalities=ALL)
@@ -59,7 +59,7 @@ def test_cases_may_lie_flat_in_one_folder(tmp_path: Path) -> None:
     assert [case.id for case in find_cases(tmp_path, modalities=ALL).cases] == ["a", "b"]
 
 
-def test_scans_without_the_name_of_the_case_take_that_of_their_folder(tmp_path: Path) -> None:
+def test_scans_named_by_suffix_only_take_the_case_id_from_their_folder(tmp_path: Path) -> None:
     for suffix in OLD:
         put(tmp_path / "patient 7" / f"{suffix}.nii.gz")
     (case,) = find_cases(tmp_path, modalities=ALL).cases
@@ -67,7 +67,7 @@ def test_scans_without_the_name_of_the_case_take_that_of_their_folder(tmp_path: 
     assert case.mask is not None
 
 
-def test_files_inside_folders_of_their_own_name(tmp_path: Path) -> None:
+def test_files_inside_folders_named_like_files_are_found(tmp_path: Path) -> None:
     for suffix in OLD:
         put(tmp_path / "x" / f"x_{suffix}.nii" / f"00000057_{suffix}.nii")
     (case,) = find_cases(tmp_path, modalities=ALL).cases
@@ -84,7 +84,7 @@ def test_grades_come_from_folders_named_hgg_and_lgg(tmp_path: Path) -> None:
     assert only.grade == "LGG"
 
 
-def test_grades_come_from_the_name_mapping_and_na_is_no_name(tmp_path: Path) -> None:
+def test_grades_come_from_name_mapping_csv_and_the_id_na_is_ignored(tmp_path: Path) -> None:
     for number in (1, 2, 3):
         old_case(tmp_path / f"BraTS20_Training_00{number}", f"BraTS20_Training_00{number}")
     old_case(tmp_path / "NA", "NA")
@@ -107,26 +107,26 @@ def test_grades_come_from_the_name_mapping_and_na_is_no_name(tmp_path: Path) -> 
         "BraTS20_Training_003": None,
         "NA": None,
     }
-    assert dataset.notes == ("The grade is known of 2 of 4 cases.",)
+    assert dataset.notes == ("The grade is known for 2 of 4 cases.",)
 
 
-def test_the_misnamed_mask_of_case_355_is_taken_and_said(tmp_path: Path) -> None:
+def test_the_misnamed_mask_of_case_355_is_used_with_a_note(tmp_path: Path) -> None:
     folder = tmp_path / "BraTS20_Training_355"
     old_case(folder, "BraTS20_Training_355", OLD[:4], ".nii")
     put(folder / "W39_1998.09.19_Segm.nii")
     dataset = find_cases(tmp_path, modalities=ALL, masks_required=True)
     assert dataset.cases[0].mask == folder / "W39_1998.09.19_Segm.nii"
-    assert dataset.notes == ("BraTS20_Training_355: took W39_1998.09.19_Segm.nii as its mask.",)
+    assert dataset.notes == ("BraTS20_Training_355: W39_1998.09.19_Segm.nii is used as its mask.",)
 
 
-def test_the_misnamed_mask_finds_its_case_in_a_flat_folder_too(tmp_path: Path) -> None:
+def test_the_misnamed_mask_is_used_in_a_flat_folder_too(tmp_path: Path) -> None:
     old_case(tmp_path, "BraTS20_Training_354")
     old_case(tmp_path, "BraTS20_Training_355", OLD[:4])
     put(tmp_path / "W39_1998.09.19_Segm.nii")
     assert all(case.mask for case in find_cases(tmp_path, modalities=ALL).cases)
 
 
-def test_brats_2023_naming_whatever_the_case_of_its_letters(tmp_path: Path) -> None:
+def test_brats_2023_names_are_read_in_upper_and_lower_case(tmp_path: Path) -> None:
     for session in ("100", "101"):
         new_case(tmp_path / f"BraTS-GLI-00005-{session}", f"BraTS-GLI-00005-{session}")
     (tmp_path / "BraTS-GLI-00005-100" / "BraTS-GLI-00005-100-t2w.nii.gz").rename(
@@ -137,23 +137,23 @@ def test_brats_2023_naming_whatever_the_case_of_its_letters(tmp_path: Path) -> N
     assert [case.patient for case in dataset.cases] == ["BraTS-GLI-00005"] * 2
 
 
-def test_cases_without_masks_are_for_prediction(tmp_path: Path) -> None:
+def test_cases_without_masks_are_accepted_unless_masks_are_required(tmp_path: Path) -> None:
     old_case(tmp_path, "a")
     old_case(tmp_path, "b", OLD[:4])
     dataset = find_cases(tmp_path, modalities=ALL)
     assert [case.mask is None for case in dataset.cases] == [False, True]
-    assert dataset.notes == ("1 of 2 cases have no mask: they are for prediction only.",)
+    assert dataset.notes == ("1 of 2 cases have no mask: they can only be used for prediction.",)
     with pytest.raises(DataError, match=r"^b: no mask\."):
         find_cases(tmp_path, modalities=ALL, masks_required=True)
 
 
-def test_fewer_modalities_ask_for_fewer_scans(tmp_path: Path) -> None:
+def test_only_scans_of_the_requested_modalities_are_needed(tmp_path: Path) -> None:
     old_case(tmp_path, "a", ("flair", "t1ce", "seg"))
     (case,) = find_cases(tmp_path, modalities=[Modality.T1CE, Modality.FLAIR]).cases
     assert list(case.images) == [Modality.FLAIR, Modality.T1CE]
 
 
-def test_a_missing_scan_is_one_sentence_that_says_what_to_do(tmp_path: Path) -> None:
+def test_the_message_for_a_missing_scan_says_what_to_do(tmp_path: Path) -> None:
     old_case(tmp_path, "BraTS20_Training_006")
     old_case(tmp_path, "BraTS20_Training_007", ("flair", "t1", "t2", "seg"))
     with pytest.raises(DataError) as refusal:
@@ -165,7 +165,7 @@ def test_a_missing_scan_is_one_sentence_that_says_what_to_do(tmp_path: Path) -> 
     assert len(find_cases(tmp_path, modalities=ALL, leave_out=["BraTS20_Training_007"]).cases) == 1
 
 
-def test_all_defects_are_listed_at_once_and_twenty_are_shown(tmp_path: Path) -> None:
+def test_the_first_twenty_defects_are_listed_and_the_others_counted(tmp_path: Path) -> None:
     old_case(tmp_path, "whole")
     for number in range(25):
         old_case(tmp_path, f"c{number:02}", ("flair", "t1", "t2"))
@@ -177,7 +177,7 @@ def test_all_defects_are_listed_at_once_and_twenty_are_shown(tmp_path: Path) -> 
     assert lines[-1].strip().startswith("… and 5 more.")
 
 
-def test_a_modality_that_no_case_has_is_said_once(tmp_path: Path) -> None:
+def test_a_modality_that_no_case_has_is_reported_once(tmp_path: Path) -> None:
     for case_id in "abc":
         old_case(tmp_path, case_id, ("flair", "t1ce", "t2"))
     with pytest.raises(
@@ -186,7 +186,7 @@ def test_a_modality_that_no_case_has_is_said_once(tmp_path: Path) -> None:
         find_cases(tmp_path, modalities=ALL)
 
 
-def test_a_case_that_lies_there_twice_is_refused(tmp_path: Path) -> None:
+def test_two_copies_of_a_case_are_refused(tmp_path: Path) -> None:
     old_case(tmp_path / "train", "a")
     old_case(tmp_path / "copy", "a")
     with pytest.raises(DataError, match=r"a: two files for its flair: .*copy.* and .*train"):
@@ -207,20 +207,20 @@ def test_old_and_new_names_in_one_folder_are_refused(tmp_path: Path) -> None:
         find_cases(tmp_path, modalities=ALL)
 
 
-def test_leaving_out_a_case_that_is_not_there_is_said(tmp_path: Path) -> None:
+def test_an_unknown_case_in_leave_out_is_noted_and_leaving_out_all_is_refused(tmp_path: Path) -> None:
     old_case(tmp_path, "a")
     assert find_cases(tmp_path, modalities=ALL, leave_out=["z"]).notes == (
-        "data.leave_out names z, which is not here.",
+        "data.leave_out names z, which is not in this folder.",
     )
-    with pytest.raises(DataError, match="names all of its 1 cases"):
+    with pytest.raises(DataError, match="names all 1 cases"):
         find_cases(tmp_path, modalities=ALL, leave_out=["a"])
 
 
-def test_files_of_other_names_are_passed_over_and_said(tmp_path: Path) -> None:
+def test_files_with_other_names_are_skipped_with_a_note(tmp_path: Path) -> None:
     old_case(tmp_path, "a")
     put(tmp_path / "a_brainmask.nii.gz")
     notes = find_cases(tmp_path, modalities=ALL).notes
-    assert notes == ("1 NIfTI files with other names were passed over, a_brainmask.nii.gz first.",)
+    assert notes == ("1 NIfTI files with other names were skipped (first: a_brainmask.nii.gz).",)
 
 
 @pytest.mark.parametrize(
@@ -229,17 +229,17 @@ def test_files_of_other_names_are_passed_over_and_said(tmp_path: Path) -> None:
         ("VSD.Brain.XX.O.MR_Flair.54512.mha", "Convert them"),
         ("slice1.dcm", "Convert them"),
         ("BraTS2020.zip", "Unpack them"),
-        ("scan.nii.gz", "none named as a scan of a case"),
+        ("scan.nii.gz", "none named like a scan of a case"),
         ("readme.txt", "no NIfTI file"),
     ],
 )
-def test_a_folder_of_something_else_is_told_what_it_holds(tmp_path: Path, name: str, words: str) -> None:
+def test_the_message_for_a_folder_without_cases_says_what_it_holds(tmp_path: Path, name: str, words: str) -> None:
     put(tmp_path / name)
     with pytest.raises(DataError, match=words):
         find_cases(tmp_path, modalities=ALL)
 
 
-def test_a_survey_returns_what_find_cases_raises(tmp_path: Path) -> None:
+def test_survey_returns_the_defects_that_find_cases_raises(tmp_path: Path) -> None:
     old_case(tmp_path, "a")
     old_case(tmp_path, "b", ("flair",))
     found = survey(tmp_path, modalities=ALL)
@@ -269,7 +269,7 @@ def msd(folder: Path, description: dict[str, object] | None = None) -> Path:
     return folder
 
 
-def test_msd_task01_is_four_channels_of_one_file(tmp_path: Path) -> None:
+def test_msd_task01_has_four_channels_in_one_file(tmp_path: Path) -> None:
     msd(tmp_path / "Task01_BrainTumour")
     for root in (tmp_path, tmp_path / "Task01_BrainTumour"):
         dataset = find_cases(root, modalities=ALL)
@@ -280,19 +280,19 @@ def test_msd_task01_is_four_channels_of_one_file(tmp_path: Path) -> None:
         assert dataset.declared_labels == {"background": 0, "edema": 1, "non-enhancing tumor": 2, "enhancing tumour": 3}
 
 
-def test_msd_channels_are_taken_by_name(tmp_path: Path) -> None:
+def test_msd_channels_are_selected_by_name(tmp_path: Path) -> None:
     msd(tmp_path, {"channel_names": {"0": "T2w", "1": "t1gd", "2": "T1w", "3": "FLAIR"}})
     case = find_cases(tmp_path, modalities=ALL).cases[0]
     assert {str(m): file.channel for m, file in case.images.items()} == {"flair": 3, "t1": 2, "t1ce": 1, "t2": 0}
 
 
-def test_msd_without_channel_names_is_read_in_its_order_and_said(tmp_path: Path) -> None:
+def test_msd_without_channel_names_is_read_in_msd_order_with_a_note(tmp_path: Path) -> None:
     dataset = find_cases(msd(tmp_path, {}), modalities=ALL)
     assert [file.channel for file in dataset.cases[0].images.values()] == [0, 1, 2, 3]
-    assert "took MSD's order" in dataset.notes[0]
+    assert "MSD's order is used" in dataset.notes[0]
 
 
-def test_imagests_by_itself_is_for_prediction(tmp_path: Path) -> None:
+def test_imagests_given_alone_has_no_masks_and_imagestr_has(tmp_path: Path) -> None:
     msd(tmp_path)
     (case,) = find_cases(tmp_path / "imagesTs", modalities=ALL).cases
     assert (case.id, case.mask) == ("BRATS_485", None)
@@ -312,7 +312,7 @@ def nnunet(folder: Path, names: dict[str, str] | None, labels: object = None) ->
 NAMES = {"0": "T1", "1": "T1ce", "2": "T2", "3": "Flair"}
 
 
-def test_nnunet_raw_folders_name_their_channels_in_dataset_json(tmp_path: Path) -> None:
+def test_nnunet_channels_are_named_in_dataset_json(tmp_path: Path) -> None:
     labels = {"background": 0, "whole tumor": [1, 2, 3], "tumor core": [2, 3], "enhancing tumor": [3]}
     dataset = find_cases(nnunet(tmp_path, NAMES, labels), modalities=ALL)
     assert dataset.layout == "nnunet"
@@ -330,14 +330,14 @@ def test_nnunet_folders_without_dataset_json_are_refused(tmp_path: Path) -> None
         find_cases(nnunet(tmp_path, None), modalities=ALL)
 
 
-def test_unknown_channel_names_are_refused_by_name(tmp_path: Path) -> None:
+def test_a_requested_modality_without_a_channel_is_refused(tmp_path: Path) -> None:
     names = {**NAMES, "3": "PET"}
-    with pytest.raises(DataError, match=r"no channel is known to be flair \(channels: 0 T1, 1 T1ce, 2 T2, 3 PET\)"):
+    with pytest.raises(DataError, match=r"no channel is named flair \(channels: 0 T1, 1 T1ce, 2 T2, 3 PET\)"):
         find_cases(nnunet(tmp_path, names), modalities=ALL)
     assert find_cases(tmp_path, modalities=[Modality.T1, Modality.T2]).cases
 
 
-def test_one_modality_under_two_channels_is_refused(tmp_path: Path) -> None:
+def test_two_channels_of_one_modality_are_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"channels 0 and 3 \(T1w\) are both t1"):
         find_cases(nnunet(tmp_path, {**NAMES, "3": "T1w"}), modalities=ALL)
 
@@ -349,7 +349,7 @@ def test_a_missing_channel_file_is_a_defect(tmp_path: Path) -> None:
         find_cases(tmp_path, modalities=ALL)
 
 
-def test_a_broken_dataset_json_is_said(tmp_path: Path) -> None:
+def test_a_broken_dataset_json_is_refused(tmp_path: Path) -> None:
     nnunet(tmp_path, NAMES)
     put(tmp_path / "dataset.json", "{")
     with pytest.raises(DataError, match=r"dataset.json: cannot be read as JSON"):
@@ -369,7 +369,7 @@ def test_several_nnunet_datasets_in_one_folder_are_refused(tmp_path: Path) -> No
         find_cases(tmp_path, modalities=ALL)
 
 
-def test_a_flat_folder_of_channels_beside_dataset_json_is_read(tmp_path: Path) -> None:
+def test_a_flat_folder_with_channel_files_and_dataset_json_is_read(tmp_path: Path) -> None:
     for channel in range(4):
         put(tmp_path / f"x_{channel:04}.nii.gz")
     put(tmp_path / "dataset.json", json.dumps({"channel_names": NAMES}))

@@ -1,4 +1,4 @@
-"""Cases that lack a scan, and files that are named one by one."""
+"""Cases that lack a scan, and a case whose files are given one by one."""
 
 import shutil
 
@@ -20,23 +20,23 @@ def partial(phantom_root, tmp_path):
     return tmp_path
 
 
-def test_a_case_without_a_scan_is_taken_where_zeros_can_stand_for_it(partial):
+def test_with_fill_missing_a_case_that_lacks_a_scan_is_accepted(partial):
     found = cases_to_predict(partial, ALL, fill_missing=True)
     assert [len(case.images) for case in found.cases] == [3, 4]
-    assert "BraTS20_Training_001: no t1ce scan; zeros stand for it." in found.notes
+    assert "BraTS20_Training_001: no t1ce scan; zeros are used instead." in found.notes
 
 
-def test_one_case_s_own_folder_may_lack_a_scan_too(partial):
+def test_with_fill_missing_the_folder_of_a_single_case_may_lack_a_scan(partial):
     found = cases_to_predict(partial / "BraTS20_Training_001", ALL, fill_missing=True)
     assert len(found.cases) == 1 and Modality.T1CE not in found.cases[0].images
 
 
-def test_elsewhere_it_is_refused_by_name(partial):
+def test_without_fill_missing_a_case_that_lacks_a_scan_is_refused(partial):
     with pytest.raises(DataError, match="BraTS20_Training_001: no t1ce scan"):
         cases_to_predict(partial, ALL, fill_missing=False)
 
 
-def test_a_modality_that_no_case_has_is_filled_in_all(partial):
+def test_with_fill_missing_every_case_may_lack_the_same_scan(partial):
     next((partial / "BraTS20_Training_002").glob("*_t1ce.nii*")).unlink()
     assert len(cases_to_predict(partial, ALL, fill_missing=True).cases) == 2
 
@@ -45,7 +45,7 @@ def scans(folder):
     return {m: str(next(folder.glob(f"*_{m}.nii*"))) for m in Modality}
 
 
-def test_files_named_one_by_one_make_a_case(phantom_root):
+def test_files_given_one_by_one_make_a_case(phantom_root):
     files = scans(phantom_root / "BraTS20_Training_001")
     case = named_case(files, ALL, name=None, fill_missing=False)
     assert case.id == "BraTS20_Training_001" and list(case.images) == ALL and case.mask is None
@@ -53,17 +53,17 @@ def test_files_named_one_by_one_make_a_case(phantom_root):
     assert list(named_case(files, [Modality.T1], name=None, fill_missing=False).images) == [Modality.T1]
 
 
-def test_the_name_of_other_files_is_that_of_the_first(tmp_path):
+def test_files_with_unknown_names_make_a_case_named_after_the_first(tmp_path):
     paths = {m: tmp_path / f"scan {i}.nii" for i, m in enumerate(Modality)}
     for path in paths.values():
         path.touch()
     assert named_case({m: str(p) for m, p in paths.items()}, ALL, name=None, fill_missing=False).id == "scan 0"
 
 
-def test_a_file_that_is_lacking_is_asked_for(phantom_root):
+def test_a_missing_file_is_refused_unless_fill_missing(phantom_root):
     files = scans(phantom_root / "BraTS20_Training_001")
     del files[Modality.T2]
-    with pytest.raises(SettingsError, match=r"t2 not set.*was not trained to do without"):
+    with pytest.raises(SettingsError, match=r"t2 not set.*was not trained with missing scans"):
         named_case(files, ALL, name=None, fill_missing=False)
     assert len(named_case(files, ALL, name=None, fill_missing=True).images) == 3
 
@@ -75,13 +75,13 @@ def test_a_wrong_path_is_named(phantom_root, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["../evil", "a/b", "..", ""])
-def test_a_name_that_leads_elsewhere_is_none(phantom_root, name):
+def test_a_case_name_that_is_a_path_or_empty_is_refused(phantom_root, name):
     files = scans(phantom_root / "BraTS20_Training_001")
-    with pytest.raises(SettingsError, match="no name for a mask"):
+    with pytest.raises(SettingsError, match="cannot be the name of a mask file"):
         named_case(files, ALL, name=name, fill_missing=False)
 
 
 def test_one_file_for_two_scans_is_refused(phantom_root):
     files = scans(phantom_root / "BraTS20_Training_001")
-    with pytest.raises(SettingsError, match="t1 and t2 are one file"):
+    with pytest.raises(SettingsError, match="t1 and t2 are the same file"):
         named_case(files | {Modality.T2: files[Modality.T1]}, ALL, name=None, fill_missing=False)

@@ -1,4 +1,4 @@
-"""Masks found by case, flat or nested."""
+"""Finding masks by case id in flat and nested folders."""
 
 from pathlib import Path
 
@@ -38,21 +38,21 @@ def test_the_misnamed_mask_belongs_to_case_355(tmp_path: Path, name: str) -> Non
     assert find_masks(tmp_path) == {"BraTS20_Training_355": path}
 
 
-def test_scans_and_probabilities_are_no_masks(tmp_path: Path) -> None:
+def test_scans_and_probabilities_are_not_taken_for_masks(tmp_path: Path) -> None:
     for suffix in ("flair", "t1", "t1ce", "t2", "brainmask", "probabilities"):
         put(tmp_path / "a" / f"a_{suffix}.nii.gz")
     mask = put(tmp_path / "a" / "a_seg.nii.gz")
     assert find_masks(tmp_path) == {"a": mask}
 
 
-def test_probabilities_beside_predictions_are_passed_over(tmp_path: Path) -> None:
+def test_probabilities_beside_predictions_are_skipped(tmp_path: Path) -> None:
     mask = put(tmp_path / "BraTS-GLI-00001-000.nii.gz")
     put(tmp_path / "BraTS-GLI-00001-000_probabilities.nii.gz")
     put(tmp_path / "BraTS-GLI-00001-000_prob_WT.nii.gz")
     assert find_masks(tmp_path) == {"BraTS-GLI-00001-000": mask}
 
 
-def test_of_a_task_folder_only_the_labels_are_taken(tmp_path: Path) -> None:
+def test_only_labelstr_of_an_msd_folder_holds_masks(tmp_path: Path) -> None:
     put(tmp_path / "imagesTr" / "BRATS_001.nii.gz")
     mask = put(tmp_path / "labelsTr" / "BRATS_001.nii.gz")
     assert find_masks(tmp_path) == {"BRATS_001": mask}

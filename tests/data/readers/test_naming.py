@@ -1,4 +1,4 @@
-"""What the names of scans, masks, cases and channels say."""
+"""Parsing the names of scans, masks, cases and channels."""
 
 import pytest
 
@@ -20,25 +20,25 @@ from brats_unet.data.readers.naming import channel_modality, patient_of, scan_na
         ("flair", "", Modality.FLAIR),
     ],
 )
-def test_a_scan_is_known_by_its_suffix(stem: str, case_id: str, modality: Modality) -> None:
+def test_a_scan_is_recognised_by_its_suffix(stem: str, case_id: str, modality: Modality) -> None:
     name = scan_name(stem)
     assert name is not None
     assert (name.id, name.modality) == (case_id, modality)
 
 
 @pytest.mark.parametrize("stem", ["BraTS20_Training_001_seg", "BraTS-GLI-00005-100-seg", "W39_1998.09.19_Segm"])
-def test_a_mask_is_known_by_its_suffix(stem: str) -> None:
+def test_a_mask_is_recognised_by_its_suffix(stem: str) -> None:
     name = scan_name(stem)
     assert name is not None
     assert name.modality is None
 
 
 @pytest.mark.parametrize("stem", ["BraTS20_Training_001", "BRATS_001_0000", "TCGA-DU-7294_pred-isen-20", "x_brainmask"])
-def test_other_names_tell_nothing(stem: str) -> None:
+def test_other_names_are_neither_scan_nor_mask(stem: str) -> None:
     assert scan_name(stem) is None
 
 
-def test_two_sessions_of_one_patient_have_one_patient() -> None:
+def test_two_sessions_of_one_patient_have_the_same_patient_id() -> None:
     assert patient_of("BraTS-GLI-00005-100") == patient_of("BraTS-GLI-00005-101") == "BraTS-GLI-00005"
     assert patient_of("brats_tcia_pat153_0002") == patient_of("brats_tcia_pat153_0109") == "brats_tcia_pat153"
 
@@ -60,5 +60,5 @@ def test_a_case_of_brats_2018_to_2021_is_its_own_patient() -> None:
         ("CT", None),
     ],
 )
-def test_channel_names_of_dataset_json_are_understood(name: str, modality: str | None) -> None:
+def test_channel_names_of_dataset_json_give_the_modality(name: str, modality: str | None) -> None:
     assert channel_modality(name) == modality

@@ -1,4 +1,4 @@
-"""The files of a folder by name only."""
+"""Listing the NIfTI files of a data folder."""
 
 import gzip
 import os
@@ -16,7 +16,7 @@ def put(path: Path, content: bytes = b"") -> Path:
     return path
 
 
-def test_shadows_of_macos_and_hidden_folders_are_passed_over(tmp_path: Path) -> None:
+def test_macos_metadata_and_hidden_folders_are_skipped(tmp_path: Path) -> None:
     put(tmp_path / "x_t1.nii.gz")
     put(tmp_path / "._x_t1.nii.gz")
     put(tmp_path / "__MACOSX" / "y_t1.nii.gz")
@@ -24,25 +24,25 @@ def test_shadows_of_macos_and_hidden_folders_are_passed_over(tmp_path: Path) -> 
     assert [file.stem for file in walk(tmp_path).files] == ["x_t1"]
 
 
-def test_a_file_in_a_folder_of_its_name_takes_the_name_of_the_folder(tmp_path: Path) -> None:
+def test_a_file_in_a_folder_named_like_a_file_takes_the_folder_s_name(tmp_path: Path) -> None:
     inside = put(tmp_path / "x" / "x_t1.nii" / "00000057_brain_t1.nii")
     (file,) = walk(tmp_path).files
     assert (file.path, file.stem, file.folder) == (inside, "x_t1", tmp_path / "x")
 
 
-def test_a_folder_named_as_a_scan_with_two_files_is_a_defect(tmp_path: Path) -> None:
+def test_a_folder_named_like_a_scan_with_two_files_is_a_defect(tmp_path: Path) -> None:
     put(tmp_path / "x_t1.nii" / "a.nii")
     put(tmp_path / "x_t1.nii" / "b.nii")
     (defect,) = walk(tmp_path).defects
     assert "holds 2 NIfTI files (a.nii, b.nii)" in defect.found
 
 
-def test_of_a_scan_and_its_unpacked_copy_the_unpacked_one_is_taken(tmp_path: Path) -> None:
+def test_of_a_scan_and_its_decompressed_copy_the_copy_is_used(tmp_path: Path) -> None:
     plain = put(tmp_path / "x_t1.nii", b"voxels" * 99)
     put(tmp_path / "x_t1.nii.gz", gzip.compress(b"voxels" * 99))
     tree = walk(tmp_path)
     assert [file.path for file in tree.files] == [plain]
-    assert tree.notes == ["x_t1.nii and x_t1.nii.gz hold the same: took x_t1.nii."]
+    assert tree.notes == ["x_t1.nii and x_t1.nii.gz have the same content: x_t1.nii is used."]
     assert not tree.defects
 
 
@@ -50,16 +50,16 @@ def test_two_files_of_one_scan_that_differ_are_a_defect(tmp_path: Path) -> None:
     put(tmp_path / "x_t1.nii", b"voxels" * 99)
     put(tmp_path / "x_t1.nii.gz", gzip.compress(b"others" * 99))
     (defect,) = walk(tmp_path).defects
-    assert "one scan by name and differ in content" in defect.found
+    assert "have the same scan name but different content" in defect.found
 
 
-def test_a_link_to_nothing_is_a_defect(tmp_path: Path) -> None:
+def test_a_broken_link_is_a_defect(tmp_path: Path) -> None:
     (tmp_path / "x_t1.nii.gz").symlink_to(tmp_path / "not-fetched")
     (defect,) = walk(tmp_path).defects
-    assert "link to a file that is not there" in defect.found
+    assert "link to a missing file" in defect.found
 
 
-def test_a_link_back_is_not_followed_for_ever(tmp_path: Path) -> None:
+def test_a_link_to_a_parent_folder_does_not_loop(tmp_path: Path) -> None:
     put(tmp_path / "a" / "x_t1.nii.gz")
     (tmp_path / "a" / "back").symlink_to(tmp_path)
     assert len(walk(tmp_path).files) == 1
@@ -72,13 +72,13 @@ def test_a_linked_folder_is_followed(tmp_path: Path) -> None:
     assert len(walk(tmp_path / "data").files) == 1
 
 
-def test_five_folders_deep_is_seen_and_six_is_not(tmp_path: Path) -> None:
+def test_files_five_folders_deep_are_found_and_six_deep_are_not(tmp_path: Path) -> None:
     put(tmp_path / "1/2/3/4/5/x_t1.nii")
     put(tmp_path / "1/2/3/4/5/6/y_t1.nii")
     assert [file.stem for file in walk(tmp_path).files] == ["x_t1"]
 
 
-def test_a_wrong_path_a_file_and_an_empty_folder_each_have_their_sentence(tmp_path: Path) -> None:
+def test_a_missing_path_a_file_and_an_empty_folder_are_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no such folder"):
         walk(tmp_path / "nowhere")
     with pytest.raises(DataError, match="is a file"):
@@ -88,8 +88,8 @@ def test_a_wrong_path_a_file_and_an_empty_folder_each_have_their_sentence(tmp_pa
         walk(tmp_path / "empty")
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_a_folder_that_may_not_be_read_is_said(tmp_path: Path) -> None:
+@pytest.mark.skipif(os.geteuid() == 0, reason="root can read every folder")
+def test_an_unreadable_folder_is_a_defect(tmp_path: Path) -> None:
     (tmp_path / "closed").mkdir(mode=0)
     put(tmp_path / "x_t1.nii")
     (defect,) = walk(tmp_path).defects
