@@ -1,1 +1,1 @@
-"""What the integers of a mask mean."""
+"""Label conventions: the meaning of the integers in a mask."""

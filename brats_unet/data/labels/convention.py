@@ -1,4 +1,4 @@
-"""What the integers of a mask mean: the label conventions of the BraTS family, and which one a dataset follows."""
+"""The label conventions of the BraTS family (which tissue each integer of a mask means), and the choice of one."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -12,7 +12,7 @@ from brats_unet.errors import DataError, SettingsError
 from brats_unet.nifti import read_integers
 from brats_unet.parts import suggestion
 
-UNKNOWN = 255  # no Label has it
+UNKNOWN = 255  # not the value of any Label
 WORDS = {
     Label.BACKGROUND: "background",
     Label.NECROTIC: "necrotic or non-enhancing core",
@@ -24,12 +24,12 @@ WORDS = {
 
 @dataclass(frozen=True)
 class Convention:
-    """One meaning of the integers of a mask.
+    """A label convention: the meaning of each integer in a mask.
 
     Attributes:
-        name: As `data.labels` calls it.
-        to_label: Meaning of each integer that may occur.
-        why: What it was chosen by, for people; "" in the table.
+        name: Name of the convention, as given in the setting `data.labels`.
+        to_label: Label of each integer that may occur.
+        why: Human-readable reason why this convention was chosen; "" in the table `CONVENTIONS`.
     """
 
     name: str
@@ -37,17 +37,17 @@ class Convention:
     why: str = ""
 
     def decode(self, integers: np.ndarray, *, where: str) -> np.ndarray:
-        """Labels of a mask.
+        """The labels of a mask that follows this convention.
 
         Args:
-            integers: As on disk, any integer type, any shape.
-            where: Opens the message if they do not fit: case and file.
+            integers: Integers of the mask as on disk, any integer type, any shape; may be empty.
+            where: Case and file, which begin the error message.
 
         Returns:
-            uint8 of `Label`, of the same shape.
+            Values of `Label`, uint8, same shape.
 
         Raises:
-            DataError: An integer that this convention does not have.
+            DataError: The mask holds an integer that this convention does not define.
         """
         if integers.size == 0:
             return np.zeros(integers.shape, np.uint8)
@@ -62,16 +62,22 @@ class Convention:
             }
             listed = ", ".join(f"{value} ({count:,} voxels)" for value, count in wrong.items() if value not in known)
             raise DataError(
-                f"{where}: label {listed}. The {self.name} convention has {_numbers(known)}. Correct the mask, or "
-                f"name another convention with data.labels=…."
+                f"{where}: holds label {listed}. The {self.name} convention allows {_numbers(known)}. Correct the "
+                f"mask, or choose another convention with data.labels=…."
             )
         return labels
 
     def encode(self, labels: np.ndarray) -> np.ndarray:
-        """The inverse of `decode`: uint8 integers as this convention writes them; the lowest where two mean the same.
+        """The inverse of `decode`.
+
+        Args:
+            labels: Values of `Label`, any integer type, any shape.
+
+        Returns:
+            Integers as this convention writes them, uint8, same shape; the lowest if several mean the same label.
 
         Raises:
-            ValueError: A label that this convention has no integer for.
+            ValueError: This convention has no integer for a label.
         """
         table = np.full(256, UNKNOWN, np.uint8)
         for integer in sorted(self.to_label, reverse=True):
@@ -90,25 +96,25 @@ _TABLE: dict[str, dict[int, Label]] = {
     "brats2023": {0: BACKGROUND, 1: NECROTIC, 2: OEDEMA, 3: ENHANCING},
     "brats2024": {0: BACKGROUND, 1: NECROTIC, 2: OEDEMA, 3: ENHANCING, 4: CAVITY},
     "msd": _NNUNET,
-    "nnunet": _NNUNET,  # nnU-Net's conversions of BraTS, in MSD's order
+    "nnunet": _NNUNET,  # nnU-Net's conversions of BraTS use the integers of MSD
     "brats2015": {0: BACKGROUND, 1: NECROTIC, 2: OEDEMA, 3: NECROTIC, 4: ENHANCING},  # 3: non-enhancing core
 }
 CONVENTIONS: dict[str, Convention] = {name: Convention(name, table) for name, table in _TABLE.items()}
 
 
 def label_set(path: Path) -> frozenset[int]:
-    """The integers that a mask on disk holds.
+    """The set of integers in a mask on disk.
 
     Raises:
-        DataError: The file cannot be read, or holds no mask.
+        DataError: The file cannot be read or is not a mask.
     """
     return integers_of(read_integers(path).array)
 
 
 def integers_of(array: np.ndarray) -> frozenset[int]:
-    """The different values of an integer array with values from 0 to 255; empty for an array without voxels."""
+    """The set of values of an integer array with values from 0 to 255; empty for an array without voxels."""
     seen = np.zeros(256, bool)
-    seen[array[array != 0]] = True  # most voxels are 0, and indexing is the slow part
+    seen[array[array != 0]] = True  # leave out the zeros, which are most voxels: indexing is slow
     seen[0] = bool((array == 0).any())
     return frozenset(int(value) for value in np.flatnonzero(seen))
 
@@ -122,27 +128,29 @@ def decide(
     *,
     key: str = "data.labels",
 ) -> Convention:
-    """The convention of a dataset.
+    """Decide the label convention of a dataset.
 
     Args:
-        setting: A name of `CONVENTIONS`, taken without question, or "auto".
-        dataset_layout: As `discovery.Dataset` has it; "" where masks lie by themselves.
-        case_ids: Names tell much: BraTS20_… is brats2017, brats_2013_… is brats2015, BraTS-GLI-… is 2023 or 2024.
-        declared_labels: "labels" of dataset.json; decides where it is there and can be read.
-        label_sets: The integers of each mask, by case id; what they hold together settles the rest.
-        key: How the command calls the setting.
+        setting: "auto", or a name in `CONVENTIONS`, which is used without checking it against the masks.
+        dataset_layout: Layout as in `discovery.Dataset`; "" for a folder that holds only masks.
+        case_ids: Case ids, used as evidence: BraTS20_… means brats2017, brats_2013_… brats2015, BraTS-GLI-… brats2023
+            or brats2024.
+        declared_labels: "labels" of dataset.json; if they are understood, they decide instead of ids and layout.
+        label_sets: Set of integers in each mask, by case id; conventions that lack one of the integers are ruled out.
+        key: Name of the setting in the current command, for messages.
 
     Returns:
-        The convention, with `why` in words. Where several read these masks alike, the likeliest of them.
+        The convention, with the reason in `why`; the likeliest one if several give these integers the same meaning.
 
     Raises:
-        SettingsError: No such convention, or two readings remain: the choices are named.
-        DataError: A mask holds an integer that no convention has.
+        SettingsError: There is no such convention, no convention fits, or two meanings remain possible; the message
+            lists the choices.
+        DataError: A mask holds an integer that no convention defines.
     """
     if setting != "auto":
         if setting not in CONVENTIONS:
             raise SettingsError(f"There is no {key}={setting}. {suggestion(setting, ['auto', *CONVENTIONS])}")
-        return replace(CONVENTIONS[setting], why=f"{key} says so")
+        return replace(CONVENTIONS[setting], why=f"set by {key}")
     held = frozenset().union(*label_sets.values())
     _refuse_unknown(label_sets)
     names, evidence = candidates(dataset_layout, case_ids)
@@ -151,7 +159,7 @@ def decide(
         names, evidence = _declared(meaning, dataset_layout), "the label names of dataset.json"
     fitting = [CONVENTIONS[name] for name in names if held <= set(CONVENTIONS[name].to_label)]
     if 4 in held and 3 not in held and meaning is None and dataset_layout != "brats2023+":
-        # The commonest files of all. That a whole dataset of another convention never holds its label 3 is unlikely.
+        # Labels 0 1 2 4 are by far the most common. A whole dataset of another convention very likely holds a label 3.
         fitting = [convention for convention in fitting if convention.name == "brats2017"] or fitting
     if not fitting:
         raise SettingsError(_none_fits(names, evidence, held, label_sets, key))
@@ -160,52 +168,53 @@ def decide(
         readings.setdefault(tuple(convention.to_label[integer] for integer in sorted(held)), convention)
     if len(readings) > 1:
         raise SettingsError(
-            f"The masks hold labels {_numbers(held)}, which can be read as {_listed(readings.values(), held)}; nothing "
-            f"in the names of the cases tells which. Say it: {_choices(readings.values(), key)}."
+            f"The masks hold labels {_numbers(held)}, which can be read as {_listed(readings.values(), held)}; the "
+            f"case ids do not show which is right. Set {_choices(readings.values(), key)}."
         )
     found = next(iter(readings.values()))
     return replace(found, why=", ".join(part for part in (evidence, f"labels {_numbers(held)}") if part))
 
 
 def _declared(meaning: Mapping[int, Label], layout: str) -> tuple[str, ...]:
-    """Conventions that agree with what dataset.json says; MSD's folders before nnU-Net's, as the layout is."""
+    """Names of the conventions that agree with dataset.json; a convention named like the layout comes first."""
     agreeing = [n for n, table in _TABLE.items() if all(table.get(i) == label for i, label in meaning.items())]
     return tuple(sorted(agreeing, key=lambda name: name != layout))
 
 
 def _refuse_unknown(label_sets: Mapping[str, frozenset[int]]) -> None:
+    """Raise DataError if a mask holds an integer that no convention defines."""
     known = {integer for convention in CONVENTIONS.values() for integer in convention.to_label}
     wrong = {case_id: integers - known for case_id, integers in sorted(label_sets.items()) if integers - known}
     if wrong:
         listed = ", ".join(f"{case_id}: {_numbers(integers)}" for case_id, integers in list(wrong.items())[:10])
         more = f" and {len(wrong) - 10} more masks" if len(wrong) > 10 else ""
         raise DataError(
-            f"Labels that no convention has ({listed}{more}). Expected {_numbers(known)}. Correct these masks, or list "
-            f"the cases under data.leave_out."
+            f"The masks hold labels that no convention defines ({listed}{more}). Expected {_numbers(known)}. Correct "
+            f"these masks, or list the cases under data.leave_out."
         )
 
 
 def _none_fits(
     names: Sequence[str], evidence: str, held: frozenset[int], label_sets: Mapping[str, frozenset[int]], key: str
 ) -> str:
-    """The message for masks that hold what none of the conventions `names` has."""
+    """The error message for masks that hold an integer that none of the conventions `names` defines."""
     fitting: dict[tuple[Label, ...], Convention] = {}
     for convention in CONVENTIONS.values():
         if held <= set(convention.to_label):
             fitting.setdefault(tuple(convention.to_label[integer] for integer in sorted(held)), convention)
-    choices = f"If they are right, say what they mean: {_choices(fitting.values(), key)}"
+    choices = f"If the masks are right, set {_choices(fitting.values(), key)}"
     if not names:
-        return f"{evidence[:1].upper()}{evidence[1:]} leave open what labels {_numbers(held)} mean. {choices}."
+        return f"{evidence[:1].upper()}{evidence[1:]} do not show what labels {_numbers(held)} mean. {choices}."
     table = CONVENTIONS[names[0]].to_label
     case_id = next(c for c, integers in sorted(label_sets.items()) if integers - set(table))
     return (
-        f"By {evidence} the masks follow {' or '.join(names)} (labels {_numbers(set(table))}), but "
+        f"According to {evidence}, the masks follow {' or '.join(names)} (labels {_numbers(set(table))}), but "
         f"{case_id} holds {_numbers(label_sets[case_id] - set(table))}. {choices}."
     )
 
 
 def _listed(conventions: Iterable[Convention], held: frozenset[int]) -> str:
-    """The readings in words: brats2023 (1 necrotic core, 2 oedema, 3 enhancing) or …."""
+    """The conventions with their meanings: "brats2023 (1 necrotic or non-enhancing core, 2 oedema) or …"."""
     return " or ".join(
         f"{c.name} ({', '.join(f'{i} {WORDS[c.to_label[i]]}' for i in sorted(held) if i)})" for c in conventions
     )

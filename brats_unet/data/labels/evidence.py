@@ -1,29 +1,29 @@
-"""What tells a label convention apart: the names of the cases, the layout of the folder, dataset.json."""
+"""Evidence for a label convention: case ids, the layout of the data folder, and label names in dataset.json."""
 
 import re
 from collections.abc import Mapping, Sequence
 
 from brats_unet.anatomy import Label
 
-# Conventions by the names of cases, likeliest first.
+# Pattern of case ids -> possible conventions, likeliest first.
 CASE_NAMES: tuple[tuple[re.Pattern[str], tuple[str, ...]], ...] = (
     (re.compile(r"brats(20)?(17|18|19|20|21)[_-].+", re.IGNORECASE), ("brats2017",)),
     (re.compile(r"brats_(2013|tcia)_.+", re.IGNORECASE), ("brats2015",)),
     (re.compile(r"brats_\d{3}", re.IGNORECASE), ("msd",)),
-    # The paediatric edition of 2024 numbers its labels anew, so its names leave two readings.
+    # BraTS-PED changed its label integers in 2024, and its case ids do not show the edition.
     (re.compile(r"brats-ped-.+", re.IGNORECASE), ()),
     (re.compile(r"brats-[a-z]+-.+", re.IGNORECASE), ("brats2023", "brats2024")),
 )
-# Conventions by layout, likeliest first, for cases whose names tell nothing.
+# Layout -> possible conventions, likeliest first; used for unknown case ids.
 LAYOUTS: Mapping[str, tuple[str, ...]] = {
     "msd": ("msd",),
     "nnunet": ("nnunet", "brats2023", "brats2024", "brats2017", "brats2015"),
     "brats2023+": ("brats2023", "brats2024", "brats2017"),
 }
 ANY = ("brats2017", "brats2023", "brats2024", "nnunet", "brats2015")
-LAYOUT_WORDS = {"msd": "MSD's folders", "nnunet": "nnU-Net's folders", "brats2023+": "BraTS 2023+ names of scans"}
+LAYOUT_WORDS = {"msd": "MSD folder names", "nnunet": "nnU-Net folder names", "brats2023+": "BraTS 2023+ scan names"}
 
-# What dataset.json calls a label; the first pattern that is found in the name decides.
+# Pattern of label names in dataset.json -> label; the first pattern that occurs in the name decides.
 LABEL_WORDS: tuple[tuple[re.Pattern[str], Label], ...] = tuple(
     (re.compile(pattern, re.IGNORECASE), label)
     for pattern, label in (
@@ -34,7 +34,7 @@ LABEL_WORDS: tuple[tuple[re.Pattern[str], Label], ...] = tuple(
         (r"o?edema|^ed$|snfh|flair[-_ ]?hyper|invaded", Label.OEDEMA),
     )
 )
-# What it calls a region, from the outside in.
+# Patterns of region names in dataset.json, from the outermost region (WT) to the innermost (ET).
 REGION_WORDS = tuple(
     re.compile(pattern, re.IGNORECASE)
     for pattern in (r"whole|complete|^wt$", r"^(tumou?r[-_ ]?)?core$|^tc$", r"(?<!non[-_ ])(?<!non)enhanc|^et$")
@@ -43,34 +43,45 @@ REGION_TISSUES = (Label.OEDEMA, Label.NECROTIC, Label.ENHANCING)
 
 
 def candidates(layout: str, case_ids: Sequence[str]) -> tuple[tuple[str, ...], str]:
-    """Names of the conventions that the cases' names allow, else the layout, likeliest first; and what says so.
+    """The conventions that the case ids allow; unknown ids allow all conventions of the layout.
 
-    None at all for cases of BraTS-PED, whose editions differ.
+    Args:
+        layout: Layout as in `discovery.Dataset`; "" for a folder that holds only masks.
+        case_ids: Case ids; ignored for "msd" and "nnunet".
+
+    Returns:
+        Names of the conventions, likeliest first, and the evidence in words. No names for cases of BraTS-PED, whose
+        editions differ; "" as evidence if neither the ids nor the layout give any.
     """
-    if layout not in ("msd", "nnunet"):  # conversions keep the cases' names and change their labels
-        told = {case_id: _named(case_id) for case_id in case_ids}
-        answers = set(told.values())
+    if layout not in ("msd", "nnunet"):  # conversions to these layouts keep the case ids but change the labels
+        by_case = {case_id: _conventions_of_id(case_id) for case_id in case_ids}
+        answers = set(by_case.values())
         if len(answers) == 1 and None not in answers:
-            first = min(told)
-            renumbered = "" if told[first] else " (a series that was numbered anew in 2024, as no convention here is)"
-            return told[first] or (), f"names such as {first}{renumbered}"
+            first = min(by_case)
+            renumbered = (
+                "" if by_case[first] else " (a series with new label integers since 2024, which no convention covers)"
+            )
+            return by_case[first] or (), f"case ids such as {first}{renumbered}"
         if answers - {None}:
             allowed = {name for answer in answers if answer for name in answer}
             if None in answers:
                 allowed |= set(LAYOUTS.get(layout, ANY))
-            return tuple(name for name in ANY if name in allowed), "names of several kinds"
+            return tuple(name for name in ANY if name in allowed), "case ids of several kinds"
     return LAYOUTS.get(layout, ANY), LAYOUT_WORDS.get(layout, "")
 
 
-def _named(case_id: str) -> tuple[str, ...] | None:
+def _conventions_of_id(case_id: str) -> tuple[str, ...] | None:
     return next((names for pattern, names in CASE_NAMES if pattern.fullmatch(case_id)), None)
 
 
 def declared_meaning(declared: Mapping[str, int | list[int]] | None) -> dict[int, Label] | None:
-    """Meaning of each integer by the label names of a dataset.json; None where they do not tell it of all of them.
+    """Label of each integer according to the label names in dataset.json.
 
     Args:
         declared: Name -> integer for labels, name -> integers for regions (whole tumour, tumour core, enhancing).
+
+    Returns:
+        Integer -> label; None if there are no names, or if the meaning of any integer is not understood.
     """
     if not declared:
         return None
@@ -78,7 +89,7 @@ def declared_meaning(declared: Mapping[str, int | list[int]] | None) -> dict[int
     meaning: dict[int, Label] = {}
     if regions:
         nested = [_region(declared, pattern) for pattern in REGION_WORDS]
-        for members, tissue in zip(nested, REGION_TISSUES, strict=True):  # the innermost region is laid on last
+        for members, tissue in zip(nested, REGION_TISSUES, strict=True):  # inner regions overwrite outer ones
             meaning.update(dict.fromkeys(members, tissue))
     for name, value in declared.items():
         if name in regions:
@@ -96,7 +107,7 @@ def declared_meaning(declared: Mapping[str, int | list[int]] | None) -> dict[int
 
 
 def _region(declared: Mapping[str, int | list[int]], pattern: re.Pattern[str]) -> set[int]:
-    """The integers of the first region whose name `pattern` is found in; empty without one."""
+    """The integers of the first region whose name matches `pattern`; empty if there is none."""
     for name, value in declared.items():
         if pattern.search(name.strip()):
             return set(value) if isinstance(value, list) else {value}

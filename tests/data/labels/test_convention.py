@@ -1,4 +1,4 @@
-"""What integers mean, and how the convention of a dataset is decided."""
+"""The meaning of integers in each label convention, and how the convention of a dataset is decided."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -35,7 +35,7 @@ def auto(layout: str, masks: Mapping[str, set[int]], declared: Mapping[str, int 
         ("brats2015", {0: 0, 1: 1, 2: 2, 3: 1, 4: 4}),
     ],
 )
-def test_each_convention_decodes_as_its_challenge_says(name: str, meaning: dict[int, int]) -> None:
+def test_each_convention_decodes_to_the_documented_labels(name: str, meaning: dict[int, int]) -> None:
     integers = np.array(sorted(meaning), np.int16)
     labels = CONVENTIONS[name].decode(integers, where="case")
     assert labels.dtype == np.uint8
@@ -51,7 +51,7 @@ def test_decoding_what_was_encoded_is_the_identity(name: str) -> None:
     assert convention.decode(integers, where="case").tolist() == labels.tolist()
 
 
-def test_of_two_integers_with_one_meaning_the_lower_is_written() -> None:
+def test_the_lower_of_two_integers_with_one_meaning_is_written() -> None:
     assert CONVENTIONS["brats2015"].encode(np.array([Label.NECROTIC])).tolist() == [1]
 
 
@@ -65,12 +65,12 @@ def test_an_unknown_integer_is_refused_with_file_count_and_setting() -> None:
     with pytest.raises(DataError) as refusal:
         CONVENTIONS["brats2017"].decode(integers, where="a: a_seg.nii.gz")
     assert str(refusal.value) == (
-        "a: a_seg.nii.gz: label 3 (1 voxels), 99 (2 voxels). The brats2017 convention has 0 1 2 4. Correct the mask, or "
-        "name another convention with data.labels=…."
+        "a: a_seg.nii.gz: holds label 3 (1 voxels), 99 (2 voxels). The brats2017 convention allows 0 1 2 4. Correct "
+        "the mask, or choose another convention with data.labels=…."
     )
 
 
-def test_integers_beyond_a_byte_are_refused_and_no_voxels_are_no_labels() -> None:
+def test_integers_outside_0_to_255_are_refused_and_an_empty_mask_is_accepted() -> None:
     with pytest.raises(DataError, match=r"label 256 \(1 voxels\)"):
         CONVENTIONS["msd"].decode(np.array([256, 0]), where="a")
     with pytest.raises(DataError, match=r"label -1 \(1 voxels\)"):
@@ -78,7 +78,7 @@ def test_integers_beyond_a_byte_are_refused_and_no_voxels_are_no_labels() -> Non
     assert CONVENTIONS["msd"].decode(np.zeros((0, 2), np.int16), where="a").shape == (0, 2)
 
 
-def test_the_integers_of_a_mask_are_a_set(tmp_path: Path) -> None:
+def test_label_set_returns_each_integer_of_a_mask_once(tmp_path: Path) -> None:
     array = np.zeros((8, 8, 8), np.float32)
     array[0, 0, 0], array[1, 1, 1] = 0.99999997, 4
     nifti.write_volume(tmp_path / "m.nii.gz", Volume(array))
@@ -103,7 +103,7 @@ def test_the_integers_of_a_mask_are_a_set(tmp_path: Path) -> None:
     ],
 )
 @pytest.mark.parametrize("layout", ["", "brats2018-2021"])
-def test_names_of_cases_decide(layout: str, case_id: str, integers: set[int], name: str) -> None:
+def test_case_ids_decide_the_convention(layout: str, case_id: str, integers: set[int], name: str) -> None:
     assert auto(layout, {case_id: integers}) == name
 
 
@@ -119,7 +119,7 @@ def test_names_of_cases_decide(layout: str, case_id: str, integers: set[int], na
         ("brats2018-2021", {"a": {0}}, "brats2017"),
     ],
 )
-def test_where_names_tell_nothing_layout_and_all_labels_together_decide(layout: str, masks: dict, name: str) -> None:
+def test_for_unknown_case_ids_the_layout_and_all_labels_decide(layout: str, masks: dict, name: str) -> None:
     assert auto(layout, masks) == name
 
 
@@ -133,7 +133,7 @@ def test_where_names_tell_nothing_layout_and_all_labels_together_decide(layout: 
         (LABELS_2015, "brats2015"),
     ],
 )
-def test_label_names_of_dataset_json_decide(declared: dict, name: str) -> None:
+def test_label_names_of_dataset_json_decide_the_convention(declared: dict, name: str) -> None:
     every = {i for value in declared.values() for i in (value if isinstance(value, list) else [value])}
     assert auto("nnunet", {"BraTS2021_00000": every}, declared) == name
 
@@ -151,7 +151,7 @@ def test_label_names_of_dataset_json_decide(declared: dict, name: str) -> None:
         ("brats2023+", "BraTS-PED-00001-000", {0, 1, 2, 3}, ("brats2023", "msd", "brats2015")),
     ],
 )
-def test_where_two_readings_remain_it_refuses_and_names_them(
+def test_ambiguous_labels_are_refused_with_the_possible_conventions(
     layout: str, case_id: str, integers: set[int], choices: tuple[str, ...]
 ) -> None:
     with pytest.raises(SettingsError) as refusal:
@@ -159,50 +159,50 @@ def test_where_two_readings_remain_it_refuses_and_names_them(
     assert str(refusal.value).endswith(" or ".join(f"data.labels={name}" for name in choices) + ".")
 
 
-def test_the_refusal_says_what_each_reading_means() -> None:
+def test_the_refusal_lists_the_meaning_of_the_labels_in_each_convention() -> None:
     with pytest.raises(
         SettingsError, match=r"brats2017 \(1 necrotic or non-enhancing core, 2 oedema\) or nnunet \(1 oedema, "
     ):
         auto("", {"a": {0, 1, 2}})
 
 
-def test_dataset_json_that_contradicts_the_masks_is_refused() -> None:
-    with pytest.raises(SettingsError, match=r"By the label names of dataset.json .* but a holds 4"):
+def test_masks_that_contradict_dataset_json_are_refused() -> None:
+    with pytest.raises(SettingsError, match=r"According to the label names of dataset.json, .* but a holds 4"):
         auto("msd", {"a": {0, 1, 4}}, LABELS_MSD)
-    with pytest.raises(SettingsError, match="leave open what labels 0 1 mean"):
+    with pytest.raises(SettingsError, match="do not show what labels 0 1 mean"):
         auto("nnunet", {"a": {0, 1}}, {"background": 0, "enhancing": 1, "edema": 2, "necrosis": 3})
 
 
-def test_label_names_without_meaning_leave_the_other_evidence() -> None:
+def test_unknown_label_names_are_ignored() -> None:
     with pytest.raises(SettingsError, match="can be read as"):
         auto("nnunet", {"a": {0, 1}}, {"background": 0, "tumour": 1})
 
 
-def test_a_label_99_is_named_with_its_case() -> None:
+def test_a_label_of_no_convention_is_refused_with_its_case() -> None:
     with pytest.raises(DataError, match=r"\(b: 99\)"):
         auto("brats2018-2021", {"a": {0, 1, 2, 4}, "b": {0, 99}})
 
 
-def test_a_setting_is_taken_at_its_word_and_a_typo_is_answered() -> None:
+def test_a_named_convention_is_used_unchecked_and_a_typo_gets_a_suggestion() -> None:
     assert decide("msd", "brats2018-2021", ["BraTS20_Training_001"], None, {}).name == "msd"
     with pytest.raises(SettingsError, match=r"There is no data\.labels=brats2071\. Did you mean brats2017\?"):
         decide("brats2071", "", [], None, {})
-    with pytest.raises(SettingsError, match=r"Say it: labels=brats2017 or labels=nnunet"):
+    with pytest.raises(SettingsError, match=r"Set labels=brats2017 or labels=nnunet"):
         decide("auto", "", ["a"], None, {"a": frozenset({0, 1, 2})}, key="labels")
 
 
-def test_it_says_what_it_took_and_why() -> None:
+def test_the_convention_says_why_it_was_chosen() -> None:
     found = decide("auto", "", ["BraTS20_Training_001"], None, {"BraTS20_Training_001": frozenset({0, 1})})
-    assert found.why == "names such as BraTS20_Training_001, labels 0 1"
+    assert found.why == "case ids such as BraTS20_Training_001, labels 0 1"
 
 
-def test_two_kinds_of_names_that_agree_are_read_together() -> None:
+def test_case_ids_of_two_kinds_are_considered_together() -> None:
     assert auto("", {"BraTS2021_00000": {0, 1, 2, 4}, "brats_2013_pat0001_1": {0, 1, 2, 3, 4}}) == "brats2015"
     assert auto("", {"BraTS2021_00000": {0, 1, 2, 4}, "mine": {0, 1}}) == "brats2017"
 
 
 @pytest.mark.real
-def test_real_masks_are_read_in_their_own_conventions(real_scans: Path) -> None:
+def test_the_conventions_of_real_masks_are_recognised(real_scans: Path) -> None:
     for case_id, name, integers in (
         ("BraTS2021/BraTS2021_01479", "brats2017", {0, 1, 2, 4}),
         ("BRATS2015/brats_2013_pat0001_1", "brats2015", {0, 1, 2, 3, 4}),

@@ -1,4 +1,4 @@
-"""What label names of a dataset.json mean."""
+"""The meaning of label names in dataset.json."""
 
 import pytest
 
@@ -25,12 +25,12 @@ B, N, OE, C, E = Label
         ({"background": 0, "WT": [1, 2, 3], "TC": [1, 3], "ET": 3, "RC": 4}, {0: B, 1: N, 2: OE, 3: E, 4: C}),
     ],
 )
-def test_labels_and_regions_are_understood(declared: dict, meaning: dict) -> None:
+def test_label_and_region_names_give_the_meaning_of_each_integer(declared: dict, meaning: dict) -> None:
     assert declared_meaning(declared) == meaning
 
 
 @pytest.mark.parametrize(
     "declared", [None, {}, {"background": 0}, {"background": 0, "tumour": 1}, {"background": 0, "x": [1, 2]}]
 )
-def test_what_does_not_tell_is_none(declared: dict | None) -> None:
+def test_names_that_are_not_understood_give_none(declared: dict | None) -> None:
     assert declared_meaning(declared) is None
