@@ -1,4 +1,4 @@
-"""The division of a dataset into folds, written once and held against the data ever after; or one of the user's own."""
+"""The fold file of a dataset (written once, checked against the dataset on every later use) and user split files."""
 
 import hashlib
 import json
@@ -18,27 +18,27 @@ ALL = "all"
 
 @dataclass(frozen=True)
 class Split:
-    """Ids of the cases to train on and of those held out, each sorted; nothing is held out of `data.fold=all`."""
+    """Ids of the training cases and of the held-out cases, each sorted; with `data.fold=all` none is held out."""
 
     train: tuple[str, ...]
     validation: tuple[str, ...]
 
 
 def write_or_verify(file: Path, subjects: Sequence[Subject], *, folds: int, seed: int) -> dict[str, Any]:
-    """The division of a dataset: made and written once, read and held against the dataset ever after.
+    """The fold assignment of a dataset: made and written on first use, then read and checked against the dataset.
 
     Args:
-        file: JSON file of the division; its folder is made.
+        file: JSON file of the assignment; its folder is created if it is missing.
         subjects: The cases with masks, as they are now.
-        folds: How many.
-        seed: Of the division.
+        folds: Number of folds.
+        seed: Seed of the assignment.
 
     Returns:
         {"folds", "seed", "digest", "subjects": [{case, patient, stratum, duplicates}], "assignment": {case: fold}}.
 
     Raises:
-        SettingsError: Cases came or went, changed their patient or content so that a fold leaks into another, the file
-            was made with other settings or cannot be read; or as `assign`.
+        SettingsError: Cases were added or removed, a changed patient or content makes one fold leak into another, the
+            file was made with other settings, or it cannot be read; also whatever `assign` raises.
         MachineError: The file cannot be written.
     """
     if not file.exists():
@@ -56,15 +56,15 @@ def write_or_verify(file: Path, subjects: Sequence[Subject], *, folds: int, seed
     document = _read_document(file)
     if (document["folds"], document["seed"]) != (folds, seed):
         raise SettingsError(
-            f"{file}: {document['folds']} folds with seed {document['seed']}, but data.folds={folds} and "
-            f"data.fold_seed={seed} are set. Set those of the file, or choose another data.cache."
+            f"{file}: holds {document['folds']} folds with seed {document['seed']}, but data.folds={folds} and "
+            f"data.fold_seed={seed} are set. Set the values of the file, or choose another data.cache."
         )
     _refuse_changes(file, document["assignment"], subjects)
     return document
 
 
 def _read_document(file: Path) -> dict[str, Any]:
-    document = _read_json(file, "Remove it to divide the cases anew.")
+    document = _read_json(file, "Remove it to assign the cases to folds again.")
     sound = (
         isinstance(document, dict)
         and {"folds", "seed", "digest", "assignment", "subjects"} <= set(document)
@@ -72,30 +72,31 @@ def _read_document(file: Path) -> dict[str, Any]:
         and set(document["assignment"]) == {subject["case"] for subject in document["subjects"]}
     )
     if not sound:
-        raise SettingsError(f"{file}: not as it was written. Remove it to divide the cases anew.")
+        raise SettingsError(f"{file}: was edited or damaged. Remove it to assign the cases to folds again.")
     return document
 
 
 def _refuse_changes(file: Path, assignment: Mapping[str, int], subjects: Sequence[Subject]) -> None:
-    """Raise SettingsError unless the cases are those that were divided, and no group straddles."""
+    """Raise SettingsError if cases were added or removed, or if one group now lies in two folds."""
     now, then = {subject.case for subject in subjects}, set(assignment)
     if now != then:
         changes = [
             f"{len(cases)} {what} ({', '.join(cases[:5])}{', …' if len(cases) > 5 else ''})"
-            for what, cases in (("came", sorted(now - then)), ("went", sorted(then - now)))
+            for what, cases in (("added", sorted(now - then)), ("removed", sorted(then - now)))
             if cases
         ]
         raise SettingsError(
-            f"The cases changed since they were divided into folds: {' and '.join(changes)}. Put them back (or list "
-            f"what came under data.leave_out), or remove {file} to divide anew; scores from before then no longer "
-            f"compare."
+            f"The cases changed since they were assigned to folds: {' and '.join(changes)}. Restore removed cases and "
+            f"list added ones under data.leave_out, or remove {file} to assign folds again; new scores are then not "
+            f"comparable with earlier ones."
         )
     for group in grouped(subjects):
         apart = next((s for s in group if assignment[s.case] != assignment[group[0].case]), None)
         if apart is not None:
             raise SettingsError(
-                f"{group[0].case} and {apart.case} are of one patient or hold the same scan, but lie in different "
-                f"folds: the files changed since they were divided. Put them back, or remove {file} to divide anew."
+                f"{group[0].case} and {apart.case} belong to one patient or hold the same scan, but are in different "
+                f"folds: the files changed since the folds were assigned. Restore them, or remove {file} to assign "
+                f"folds again."
             )
 
 
@@ -104,11 +105,11 @@ def _digest(subjects: Sequence[Mapping[str, str]]) -> str:
 
 
 def split(document: Mapping[str, Any], fold: int | str) -> Split:
-    """Cases to train on and to hold out; "all" trains on everything and holds nothing out.
+    """The training cases and held-out cases of one fold; "all" trains on every case and holds none out.
 
     Args:
-        document: As `write_or_verify` gives it.
-        fold: 0 … folds - 1, or "all".
+        document: Fold assignment as returned by `write_or_verify`.
+        fold: Fold to hold out, from 0 to folds - 1, or "all".
 
     Raises:
         SettingsError: There is no such fold.
@@ -139,17 +140,17 @@ def _read_json(path: Path, remedy: str) -> Any:
 
 
 def read_split_file(path: Path, case_ids: Sequence[str], fold: int | str) -> Split:
-    """A division of the user's own.
+    """The split in a file that the user supplies.
 
     Args:
-        path: JSON: {"train": [ids], "validation": [ids]}, a list of such to choose from by `fold` (nnU-Net's
-            splits_final.json, with "val", is one), or a folds.json of ours.
-        case_ids: The cases with masks.
-        fold: Index into a list; "all" trains on every case.
+        path: JSON file: {"train": [ids], "validation": [ids]}; or a list of such objects, one per fold (as in
+            nnU-Net's splits_final.json, where "validation" is called "val"); or the folds.json of a run.
+        case_ids: Ids of the cases with masks.
+        fold: Index into the list, or fold of the folds.json, to hold out; "all" trains on every case.
 
     Raises:
-        SettingsError: It cannot be read, has no such fold, names a case that is not there, names one twice, or leaves
-            one out.
+        SettingsError: The file cannot be read, has no such fold, names an unknown case, names a case twice, or leaves a
+            case out.
     """
     content = _read_json(path, 'Expected {"train": [case ids], "validation": [case ids]}, or a list of such.')
     if fold == ALL:
@@ -162,7 +163,7 @@ def read_split_file(path: Path, case_ids: Sequence[str], fold: int | str) -> Spl
         train, validation = _lists(path, entry)
     problems = []
     for what, ids in (
-        ("names cases that are not there or have no mask", sorted({*train, *validation} - set(case_ids))),
+        ("names unknown cases or cases without a mask", sorted({*train, *validation} - set(case_ids))),
         ("names cases twice", sorted(case for case, count in Counter([*train, *validation]).items() if count > 1)),
         ("leaves cases out (list them under data.leave_out)", sorted(set(case_ids) - {*train, *validation})),
     ):

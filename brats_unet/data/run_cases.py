@@ -1,4 +1,4 @@
-"""The cases that a run was trained on and those that it held out, as they lie on disk now."""
+"""The training cases and the held-out cases of a run, as they are on disk now."""
 
 from collections.abc import Sequence
 
@@ -11,39 +11,43 @@ from brats_unet.volume import Case
 
 
 def held_out_cases(run: Run) -> list[Case]:
-    """The cases that a run held out, with masks, as they lie on disk now.
+    """The held-out cases of a run, with masks, as they are on disk now.
 
     Raises:
-        DataError: The run held none out, or some are no longer there.
+        DataError: The run held no case out, or held-out cases are missing.
     """
     settings = run.settings()["data"]
     wanted = _division(run)["validation"]
     if not wanted:
         raise DataError(
-            f"{run.folder} was trained on every case (data.fold=all): none is left to evaluate it on. Predict other "
-            f"cases with `brats-unet predict`, then `brats-unet evaluate predictions=… references=…`."
+            f"{run.folder} was trained on every case (data.fold=all) and has no held-out case to evaluate. Predict "
+            f"other cases with `brats-unet predict`, then `brats-unet evaluate predictions=… references=…`."
         )
     root = settings["validation_root"] or settings["root"]
     found = _with_masks(run, root)
-    gone = [case_id for case_id in wanted if case_id not in found]
-    if gone:
-        raise DataError(f"{root}: {len(gone)} held-out cases of {run.folder} are gone, {gone[0]} first. Put them back.")
+    missing = [case_id for case_id in wanted if case_id not in found]
+    if missing:
+        raise DataError(
+            f"{root}: {len(missing)} held-out cases of {run.folder} are missing (first: {missing[0]}). Restore them."
+        )
     return [found[case_id] for case_id in wanted]
 
 
 def training_cases(run: Run) -> list[Case]:
-    """The cases that a run was trained on, as they lie on disk now; DataError if one is no longer there."""
+    """The training cases of a run, as they are on disk now; DataError if any is missing."""
     root = run.settings()["data"]["root"]
     found = _with_masks(run, root)
     wanted = _division(run)["train"]
-    gone = [case_id for case_id in wanted if case_id not in found]
-    if gone:
-        raise DataError(f"{root}: {len(gone)} training cases of {run.folder} are gone, {gone[0]} first.")
+    missing = [case_id for case_id in wanted if case_id not in found]
+    if missing:
+        raise DataError(
+            f"{root}: {len(missing)} training cases of {run.folder} are missing (first: {missing[0]}). Restore them."
+        )
     return [found[case_id] for case_id in wanted]
 
 
 def _division(run: Run) -> dict[str, list[str]]:
-    return read_json(run.folds_file, what=f"{run.folder} has not begun to train")
+    return read_json(run.folds_file, what=f"{run.folder} has not started training")
 
 
 def _with_masks(run: Run, root: str) -> dict[str, Case]:

@@ -1,4 +1,4 @@
-"""A dataset made ready for training: cases found, labels understood, volumes prepared, folds assigned."""
+"""Prepare a dataset for training: find cases, decide the label convention, assign folds, prepare volumes."""
 
 import hashlib
 import json
@@ -19,22 +19,22 @@ from brats_unet.errors import DataError, SettingsError
 from brats_unet.files import write_json
 from brats_unet.volume import Case
 
-Say = Callable[[str], None]
-# (what is being done, done, total)
+Log = Callable[[str], None]
+# (name of the step, items done, items in total)
 Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
 class Study:
-    """Cases with masks, divided.
+    """A dataset whose cases are split into training and held-out cases and prepared on disk.
 
     Attributes:
-        dataset: As found.
-        convention: What its integers mean.
+        dataset: The data folder as discovery found it.
+        convention: What the integers of its masks mean.
         split: Case ids to train on and to hold out.
-        folds: The document that says so, to copy into the run.
-        cases: Every case of the split by id.
-        prepared: The same, prepared and on disk.
+        folds: JSON document that records the split, to copy into the run folder.
+        cases: Every case of the split, by case id.
+        prepared: The prepared volume of each of these cases, by case id.
     """
 
     dataset: Dataset
@@ -69,19 +69,21 @@ def open_study(
     validation_root: str | None,
     cases: int,
     seed: int,
-    log: Say,
+    log: Log,
     progress: Progress,
     accept: Callable[[Dataset], None] = lambda dataset: None,
 ) -> Study:
-    """From the data settings to a study; the arguments are those of `settings.Data`, and of what it is told on the way.
+    """Open the dataset that the data settings describe; arguments not listed below are fields of `settings.Data`.
 
     Args:
-        accept: Called with what was found before any volume is read; may raise to refuse it.
+        log: Called with each sentence to report: notes of discovery and the label convention.
+        progress: Called with the name of the current step, the number of items done and their total.
+        accept: Called with the dataset before any volume is read; may raise to reject it.
 
     Raises:
-        DataError: Nothing to train on, or broken cases; all are named.
-        SettingsError: A setting that does not fit the data.
-        MachineError: No room for the prepared volumes.
+        DataError: There is nothing to train on, or cases are broken; the message names all of them.
+        SettingsError: A setting does not fit the data.
+        MachineError: There is not enough disk space for the prepared volumes.
     """
     recipe = Preparation.of(modalities, preparation)
     if root is None:
@@ -92,22 +94,22 @@ def open_study(
         kinds = varieties(Path(root))
     cache_folder = Path(cache)
     memo = HashMemo(cache_folder / "hashes.json")
-    dataset, convention, label_sets = _found(root, labels, recipe, leave_out, memo, log, progress, accept)
+    dataset, convention, label_sets = _discover(root, labels, recipe, leave_out, memo, log, progress, accept)
     by_id = {case.id: case for case in dataset.cases if case.mask is not None}
 
     if validation_root is not None:
-        outside, outside_convention, _ = _found(validation_root, labels, recipe, leave_out, memo, log, progress)
+        outside, outside_convention, _ = _discover(validation_root, labels, recipe, leave_out, memo, log, progress)
         held_out = {case.id: case for case in outside.cases if case.mask is not None}
         both = sorted(set(held_out) & set(by_id))
         if both:
             raise DataError(
-                f"{validation_root}: {len(both)} cases are in data.root too, {both[0]} first. "
-                f"Held-out cases must be others."
+                f"{validation_root}: {len(both)} cases are also in data.root (first: {both[0]}). "
+                f"Held-out cases must not be trained on: remove them from one of the two folders."
             )
         if outside_convention.name != convention.name:
             raise SettingsError(
-                f"{root} follows {convention.name}, {validation_root} {outside_convention.name}. "
-                f"Set data.labels=… if one was read wrongly, or convert one."
+                f"The masks in {root} follow {convention.name}, those in {validation_root} {outside_convention.name}. "
+                f"Expected one label convention. Set data.labels=… if one was detected wrongly, or convert one folder."
             )
         division = Split(tuple(sorted(by_id)), tuple(sorted(held_out)))
         document: Mapping[str, Any] = {"train": division.train, "validation": division.validation}
@@ -134,17 +136,17 @@ def open_study(
     return Study(dataset, convention, division, document, {c.id: c for c in chosen}, {p.id: p for p in prepared})
 
 
-def _found(
+def _discover(
     root: str,
     labels: str,
     recipe: Preparation,
     leave_out: Sequence[str],
     memo: HashMemo,
-    log: Say,
+    log: Log,
     progress: Progress,
     accept: Callable[[Dataset], None] = lambda dataset: None,
 ) -> tuple[Dataset, Convention, dict[str, frozenset[int]]]:
-    """The cases of a folder, what their integers mean, and which integers each mask holds."""
+    """The dataset in a folder, its label convention, and the set of integers in each mask by case id."""
     dataset = find_cases(root, modalities=recipe.modalities, leave_out=leave_out)
     accept(dataset)
     for note in dataset.notes:
@@ -161,19 +163,27 @@ def _found(
 def memoised_label_sets(
     masks: Mapping[str, Path], memo: HashMemo, progress: Callable[[int, int], None]
 ) -> dict[str, frozenset[int]]:
-    """Which integers each mask holds, by case id; masks that have not changed are not read again."""
+    """The set of integers in each mask, by case id.
+
+    The sets are cached in `label_sets.json` beside the hash memo, so an unchanged mask is not read again.
+
+    Args:
+        masks: Path of each mask, by case id.
+        memo: Content hashes of files; saved here.
+        progress: Called with the number of masks done and their total.
+    """
     file = memo.file.with_name("label_sets.json")
     known = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
-    found = {}
+    label_sets = {}
     for count, (case_id, mask) in enumerate(sorted(masks.items()), 1):
         key = memo.hash(mask)
         if key not in known:
             known[key] = sorted(label_set(mask))
-        found[case_id] = frozenset(known[key])
+        label_sets[case_id] = frozenset(known[key])
         progress(count, len(masks))
     memo.save()
     write_json(file, known)
-    return found
+    return label_sets
 
 
 def _subjects(
@@ -183,7 +193,7 @@ def _subjects(
     convention: Convention,
     memo: HashMemo,
 ) -> list[Subject]:
-    """What the folds depend on: patient, stratum (kind, else grade, else presence of ET) and content, for each case."""
+    """Facts of each case for fold assignment: patient, stratum (phantom kind, else grade, else ET or not), content."""
     subjects = []
     for case_id, case in sorted(cases.items()):
         enhancing = any(convention.to_label.get(value) == Label.ENHANCING for value in label_sets[case_id])
@@ -195,6 +205,6 @@ def _subjects(
 
 
 def _dataset_name(root: str) -> str:
-    """Name of a dataset in the cache: its folder's, and eight digits for the path."""
+    """Name of a dataset in the cache: its folder name and 8 hexadecimal digits that identify its path."""
     path = Path(root).resolve()
     return f"{path.name}-{hashlib.blake2b(str(path).encode(), digest_size=4).hexdigest()}"

@@ -1,4 +1,4 @@
-"""Cases dealt out to folds."""
+"""Assigning cases to folds."""
 
 import random
 from collections import Counter
@@ -31,7 +31,7 @@ SUBJECTS = st.lists(
 
 @settings(max_examples=60, deadline=None, derandomize=True)
 @given(SUBJECTS, st.integers(2, 5), st.integers(0, 3))
-def test_patients_and_duplicates_never_straddle_folds(subjects: list[Subject], folds: int, seed: int) -> None:
+def test_cases_of_one_patient_and_duplicates_share_a_fold(subjects: list[Subject], folds: int, seed: int) -> None:
     if len(grouped(subjects)) < folds:
         with pytest.raises(SettingsError):
             assign(subjects, folds=folds, seed=seed)
@@ -62,7 +62,7 @@ def test_every_fold_gets_its_share_of_every_stratum() -> None:
     assert sorted(Counter(fold.values()).values()) == [73, 74, 74, 74, 74]
 
 
-def test_groups_are_joined_through_a_third_case() -> None:
+def test_groups_are_joined_through_other_cases() -> None:
     subjects = [
         Subject("a", "p", "", "x"),
         Subject("b", "p", "", "y"),
@@ -72,9 +72,9 @@ def test_groups_are_joined_through_a_third_case() -> None:
     assert [[s.case for s in group] for group in grouped([*subjects, alone("e")])] == [["a", "b", "c", "d"], ["e"]]
 
 
-def test_the_assignment_never_changes_between_versions() -> None:
-    dealt = {"a": 2, "b": 0, "c": 2, "d": 1, "e": 1, "f": 1, "g": 0, "h": 0}
-    assert assign([alone(case) for case in "abcdefgh"], folds=3, seed=7) == dealt
+def test_the_assignment_is_the_same_in_every_version() -> None:
+    expected = {"a": 2, "b": 0, "c": 2, "d": 1, "e": 1, "f": 1, "g": 0, "h": 0}
+    assert assign([alone(case) for case in "abcdefgh"], folds=3, seed=7) == expected
 
 
 def test_more_folds_than_patients_are_refused() -> None:
@@ -85,6 +85,6 @@ def test_more_folds_than_patients_are_refused() -> None:
         assign(subjects, folds=1, seed=0)
 
 
-def test_a_case_twice_is_a_programmers_mistake() -> None:
+def test_a_case_that_appears_twice_is_a_value_error() -> None:
     with pytest.raises(ValueError, match="twice"):
         assign([alone("a"), alone("a")], folds=2, seed=0)

@@ -1,4 +1,4 @@
-"""A division into folds, kept and held against the data."""
+"""The fold file of a dataset, and split files of the user."""
 
 import json
 from dataclasses import replace
@@ -13,7 +13,7 @@ SUBJECTS = [Subject(f"c{n:02}", f"p{n // 2}", "HGG" if n % 3 else "LGG", f"h{n}"
 CASES = [subject.case for subject in SUBJECTS]
 
 
-def test_the_division_is_written_once_and_read_ever_after(tmp_path: Path) -> None:
+def test_the_fold_file_is_written_once_and_then_only_read(tmp_path: Path) -> None:
     file = tmp_path / "cache" / "folds.json"
     first = write_or_verify(file, SUBJECTS, folds=5, seed=1)
     written = file.read_bytes()
@@ -37,21 +37,21 @@ def test_fold_all_trains_on_everything(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("fold", [5, -1, "five", 1.5, None, True])
-def test_a_fold_that_is_not_there_is_refused(tmp_path: Path, fold: object) -> None:
+def test_an_unknown_fold_is_refused(tmp_path: Path, fold: object) -> None:
     document = write_or_verify(tmp_path / "f.json", SUBJECTS, folds=5, seed=1)
     with pytest.raises(SettingsError, match="Expected a number from 0 to 4, or all"):
         split(document, fold)  # type: ignore[arg-type]
 
 
-def test_cases_that_came_or_went_are_named(tmp_path: Path) -> None:
+def test_added_and_removed_cases_are_named(tmp_path: Path) -> None:
     file = tmp_path / "folds.json"
     write_or_verify(file, SUBJECTS, folds=5, seed=1)
     changed = [*SUBJECTS[1:], replace(SUBJECTS[0], case="new")]
-    with pytest.raises(SettingsError, match=r"1 came \(new\) and 1 went \(c00\).*remove .*folds\.json"):
+    with pytest.raises(SettingsError, match=r"1 added \(new\) and 1 removed \(c00\).*remove .*folds\.json"):
         write_or_verify(file, changed, folds=5, seed=1)
 
 
-def test_content_that_now_straddles_folds_is_refused(tmp_path: Path) -> None:
+def test_new_duplicates_in_different_folds_are_refused(tmp_path: Path) -> None:
     file = tmp_path / "folds.json"
     document = write_or_verify(file, SUBJECTS, folds=5, seed=1)
     other = next(s for s in SUBJECTS if document["assignment"][s.case] != document["assignment"]["c00"])
@@ -60,13 +60,13 @@ def test_content_that_now_straddles_folds_is_refused(tmp_path: Path) -> None:
         write_or_verify(file, leaking, folds=5, seed=1)
 
 
-def test_a_stratum_that_changed_keeps_the_division(tmp_path: Path) -> None:
+def test_a_changed_stratum_does_not_change_the_folds(tmp_path: Path) -> None:
     file = tmp_path / "folds.json"
     first = write_or_verify(file, SUBJECTS, folds=5, seed=1)
     assert write_or_verify(file, [replace(s, stratum="ET") for s in SUBJECTS], folds=5, seed=1) == first
 
 
-def test_other_folds_or_seed_than_the_files_are_refused(tmp_path: Path) -> None:
+def test_another_number_of_folds_than_in_the_file_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "folds.json"
     write_or_verify(file, SUBJECTS, folds=5, seed=1)
     with pytest.raises(SettingsError, match=r"5 folds with seed 1, but data\.folds=4 and data\.fold_seed=1"):
@@ -78,7 +78,7 @@ def test_a_broken_or_edited_file_is_refused(tmp_path: Path) -> None:
     document = write_or_verify(file, SUBJECTS, folds=5, seed=1)
     document["subjects"][0]["patient"] = "another"
     file.write_text(json.dumps(document))
-    with pytest.raises(SettingsError, match="not as it was written"):
+    with pytest.raises(SettingsError, match="was edited or damaged"):
         write_or_verify(file, SUBJECTS, folds=5, seed=1)
     file.write_text("{")
     with pytest.raises(SettingsError, match="cannot be read as JSON"):
@@ -90,20 +90,20 @@ def given(path: Path, content: object) -> Path:
     return path
 
 
-def test_a_split_file_of_ones_own(tmp_path: Path) -> None:
+def test_a_split_file_with_train_and_validation_ids(tmp_path: Path) -> None:
     file = given(tmp_path / "s.json", {"train": ["b", "a"], "validation": ["c"]})
     assert read_split_file(file, ["a", "b", "c"], 0) == Split(("a", "b"), ("c",))
     assert read_split_file(file, ["a", "b", "c"], "all") == Split(("a", "b", "c"), ())
 
 
-def test_splits_final_of_nnunet_is_chosen_from_by_fold(tmp_path: Path) -> None:
+def test_fold_selects_an_entry_of_nnunet_s_splits_final(tmp_path: Path) -> None:
     file = given(tmp_path / "splits_final.json", [{"train": ["a"], "val": ["b"]}, {"train": ["b"], "val": ["a"]}])
     assert read_split_file(file, ["a", "b"], 1) == Split(("b",), ("a",))
     with pytest.raises(SettingsError, match="Expected a number from 0 to 1"):
         read_split_file(file, ["a", "b"], 2)
 
 
-def test_the_folds_of_a_run_are_a_split_file_too(tmp_path: Path) -> None:
+def test_the_fold_file_of_a_run_can_be_used_as_a_split_file(tmp_path: Path) -> None:
     document = write_or_verify(tmp_path / "folds.json", SUBJECTS, folds=5, seed=1)
     assert read_split_file(tmp_path / "folds.json", CASES, 3) == split(document, 3)
 
@@ -111,7 +111,7 @@ def test_the_folds_of_a_run_are_a_split_file_too(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        ({"train": ["a", "z"], "validation": ["b"]}, "not there or have no mask: z"),
+        ({"train": ["a", "z"], "validation": ["b"]}, "unknown cases or cases without a mask: z"),
         ({"train": ["a", "b"], "validation": ["b"]}, "names cases twice: b"),
         ({"train": ["a"], "validation": []}, "leaves cases out .*: b"),
         ({"train": [], "validation": ["a", "b"]}, "no case to train on"),
@@ -125,6 +125,6 @@ def test_a_split_that_does_not_fit_is_refused(tmp_path: Path, content: object, w
         read_split_file(given(tmp_path / "s.json", content), ["a", "b"], 0)
 
 
-def test_a_split_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
+def test_a_missing_split_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="there is no such file"):
         read_split_file(tmp_path / "s.json", ["a"], 0)
