@@ -1,4 +1,4 @@
-"""Verify a whole data folder at once: what would stop a training, what might spoil it, what is worth knowing."""
+"""Check a whole data folder at once: errors stop training, warnings may harm it, notes only inform."""
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -18,20 +18,20 @@ from brats_unet.data.readers.findings import Finding, Severity, error, note, war
 from brats_unet.errors import BratsError
 from brats_unet.volume import Case
 
-MOST_THREADS = 4  # unpacking and counting release the interpreter; more would only hold more volumes in memory
+MOST_THREADS = 4  # decompression and counting release the GIL; more threads would only hold more volumes in memory
 
 
 @dataclass(frozen=True)
 class CheckReport:
-    """All that was found in a folder.
+    """The result of checking a data folder.
 
     Attributes:
-        root: The folder.
-        layout: As `discovery.Dataset` has it.
-        cases: How many, whole or not.
-        with_masks: How many of them have a mask.
-        convention: What the masks follow, or None where that stands open (a finding says why).
-        findings: Errors first, then warnings, then notes; by case within.
+        root: The data folder.
+        layout: Layout of the folder, as in `discovery.Dataset`.
+        cases: Number of cases, complete or not.
+        with_masks: Number of cases that have a mask.
+        convention: Label convention of the masks, or None if it could not be decided (a finding says why).
+        findings: Errors first, then warnings, then notes; sorted by case id within each.
     """
 
     root: Path
@@ -49,7 +49,7 @@ class CheckReport:
         return sum(finding.severity == severity for finding in self.findings)
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain types, for JSON."""
+        """The report in plain types, ready for JSON."""
         return {
             "root": str(self.root),
             "layout": self.layout,
@@ -72,37 +72,37 @@ def check_cases(
     folds: int | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> CheckReport:
-    """Open every file of a folder and report.
+    """Open every scan and mask of a data folder and report all defects.
 
     Args:
-        survey: As `discovery.survey` found it, defects and all.
+        survey: The folder as found by `discovery.survey`, including its defects.
         convention_setting: "auto" or the name of a label convention.
-        folds: Into how many folds a training would divide the cases; None does not ask.
-        progress: Told how many of how many cases were looked at.
+        folds: Number of folds that the cases must suffice for; None skips this check.
+        progress: Called with the number of cases done and their total.
 
     Raises:
-        SettingsError: No such convention.
+        SettingsError: There is no such label convention.
     """
     dataset = survey.dataset
     if convention_setting != "auto":
         decide(convention_setting, dataset.layout, [], None, {})
     cases = sorted((*dataset.cases, *survey.incomplete), key=lambda case: case.id)
     findings = [*survey.defects, *(note("", text) for text in dataset.notes)]
-    inspections = _inspected(cases, progress)
+    inspections = _inspect_all(cases, progress)
     for inspection in inspections:
         findings.extend(inspection.findings)
-    findings += _across(inspections)
+    findings += _differences(inspections)
     findings += _duplicates(inspections)
     convention, about_labels = _labels(survey, convention_setting, inspections)
     findings += about_labels
-    findings += _enough(cases, folds)
+    findings += _too_few(cases, folds)
     order = list(Severity)
     findings.sort(key=lambda finding: (order.index(finding.severity), finding.case))
     with_masks = sum(case.mask is not None for case in cases)
     return CheckReport(dataset.root, dataset.layout, len(cases), with_masks, convention, tuple(findings))
 
 
-def _inspected(cases: Sequence[Case], progress: Callable[[int, int], None]) -> list[Inspection]:
+def _inspect_all(cases: Sequence[Case], progress: Callable[[int, int], None]) -> list[Inspection]:
     results = []
     with ThreadPoolExecutor(min(MOST_THREADS, cpu_count() or 1)) as pool:
         try:
@@ -115,11 +115,11 @@ def _inspected(cases: Sequence[Case], progress: Callable[[int, int], None]) -> l
     return results
 
 
-def _across(inspections: Sequence[Inspection]) -> list[Finding]:
-    """What differs between the cases: none of it stops a training."""
+def _differences(inspections: Sequence[Inspection]) -> list[Finding]:
+    """Notes on what differs between cases: shapes, voxel spacings and orientations."""
     found = []
     for what, values in (
-        ("grids", [" × ".join(map(str, i.shape)) + " voxels" for i in inspections if i.shape]),
+        ("shapes", [" × ".join(map(str, i.shape)) + " voxels" for i in inspections if i.shape]),
         ("voxel sizes", [" × ".join(f"{s:.3g}" for s in i.spacing_mm) + " mm" for i in inspections if i.spacing_mm]),
     ):
         counts = Counter(values).most_common()
@@ -128,13 +128,13 @@ def _across(inspections: Sequence[Inspection]) -> list[Finding]:
             found.append(note("", f"{len(counts)} different {what}: {listed}{', …' if len(counts) > 4 else ''}."))
     turned = [i.case.id for i in inspections if i.turned]
     if turned:
-        text = f"{len(turned)} of {len(inspections)} cases are not stored in L-P-S axes ({turned[0]} first)."
-        found.append(note("", text, "Nothing to do: they are turned when read, and predictions turned back."))
+        text = f"{len(turned)} of {len(inspections)} cases are not stored in L-P-S orientation (first: {turned[0]})."
+        found.append(note("", text, "Nothing to do: scans are reoriented when read, predictions when written."))
     return found
 
 
 def _duplicates(inspections: Sequence[Inspection]) -> list[Finding]:
-    """Cases that have a scan in common; the folds keep those together whose first scan is the same."""
+    """A warning for each pair of cases with an identical scan; fold assignment compares only their first scans."""
     holders: dict[str, list[tuple[Inspection, Modality]]] = {}
     for inspection in inspections:
         for modality, digest in inspection.hashes.items():
@@ -150,9 +150,9 @@ def _duplicates(inspections: Sequence[Inspection]) -> list[Finding]:
         one, other = by_id[one_id], by_id[other_id]
         masks = ""
         if one.labels is not None and other.labels is not None:
-            masks = ", but masks of different content" if one.labels != other.labels else ""
+            masks = ", but a different mask" if one.labels != other.labels else ""
         together = one.case.patient == other.case.patient or next(iter(one.case.images)) in modalities
-        fate = "They stay in one fold; list one under data.leave_out to train on it once."
+        fate = "They stay in one fold; list one under data.leave_out to use only the other."
         remedy = fate if together else "List one of them under data.leave_out."
         text = f"has the same {', '.join(dict.fromkeys(modalities))} as {other_id}{masks}."
         found.append(warning(one_id, text, remedy))
@@ -160,7 +160,7 @@ def _duplicates(inspections: Sequence[Inspection]) -> list[Finding]:
 
 
 def _labels(survey: Survey, setting: str, inspections: Sequence[Inspection]) -> tuple[Convention | None, list[Finding]]:
-    """The convention by all masks that hold known labels only, and the masks that do not fit it."""
+    """The convention decided from the masks whose labels are all known, and an error for each mask that violates it."""
     known = {integer for convention in CONVENTIONS.values() for integer in convention.to_label}
     counts: dict[str, Mapping[int, int]] = {i.case.id: i.labels for i in inspections if i.labels is not None}
     sound = {case_id: frozenset(labels) for case_id, labels in counts.items() if known.issuperset(labels)}
@@ -180,13 +180,13 @@ def _labels(survey: Survey, setting: str, inspections: Sequence[Inspection]) -> 
     return convention, found
 
 
-def _enough(cases: Sequence[Case], folds: int | None) -> list[Finding]:
-    """Whether there is enough to train on."""
+def _too_few(cases: Sequence[Case], folds: int | None) -> list[Finding]:
+    """An error if no case has a mask, or if there are fewer patients with masks than folds."""
     trainable = [case for case in cases if case.mask is not None]
     if not trainable:
-        return [error("", "No case has a mask: they can be predicted, not trained on.", "Add masks to train.")]
+        return [error("", "No case has a mask: the cases can only be used for prediction.", "Add masks to train.")]
     patients = len(grouped(Subject(case.id, case.patient, "", "") for case in trainable))
     if folds is not None and patients < folds:
-        text = f"{patients} {'patient' if patients == 1 else 'patients'} with masks cannot make {folds} folds."
+        text = f"{patients} {'patient' if patients == 1 else 'patients'} with masks cannot be split into {folds} folds."
         return [error("", text, "Lower data.folds, or set data.fold=all to train on everything.")]
     return []

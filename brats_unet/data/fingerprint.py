@@ -1,4 +1,4 @@
-"""What a dataset is like: shapes, spacing, intensities and regions of its prepared cases; and which dataset it is."""
+"""Dataset fingerprint (shapes, spacing, intensities, regions of prepared cases) and the identity of a dataset."""
 
 import hashlib
 import json
@@ -17,13 +17,18 @@ from brats_unet.files import write_json
 from brats_unet.processes import map_in_processes
 
 VERSION = 1
-SECONDS_EACH = 0.3  # a case takes, at the most
+SECONDS_EACH = 0.3  # upper bound of the time for one case
 PERCENTILES = (0.5, 50, 99.5)
-EVERY = 3  # voxel along each axis is looked at for intensities
+EVERY = 3  # intensities are taken from every third voxel along each axis
 
 
 def identity(dataset: Dataset, preparation: Preparation) -> dict[str, Any]:
-    """Which cases a plan is made for, and on which grid; "case_list" is 16 hexadecimal digits for their ids."""
+    """The cases and the grid that a plan is made for.
+
+    Returns:
+        "dataset": name of the data folder. "cases": number of cases with masks. "case_list": hash of their ids, 16
+        hexadecimal digits. "spacing_mm" and "crop": as in the preparation.
+    """
     ids = sorted(case.id for case in dataset.cases if case.mask is not None)
     digits = hashlib.blake2b(json.dumps(ids).encode(), digest_size=8).hexdigest()
     return {
@@ -36,7 +41,16 @@ def identity(dataset: Dataset, preparation: Preparation) -> dict[str, Any]:
 
 
 def refuse_other_dataset(planned_for: Mapping[str, Any] | None, dataset: Dataset, preparation: Preparation) -> None:
-    """Raise SettingsError if a plan was made for other cases or another grid than these; None fits everything."""
+    """Raise SettingsError if a plan was made for other cases or for another grid.
+
+    Args:
+        planned_for: Recorded `identity` of the dataset that was planned for; None accepts every dataset.
+        dataset: The dataset to train on.
+        preparation: The preparation to train with.
+
+    Raises:
+        SettingsError: The cases or the grid differ, or `planned_for` has an unknown key.
+    """
     if planned_for is None:
         return
     found = identity(dataset, preparation)
@@ -45,24 +59,24 @@ def refuse_other_dataset(planned_for: Mapping[str, Any] | None, dataset: Dataset
         raise SettingsError(f"There is no setting planned_for.{unknown[0]}. Known: {', '.join(found)}.")
     again = (
         f"Plan again with `brats-unet plan data.root={dataset.root} output=…`, "
-        f"or use this plan all the same with planned_for=null."
+        f"or set planned_for=null to use this plan anyway."
     )
     if planned_for.get("case_list", found["case_list"]) != found["case_list"]:
         raise SettingsError(
-            f"The plan was made for {planned_for.get('dataset', 'other data')}, {planned_for.get('cases', '?')} cases "
-            f"with masks; {dataset.root} holds {found['cases']}, and they are not the same. {again}"
+            f"The plan was made for {planned_for.get('dataset', 'other data')} ({planned_for.get('cases', '?')} cases "
+            f"with masks), but {dataset.root} holds different cases ({found['cases']} with masks). {again}"
         )
     for key, unit in (("spacing_mm", " mm"), ("crop", "")):
         wanted, now = planned_for.get(key, found[key]), found[key]
         same = np.allclose(wanted, now) if key == "spacing_mm" else wanted == now
         if not same:
             raise SettingsError(
-                f"The plan was made for data.preparation.{key}={_shown(wanted)}{unit}, but it is {_shown(now)}{unit} "
-                f"now. {again}"
+                f"The plan was made for data.preparation.{key}={_as_text(wanted)}{unit}, but it is "
+                f"{_as_text(now)}{unit} now. {again}"
             )
 
 
-def _shown(value: Any) -> str:
+def _as_text(value: Any) -> str:
     return "[" + ",".join(f"{v:g}" for v in value) + "]" if isinstance(value, list) else str(value)
 
 
@@ -73,13 +87,20 @@ def fingerprint(
     *,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> dict[str, Any]:
-    """What the prepared cases are like, in plain types; written to `file`, and read from there if they are the same.
+    """Statistics of the prepared cases, in plain types; read from `file` if it describes the same cases.
+
+    Args:
+        cases: Prepared cases with labels.
+        modalities: Modalities in the channel order of the prepared volumes.
+        file: JSON file that the fingerprint is written to.
+        progress: Called with the number of cases done and their total.
 
     Returns:
-        "cases": how many. "median_shape", "largest_shape": voxels of the prepared grid. "case_spacing_mm": median of
-        the cases' own voxels. "voxels": of all together. "intensities": by modality, percentiles 0.5, 50 and 99.5 and
-        standard deviation of prepared brain voxels, each the mean over cases. "regions": by region, in how many cases
-        it is ("present") and its median volume in mm³ there ("median_mm3", None if in none).
+        "cases": number of cases. "median_shape", "largest_shape": voxels of the prepared grid along each axis.
+        "case_spacing_mm": median voxel spacing of the cases before resampling. "voxels": voxels of all prepared grids
+        together. "intensities": by modality, the percentiles 0.5, 50 and 99.5 and the standard deviation of prepared
+        brain voxels, each the mean over cases. "regions": by region, the number of cases that have it ("present") and
+        its median volume in these cases ("median_mm3", in mm³, None if no case has it).
     """
     key = hashlib.blake2b(json.dumps([VERSION, sorted(c.folder.name for c in cases)]).encode(), digest_size=8)
     if file.is_file():
@@ -112,7 +133,12 @@ def fingerprint(
 
 
 def case_facts(case: PreparedCase) -> dict[str, Any]:
-    """Intensities (M, 4) of the brain, and mm³ of each region, of one prepared case with labels."""
+    """Statistics of one prepared case with labels.
+
+    Returns:
+        "intensities": by modality, shape (M, 4), the percentiles 0.5, 50 and 99.5 and the standard deviation of the
+        brain voxels (every third along each axis). "mm3": volume of each region in mm³, 0 if absent.
+    """
     thin = (slice(None, None, EVERY),) * 3
     values = np.asarray(case.image[thin])[np.asarray(case.brain[thin])].astype(np.float32)
     statistics = np.vstack([np.percentile(values, PERCENTILES, axis=0), values.std(axis=0)[None]]).T

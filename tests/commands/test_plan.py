@@ -133,7 +133,7 @@ def test_training_refuses_the_plan_of_another_dataset_before_it_prepares_any(com
     run(shlex.split(command_line("plan", "output=mine.yaml")))
     line = f"train plan=mine.yaml data.leave_out=[BraTS20_Training_001] data.cache={tmp_path / 'other'} name=x"
     assert run(shlex.split(line)) == 2
-    assert "4 cases with masks;" in (said := capsys.readouterr().err) and "planned_for=null" in said
+    assert "(4 cases with masks)" in (said := capsys.readouterr().err) and "planned_for=null" in said
     assert not (tmp_path / "other").exists() and not (tmp_path / "runs").exists()
 
 

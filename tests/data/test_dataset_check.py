@@ -1,4 +1,4 @@
-"""A whole folder verified: every kind of broken case, made by hand on 12 x 12 x 12 voxels."""
+"""Checking a whole data folder: every kind of broken case, written here with 12 x 12 x 12 voxels."""
 
 import json
 from collections.abc import Callable
@@ -42,7 +42,7 @@ def write(folder: Path, case_id: str, suffix: str, array: np.ndarray, affine: np
 
 
 def case(root: Path, number: int) -> Path:
-    """A sound case and its folder."""
+    """Write a case without defects and return its folder."""
     case_id = f"BraTS20_Training_{number:03}"
     for index, modality in enumerate(MODALITIES):
         write(root / case_id, case_id, str(modality), scan(10 * number + index))
@@ -54,7 +54,7 @@ def check(root: Path, setting: str = "auto", **options: int) -> CheckReport:
     return check_cases(survey(root, modalities=MODALITIES), setting, **options)
 
 
-def test_sound_cases_have_no_findings(tmp_path: Path) -> None:
+def test_cases_without_defects_have_no_findings(tmp_path: Path) -> None:
     for number in (1, 2):
         case(tmp_path, number)
     seen: list[tuple[int, int]] = []
@@ -153,7 +153,7 @@ def negative_mask(folder: Path) -> None:
         (negative_mask, "labels from -4 to 0"),
     ],
 )
-def test_what_would_stop_a_training_is_one_error_of_its_case(
+def test_each_defect_that_stops_training_is_one_error_of_its_case(
     tmp_path: Path, damage: Callable[[Path], None], words: str
 ) -> None:
     case(tmp_path, 1)
@@ -208,14 +208,14 @@ def noisy(folder: Path) -> None:
     ("damage", "words"),
     [
         (saturated, "the t1 scan is saturated: 27 voxels at 32767."),
-        (other_brain, "the t1 scan's brain differs from its sisters' (they share 62% of their voxels)."),
-        (same_scan, "the t1 and t2 scans are the same."),
+        (other_brain, "the brain in the t1 scan differs from the other scans' (mean Jaccard index 0.62)."),
+        (same_scan, "the t1 and t2 scans are identical."),
         (no_tumour, "its mask is empty: no tumour."),
-        (outside, "58% of the labelled voxels lie where no scan shows anything."),
-        (noisy, "the background of the t1 scan is not one value"),
+        (outside, "58% of the labelled voxels are background in every scan."),
+        (noisy, "the background of the t1 scan is not constant"),
     ],
 )
-def test_what_might_spoil_a_training_is_a_warning_and_stops_nothing(
+def test_each_defect_that_may_harm_training_is_only_a_warning(
     tmp_path: Path, damage: Callable[[Path], None], words: str
 ) -> None:
     case(tmp_path, 1)
@@ -226,7 +226,7 @@ def test_what_might_spoil_a_training_is_a_warning_and_stops_nothing(
     assert {(f.case, f.severity) for f in report.findings} == {("BraTS20_Training_002", Severity.WARNING)}
 
 
-def test_a_scan_of_another_case_is_found_however_it_was_packed(tmp_path: Path) -> None:
+def test_a_scan_copied_from_another_case_is_found_even_if_compressed_again(tmp_path: Path) -> None:
     one, other = case(tmp_path, 1), case(tmp_path, 2)
     nifti.write_volume(other / f"{other.name}_flair.nii.gz", nifti.read_volume(one / f"{one.name}_flair.nii.gz"))
     array = labels()
@@ -234,11 +234,11 @@ def test_a_scan_of_another_case_is_found_however_it_was_packed(tmp_path: Path) -
     write(other, other.name, "seg", array)
     (finding,) = check(tmp_path).findings
     assert finding.severity == Severity.WARNING
-    assert finding.found == "has the same flair as BraTS20_Training_002, but masks of different content."
+    assert finding.found == "has the same flair as BraTS20_Training_002, but a different mask."
     assert finding.remedy.startswith("They stay in one fold")
 
 
-def test_minus_zero_and_zero_are_one_origin(tmp_path: Path) -> None:
+def test_an_origin_of_minus_zero_equals_zero(tmp_path: Path) -> None:
     folder = case(tmp_path, 1)
     signed = LPS.copy()
     signed[0, 3] = -0.0
@@ -246,7 +246,7 @@ def test_minus_zero_and_zero_are_one_origin(tmp_path: Path) -> None:
     assert check(tmp_path).findings == ()
 
 
-def test_other_axes_sizes_and_voxels_between_cases_are_notes(tmp_path: Path) -> None:
+def test_cases_that_differ_in_orientation_shape_or_spacing_get_notes(tmp_path: Path) -> None:
     case(tmp_path, 1)
     folder = case(tmp_path, 2)
     ras = np.diag([2.0, 1.0, 1.0, 1.0])
@@ -255,9 +255,9 @@ def test_other_axes_sizes_and_voxels_between_cases_are_notes(tmp_path: Path) -> 
     write(folder, folder.name, "seg", labels()[:-1], ras)
     found = [(f.severity, f.found) for f in check(tmp_path).findings]
     assert found == [
-        (Severity.NOTE, "2 different grids: 12 × 12 × 12 voxels (1 cases), 11 × 12 × 12 voxels (1 cases)."),
+        (Severity.NOTE, "2 different shapes: 12 × 12 × 12 voxels (1 cases), 11 × 12 × 12 voxels (1 cases)."),
         (Severity.NOTE, "2 different voxel sizes: 1 × 1 × 1 mm (1 cases), 2 × 1 × 1 mm (1 cases)."),
-        (Severity.NOTE, "1 of 2 cases are not stored in L-P-S axes (BraTS20_Training_002 first)."),
+        (Severity.NOTE, "1 of 2 cases are not stored in L-P-S orientation (first: BraTS20_Training_002)."),
     ]
 
 
@@ -265,16 +265,16 @@ def test_cases_without_masks_cannot_be_trained_on(tmp_path: Path) -> None:
     folder = case(tmp_path, 1)
     (folder / f"{folder.name}_seg.nii.gz").unlink()
     (finding,) = check(tmp_path).findings
-    assert finding.found == "No case has a mask: they can be predicted, not trained on."
+    assert finding.found == "No case has a mask: the cases can only be used for prediction."
 
 
-def test_too_few_patients_for_the_folds_stop_a_training(tmp_path: Path) -> None:
+def test_fewer_patients_than_folds_stop_training(tmp_path: Path) -> None:
     case(tmp_path, 1)
     (finding,) = check(tmp_path, folds=5).findings
-    assert finding.found == "1 patient with masks cannot make 5 folds."
+    assert finding.found == "1 patient with masks cannot be split into 5 folds."
 
 
-def test_labels_that_can_be_read_in_two_ways_stop_a_training(tmp_path: Path) -> None:
+def test_ambiguous_labels_stop_training(tmp_path: Path) -> None:
     folder = case(tmp_path, 1)
     for path in folder.iterdir():
         path.rename(folder / path.name.replace("BraTS20_Training_001", "mine"))
@@ -324,7 +324,7 @@ def test_a_report_is_plain_json(tmp_path: Path) -> None:
 
 
 @pytest.mark.real
-def test_real_cases_are_sound(real_scans: Path) -> None:
+def test_real_cases_have_no_findings(real_scans: Path) -> None:
     report = check(real_scans / "BraTS2021" / "BraTS2021_01476")
     assert report.findings == ()
     assert report.convention is not None

@@ -30,7 +30,7 @@ def cases(tmp_path_factory, write_prepared):
     return [write_prepared(folder, "one", labels, seed=1), write_prepared(folder, "other", other, seed=2)]
 
 
-def test_shapes_voxels_and_regions_are_counted_by_hand(cases, tmp_path):
+def test_shapes_voxels_and_regions_equal_hand_counted_values(cases, tmp_path):
     found = fingerprint(cases, ["flair", "t1"], tmp_path / "f.json")
     assert found["median_shape"] == [9.0, 10.0, 6.0] and found["largest_shape"] == [10, 10, 6]
     assert found["voxels"] == 8 * 10 * 6 + 10 * 10 * 6 and found["cases"] == 2
@@ -39,19 +39,19 @@ def test_shapes_voxels_and_regions_are_counted_by_hand(cases, tmp_path):
     assert found["regions"]["ET"] == {"present": 1, "median_mm3": 2.0}
 
 
-def test_a_region_that_no_case_has_is_said_to_have_no_volume(cases, tmp_path):
+def test_a_region_that_no_case_has_has_no_median_volume(cases, tmp_path):
     found = fingerprint(cases[:1], ["flair", "t1"], tmp_path / "f.json")
     assert found["regions"]["ET"] == {"present": 0, "median_mm3": None}
 
 
-def test_intensities_are_those_of_each_modality(cases, tmp_path):
+def test_intensities_are_listed_by_modality(cases, tmp_path):
     found = fingerprint(cases, ["flair", "t1"], tmp_path / "f.json")["intensities"]
     assert list(found) == ["flair", "t1"]
     low, middle, high = (found["t1"][f"percentile_{p}"] for p in ("0.5", "50", "99.5"))
     assert low < middle < high and 0.5 < found["t1"]["standard_deviation"] < 1.5
 
 
-def test_the_same_cases_are_not_looked_at_again_and_others_are(cases, tmp_path):
+def test_the_file_is_reused_for_the_same_cases_only(cases, tmp_path):
     file = tmp_path / "f.json"
     first = fingerprint(cases, ["flair", "t1"], file)
     file.write_text(json.dumps({**first, "cases": 99}))
@@ -65,7 +65,7 @@ def test_a_plan_fits_the_dataset_it_was_made_for_in_any_order_and_folder():
     refuse_other_dataset(None, dataset("c"), PREPARATION)
 
 
-def test_cases_without_a_mask_make_no_difference():
+def test_cases_without_a_mask_do_not_change_the_identity():
     with_one_more = dataset("a", "b")
     unmasked = replace(with_one_more, cases=(*with_one_more.cases, Case(id="c", patient="c", images={}, mask=None)))
     assert identity(unmasked, PREPARATION) == identity(with_one_more, PREPARATION)
@@ -77,8 +77,8 @@ def test_cases_without_a_mask_make_no_difference():
         (
             dataset("a", "c", root="/data/Mine"),
             PREPARATION,
-            r"The plan was made for BraTS2020, 2 cases with masks; /data/Mine holds 2, and they are not the same. "
-            r"Plan again with `brats-unet plan data.root=/data/Mine output=…`, or .* planned_for=null",
+            r"The plan was made for BraTS2020 \(2 cases with masks\), but /data/Mine holds different cases \(2 with "
+            r"masks\). Plan again with `brats-unet plan data.root=/data/Mine output=…`, or set planned_for=null",
         ),
         (
             dataset("a", "b"),
@@ -93,6 +93,6 @@ def test_a_plan_for_another_dataset_or_grid_is_refused(found, preparation, messa
         refuse_other_dataset(identity(dataset("a", "b"), PREPARATION), found, preparation)
 
 
-def test_a_misspelt_fact_of_a_plan_is_refused():
+def test_an_unknown_key_of_planned_for_is_refused():
     with pytest.raises(SettingsError, match=r"There is no setting planned_for.case. Known: dataset, cases"):
         refuse_other_dataset({"case": 3}, dataset("a"), PREPARATION)
