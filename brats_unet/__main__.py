@@ -1,4 +1,4 @@
-"""`python -m brats_unet` is `brats-unet`."""
+"""Makes `python -m brats_unet` the same as the command `brats-unet`."""
 
 import sys
 

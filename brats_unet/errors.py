@@ -1,43 +1,43 @@
-"""What goes wrong for a user, as opposed to a programmer: the command line prints the message and exits 2."""
+"""Errors that a user can cause or fix: the command line prints the message, without a traceback, and exits 2."""
 
 from collections.abc import Sequence
 
-NAMED = 5  # things that a message names before it counts
+NAMED = 5  # names that a message lists before it counts the rest
 
 
 def some(names: Sequence[str]) -> str:
-    """The first names of a list, and how many more there are: "a, b, c, d, e and 2 more"; "" for none."""
+    """The first five names, then how many more there are: "a, b, c, d, e and 2 more"; "" for an empty list."""
     more = len(names) - NAMED
     return ", ".join(names[:NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 class BratsError(Exception):
-    """A user's mistake or a user's machine; the message says what was found, what was expected and what to do."""
+    """An error that a user can fix; the message says what was found, what was expected and what to do."""
 
     exit_code = 2
 
 
 class DataError(BratsError):
-    """Scans, masks or folders that are missing, broken or not what was announced."""
+    """Scans, masks or folders that are missing, broken or unexpected."""
 
 
 class SettingsError(BratsError):
-    """A setting that does not exist, does not fit its neighbours, or differs from those of the run."""
+    """A setting that does not exist, does not fit the other settings, or differs from that of the run."""
 
 
 class CheckpointError(BratsError):
-    """A checkpoint or run folder that is missing, broken or of another recipe."""
+    """A checkpoint or run folder that is missing, broken or made with another recipe."""
 
 
 class MachineError(BratsError):
-    """The machine cannot do it: disk full, no such device, not enough memory."""
+    """The machine lacks something: disk space, memory, a device or a package."""
 
 
-class Interrupted(BratsError):  # noqa: N818  (no error of anybody's)
-    """The user stopped it, and what was done is saved."""
+class Interrupted(BratsError):  # noqa: N818  (nobody made an error)
+    """The user stopped the command; completed work is saved."""
 
     exit_code = 130
 
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM has come: stop as at Ctrl-C, which reaches every process of a terminal, while this has reached one."""
+    """SIGTERM was received: stop as on Ctrl-C. Ctrl-C reaches every process of the terminal, SIGTERM only this one."""

@@ -1,4 +1,4 @@
-"""Files written under their final name only once they are whole, and what a full disk says."""
+"""Atomic file writes (a file gets its final name only when complete), JSON files, and errors of the disk."""
 
 import json
 import os
@@ -13,7 +13,16 @@ from brats_unet.errors import CheckpointError, MachineError
 
 
 def read_json(path: Path, *, what: str, advice: str = "Train again under another name.") -> dict[str, Any]:
-    """A JSON object; if it cannot be had, `what` opens the sentence, and `advice` ends it if the file is damaged."""
+    """The content of a JSON file.
+
+    Args:
+        path: The file.
+        what: First words of the message if the file does not exist.
+        advice: Last sentence of the message if the file is not valid JSON.
+
+    Raises:
+        CheckpointError: The file is missing, unreadable or not valid JSON.
+    """
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -27,24 +36,24 @@ def read_json(path: Path, *, what: str, advice: str = "Train again under another
 
 
 def write_json(path: Path, content: Mapping[str, Any] | list[Any]) -> None:
-    """Write JSON under its final name only once it is whole; the folder is made."""
+    """Write a JSON file atomically; create its folder if it does not exist."""
     with atomic_path(path) as temporary:
         temporary.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
-    """A temporary path beside `path` that takes its name when the block ends well, and is removed when it does not.
+    """A temporary file beside `path`: renamed to `path` if the block succeeds, deleted if it raises.
 
-    The folder is made if need be.
+    The folder is created if it does not exist.
 
     Raises:
-        MachineError: The disk is full, or the folder may not be written to.
+        MachineError: The disk is full, or the folder is not writable.
     """
     with explain_write_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.parent / f".{path.name}.{secrets.token_hex(4)}.part"
-        # Made here and not by tempfile, whose files nobody else may read: the system applies the user's umask to these.
+        # Not tempfile: its files are readable by their owner only. Here the system applies the user's umask.
         os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
         try:
             yield temporary
@@ -55,23 +64,25 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def atomic_folder(path: Path, names: Sequence[str]) -> Iterator[Path]:
-    """A temporary folder whose content lies in `path` when the block ends well; else it is removed.
+    """A temporary folder: its content moves to `path` if the block succeeds, and is deleted if it raises.
 
     Args:
-        path: New or empty; or it holds files, of which those called by one of `names` go, whatever the block wrote.
-        names: Of all that the block may write. The first goes first and comes last, and so vouches for the others.
+        path: The final folder, which may exist. Of the files in it, those listed in `names` are deleted, whether or not
+            the block wrote them anew; all others stay.
+        names: Every file and folder name that the block may write. The first is deleted first and written last: if it
+            exists, the others are complete.
 
     Raises:
-        MachineError: The disk is full, or the folder may not be written to.
+        MachineError: The disk is full, or the folder is not writable.
     """
     with explain_write_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        there = path.is_dir()  # perhaps a link, or where another disk is mounted: it stays
-        temporary = (path if there else path.parent) / f".{path.name}.{secrets.token_hex(4)}"
+        exists = path.is_dir()  # kept, because it may be a link or a mount point
+        temporary = (path if exists else path.parent) / f".{path.name}.{secrets.token_hex(4)}"
         temporary.mkdir()
         try:
             yield temporary
-            if not there:
+            if not exists:
                 temporary.replace(path)
                 return
             for old in (path / name for name in names):
@@ -85,7 +96,7 @@ def atomic_folder(path: Path, names: Sequence[str]) -> Iterator[Path]:
 
 @contextmanager
 def explain_write_errors(path: Path) -> Iterator[None]:
-    """Turn the system's refusal to write into one clear sentence."""
+    """Turn an OSError in the block into a MachineError that says what cannot be written and how much space is free."""
     try:
         yield
     except OSError as problem:
@@ -105,14 +116,14 @@ def existing_parent(path: Path) -> Path:
 
 
 def size_text(size_bytes: float) -> str:
-    """A size for people: "12 KiB", "3.9 MiB", "74.1 GiB"."""
+    """A human-readable size: "12 KiB", "3.9 MiB", "74.1 GiB"."""
     if size_bytes >= 2**30:
         return f"{size_bytes / 2**30:.1f} GiB"
     return f"{size_bytes / 2**20:.1f} MiB" if size_bytes >= 0.1 * 2**20 else f"{size_bytes / 2**10:.0f} KiB"
 
 
 def require_free_space(folder: Path, needed_bytes: int, what: str) -> None:
-    """Raise MachineError before work begins that would fill the disk; a tenth more than `needed_bytes` must be free."""
+    """Raise MachineError unless 1.1 times `needed_bytes` are free; called before any work starts."""
     free = shutil.disk_usage(existing_parent(folder)).free
     if free < 1.1 * needed_bytes:
         raise MachineError(

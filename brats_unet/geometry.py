@@ -1,4 +1,4 @@
-"""Boxes of voxels: crop, pad, their exact inverses, and the positions of tiles; integers only."""
+"""Boxes of voxels: crop, pad, their exact inverses, and tile positions; integers only."""
 
 from dataclasses import dataclass
 
@@ -43,12 +43,12 @@ def bounding_box(mask: np.ndarray) -> Box:
 
 
 def crop(array: np.ndarray, box: Box) -> np.ndarray:
-    """View of `array` inside `box`; axes after those of the box are kept whole."""
+    """View of `array` inside `box`; further axes are kept whole."""
     return array[box.slices]
 
 
 def uncrop(array: np.ndarray, box: Box, shape: tuple[int, ...], fill: float = 0) -> np.ndarray:
-    """The inverse of `crop`: `array` laid into an array of `shape` (trailing axes kept) filled with `fill`."""
+    """The inverse of `crop`: an array of `shape` (plus further axes) with `array` in `box` and `fill` elsewhere."""
     rank = len(box.start)
     whole = np.full(shape + array.shape[rank:], fill, array.dtype)
     whole[box.slices] = array
@@ -56,42 +56,46 @@ def uncrop(array: np.ndarray, box: Box, shape: tuple[int, ...], fill: float = 0)
 
 
 def pad_to(shape: tuple[int, ...], multiple: tuple[int, ...]) -> tuple[tuple[int, int], ...]:
-    """Voxels to add before and after each axis so that its length becomes a multiple of `multiple`; centred."""
+    """Voxels to add before and after each axis, centred, so that its length becomes a multiple of `multiple`."""
     missing = [-n % m for n, m in zip(shape, multiple, strict=True)]
     return tuple((m // 2, m - m // 2) for m in missing)
 
 
 def pad_at_least(shape: tuple[int, ...], least: tuple[int, ...]) -> tuple[tuple[int, int], ...]:
-    """Voxels to add before and after each axis so that none is shorter than `least`; centred, zero where long."""
+    """Voxels to add before and after each axis, centred, so that its length is at least `least`; 0 if it is already."""
     missing = [max(0, m - n) for n, m in zip(shape, least, strict=True)]
     return tuple((m // 2, m - m // 2) for m in missing)
 
 
 def unpad(array: np.ndarray, padding: tuple[tuple[int, int], ...]) -> np.ndarray:
-    """The inverse of `np.pad(array, padding)`; axes after those of `padding` are kept whole."""
+    """The inverse of `np.pad(array, padding)`; further axes are kept whole."""
     return array[tuple(slice(before, n - after) for (before, after), n in zip(padding, array.shape, strict=False))]
 
 
 def tile_starts(length: int, tile: int, overlap: float) -> list[int]:
-    """Starts of tiles that cover `length` voxels of one axis, evenly spread, overlapping by at least `overlap`.
+    """First voxels of tiles that cover one axis, evenly spaced.
 
     Args:
         length: Voxels to cover, at least `tile`.
-        tile: Voxels of a tile.
-        overlap: Share of a tile that neighbours have in common at the least, 0 <= overlap < 1.
+        tile: Voxels per tile.
+        overlap: Least share of a tile that neighbouring tiles share, 0 <= overlap < 1. Tiles start at least one voxel
+            apart, so an overlap above (tile - 1) / tile is reduced to that.
 
     Returns:
         Increasing starts; the first is 0 and the last is length - tile.
+
+    Raises:
+        ValueError: The tile is longer than the axis, or `overlap` is out of range.
     """
     if length < tile:
-        raise ValueError(f"A tile of {tile} voxels does not fit an axis of {length}.")
+        raise ValueError(f"A tile of {tile} voxels does not fit into an axis of {length}.")
     if not 0 <= overlap < 1:
-        raise ValueError(f"Overlap is a share from 0 to below 1, not {overlap}.")
+        raise ValueError(f"Overlap must be at least 0 and below 1, not {overlap}.")
     stride = max(1, int(tile * (1 - overlap)))
     count = -(-(length - tile) // stride) + 1
     return [round(i * (length - tile) / max(1, count - 1)) for i in range(count)]
 
 
 def faces(volume: np.ndarray) -> list[np.ndarray]:
-    """The six outer faces of a volume (X, Y, Z); edges belong to two."""
+    """The six outer faces of a volume (X, Y, Z); the voxels of an edge are in two of them."""
     return [volume[0], volume[-1], volume[:, 0], volume[:, -1], volume[:, :, 0], volume[:, :, -1]]

@@ -1,4 +1,4 @@
-"""How many GPUs and how much memory this machine offers, told in milliseconds and without TensorFlow."""
+"""GPUs, memory and processor features of this machine, found in milliseconds and without TensorFlow."""
 
 import os
 import re
@@ -14,8 +14,8 @@ import psutil
 
 DRIVER_FOLDER = Path("/proc/driver/nvidia/gpus")
 DEVICE_FOLDER = Path("/dev")
-# Of the control group of a container, in its second and first version: what it allows, what it has taken, and where
-# it tells how much of that are files that the system would let go (the second word of the last pair).
+# Memory files of a container's control group, versions 2 and 1: the limit, the usage, and the statistics with the entry
+# that counts reclaimable file cache.
 GROUP_LIMITS = (
     (
         Path("/sys/fs/cgroup/memory.max"),
@@ -32,7 +32,7 @@ CPU_FACTS = Path("/proc/cpuinfo")
 
 
 def cpu_flags() -> frozenset[str]:
-    """What the processor says it can do; empty if the system does not tell."""
+    """Instruction sets of the processor, as listed by Linux; empty on other systems."""
     try:
         text = CPU_FACTS.read_text(encoding="ascii", errors="ignore")
     except OSError:
@@ -48,7 +48,7 @@ def cpu_has_bfloat16() -> bool:
 
 @dataclass(frozen=True)
 class Gpu:
-    """What its maker calls it, and its memory in bytes."""
+    """Product name, total memory and free memory of a GPU, in bytes."""
 
     name: str
     total: int
@@ -56,7 +56,7 @@ class Gpu:
 
 
 def memory_available_bytes() -> int:
-    """Memory that a program may still take without swapping, within the limits of its container."""
+    """Memory that this process can still allocate without swapping, within the limits of its container."""
     free = int(psutil.virtual_memory().available)
     for limit, used, (facts, let_go) in GROUP_LIMITS:
         try:
@@ -64,12 +64,12 @@ def memory_available_bytes() -> int:
             files = dict(line.split() for line in facts.read_text().splitlines()) if facts.exists() else {}
             free = min(free, max(0, room + int(files.get(let_go, 0))))
         except (OSError, ValueError):
-            continue  # no such group, or "max"
+            continue  # no such control group, or no limit ("max")
     return free
 
 
 def gpus() -> list[Gpu]:
-    """Each GPU that a program started now may use, as the driver's nvidia-smi tells; [] if it does not."""
+    """The GPUs that a program started now may use, as listed by nvidia-smi; [] if it lists none."""
     usable = gpu_count()
     if not usable or not (program := shutil.which("nvidia-smi")):
         return []
@@ -87,9 +87,9 @@ def gpus() -> list[Gpu]:
 
 
 def gpu_count() -> int:
-    """NVIDIA GPUs that a program started now may use: those present, less those CUDA_VISIBLE_DEVICES hides.
+    """Number of NVIDIA GPUs that a program started now may use: those present minus those CUDA_VISIBLE_DEVICES hides.
 
-    It asks the driver, not TensorFlow: a TensorFlow without its CUDA libraries finds none of them.
+    Asks the driver, not TensorFlow, because TensorFlow without CUDA libraries finds none.
     """
     present = _gpus_present()
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
@@ -108,12 +108,12 @@ def _gpus_present() -> int:
         driven = len(list(DRIVER_FOLDER.iterdir()))
     except OSError:
         driven = 0
-    if driven:  # a container may be given fewer devices than the host has
-        given = sum(bool(re.fullmatch(r"nvidia\d+", entry.name)) for entry in DEVICE_FOLDER.iterdir())
-        return min(driven, given)
+    if driven:  # a container may have access to fewer devices than the host has
+        accessible = sum(bool(re.fullmatch(r"nvidia\d+", entry.name)) for entry in DEVICE_FOLDER.iterdir())
+        return min(driven, accessible)
     if not (program := shutil.which("nvidia-smi")):
         return 0
-    try:  # where /proc does not tell, as under WSL
+    try:  # /proc does not list the GPUs under WSL, for example
         listing = subprocess.run([program, "-L"], capture_output=True, text=True, timeout=5, check=False).stdout
     except (OSError, subprocess.TimeoutExpired):
         return 0
@@ -121,30 +121,30 @@ def _gpus_present() -> int:
 
 
 def set_tensorflow_environment() -> None:
-    """What TensorFlow reads from the environment as it is imported, where nobody has set it otherwise."""
+    """Set the environment variables that TensorFlow reads on import, unless the user has set them."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
-    # Left alone it uses oneDNN on processors with AVX-512 VNNI or better only. With AVX2 alone a training step of
-    # experiment=quick took 0.5 s with it and 3.3 s without (2 cores of an AMD EPYC, Zen 3).
+    # By default TensorFlow uses oneDNN only on processors with AVX-512 VNNI or better. With AVX2 alone, a training step
+    # of experiment=quick took 0.5 s with oneDNN and 3.3 s without (2 cores of an AMD EPYC, Zen 3).
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     if gpu_count() == 0:
-        os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")  # else it reports at length that there is none
+        os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")  # else TensorFlow prints a long warning
 
 
 @contextmanager
 def quiet_tensorflow() -> Iterator[None]:
-    """Import TensorFlow within: what its C++ parts say of themselves on start-up stays out of a person's sight.
+    """Import TensorFlow inside this block to hide the start-up messages of its C++ code.
 
-    They write to the file descriptor of stderr before any log level is read; Python's own errors are not lost.
+    That code writes to the file descriptor of stderr before it reads any log level. Python exceptions still propagate.
     """
     set_tensorflow_environment()
     sys.stderr.flush()
-    kept = os.dup(2)
-    nowhere = os.open(os.devnull, os.O_WRONLY)
+    stderr = os.dup(2)
+    devnull = os.open(os.devnull, os.O_WRONLY)
     try:
-        os.dup2(nowhere, 2)
+        os.dup2(devnull, 2)
         yield
     finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nowhere)
+        os.dup2(stderr, 2)
+        os.close(stderr)
+        os.close(devnull)

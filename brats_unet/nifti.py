@@ -20,10 +20,10 @@ from brats_unet.volume import Volume, spacing_mm
 
 SUFFIXES = (".nii.gz", ".nii")
 GZIP_MAGIC = b"\x1f\x8b"
-# What nibabel and gzip raise on files that are cut short or are no NIfTI at all.
+# What nibabel and gzip raise for truncated files and for files that are not NIfTI.
 BROKEN: tuple[type[Exception], ...] = (
     gzip.BadGzipFile,
-    cast(type[Exception], igzip_lib.IsalError),  # its stub calls the class an instance
+    cast(type[Exception], igzip_lib.IsalError),  # its type stub declares the class as an instance
     EOFError,
     ValueError,
     zlib.error,
@@ -31,13 +31,13 @@ BROKEN: tuple[type[Exception], ...] = (
     HeaderDataError,
     WrapStructError,
 )
-CUT_SHORT: tuple[type[Exception], ...] = (*BROKEN, OSError)  # nibabel says OSError where the voxels run out
-logging.getLogger("nibabel.global").setLevel(logging.CRITICAL)  # what it has to say of a header stands in our message
+CUT_SHORT: tuple[type[Exception], ...] = (*BROKEN, OSError)  # nibabel raises OSError if voxels are missing
+logging.getLogger("nibabel.global").setLevel(logging.CRITICAL)  # our own message includes what it would log
 
 
 @dataclass(frozen=True, eq=False)
 class Header:
-    """What a NIfTI file says of itself: shape, affine (voxel to R-A-S+ mm) and the type of its voxels on disk."""
+    """The header of a NIfTI file: shape, affine (voxel indices to R-A-S+ mm) and voxel type on disk."""
 
     shape: tuple[int, ...]
     affine: np.ndarray
@@ -49,7 +49,7 @@ class Header:
 
 
 def stem(path: Path) -> str:
-    """File name without `.nii` or `.nii.gz`, in whatever case."""
+    """File name without `.nii` or `.nii.gz`, in upper or lower case; without its last suffix if it has neither."""
     for suffix in SUFFIXES:
         if path.name.lower().endswith(suffix):
             return path.name[: -len(suffix)]
@@ -57,12 +57,12 @@ def stem(path: Path) -> str:
 
 
 def is_nifti(path: Path) -> bool:
-    """Whether the name ends as NIfTI files do; macOS's `._*` shadows are none."""
+    """Whether the name ends in .nii or .nii.gz; the `._*` files of macOS do not count."""
     return path.name.lower().endswith(SUFFIXES) and not path.name.startswith("._")
 
 
 def load_image(path: Path) -> Any:
-    """The nibabel image of a file, its bytes already unpacked; DataError in one sentence where it is broken."""
+    """The nibabel image of a file, with its bytes already unpacked; raises DataError if the file is broken."""
     try:
         data = path.read_bytes()
         if data[:2] == GZIP_MAGIC:
@@ -75,12 +75,12 @@ def load_image(path: Path) -> Any:
 
 
 def unreadable(path: Path, problem: OSError) -> DataError:
-    """The message for a file that the system does not give us."""
+    """The error for a file that the system cannot read."""
     return DataError(f"{path}: {problem.strerror or problem}. Expected a readable NIfTI file.")
 
 
 def broken(path: Path, problem: BaseException) -> DataError:
-    """The message for a file that cannot be read as NIfTI."""
+    """The error for a file that is not valid NIfTI, probably truncated."""
     size = path.stat().st_size if path.exists() else 0
     reason = next(iter(str(problem).splitlines()), type(problem).__name__)
     return DataError(
@@ -90,7 +90,11 @@ def broken(path: Path, problem: BaseException) -> DataError:
 
 
 def read_header(path: Path) -> Header:
-    """Header only; of a .nii.gz no more than its first block is unpacked."""
+    """Read the header only; of a .nii.gz file only the first block is unpacked.
+
+    Raises:
+        DataError: The file is missing, unreadable or not valid NIfTI.
+    """
     try:
         header = raw_header(path)
         shape = tuple(int(n) for n in header.get_data_shape())
@@ -102,7 +106,7 @@ def read_header(path: Path) -> Header:
 
 
 def raw_header(path: Path) -> nibabel.Nifti1Header:
-    """nibabel's header object of a .nii or .nii.gz file."""
+    """The header of a .nii or .nii.gz file as a nibabel object."""
     with open(path, "rb") as file:
         packed = file.read(2) == GZIP_MAGIC
     with gzip.open(path, "rb") if packed else open(path, "rb") as file:
@@ -110,17 +114,17 @@ def raw_header(path: Path) -> nibabel.Nifti1Header:
 
 
 def read_volume(path: Path, channel: int | None = None) -> Volume:
-    """A scan as stored, scaled by its slope and intercept where it has them.
+    """Read one scan; apply slope and intercept if the header sets them.
 
     Args:
-        path: .nii or .nii.gz file of rank 3, or 4 with `channel`.
+        path: .nii or .nii.gz file with three axes, or with four and a `channel`.
         channel: Index along the fourth axis, for files that hold several scans.
 
     Returns:
-        Volume of shape (X, Y, Z), in the file's own type unless scaled.
+        Volume of shape (X, Y, Z), in the voxel type of the file unless scaled.
 
     Raises:
-        DataError: The file is missing, truncated or of another rank.
+        DataError: The file is missing, truncated or has another number of axes.
     """
     volume = read_array(path)
     array = volume.array
@@ -128,7 +132,7 @@ def read_volume(path: Path, channel: int | None = None) -> Volume:
         while array.ndim > 3 and array.shape[-1] == 1:
             array = array[..., 0]
         if array.ndim != 3:
-            raise DataError(f"{path}: a volume of shape {array.shape}. Expected three axes: one scan a file.")
+            raise DataError(f"{path}: a volume of shape {array.shape}. Expected three axes: one scan per file.")
     else:
         if array.ndim != 4 or channel >= array.shape[3]:
             raise DataError(f"{path}: a volume of shape {array.shape}. Expected four axes with channel {channel}.")
@@ -137,7 +141,7 @@ def read_volume(path: Path, channel: int | None = None) -> Volume:
 
 
 def read_array(path: Path) -> Volume:
-    """All that a file holds, of whatever rank, scaled by its slope and intercept where it has them.
+    """Read the whole array of a file, with any number of axes; apply slope and intercept if the header sets them.
 
     Raises:
         DataError: The file is missing or truncated, or its voxels are colours or complex numbers.
@@ -148,12 +152,12 @@ def read_array(path: Path) -> Volume:
     except CUT_SHORT as problem:
         raise broken(path, problem) from problem
     if array.dtype.kind not in "iuf":
-        raise DataError(f"{path}: voxels of type {array.dtype} (colours or complex). Expected one number a voxel.")
+        raise DataError(f"{path}: voxels of type {array.dtype} (colours or complex). Expected one number per voxel.")
     return Volume(array, image.affine.astype(float))
 
 
 def read_integers(path: Path) -> Volume:
-    """A mask as stored, rounded to int16; the meaning of its integers is the label convention's business.
+    """Read a mask, rounded to int16; the label convention says what its integers mean.
 
     Raises:
         DataError: A voxel lies further than 0.001 from an integer, is not finite, or lies outside 0-255.
@@ -163,7 +167,7 @@ def read_integers(path: Path) -> Volume:
         whole = volume.array
     else:
         whole = np.rint(volume.array)
-        with np.errstate(invalid="ignore"):  # infinity less infinity: no number, and so no integer
+        with np.errstate(invalid="ignore"):  # infinity minus infinity is NaN, and so not an integer
             wrong = ~(np.abs(volume.array - whole) <= 1e-3)
         if wrong.any():
             value = volume.array[wrong].ravel()[0]
@@ -174,13 +178,14 @@ def read_integers(path: Path) -> Volume:
 
 
 def write_volume(path: Path, volume: Volume, *, like: Path | None = None, slope: float = 1) -> None:
-    """Write `volume` under its final name only once it is whole.
+    """Write `volume` to a NIfTI file, atomically.
 
     Args:
-        path: Ends in .nii.gz or .nii; its folder exists.
-        volume: Stored in its own type, as it is.
-        like: A NIfTI file whose header (affine, codes, units) is kept, so that the result overlays it in any viewer.
-        slope: What readers multiply the stored numbers by.
+        path: File to write, ending in .nii.gz or .nii.
+        volume: Voxels and affine; the voxels keep their type.
+        like: A NIfTI file whose header (affine, codes, units) is copied instead of `volume.affine`, so that the result
+            overlays that file in any viewer.
+        slope: Factor by which readers multiply the stored numbers.
     """
     if like is None:
         image = nibabel.Nifti1Image(volume.array, volume.affine)
@@ -195,6 +200,6 @@ def write_volume(path: Path, volume: Volume, *, like: Path | None = None, slope:
     image.header["cal_min"] = image.header["cal_max"] = 0
     data = image.to_bytes()
     if path.name.lower().endswith(".gz"):
-        data = igzip.compress(data, 2, mtime=0)  # neither clock nor temporary name: the same mask is the same file
+        data = igzip.compress(data, 2, mtime=0)  # no time stamp: the same mask gives the same bytes
     with atomic_path(path) as temporary:
         temporary.write_bytes(data)

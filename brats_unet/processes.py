@@ -1,4 +1,4 @@
-"""Run one function over many arguments in processes."""
+"""Apply one function to many arguments in parallel processes."""
 
 import multiprocessing
 import os
@@ -13,7 +13,7 @@ from brats_unet.errors import MachineError
 Argument = TypeVar("Argument")
 Result = TypeVar("Result")
 
-START_SECONDS = 0.8  # of one process, until it has imported what it needs
+START_SECONDS = 0.8  # to start one process, imports included
 
 
 def map_in_processes(
@@ -24,46 +24,50 @@ def map_in_processes(
     workers: int = 0,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[Result]:
-    """`[function(a) for a in arguments]`, in fresh processes where there is enough to do.
+    """`[function(a) for a in arguments]`, in new processes if the work takes long enough.
 
     Args:
-        function: See `in_processes`.
-        arguments: Likewise.
-        seconds_each: Likewise.
-        workers: Likewise.
-        progress: Called with (done, total) after each.
+        function: A module-level function, as `in_processes` requires.
+        arguments: Small objects, such as paths; arrays would be slow to send.
+        seconds_each: Estimated seconds per call.
+        workers: Most processes to start; 0 means one per core.
+        progress: Called with (done, total) after each result.
+
+    Raises:
+        MachineError: The system killed a process, as Linux does when memory runs out.
     """
-    log = progress or (lambda done, total: None)
+    report = progress or (lambda done, total: None)
     results: dict[int, Result] = {}
     for index, result in in_processes(function, arguments, seconds_each=seconds_each, workers=workers):
         results[index] = result
-        log(len(results), len(arguments))
+        report(len(results), len(arguments))
     return [results[index] for index in range(len(arguments))]
 
 
 def in_processes(
     function: Callable[[Argument], Result], arguments: Sequence[Argument], *, seconds_each: float, workers: int = 0
 ) -> Iterator[tuple[int, Result]]:
-    """(index, function(arguments[index])) as each is done, in fresh processes where there is enough to do.
+    """Yield (index, function(arguments[index])) as results arrive, from new processes if the work takes long enough.
 
     Args:
-        function: Of the top level of a module, so that it can be sent.
-        arguments: Small: paths, not arrays.
-        seconds_each: About how long one takes: as many processes are started as pay for their own start.
-        workers: Processes at most; 0 takes one a core.
+        function: A module-level function, so that it can be pickled.
+        arguments: Small objects, such as paths; arrays would be slow to send.
+        seconds_each: Estimated seconds per call. No more processes are started than there are `START_SECONDS` of work;
+            with one or none, the calls run in this process.
+        workers: Most processes to start; 0 means one per core.
 
     Raises:
-        MachineError: A process was ended from outside, as Linux does when memory runs out.
+        MachineError: The system killed a process, as Linux does when memory runs out.
     """
     if workers < 0:
-        raise ValueError(f"Workers are counted from 0 (one a core), not {workers}.")
+        raise ValueError(f"workers={workers}: expected 0 (one per core) or more.")
     workers = min(workers or cores(), len(arguments), int(seconds_each * len(arguments) / START_SECONDS))
     if workers <= 1:
         yield from ((index, function(argument)) for index, argument in enumerate(arguments))
         return
-    # "spawn", because a process that has run TensorFlow or threads does not survive a fork.
+    # "spawn", because a process that runs TensorFlow or threads cannot be forked safely.
     context = multiprocessing.get_context("spawn")
-    # Ctrl-C reaches every process; the workers finish what they have in hand and leave the word to this one.
+    # Ctrl-C reaches every process. The workers ignore it and finish their current call; this process handles it.
     with ProcessPoolExecutor(workers, context, signal.signal, (signal.SIGINT, signal.SIG_IGN)) as pool:
         try:
             futures = {pool.submit(function, argument): index for index, argument in enumerate(arguments)}
@@ -71,9 +75,9 @@ def in_processes(
                 yield futures[future], future.result()
         except BrokenProcessPool as error:
             raise MachineError(
-                f"One of {workers} processes at work side by side was ended from outside: most often Linux does so "
-                f"because memory ran out. Run again with fewer: workers=1 where the command has it, or taskset -c 0 "
-                f'before it. In a script of your own, start the work below if __name__ == "__main__".'
+                f"One of {workers} parallel processes was killed, most often by Linux because memory ran out. "
+                f"Run again with fewer processes: workers=1 if the command has it, else `taskset -c 0 brats-unet …`. "
+                f'In your own script, put the call below `if __name__ == "__main__":`.'
             ) from error
         except BaseException:
             pool.shutdown(cancel_futures=True)
@@ -81,5 +85,5 @@ def in_processes(
 
 
 def cores() -> int:
-    """Cores that this process may use."""
+    """Number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,4 +1,4 @@
-"""The run folder `runs/<name>`: names every file in it, writes them atomically, keeps the journal."""
+"""The run folder `runs/<name>`: the name of every file in it, and the journal of the training."""
 
 import json
 import math
@@ -11,27 +11,27 @@ from brats_unet.anatomy import Region
 from brats_unet.errors import CheckpointError
 from brats_unet.files import explain_write_errors, read_json
 
-# Names in a folder of predictions, which may lie in a run or anywhere else.
-PREDICTIONS = "predictions"  # that folder inside an evaluation
-PREDICTIONS_MARK = "predictions.json"  # says which networks the masks come from
+# Names in a folder of predictions, which may lie in a run folder or anywhere else.
+PREDICTIONS = "predictions"  # name of that folder inside an evaluation folder
+PREDICTIONS_MARK = "predictions.json"  # records which networks made the masks
 PROBABILITIES = "probabilities"  # sub-folder
 UNCERTAINTY = "uncertainty"  # sub-folder
 VOLUMES = "volumes.csv"
 
 
 def mask_file(folder: Path, case_id: str) -> Path:
-    """Where the mask of a case is, in a folder of predictions; named as BraTS wants it."""
+    """Path of the predicted mask of a case; BraTS prescribes the file name."""
     return folder / f"{case_id}.nii.gz"
 
 
 def probability_file(folder: Path, case_id: str, region: Region) -> Path:
-    """Where the probability of a region is, in the folder `PROBABILITIES` of a folder of predictions."""
+    """Path of the probability map of one region; `folder` is `<predictions>/probabilities`."""
     return folder / f"{case_id}_probability_{region}.nii.gz"
 
 
 @dataclass(frozen=True)
 class Run:
-    """One training and all that came of it. Nothing here is created until something is written."""
+    """One training and all of its results. No file or folder is created before something is written."""
 
     folder: Path
 
@@ -41,37 +41,37 @@ class Run:
 
     @property
     def settings_file(self) -> Path:
-        """What the run was told, as plain JSON; evaluate and predict take what is unset from it."""
+        """All settings of the training, as plain JSON; evaluate and predict take unset settings from it."""
         return self.folder / "settings.json"
 
     @property
     def recipe_file(self) -> Path:
-        """All that prediction needs beside the weights: preparation, outputs, mode, …; lies beside model.keras."""
+        """All that prediction needs besides the weights (preparation, outputs, mode, …); lies beside model.keras."""
         return self.folder / "recipe.json"
 
     @property
     def model_file(self) -> Path:
-        """The network with its last weights in float32, as Keras saves it."""
+        """The network with its last weights in float32, in the .keras format."""
         return self.folder / "model.keras"
 
     @property
     def postprocessing_file(self) -> Path:
-        """What `brats-unet tune` chose for the masks; lies beside model.keras."""
+        """Thresholds and other post-processing chosen by `brats-unet tune`; lies beside model.keras."""
         return self.folder / "postprocessing.json"
 
     @property
     def environment_file(self) -> Path:
-        """Versions, devices, commit and command: how to repeat it."""
+        """Versions, devices, commit and command: what is needed to repeat the run."""
         return self.folder / "environment.json"
 
     @property
     def folds_file(self) -> Path:
-        """The folds that this run was trained with, copied from the dataset's."""
+        """The folds of this run, copied from those of the dataset."""
         return self.folder / "folds.json"
 
     @property
     def journal_file(self) -> Path:
-        """One JSON object a line: {"event": "step" | "validation" | …, "step": …, …}."""
+        """One JSON object per line: {"event": "step" | "validation" | …, "step": …, …}."""
         return self.folder / "journal.jsonl"
 
     @property
@@ -79,16 +79,17 @@ class Run:
         return self.folder / "tensorboard"
 
     def evaluation_folder(self, checkpoint: str = "last") -> Path:
-        """scores.csv, summary.json, seed_scores.csv, figures/ and predictions/ of the held-out cases.
+        """The folder for scores.csv, summary.json, seed_scores.csv, figures/ and predictions/ of the held-out cases.
 
         Args:
-            checkpoint: "best" was selected on the held-out cases, so its scores lie apart, in `evaluation_best/`.
+            checkpoint: "last" or "best". "best" was selected on the held-out cases, so its scores have a folder of
+                their own, `evaluation_best/`.
         """
         return self.folder / ("evaluation" if checkpoint == "last" else f"evaluation_{checkpoint}")
 
     @property
     def mean_shape_file(self) -> Path:
-        """The training cases' mean tumour, which an evaluation scores beside the network."""
+        """The mean tumour of the training cases, which an evaluation scores as a trivial baseline."""
         return self.folder / "mean_shape.npz"
 
     @property
@@ -100,15 +101,15 @@ class Run:
         return self.folder / "checkpoints" / f"{which}.safetensors"
 
     def settings(self) -> dict[str, Any]:
-        """The settings the run was started with.
+        """The settings that the run was started with.
 
         Raises:
-            CheckpointError: The folder is no run, or its settings cannot be read.
+            CheckpointError: The folder is not a run folder, or its settings cannot be read.
         """
         return self._json(self.settings_file)
 
     def recipe(self) -> dict[str, Any]:
-        """What prediction needs beside the weights; raises CheckpointError for a folder without it."""
+        """All that prediction needs besides the weights; raises CheckpointError if the folder does not hold it."""
         return self._json(self.recipe_file)
 
     def _json(self, file: Path) -> dict[str, Any]:
@@ -124,15 +125,15 @@ class Run:
             with open(self.journal_file, "ab+") as file:
                 if file.tell():
                     file.seek(-1, os.SEEK_END)
-                    if file.read() != b"\n":  # cut short by a crash: this line shall not be lost with that one
+                    if file.read() != b"\n":  # a crash cut the last line short: start a new one
                         line = "\n" + line
                 file.write(line.encode())
 
     def journal(self, event: str | None = None) -> list[dict[str, Any]]:
-        """Lines of the journal, of one event or all, oldest first.
+        """Lines of the journal, of one event or of all (None), oldest first; [] if there is no journal.
 
-        Left out are a line cut short by a crash, and steps that were done again from an earlier checkpoint: each step
-        is there once, as it was last done.
+        A line cut short by a crash is skipped. Steps that were repeated from an earlier checkpoint appear once, as they
+        were last done.
         """
         if not self.journal_file.exists():
             return []
@@ -143,7 +144,7 @@ class Run:
             try:
                 line = json.loads(text)
             except json.JSONDecodeError:
-                continue  # written while the power went
+                continue  # cut short by a crash
             if (step := line.get("step")) is not None:
                 if step > earliest or (line["event"], step) in seen:
                     continue

@@ -1,4 +1,4 @@
-"""Cases (where the files are) and volumes (what is in them), and the turn into L-P-S axes and back."""
+"""Cases (paths of the files) and volumes (their content), and reorientation to L-P-S axes and back."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ from brats_unet.anatomy import Modality
 
 @dataclass(frozen=True)
 class ImageFile:
-    """One scan on disk: a file, or one channel of a 4-D file (MSD)."""
+    """One scan on disk: a file, or one channel of a 4-D file, as in the Medical Segmentation Decathlon."""
 
     path: Path
     channel: int | None = None
@@ -19,14 +19,14 @@ class ImageFile:
 
 @dataclass(frozen=True)
 class Case:
-    """One patient's scan session: where its files are and what is known of it without reading them.
+    """One scan session of one patient: the paths of its files, and what is known without reading them.
 
     Attributes:
-        id: Unique in its dataset; names the prediction.
-        images: The scans by modality; discovery refuses cases that lack one that is asked for.
-        mask: The expert's mask, or None for a case to predict.
-        patient: Cases of one patient never straddle folds; equals `id` where names do not tell.
-        grade: "HGG" or "LGG" where a name mapping or folder tells, else None.
+        id: Unique in its dataset; also the file name of the prediction.
+        images: The scans by modality; discovery refuses cases that lack a requested one.
+        mask: The expert mask, or None for a case to predict.
+        patient: All cases of one patient are in the same fold; equals `id` if the names do not show the patient.
+        grade: "HGG" or "LGG" if a name mapping or a folder name shows it, else None.
     """
 
     id: str
@@ -42,11 +42,11 @@ class Case:
 
 @dataclass(frozen=True, eq=False)
 class Volume:
-    """Voxels and where they lie.
+    """Voxels and their position in the scanner.
 
     Attributes:
         array: Shape (X, Y, Z) or (X, Y, Z, M).
-        affine: float64, shape (4, 4): voxel indices to millimetres in R-A-S+ world axes, as NIfTI has it.
+        affine: float64, shape (4, 4): maps voxel indices to millimetres in R-A-S+ world axes, as in NIfTI.
     """
 
     array: np.ndarray
@@ -58,13 +58,13 @@ class Volume:
 
 
 def spacing_mm(affine: np.ndarray) -> tuple[float, float, float]:
-    """Edge lengths of a voxel along its three axes, in millimetres."""
+    """Edge lengths of a voxel along the three voxel axes, in millimetres."""
     lengths = np.sqrt((affine[:3, :3] ** 2).sum(axis=0))
     return (float(lengths[0]), float(lengths[1]), float(lengths[2]))
 
 
 def corners_apart_mm(shape: tuple[int, ...], affine: np.ndarray, other: np.ndarray) -> float:
-    """How far apart two affines put the same corner voxel of a volume at the most, in millimetres; -0.0 equals 0.0."""
+    """Largest distance between the positions that two affines give the same corner voxel, in mm; -0.0 equals 0.0."""
     corners = np.array(np.meshgrid(*[(0, n - 1) for n in shape[:3]], indexing="ij")).reshape(3, -1)
     moved = (affine - other)[:3] @ np.vstack([corners, np.ones(corners.shape[1])])
     return float(np.sqrt((moved**2).sum(axis=0)).max())
@@ -72,18 +72,18 @@ def corners_apart_mm(shape: tuple[int, ...], affine: np.ndarray, other: np.ndarr
 
 @dataclass(frozen=True)
 class Turn:
-    """A permutation of the three voxel axes, then reversals: what brings an array into L-P-S axes.
+    """A permutation of the three voxel axes, followed by reversals: reorients an array to L-P-S axes.
 
     Attributes:
-        axes: Axis of the input that becomes axis i of the output.
-        reverse: Whether output axis i runs backwards.
+        axes: Entry i is the input axis that becomes output axis i.
+        reverse: Entry i says whether output axis i is reversed.
     """
 
     axes: tuple[int, int, int]
     reverse: tuple[bool, bool, bool]
 
     def apply(self, array: np.ndarray) -> np.ndarray:
-        """View of `array` with its first three axes turned; later axes stay."""
+        """View of `array` with its first three axes permuted and reversed; later axes stay."""
         turned = array.transpose(*self.axes, *range(3, array.ndim))
         return turned[tuple(slice(None, None, -1) if r else slice(None) for r in self.reverse)]
 
@@ -94,7 +94,7 @@ class Turn:
 
 
 def turn_to_lps(affine: np.ndarray) -> Turn:
-    """The turn that makes the voxel axes run as nearly as possible to Left, Posterior, Superior, as BraTS stores them.
+    """The turn after which the voxel axes point as nearly as possible to Left, Posterior, Superior, as in BraTS files.
 
     Raises:
         ValueError: The affine is singular or not finite.
@@ -105,7 +105,7 @@ def turn_to_lps(affine: np.ndarray) -> Turn:
     directions = matrix / np.sqrt((matrix**2).sum(axis=0))  # world (R, A, S) x voxel axis
     left = np.abs(directions).copy()
     axes = [0, 0, 0]
-    for _ in range(3):  # greedy, the clearest axis first, as oblique scans need
+    for _ in range(3):  # greedy: assign the best aligned axis first, for oblique scans
         world, voxel = np.unravel_index(np.argmax(left), left.shape)
         axes[world] = int(voxel)
         left[world, :] = -1

@@ -9,17 +9,17 @@ CHILDREN = [kind for kind in vars(errors).values() if isinstance(kind, type) and
 
 
 @pytest.mark.parametrize("kind", CHILDREN)
-def test_what_goes_wrong_for_a_user_exits_2_and_a_stop_by_hand_130(kind):
+def test_errors_of_the_user_exit_2_and_an_interruption_exits_130(kind):
     assert kind.exit_code == (130 if kind is Interrupted else 2)
 
 
 @pytest.mark.parametrize("kind", CHILDREN)
-def test_an_error_comes_whole_out_of_another_process(kind):
-    back = pickle.loads(pickle.dumps(kind("case 7: a sentence.")))
-    assert type(back) is kind and str(back) == "case 7: a sentence."
+def test_an_error_survives_pickling_with_its_message(kind):
+    copy = pickle.loads(pickle.dumps(kind("case 7: a sentence.")))
+    assert type(copy) is kind and str(copy) == "case 7: a sentence."
 
 
-def test_a_programmers_mistake_is_no_brats_error():
+def test_an_error_of_the_programmer_is_not_a_brats_error():
     assert not issubclass(ValueError, BratsError) and not issubclass(BratsError, ValueError)
 
 

@@ -15,7 +15,7 @@ def names(folder):
     return sorted(path.name for path in folder.iterdir())
 
 
-def test_json_is_read_as_it_was_written_umlauts_included(tmp_path):
+def test_json_is_read_as_it_was_written_including_umlauts(tmp_path):
     content = {"name": "Größe", "list": [1, 2.5, None], "nested": {"ok": True}}
     write_json(tmp_path / "made" / "a.json", content)
     assert read_json(tmp_path / "made" / "a.json", what="x") == content
@@ -23,7 +23,7 @@ def test_json_is_read_as_it_was_written_umlauts_included(tmp_path):
     assert "Größe" in text and text.endswith("}\n")
 
 
-def test_json_that_cannot_be_written_leaves_the_old_file(tmp_path):
+def test_content_that_is_not_json_leaves_the_old_file(tmp_path):
     write_json(tmp_path / "a.json", {"old": 1})
     with pytest.raises(TypeError):
         write_json(tmp_path / "a.json", {"new": object()})
@@ -31,7 +31,7 @@ def test_json_that_cannot_be_written_leaves_the_old_file(tmp_path):
     assert names(tmp_path) == ["a.json"]
 
 
-def test_a_file_takes_its_name_only_when_it_is_whole(tmp_path):
+def test_a_file_gets_its_name_only_when_it_is_complete(tmp_path):
     target = tmp_path / "model.bin"
     with atomic_path(target) as temporary:
         temporary.write_bytes(b"half")
@@ -41,7 +41,7 @@ def test_a_file_takes_its_name_only_when_it_is_whole(tmp_path):
 
 @pytest.mark.parametrize("problem", [ValueError, KeyboardInterrupt, SystemExit])
 @pytest.mark.parametrize("before", [None, b"old"])
-def test_a_write_that_fails_leaves_what_was_there(tmp_path, problem, before):
+def test_a_failed_write_leaves_the_old_file_or_none(tmp_path, problem, before):
     target = tmp_path / "model.bin"
     if before:
         target.write_bytes(before)
@@ -52,18 +52,18 @@ def test_a_write_that_fails_leaves_what_was_there(tmp_path, problem, before):
     assert not before or target.read_bytes() == before
 
 
-def test_a_file_may_be_read_by_those_whom_the_umask_lets(tmp_path):
+def test_a_new_file_follows_the_umask(tmp_path):
     old = os.umask(0o027)
     try:
         with atomic_path(tmp_path / "a") as temporary:
             temporary.write_text("x")
-        assert os.umask(0o027) == 0o027  # left as it was
+        assert os.umask(0o027) == 0o027  # unchanged
     finally:
         os.umask(old)
     assert stat.S_IMODE((tmp_path / "a").stat().st_mode) == 0o640
 
 
-def test_a_disk_that_refuses_is_said_in_a_sentence_with_its_free_space(tmp_path, monkeypatch):
+def test_a_full_disk_is_reported_with_its_free_space(tmp_path, monkeypatch):
     monkeypatch.setattr(files.shutil, "disk_usage", lambda path: SimpleNamespace(free=3 * 2**29))
     with pytest.raises(MachineError) as caught, atomic_path(tmp_path / "a") as temporary:
         temporary.write_bytes(b"half")
@@ -75,14 +75,14 @@ def test_a_disk_that_refuses_is_said_in_a_sentence_with_its_free_space(tmp_path,
     assert names(tmp_path) == []
 
 
-def test_the_nearest_folder_above_a_path_is_found(tmp_path, monkeypatch):
+def test_existing_parent_is_the_nearest_existing_folder(tmp_path, monkeypatch):
     assert existing_parent(tmp_path / "a" / "b") == tmp_path
     assert existing_parent(tmp_path) == tmp_path
     monkeypatch.chdir(tmp_path)
     assert existing_parent(Path("a/b")) == tmp_path
 
 
-def test_a_tenth_more_than_needed_must_be_free(tmp_path, monkeypatch):
+def test_1_1_times_the_needed_space_must_be_free(tmp_path, monkeypatch):
     monkeypatch.setattr(files.shutil, "disk_usage", lambda path: SimpleNamespace(free=11 * 2**30))
     require_free_space(tmp_path / "cache", 10 * 2**30, "the caches")
     with pytest.raises(MachineError) as caught:

@@ -21,7 +21,7 @@ shapes = st.tuples(lengths, lengths, lengths)
 
 @st.composite
 def boxes(draw):
-    """A shape and a box within it, which may be empty."""
+    """A shape and a box inside it; the box may be empty."""
     shape = draw(shapes)
     edges = [sorted((draw(st.integers(0, n)), draw(st.integers(0, n)))) for n in shape]
     return shape, Box(tuple(a for a, _ in edges), tuple(b for _, b in edges))
@@ -42,18 +42,18 @@ def test_a_box_that_ends_before_it_begins_is_refused(start, stop):
         Box(start, stop)
 
 
-def test_the_box_around_two_voxels_holds_both():
+def test_the_bounding_box_of_two_voxels_holds_both():
     mask = np.zeros((6, 7, 8), bool)
     mask[1, 2, 3] = mask[4, 2, 5] = True
     assert bounding_box(mask) == Box((1, 2, 3), (5, 3, 6))
 
 
-def test_the_box_around_a_full_mask_is_all_of_it():
+def test_the_bounding_box_of_a_full_mask_is_the_whole_array():
     assert bounding_box(np.ones((2, 3), bool)) == Box((0, 0), (2, 3))
 
 
 @pytest.mark.parametrize("shape", [(3, 3, 3), (0, 3)])
-def test_an_empty_mask_has_no_box(shape):
+def test_an_empty_mask_has_no_bounding_box(shape):
     with pytest.raises(ValueError, match="no bounding box"):
         bounding_box(np.zeros(shape, bool))
 
@@ -79,7 +79,7 @@ def test_a_crop_is_a_view():
 
 @few
 @given(shapes, shapes)
-def test_padding_to_a_multiple_is_centred_least_and_undone_by_unpad(shape, multiple):
+def test_padding_to_a_multiple_is_centred_and_minimal_and_undone_by_unpad(shape, multiple):
     padding = pad_to(shape, multiple)
     array = numbered(*shape, 2)
     padded = np.pad(array, (*padding, (0, 0)))
@@ -90,7 +90,7 @@ def test_padding_to_a_multiple_is_centred_least_and_undone_by_unpad(shape, multi
 
 @few
 @given(shapes, shapes)
-def test_padding_to_a_least_length_leaves_longer_axes_alone_and_is_undone_by_unpad(shape, least):
+def test_padding_to_a_least_length_keeps_longer_axes_and_is_undone_by_unpad(shape, least):
     padding = pad_at_least(shape, least)
     array = numbered(*shape)
     padded = np.pad(array, padding)
@@ -107,8 +107,8 @@ def test_tiles_cover_the_axis_and_overlap_by_at_least_the_share(tile, more, over
     assert starts[0] == 0 and starts[-1] == length - tile
     steps = np.diff(starts)
     assert (steps >= 1).all()
-    assert (steps <= max(1, tile * (1 - overlap))).all()  # one voxel is the least step there is
-    assert (steps.max(initial=0) - steps.min(initial=tile)) <= 1  # evenly spread
+    assert (steps <= max(1, tile * (1 - overlap))).all()  # tiles start at least one voxel apart
+    assert (steps.max(initial=0) - steps.min(initial=tile)) <= 1  # evenly spaced
 
 
 @pytest.mark.parametrize(
@@ -127,11 +127,11 @@ def test_tile_starts_by_hand(length, tile, overlap, starts):
 
 
 def test_a_tile_longer_than_the_axis_is_refused():
-    with pytest.raises(ValueError, match="A tile of 9 voxels does not fit an axis of 8"):
+    with pytest.raises(ValueError, match="A tile of 9 voxels does not fit into an axis of 8"):
         tile_starts(8, 9, 0.5)
 
 
 @pytest.mark.parametrize("overlap", [-0.1, 1, 1.5, float("nan")])
-def test_an_overlap_that_is_no_share_is_refused(overlap):
-    with pytest.raises(ValueError, match="Overlap is a share"):
+def test_an_overlap_outside_0_to_1_is_refused(overlap):
+    with pytest.raises(ValueError, match="Overlap must be at least 0 and below 1"):
         tile_starts(9, 3, overlap)

@@ -1,4 +1,4 @@
-"""GPUs are counted without TensorFlow."""
+"""GPUs, memory and processor features, found without TensorFlow."""
 
 import subprocess
 
@@ -9,7 +9,7 @@ from brats_unet import hardware
 
 @pytest.fixture
 def driver(tmp_path, monkeypatch):
-    """A machine whose driver knows three GPUs, of which a container is given two."""
+    """A machine whose driver lists three GPUs, two of which the container may use."""
     for name in ("gpus/0000:01:00.0", "gpus/0000:02:00.0", "gpus/0000:03:00.0"):
         (tmp_path / name).mkdir(parents=True)
     (tmp_path / "dev").mkdir()
@@ -20,7 +20,7 @@ def driver(tmp_path, monkeypatch):
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
 
 
-def test_a_container_has_the_gpus_it_was_given(driver):
+def test_only_the_gpus_of_the_container_are_counted(driver):
     assert hardware.gpu_count() == 2
 
 
@@ -33,13 +33,13 @@ def test_cuda_visible_devices_hides_gpus(driver, monkeypatch, visible, count):
     assert hardware.gpu_count() == count
 
 
-def test_a_machine_without_driver_has_none(monkeypatch, tmp_path):
+def test_a_machine_without_a_driver_has_no_gpu(monkeypatch, tmp_path):
     monkeypatch.setattr(hardware, "DRIVER_FOLDER", tmp_path / "none")
     monkeypatch.setattr(hardware.shutil, "which", lambda name: None)
     assert hardware.gpu_count() == 0
 
 
-def test_nvidia_smi_is_asked_where_proc_does_not_tell(monkeypatch, tmp_path):
+def test_nvidia_smi_counts_the_gpus_if_proc_does_not_list_them(monkeypatch, tmp_path):
     monkeypatch.setattr(hardware, "DRIVER_FOLDER", tmp_path / "none")
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     monkeypatch.setattr(hardware.shutil, "which", lambda name: "/usr/bin/nvidia-smi")
@@ -53,7 +53,7 @@ def test_nvidia_smi_is_asked_where_proc_does_not_tell(monkeypatch, tmp_path):
 @pytest.mark.parametrize(
     ("flags", "expected"), [("fpu avx512_bf16 sse", True), ("amx_bf16", True), ("fpu avx512f", False), (None, False)]
 )
-def test_a_cpu_has_bfloat16_if_its_flags_say_so(monkeypatch, tmp_path, flags, expected):
+def test_a_cpu_has_bfloat16_if_its_flags_list_it(monkeypatch, tmp_path, flags, expected):
     file = tmp_path / "cpuinfo"
     if flags is not None:
         file.write_text(f"flags : {flags}\n")
@@ -61,13 +61,13 @@ def test_a_cpu_has_bfloat16_if_its_flags_say_so(monkeypatch, tmp_path, flags, ex
     assert hardware.cpu_has_bfloat16() is expected
 
 
-def test_free_memory_ends_at_the_limit_of_the_container(monkeypatch, tmp_path):
+def test_available_memory_respects_the_limit_of_the_container(monkeypatch, tmp_path):
     limit, used, facts = tmp_path / "limit", tmp_path / "used", tmp_path / "facts"
     limit.write_text("3000\n")
     used.write_text("1000\n")
     facts.write_text("anon 100\ninactive_file 500\n")
     monkeypatch.setattr(hardware, "GROUP_LIMITS", ((limit, used, (facts, "inactive_file")),))
-    assert hardware.memory_available_bytes() == 2500  # files that are only kept for later can go
+    assert hardware.memory_available_bytes() == 2500  # file cache can be reclaimed
     facts.write_text("anon 100\n")
     assert hardware.memory_available_bytes() == 2000
     facts.unlink()
@@ -76,18 +76,18 @@ def test_free_memory_ends_at_the_limit_of_the_container(monkeypatch, tmp_path):
     assert hardware.memory_available_bytes() > 2000
 
 
-def test_the_gpus_that_may_be_used_are_read_from_nvidia_smi(driver, monkeypatch):
+def test_usable_gpus_are_read_from_nvidia_smi(driver, monkeypatch):
     listing = subprocess.CompletedProcess(
         [], 0, stdout="81559, 80994, NVIDIA H100\n40960, 1024, NVIDIA A100\n", stderr=""
     )
     monkeypatch.setattr(hardware.shutil, "which", lambda name: "/usr/bin/" + name)
-    monkeypatch.setattr(hardware.subprocess, "run", lambda *told, **options: listing)
+    monkeypatch.setattr(hardware.subprocess, "run", lambda *arguments, **options: listing)
     assert [card.total // 2**20 for card in hardware.gpus()] == [81559, 40960]
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
     assert [card.free // 2**20 for card in hardware.gpus()] == [1024]
 
 
-def test_tensorflow_is_told_to_use_onednn_unless_a_person_says_otherwise(driver, monkeypatch):
+def test_onednn_is_switched_on_unless_the_user_sets_it(driver, monkeypatch):
     monkeypatch.setattr(hardware.os, "environ", environ := {})
     hardware.set_tensorflow_environment()
     assert environ["TF_ENABLE_ONEDNN_OPTS"] == "1" and "CUDA_VISIBLE_DEVICES" not in environ

@@ -14,7 +14,7 @@ ENDINGS = ["nii", "nii.gz"]
 
 
 def image_file(path, array, affine=AFFINE, *, slope=None, sform=1, qform=1, change=lambda header: None):
-    """A NIfTI file as other tools write it, by nibabel alone; `slope` is written beside voxels as they are."""
+    """Write a NIfTI file with nibabel alone, as other tools do; `slope` goes into the header, the voxels stay as they are."""
     image = nibabel.Nifti1Image(array, affine, dtype=array.dtype)
     image.set_sform(affine, sform)
     image.set_qform(affine, qform)
@@ -28,7 +28,7 @@ def image_file(path, array, affine=AFFINE, *, slope=None, sform=1, qform=1, chan
 
 @pytest.mark.parametrize("ending", ENDINGS)
 @pytest.mark.parametrize("dtype", ["uint8", "int16", "float32", "float64"])
-def test_what_is_written_is_read_again(tmp_path, ending, dtype):
+def test_reading_gives_what_was_written(tmp_path, ending, dtype):
     path = tmp_path / f"scan.{ending}"
     write_volume(path, Volume(SCAN.astype(dtype), AFFINE))
     back = read_volume(path)
@@ -51,13 +51,13 @@ def test_nibabel_reads_what_we_write(tmp_path, ending):
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
-def test_the_header_alone_says_shape_affine_and_type(tmp_path, ending):
+def test_the_header_holds_shape_affine_and_type(tmp_path, ending):
     header = read_header(image_file(tmp_path / f"scan.{ending}", SCAN))
     assert header.shape == (2, 3, 4) and header.dtype == np.int16 and header.spacing_mm == (1, 1, 2)
     np.testing.assert_array_equal(header.affine, AFFINE)
 
 
-def test_a_gzip_file_is_known_by_its_content_whatever_its_name(tmp_path):
+def test_a_gzip_file_is_recognised_by_its_content_not_its_name(tmp_path):
     packed = image_file(tmp_path / "scan.nii.gz", SCAN).rename(tmp_path / "scan.nii")
     np.testing.assert_array_equal(read_volume(packed).array, SCAN)
     assert read_header(packed).shape == (2, 3, 4)
@@ -66,7 +66,7 @@ def test_a_gzip_file_is_known_by_its_content_whatever_its_name(tmp_path):
 @pytest.mark.parametrize("read", [read_volume, read_integers, read_array])
 @pytest.mark.parametrize("keep", [0, 1, 9, 200, 347, 348, 352, 400, -200, -5, -1])
 @pytest.mark.parametrize("ending", ENDINGS)
-def test_a_file_cut_short_is_refused_by_name_wherever_it_ends(tmp_path, ending, keep, read):
+def test_a_truncated_file_is_refused_wherever_it_ends_and_the_message_names_it(tmp_path, ending, keep, read):
     noise = np.random.default_rng(0).integers(0, 256, (9, 9, 9)).astype(np.uint8)
     path = image_file(tmp_path / f"BraTS20_Training_007_seg.{ending}", noise)
     path.write_bytes(path.read_bytes()[:keep])
@@ -77,13 +77,13 @@ def test_a_file_cut_short_is_refused_by_name_wherever_it_ends(tmp_path, ending, 
     assert "\n" not in str(caught.value)
 
 
-def test_a_header_cut_short_is_refused(tmp_path):
+def test_a_truncated_header_is_refused(tmp_path):
     (tmp_path / "scan.nii").write_bytes(bytes(100))
     with pytest.raises(DataError, match="truncated"):
         read_header(tmp_path / "scan.nii")
 
 
-def test_nothing_but_the_error_is_said_of_a_file_that_is_no_nifti(tmp_path, capfd):
+def test_a_file_that_is_not_nifti_raises_an_error_and_prints_nothing(tmp_path, capfd):
     (tmp_path / "scan.nii").write_text("version https://git-lfs.github.com/spec/v1\n" * 20)
     with pytest.raises(DataError, match="cannot be read as NIfTI"):
         read_volume(tmp_path / "scan.nii")
@@ -91,7 +91,7 @@ def test_nothing_but_the_error_is_said_of_a_file_that_is_no_nifti(tmp_path, capf
 
 
 @pytest.mark.parametrize("content", [b"", b"<html>404</html>" * 50, b"\x1f\x8b" + b"\0" * 600, bytes(range(256)) * 4])
-def test_what_is_no_nifti_is_refused(tmp_path, content):
+def test_files_that_are_not_nifti_are_refused(tmp_path, content):
     path = tmp_path / "scan.nii.gz"
     path.write_bytes(content)
     for read in (read_volume, read_header, read_integers):
@@ -107,25 +107,25 @@ def test_a_missing_file_and_a_folder_are_refused(tmp_path, read):
         read(tmp_path)
 
 
-def test_colours_are_no_scan(tmp_path):
+def test_a_colour_image_is_not_a_scan(tmp_path):
     colours = np.zeros((2, 2, 2), [("R", "u1"), ("G", "u1"), ("B", "u1")])
     path = image_file(tmp_path / "colour.nii", colours)
-    with pytest.raises(DataError, match="Expected one number a voxel"):
+    with pytest.raises(DataError, match="Expected one number per voxel"):
         read_volume(path)
-    with pytest.raises(DataError, match="Expected one number a voxel"):
+    with pytest.raises(DataError, match="Expected one number per voxel"):
         read_integers(path)
 
 
-def test_one_channel_of_a_4d_file_is_a_scan(tmp_path):
+def test_one_channel_of_a_4d_file_is_one_scan(tmp_path):
     four = np.stack([SCAN, 10 * SCAN], axis=-1)
     path = image_file(tmp_path / "BRATS_001.nii.gz", four)
     np.testing.assert_array_equal(read_volume(path, channel=1).array, 10 * SCAN)
     np.testing.assert_array_equal(read_array(path).array, four)
 
 
-def test_a_4d_file_needs_a_channel_that_it_has(tmp_path):
+def test_a_4d_file_needs_an_existing_channel(tmp_path):
     path = image_file(tmp_path / "BRATS_001.nii.gz", np.stack([SCAN, SCAN], axis=-1))
-    with pytest.raises(DataError, match="Expected three axes: one scan a file"):
+    with pytest.raises(DataError, match="Expected three axes: one scan per file"):
         read_volume(path)
     with pytest.raises(DataError, match="Expected four axes with channel 2"):
         read_volume(path, channel=2)
@@ -133,11 +133,11 @@ def test_a_4d_file_needs_a_channel_that_it_has(tmp_path):
         read_volume(image_file(tmp_path / "flat.nii", SCAN), channel=0)
 
 
-def test_a_fourth_axis_of_length_1_is_none(tmp_path):
+def test_a_fourth_axis_of_length_1_is_dropped(tmp_path):
     assert read_volume(image_file(tmp_path / "scan.nii", SCAN[..., None])).array.shape == (2, 3, 4)
 
 
-def test_a_slope_scales_what_is_read(tmp_path):
+def test_the_slope_in_the_header_scales_the_voxels(tmp_path):
     np.testing.assert_allclose(read_volume(image_file(tmp_path / "scan.nii", SCAN, slope=0.5)).array, SCAN / 2)
 
 
@@ -147,21 +147,21 @@ def test_a_mask_of_any_type_becomes_integers(tmp_path, dtype):
     assert mask.array.dtype == np.int16 and mask.array.ravel().tolist() == [0, 1, 2, 4]
 
 
-def test_a_slope_that_makes_0_99999997_of_1_is_rounded_away(tmp_path):
+def test_a_slope_of_0_99999997_does_not_change_the_labels(tmp_path):
     path = image_file(tmp_path / "seg.nii.gz", np.array([[[0, 1, 2, 4]]], np.uint8), slope=0.99999997)
-    assert read_volume(path).array.max() != 4  # else this test tests nothing
+    assert read_volume(path).array.max() != 4  # else there is nothing to round
     assert read_integers(path).array.ravel().tolist() == [0, 1, 2, 4]
 
 
 @pytest.mark.parametrize("value", [0.5, 1.5, np.nan, np.inf])
-def test_a_voxel_that_is_no_integer_is_refused(tmp_path, value):
+def test_a_voxel_that_is_not_an_integer_is_refused(tmp_path, value):
     path = image_file(tmp_path / "seg.nii.gz", np.array([[[0, value]]], np.float32))
     with pytest.raises(DataError, match=rf"holds {value}.*not an integer. Expected a mask of labels, not a scan"):
         read_integers(path)
 
 
 @pytest.mark.parametrize(("dtype", "value"), [("int16", 256), ("int16", -1), ("float32", 70000), ("uint16", 65535)])
-def test_a_label_that_no_byte_holds_is_refused(tmp_path, dtype, value):
+def test_a_label_outside_0_to_255_is_refused(tmp_path, dtype, value):
     path = image_file(tmp_path / "seg.nii.gz", np.array([[[0, value]]], dtype))
     with pytest.raises(DataError, match="Expected labels from 0 to 255"):
         read_integers(path)
@@ -177,20 +177,20 @@ def test_a_voxel_counts_as_an_integer_within_a_thousandth(tmp_path, value, round
             read_integers(path)
 
 
-def test_a_minus_0_in_a_mask_is_a_0(tmp_path):
+def test_minus_0_in_a_mask_is_read_as_0(tmp_path):
     mask = read_integers(image_file(tmp_path / "seg.nii.gz", np.array([[[-0.0, 1]]], np.float32)))
     assert mask.array.ravel().tolist() == [0, 1]
 
 
 @pytest.mark.parametrize(("sform", "qform"), [(1, 1), (2, 0), (0, 1), (4, 1)])
-def test_a_mask_written_like_a_scan_lies_on_it_with_its_codes(tmp_path, sform, qform):
-    def dressed(header):
-        header["descrip"] = b"a scanner's own words"
+def test_a_mask_written_like_a_scan_has_its_affine_codes_and_units(tmp_path, sform, qform):
+    def with_extras(header):
+        header["descrip"] = b"words of the scanner"
         header["cal_max"] = 900
         header.set_xyzt_units("mm", "sec")
         header.extensions.append(nibabel.nifti1.Nifti1Extension("comment", b"a note " * 40))
 
-    scan = image_file(tmp_path / "scan.nii.gz", SCAN.astype("float32"), sform=sform, qform=qform, change=dressed)
+    scan = image_file(tmp_path / "scan.nii.gz", SCAN.astype("float32"), sform=sform, qform=qform, change=with_extras)
     mask = tmp_path / "mask.nii.gz"
     write_volume(mask, Volume((SCAN % 3).astype(np.uint8)), like=scan)
     before, after = nibabel.load(scan), nibabel.load(mask)
@@ -199,7 +199,7 @@ def test_a_mask_written_like_a_scan_lies_on_it_with_its_codes(tmp_path, sform, q
     np.testing.assert_array_equal(after.affine, before.affine)
     for name in ("sform_code", "qform_code", "srow_x", "quatern_b", "qoffset_y", "pixdim", "xyzt_units", "descrip"):
         np.testing.assert_array_equal(after.header[name], before.header[name], err_msg=name)
-    assert after.header["cal_max"] == 0  # a viewer shall not show labels in the scan's window
+    assert after.header["cal_max"] == 0  # a viewer must not apply the scan's intensity window to labels
 
 
 def test_a_mask_written_like_a_scaled_scan_is_not_scaled(tmp_path):
@@ -215,7 +215,7 @@ def test_a_mask_written_like_a_4d_file_has_three_axes(tmp_path):
     np.testing.assert_array_equal(read_header(tmp_path / "mask.nii").affine, AFFINE)
 
 
-def test_a_minus_0_in_an_affine_is_written_as_it_came(tmp_path):
+def test_minus_0_in_an_affine_is_kept(tmp_path):
     affine = AFFINE.copy()
     affine[0, 3] = -0.0
     scan = image_file(tmp_path / "scan.nii", SCAN, affine)
@@ -224,7 +224,7 @@ def test_a_minus_0_in_an_affine_is_written_as_it_came(tmp_path):
     assert np.signbit(read_volume(tmp_path / "mask.nii").affine[0, 3])
 
 
-def test_writing_the_same_twice_gives_the_same_bytes(tmp_path):
+def test_writing_a_volume_twice_gives_the_same_bytes(tmp_path):
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
         write_volume(tmp_path / name / "mask.nii.gz", Volume(SCAN, AFFINE))
@@ -232,9 +232,9 @@ def test_writing_the_same_twice_gives_the_same_bytes(tmp_path):
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
-def test_a_full_disk_leaves_the_old_file_and_nothing_half_written(tmp_path, ending, monkeypatch):
+def test_a_full_disk_leaves_the_old_file_and_no_partial_file(tmp_path, ending, monkeypatch):
     path = tmp_path / f"mask.{ending}"
-    path.write_bytes(b"of the user's")
+    path.write_bytes(b"the old file")
 
     def full(*arguments, **options):
         raise OSError(28, "No space left on device")
@@ -242,10 +242,10 @@ def test_a_full_disk_leaves_the_old_file_and_nothing_half_written(tmp_path, endi
     monkeypatch.setattr(type(path), "write_bytes", full)
     with pytest.raises(MachineError, match=r"mask\.nii.*No space left on device.*Make room"):
         write_volume(path, Volume(SCAN, AFFINE))
-    assert list(tmp_path.iterdir()) == [path] and path.read_bytes() == b"of the user's"
+    assert list(tmp_path.iterdir()) == [path] and path.read_bytes() == b"the old file"
 
 
-def test_writing_where_a_file_stands_in_for_the_folder_is_refused(tmp_path):
+def test_writing_below_a_file_is_refused(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(MachineError, match="cannot be written"):
         write_volume(tmp_path / "file" / "scan.nii.gz", Volume(np.zeros((2, 2, 2), np.int16)))
@@ -261,10 +261,10 @@ def test_writing_where_a_file_stands_in_for_the_folder_is_refused(tmp_path):
         ("a.csv", "a"),
     ],
 )
-def test_the_stem_of_a_name_lacks_the_whole_ending(tmp_path, name, expected):
+def test_stem_removes_the_whole_suffix(tmp_path, name, expected):
     assert stem(tmp_path / name) == expected
 
 
-def test_shadows_that_macos_leaves_are_no_scans(tmp_path):
+def test_shadow_files_of_macos_are_not_nifti(tmp_path):
     assert is_nifti(tmp_path / "a.nii.gz") and is_nifti(tmp_path / "A.NII")
     assert not is_nifti(tmp_path / "._a.nii.gz") and not is_nifti(tmp_path / "a.gz") and not is_nifti(tmp_path / "nii")

@@ -19,7 +19,7 @@ def paths(run):
     ]
 
 
-def test_a_run_names_its_files_apart_within_its_folder_and_makes_none(tmp_path):
+def test_all_files_of_a_run_have_different_names_in_its_folder_and_none_is_created(tmp_path):
     run = Run(tmp_path / "runs" / "quick")
     found = paths(run)
     assert run.name == "quick" and len(set(found)) == len(found) >= 10
@@ -34,7 +34,7 @@ def test_settings_and_recipe_come_from_their_files(tmp_path):
     assert run.settings() == {"seed": 1} and run.recipe() == {"format": 1}
 
 
-def test_a_folder_that_is_not_there_or_is_no_run_is_refused(tmp_path):
+def test_a_missing_folder_and_a_folder_that_is_not_a_run_are_refused(tmp_path):
     with pytest.raises(CheckpointError, match="no such run folder"):
         Run(tmp_path / "typo").settings()
     with pytest.raises(CheckpointError, match=r"is not a run folder: there is no settings\.json"):
@@ -44,19 +44,19 @@ def test_a_folder_that_is_not_there_or_is_no_run_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize("content", [b'{"seed": 1', b"\xff\xfe\x00", b""])
-def test_broken_json_is_refused(tmp_path, content):
+def test_settings_that_are_not_json_are_refused(tmp_path, content):
     (tmp_path / "settings.json").write_bytes(content)
     with pytest.raises(CheckpointError, match="not readable as JSON"):
         Run(tmp_path).settings()
 
 
-def test_a_folder_in_the_place_of_a_file_is_refused(tmp_path):
+def test_a_folder_named_settings_json_is_refused(tmp_path):
     (tmp_path / "settings.json").mkdir()
     with pytest.raises(CheckpointError, match="Is a directory"):
         Run(tmp_path).settings()
 
 
-def test_a_run_below_a_file_cannot_be_written(tmp_path):
+def test_a_run_folder_below_a_file_cannot_be_written(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(MachineError, match="cannot be written"):
         Run(tmp_path / "file" / "run").note("step", step=1)
@@ -64,7 +64,7 @@ def test_a_run_below_a_file_cannot_be_written(tmp_path):
         write_json(tmp_path / "file" / "run" / "a.json", {})
 
 
-def test_the_journal_gives_back_its_lines_of_one_event_or_all(tmp_path):
+def test_the_journal_returns_its_lines_of_one_event_or_of_all(tmp_path):
     run = Run(tmp_path / "r")
     assert run.journal() == []
     run.note("step", step=1, loss=0.5)
@@ -76,19 +76,19 @@ def test_the_journal_gives_back_its_lines_of_one_event_or_all(tmp_path):
 
 
 @pytest.mark.parametrize("cut", [1, 2, 10])
-def test_a_line_cut_short_by_a_crash_is_left_out_and_takes_no_other_along(tmp_path, cut):
+def test_a_line_cut_short_by_a_crash_is_skipped_and_the_next_line_is_kept(tmp_path, cut):
     run = Run(tmp_path / "r")
     run.note("step", step=1)
     run.note("step", step=2)
     content = run.journal_file.read_bytes()
     run.journal_file.write_bytes(content[:-cut])
-    left = [1, 2] if cut == 1 else [1]  # only the end of the line lost: its content is whole
+    left = [1, 2] if cut == 1 else [1]  # only the line break is lost: the line is complete
     assert [line["step"] for line in run.journal()] == left
     run.note("step", step=3)
     assert [line["step"] for line in run.journal()] == [*left, 3]
 
 
-def test_steps_done_again_from_an_earlier_checkpoint_are_there_once_as_last_done(tmp_path):
+def test_repeated_steps_appear_once_as_last_done(tmp_path):
     run = Run(tmp_path / "r")
     run.note("started")
     for step in (1, 2, 3, 4):
@@ -106,6 +106,6 @@ def test_steps_done_again_from_an_earlier_checkpoint_are_there_once_as_last_done
     ]
 
 
-def test_a_journal_holds_numbers_that_every_json_reader_knows(tmp_path):
+def test_the_journal_refuses_nan_which_is_not_json(tmp_path):
     with pytest.raises(ValueError, match="JSON compliant"):
         Run(tmp_path / "r").note("step", loss=float("nan"))

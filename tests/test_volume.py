@@ -8,11 +8,11 @@ from brats_unet.volume import Case, Turn, Volume, corners_apart_mm, spacing_mm, 
 
 TURNS = [Turn(axes, reverse) for axes in permutations(range(3)) for reverse in product((False, True), repeat=3)]
 LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
-AS_IT_IS = Turn((0, 1, 2), (False, False, False))
+UNCHANGED = Turn((0, 1, 2), (False, False, False))
 
 
 def rotated(affine, axis, degrees):
-    """`affine` after a turn of the world about one of its axes."""
+    """`affine` after a rotation about one world axis."""
     angle = np.deg2rad(degrees)
     a, b = [i for i in range(3) if i != axis]
     rotation = np.eye(4)
@@ -21,7 +21,7 @@ def rotated(affine, axis, degrees):
 
 
 def affine_after(turn, affine, shape):
-    """The affine of `turn.apply(array)`, by following where its first voxel and its neighbours lie."""
+    """The affine of `turn.apply(array)`, from the positions of its first voxel and that voxel's neighbours."""
     indices = np.stack(np.meshgrid(*[np.arange(n) for n in shape], indexing="ij"), axis=-1)
     turned = turn.apply(indices)
 
@@ -51,13 +51,13 @@ def test_the_48_turns_of_a_cube_are_all_different():
     assert len({turn.apply(cube).tobytes() for turn in TURNS}) == 48
 
 
-def test_turning_copies_nothing():
+def test_turning_returns_a_view():
     array = np.zeros((2, 3, 4))
     assert all(np.shares_memory(turn.apply(array), array) for turn in TURNS)
 
 
-def test_a_scan_in_lps_is_left_as_it_is():
-    assert turn_to_lps(LPS) == AS_IT_IS
+def test_a_scan_in_lps_stays_unchanged():
+    assert turn_to_lps(LPS) == UNCHANGED
 
 
 def test_a_scan_in_ras_is_reversed_left_right_and_front_back():
@@ -77,18 +77,18 @@ def test_every_orientation_is_turned_to_lps(spacing):
         found = turn_to_lps(affine)
         stored_shape = stored.apply(np.zeros(shape)).shape
         back = affine_after(found, affine, stored_shape)
-        assert turn_to_lps(back) == AS_IT_IS
+        assert turn_to_lps(back) == UNCHANGED
         np.testing.assert_allclose(back[:3, :3], LPS[:3, :3] * spacing, atol=1e-12)
 
 
 @pytest.mark.parametrize("degrees", [-40, -10, 10, 40])
 @pytest.mark.parametrize("axis", [0, 1, 2])
-def test_an_oblique_scan_is_turned_as_the_nearest_straight_one(axis, degrees):
-    assert turn_to_lps(rotated(LPS, axis, degrees)) == AS_IT_IS
+def test_an_oblique_scan_is_turned_like_the_nearest_orthogonal_one(axis, degrees):
+    assert turn_to_lps(rotated(LPS, axis, degrees)) == UNCHANGED
     assert turn_to_lps(rotated(np.eye(4), axis, degrees)) == turn_to_lps(np.eye(4))
 
 
-def test_a_doubly_oblique_scan_still_gets_each_axis_once():
+def test_a_doubly_oblique_scan_uses_each_axis_once():
     affine = rotated(rotated(rotated(LPS, 0, 44), 1, 44), 2, 44)
     assert sorted(turn_to_lps(affine).axes) == [0, 1, 2]
 
@@ -99,20 +99,20 @@ def test_an_affine_that_gives_no_orientation_is_refused(affine):
         turn_to_lps(affine)
 
 
-def test_spacing_is_the_length_of_the_columns_however_they_are_turned():
+def test_spacing_is_the_length_of_the_affine_columns_under_any_rotation():
     affine = np.diag([-0.5, 2.0, 3.0, 1.0])
     assert spacing_mm(affine) == (0.5, 2.0, 3.0)
     np.testing.assert_allclose(spacing_mm(rotated(affine, 1, 30)), (0.5, 2, 3))
     assert Volume(np.zeros((1, 1, 1))).spacing_mm == (1.0, 1.0, 1.0)
 
 
-def test_corners_of_one_affine_are_0_mm_apart_and_a_minus_0_is_a_0():
+def test_equal_affines_are_0_mm_apart_and_minus_0_equals_0():
     other = LPS.copy()
     other[1, 3] = -0.0
     assert corners_apart_mm((240, 240, 155), LPS, other) == 0
 
 
-def test_a_shift_moves_every_corner_by_its_length_and_a_wrong_spacing_the_far_one_most():
+def test_a_shift_moves_every_corner_by_its_length_and_a_wrong_spacing_moves_the_farthest_most():
     shifted = LPS.copy()
     shifted[:3, 3] += (3, 4, 0)
     assert corners_apart_mm((10, 10, 10), LPS, shifted) == pytest.approx(5)
@@ -120,6 +120,6 @@ def test_a_shift_moves_every_corner_by_its_length_and_a_wrong_spacing_the_far_on
     assert corners_apart_mm((201, 10, 10), LPS, stretched) == pytest.approx(2)
 
 
-def test_a_case_without_a_known_patient_is_its_own():
+def test_a_case_without_a_known_patient_is_its_own_patient():
     assert Case("a", {}).patient == "a"
     assert Case("a-100", {Modality.T1: None}, patient="a").patient == "a"

@@ -1,4 +1,4 @@
-"""The wheel, installed, works from another folder, without the checkout."""
+"""The installed wheel works from another folder, without the checkout."""
 
 import os
 import subprocess
@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory):
-    """A folder with the wheel's content, built without network from a copy of what a wheel is made of."""
+    """The wheel and a folder where it is installed; built offline from a copy of the sources."""
     folder = tmp_path_factory.mktemp("wheel")
     source = folder / "source"
     source.mkdir()
@@ -45,7 +45,7 @@ def run(installed, *arguments, cwd):
     return subprocess.run(program, cwd=cwd, env=environment, capture_output=True, text=True, check=False)
 
 
-def test_the_wheel_holds_every_setting_and_module_and_no_test(installed):
+def test_the_wheel_holds_every_config_file_and_module_and_no_test(installed):
     names = set(zipfile.ZipFile(installed[0]).namelist())
     settings = {f"brats_unet/conf/{path.relative_to(ROOT / 'conf')}" for path in (ROOT / "conf").rglob("*.yaml")}
     modules = {str(path.relative_to(ROOT)) for path in (ROOT / "brats_unet").rglob("*.py")}
@@ -53,12 +53,12 @@ def test_the_wheel_holds_every_setting_and_module_and_no_test(installed):
     assert not any(name.startswith(("tests/", "conf/")) for name in names)
 
 
-def test_the_installed_program_helps_from_another_folder(installed, tmp_path):
+def test_the_installed_command_prints_help_from_another_folder(installed, tmp_path):
     result = run(installed, "--help", cwd=tmp_path)
     assert result.returncode == 0 and "Commands" in result.stdout
 
 
-def test_the_installed_program_composes_its_own_settings_from_another_folder(installed, tmp_path):
+def test_the_installed_command_composes_its_own_settings_from_another_folder(installed, tmp_path):
     code = f"import brats_unet; assert brats_unet.__file__.startswith({str(installed[1])!r})"
     subprocess.run(
         [sys.executable, "-c", code], env=os.environ | {"PYTHONPATH": str(installed[1])}, cwd=tmp_path, check=True
