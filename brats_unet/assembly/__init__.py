@@ -1,1 +1,1 @@
-"""Settings to parts that fit one another."""
+"""From settings to parts that fit together."""

@@ -1,4 +1,4 @@
-"""Where patches are cut from: the cases put where `sampling.keep` says, or where they fit; and said so."""
+"""Where patches are cut from: disk, memory or GPU, as `sampling.keep` says or as the cases fit."""
 
 from collections.abc import Callable, Sequence
 
@@ -13,7 +13,7 @@ from brats_unet.settings import Train
 from brats_unet.training.step_memory import step_bytes
 from brats_unet.training.strategy import Devices
 
-UNKNOWN_SHARE = 0.5  # of a device's memory is left to a network whose shape is not known
+UNKNOWN_SHARE = 0.5  # share of a device's memory reserved for a network of unknown size
 
 
 def store_cases(
@@ -25,10 +25,10 @@ def store_cases(
     log: Callable[[str], None],
     progress: Callable[[str, int, int], None],
 ) -> list[PreparedCase]:
-    """The cases, on disk, in memory or on every device.
+    """Load the cases into memory or onto every device, or leave them on disk; the choice is logged.
 
     Raises:
-        SettingsError: They do not fit where they were asked to stay.
+        SettingsError: The cases do not fit into the place that `sampling.keep` names.
     """
     on_gpu = any("GPU" in name for name in devices.names)
     cards = gpus() if on_gpu else []
@@ -54,16 +54,16 @@ def store_cases(
     if chosen.where == "disk":
         return list(cases)
 
-    def loaded(done: int, total: int) -> None:
+    def report_loading(done: int, total: int) -> None:
         progress("Loading cases", done, total)
 
     if chosen.where == "memory":
-        return in_memory(cases, loaded)
-    return on_devices(cases, devices.names, loaded)
+        return in_memory(cases, report_loading)
+    return on_devices(cases, devices.names, report_loading)
 
 
 def training_sampler(settings: Train, cases: Sequence[PreparedCase], margin: tuple[int, int, int]) -> Sampler:
-    """The sampler that the settings describe."""
+    """The sampler of training patches that the settings describe."""
     sampling = settings.sampling
     x, y, z = sampling.patch
     slices = None if sampling.slices is None else (sampling.slices[0], sampling.slices[1])

@@ -1,4 +1,4 @@
-"""Trained networks from the settings of `predict`, `evaluate`, `tune` and `export`."""
+"""Trained networks, opened as the settings of `predict`, `evaluate`, `tune` and `export` say."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -17,14 +17,24 @@ from brats_unet.parts import suggestion
 
 
 def run_paths(run: str | Sequence[str] | None) -> list[Path]:
-    """One path or several as a list."""
+    """The setting `run`, one path or several, as a list.
+
+    Raises:
+        SettingsError: It is not set.
+    """
     if not run:
         raise SettingsError("run is not set. Give a run folder: run=runs/….")
     return [Path(path) for path in ([run] if isinstance(run, str) else run)]
 
 
 def open_networks(paths: Sequence[Path], *, checkpoint: str, device: str, log: Callable[[str], None]) -> list[Network]:
-    """The networks of an ensemble, on one device, in the precision they were trained in where it has that."""
+    """Open the networks of an ensemble on one device, in the precision of their training if the device supports it.
+
+    Raises:
+        SettingsError: `device` is not auto, cpu or gpu.
+        MachineError: A package or a device is missing.
+        CheckpointError: A run or exported network is missing or broken.
+    """
     if device not in ("auto", "cpu", "gpu"):
         raise SettingsError(f"device={device} is none of the choices: auto, cpu, gpu.")
     policies: dict[str, str] = {}
@@ -50,7 +60,7 @@ def open_for_prediction(
     device: str,
     log: Callable[[str], None],
 ) -> tuple[list[Network], Postprocessing, Convention]:
-    """What predicts new cases: the networks, told how; how masks are made; the convention to write them in."""
+    """All that predicting new cases needs: networks with their options, post-processing and the label convention."""
     if mirror != "auto":
         axes_of(mirror, key="mirror")
     rules = postprocessing_of(paths, postprocess, log)
@@ -61,27 +71,35 @@ def open_for_prediction(
 
 
 def convention_to_write(setting: str, networks: Sequence[Network]) -> Convention:
-    """The convention of the training data, or the one that was asked for."""
-    learnt = sorted({network.recipe["convention"] for network in networks})
-    if setting == "auto" and len(learnt) > 1:
-        raise SettingsError(f"The networks were trained on labels of {' and '.join(learnt)}. Choose with labels=….")
-    name = learnt[0] if setting == "auto" else setting
+    """The label convention for new masks: that of the training data ("auto"), or the named one.
+
+    Raises:
+        SettingsError: There is no such convention, or "auto" is ambiguous because the networks learnt different ones.
+    """
+    trained = sorted({network.recipe["convention"] for network in networks})
+    if setting == "auto" and len(trained) > 1:
+        raise SettingsError(
+            f"The networks were trained with different label conventions: {' and '.join(trained)}. "
+            f"Choose one with labels=…."
+        )
+    name = trained[0] if setting == "auto" else setting
     if name not in CONVENTIONS:
         raise SettingsError(f"There is no label convention named {name}. {suggestion(name, CONVENTIONS)}")
     return CONVENTIONS[name]
 
 
 def postprocessing_of(paths: Sequence[Path], setting: str, log: Callable[[str], None]) -> Postprocessing:
-    """How masks are made of probabilities.
+    """The rules that turn probabilities into masks.
 
     Args:
-        paths: Of the networks.
-        setting: "auto": as `brats-unet tune` left it beside each of them, else plainly; "none"; or a JSON file.
-        say: Told what applies, where anything does.
+        paths: Run folders or exported networks.
+        setting: "auto" (the rules that `brats-unet tune` wrote beside each network, or none), "none", or the path of a
+            JSON file.
+        log: Called with one sentence if "auto" finds rules that change anything.
 
     Raises:
-        SettingsError: The networks were tuned apart, and differ.
-        CheckpointError: A file that cannot be read or holds something else.
+        SettingsError: The networks were tuned separately and their rules differ.
+        CheckpointError: A file cannot be read or holds something else.
     """
     if setting == "none":
         return Postprocessing()
@@ -91,7 +109,7 @@ def postprocessing_of(paths: Sequence[Path], setting: str, log: Callable[[str], 
     found = [_rules_in(file) if file.exists() else Postprocessing() for file in files]
     if any(rules != found[0] for rules in found):
         raise SettingsError(
-            "The networks were not tuned together: their post-processing differs. Tune them in one go with "
+            "The networks were not tuned together: their post-processing differs. Tune them together with "
             "`brats-unet tune run=[…]`, or choose: postprocess=none, or postprocess=<one of the JSON files>."
         )
     if found[0] != Postprocessing():
@@ -105,6 +123,6 @@ def _rules_in(file: Path) -> Postprocessing:
 
 
 def with_inference_options(networks: Sequence[Network], *, mode: str, mirror: Any) -> list[Network]:
-    """The networks, told to predict otherwise than their runs say where the settings are not "auto"."""
-    asked = {key: value for key, value in (("mode", mode), ("mirror", mirror)) if value != "auto"}
-    return [network.with_options(**asked) for network in networks]
+    """The networks with `mode` and `mirror` replaced, where these are not "auto"."""
+    changes = {key: value for key, value in (("mode", mode), ("mirror", mirror)) if value != "auto"}
+    return [network.with_options(**changes) for network in networks]

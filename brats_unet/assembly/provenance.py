@@ -1,4 +1,4 @@
-"""What made a run: versions, machine, commit and command."""
+"""Provenance of a run: versions, machine, commit and command."""
 
 import os
 import platform
@@ -15,12 +15,12 @@ from brats_unet.run import Run
 PACKAGES = ("tensorflow", "keras", "numpy", "scipy", "nibabel", "hydra-core", "safetensors")
 
 
-def environment(devices: str, precision: str) -> dict[str, Any]:
-    """All that is needed to repeat a run elsewhere, in plain types.
+def training_environment(devices: str, precision: str) -> dict[str, Any]:
+    """All that is needed to repeat a training elsewhere, in plain types.
 
     Args:
-        devices: What computes, in words.
-        precision: Of the arithmetic.
+        devices: The devices in words, such as "CPU, 2 cores".
+        precision: "float32", "bfloat16" or "float16".
     """
     return {
         "brats_unet": brats_unet.__version__,
@@ -37,12 +37,12 @@ def environment(devices: str, precision: str) -> dict[str, Any]:
 
 
 def facts_of_run(run: Run, path: Path, checkpoint: str) -> dict[str, Any]:
-    """Where a network comes from, in plain types; what is not known, as of a `.keras` file by itself, is None.
+    """Provenance of an exported network, in plain types; None where unknown, as for a `.keras` file without its run.
 
     Args:
-        run: Its folder, or that of the file.
-        path: What was exported.
-        checkpoint: Of the run.
+        run: The run folder, or the folder of the file.
+        path: The run folder or `.keras` file that was exported.
+        checkpoint: "last" or "best".
     """
     environment = read_json(run.environment_file, what=str(run.folder)) if run.environment_file.exists() else {}
     steps = run.journal("step")
@@ -59,7 +59,7 @@ def facts_of_run(run: Run, path: Path, checkpoint: str) -> dict[str, Any]:
 
 
 def commit() -> str | None:
-    """The commit of the checkout that runs, with "+" for uncommitted changes; None outside a checkout."""
+    """Commit of the running checkout, followed by "+" if there are uncommitted changes; None outside a checkout."""
     folder = Path(brats_unet.__file__).parents[1]
     if not (folder / ".git").exists():
         return None
@@ -71,7 +71,7 @@ def commit() -> str | None:
 
 
 def processor() -> str:
-    """The processor's name as the system gives it."""
+    """Name of the processor, as the system reports it."""
     try:
         for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
             if line.startswith("model name"):

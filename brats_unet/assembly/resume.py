@@ -1,4 +1,4 @@
-"""May this training go on in that folder? The same settings resume a run, others are refused with what differs."""
+"""The run folder of a training: resumed by the same settings, refused to other settings with a list of differences."""
 
 import shutil
 from dataclasses import asdict
@@ -9,7 +9,7 @@ from brats_unet.errors import SettingsError
 from brats_unet.run import Run
 from brats_unet.settings import Train
 
-# These change where a run lies, what is shown of it or how fast it is, not what it computes.
+# Settings that may change on resume: they affect the place, output, length or speed of a run, not what a step computes.
 FREE = {
     "name",
     "runs",
@@ -28,7 +28,7 @@ FREE = {
 
 
 def run_folder(settings: Train) -> Path:
-    """`runs/<name>`, by default of experiment or plan, data, fold and seed, never of the clock; and the tag."""
+    """`runs/<name>[-<tag>]`; the default name is made of experiment or plan, data, fold and seed, without a date."""
     data = settings.data
     recipe = Path(settings.plan).stem if settings.plan else settings.experiment
     name = settings.name or f"{recipe}-{data.name}-fold{data.fold}-seed{settings.seed}"
@@ -38,17 +38,17 @@ def run_folder(settings: Train) -> Path:
 
 
 def prepare_run_folder(run: Run, settings: Train) -> None:
-    """Make sure that `settings` may be trained in the folder of `run`; an earlier run is removed if told to overwrite.
+    """Check that a training with `settings` may use the folder of `run`; with overwrite=true, delete an earlier run.
 
     Raises:
-        SettingsError: The folder holds something else, or a run of other settings; the keys that differ are listed.
+        SettingsError: The folder holds other files, or a run with other settings; the message lists the differences.
     """
-    # Data and cache may lie in the run folder, as those of `make demo` do, before the run itself begins.
+    # The data and cache folders may lie in the run folder and exist before the run, as with `make demo`.
     own = {Path(path).resolve() for path in (settings.data.root, settings.data.cache) if path}
     if not run.folder.exists() or all(path.resolve() in own for path in run.folder.iterdir()):
         return
     if not run.settings_file.exists():
-        raise SettingsError(f"{run.folder}: the folder holds something that is no run. Choose another with name=….")
+        raise SettingsError(f"{run.folder}: the folder holds other files and no run. Choose another name with name=….")
     if settings.overwrite:
         for path in run.folder.iterdir():
             if path.resolve() not in own:
@@ -57,9 +57,8 @@ def prepare_run_folder(run: Run, settings: Train) -> None:
     old, new = flat(run.settings()), flat(asdict(settings))
     differ = sorted(key for key in old.keys() | new.keys() if key not in FREE and old.get(key) != new.get(key))
     if differ:
-        listed = "\n".join(f"  {key}: {old.get(key)!r} there, {new.get(key)!r} now" for key in differ)
+        listed = "\n".join(f"  {key}: {old.get(key)!r} in the run, {new.get(key)!r} now" for key in differ)
         raise SettingsError(
-            f"{run.folder} is a run of other settings:\n{listed}\n"
-            f"Give this one a name of its own with name=…, go back to those settings, or start afresh with "
-            f"overwrite=true."
+            f"{run.folder} is a run with other settings:\n{listed}\n"
+            f"Choose another name with name=…, use the settings of that run, or start again with overwrite=true."
         )

@@ -1,4 +1,4 @@
-"""A network's shape as the memory formula and the planner know it, from a user's settings of the model."""
+"""The topology of a network, for the memory formula and the planner, from the settings of the model."""
 
 import inspect
 from collections.abc import Mapping, Sequence
@@ -12,7 +12,7 @@ from brats_unet.training.step_memory import Topology
 
 
 def complete_options(model: Mapping[str, Any]) -> dict[str, Any]:
-    """The options of a network with the defaults of its builder.
+    """All options of a network: those in the settings, and the builder's defaults for the others.
 
     Raises:
         SettingsError: There is no such network.
@@ -24,13 +24,13 @@ def complete_options(model: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def topology_of(model: Mapping[str, Any], network_shape: NetworkShape) -> Topology | None:
-    """Of a network that names the features of its stages; None for one that does not, as of another package."""
+    """The topology of a network; None if it has no `features` option with one entry per stage, as in a plug-in."""
     options = complete_options(model)
     features = options.get("features")
     if features is None or len(features) != len(network_shape.strides):
         return None
     stages = len(features)
-    blocks = _each(options.get("blocks", 0), stages)  # residual ones, of two convolutions and their sum
+    blocks = _each(options.get("blocks", 0), stages)  # residual blocks of two convolutions and a sum
     decoder = options.get("decoder_convolutions")
     return Topology(
         network_shape.strides,
@@ -44,7 +44,7 @@ def topology_of(model: Mapping[str, Any], network_shape: NetworkShape) -> Topolo
 def planned_model(
     model: Mapping[str, Any], strides: Sequence[Sequence[int]], features: Sequence[int]
 ) -> dict[str, Any]:
-    """The settings of a network with other strides and features, and with as many blocks as there are stages.
+    """The settings of a network with new strides and features; block counts are extended or cut to the new stages.
 
     Raises:
         SettingsError: The network has no such options.

@@ -1,4 +1,4 @@
-"""A network and its training step from the settings of `train`: the same for a training and for a trial of one."""
+"""A network and its training step from the settings of `train`; shared by real trainings and short trials."""
 
 import keras
 
@@ -15,8 +15,8 @@ from brats_unet.training.step import LossScale, Step, build_step
 from brats_unet.training.strategy import Devices
 
 
-def network(settings: Train, outputs: int, policy: str) -> keras.Model:
-    """The network with its first weights, which depend on the seed alone."""
+def initial_network(settings: Train, outputs: int, policy: str) -> keras.Model:
+    """The network with its initial weights, which depend on the seed only."""
     return build(
         "model",
         models.known(),
@@ -40,7 +40,7 @@ def training_step(
     average: Average | None,
     loss_scale: LossScale | None,
 ) -> Step:
-    """The update of the weights that the settings describe, from the parts that were built of them."""
+    """The training step (one update of the weights), assembled from parts that were built from the same settings."""
     return build_step(
         devices=devices,
         model=model,

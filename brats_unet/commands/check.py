@@ -1,4 +1,4 @@
-"""`brats-unet check`: open every file of a data folder and say what would stop a training."""
+"""`brats-unet check`: open every file of a data folder and list what would stop a training."""
 
 import json
 import time
@@ -20,70 +20,70 @@ from brats_unet.files import write_json
 from brats_unet.settings import Check, Data
 
 STYLES = {Severity.ERROR: "bold red", Severity.WARNING: "yellow", Severity.NOTE: "dim"}
-WIDTH_IN_FILES = 140
-NAMED = 3  # cases that a row names before it counts
+WIDTH_IN_FILES = 140  # characters per line if stdout is not a terminal
+NAMED = 3  # cases that a row names before it counts the rest
 
 
 def main(settings: Check) -> int:
-    """Check `data.root` and print a table, or one JSON document; 1 if anything would stop a training, else 0.
+    """Check `data.root` and print a table or a JSON document; exit code 1 if anything would stop a training, else 0.
 
     Raises:
-        SettingsError: `data.root` is not set, or `report` lies where it may not.
-        DataError: The folder holds no cases at all.
+        SettingsError: `data.root` is not set, or `report` may not be written.
+        DataError: The folder holds no case.
     """
     data = settings.data
     if data.root is None:
-        raise SettingsError("data.root is not set. Give the folder of the scans: data.root=/path/to/BraTS2020.")
+        raise SettingsError("data.root is not set. Give the folder with the scans: data.root=/path/to/BraTS2020.")
     root = Path(data.root)
     report_file = Path(settings.report) if settings.report else None
     _refuse_report(report_file, root)
-    began = time.monotonic()
+    start = time.monotonic()
     modalities = Preparation.of(data.modalities, data.preparation).modalities
     with open_display(json=settings.json) as display:
         report = check_cases(
             survey(root, modalities=modalities, leave_out=data.leave_out),
             data.labels,
-            folds=_folds(data),
+            folds=_fold_count(data),
             progress=lambda done, total: display.progress("Opening cases", done, total),
         )
         console = display.console
-    document = {**report.as_dict(), "seconds": round(time.monotonic() - began, 2)}
+    document = {**report.as_dict(), "seconds": round(time.monotonic() - start, 2)}
     if report_file is not None:
         write_json(report_file, document)
     if settings.json:
         print(json.dumps(document, indent=2, ensure_ascii=False))
     else:
-        show(report, console, time.monotonic() - began)
+        _print_result(report, console, time.monotonic() - start)
         if report_file is not None:
             console.print(f"Written to {report_file}.", markup=False)
     return 1 if report.stops_training else 0
 
 
-def _folds(data: Data) -> int | None:
-    """Into how many folds these settings would have the cases divided, None if not at all."""
-    divided = data.fold != ALL and data.splits is None and data.validation_root is None
-    return data.folds if divided else None
-
-
 def _refuse_report(file: Path | None, root: Path) -> None:
-    """Raise SettingsError for a report inside the data, or in place of a file that is no report."""
+    """Raise SettingsError if the report would lie in the data folder or replace another kind of file."""
     if file is None:
         return
     if file.resolve().is_relative_to(root.resolve()):
-        raise SettingsError(f"report={file} lies in data.root, which is never written to. Choose another folder.")
+        raise SettingsError(f"report={file} lies in data.root, where nothing is ever written. Choose another folder.")
     if file.is_dir():
         raise SettingsError(f"report={file} is a folder. Give the name of a JSON file.")
     if file.exists():
         try:
-            ours = "stops_training" in json.loads(file.read_text(encoding="utf-8"))
+            is_report = "stops_training" in json.loads(file.read_text(encoding="utf-8"))
         except (OSError, ValueError, TypeError):
-            ours = False
-        if not ours:
-            raise SettingsError(f"report={file} is there already and is no report. Choose another name.")
+            is_report = False
+        if not is_report:
+            raise SettingsError(f"report={file} exists and is not a report of `brats-unet check`. Choose another name.")
 
 
-def show(report: CheckReport, console: Console, seconds: float) -> None:
-    """The table of findings and the sentences below it."""
+def _fold_count(data: Data) -> int | None:
+    """Number of folds that a training with these settings would divide the cases into; None if it would not."""
+    divided = data.fold != ALL and data.splits is None and data.validation_root is None
+    return data.folds if divided else None
+
+
+def _print_result(report: CheckReport, console: Console, seconds: float) -> None:
+    """Print the table of findings and the summary below it."""
     if report.findings:
         width = None if console.is_terminal else WIDTH_IN_FILES
         table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold", width=width)
@@ -91,7 +91,7 @@ def show(report: CheckReport, console: Console, seconds: float) -> None:
         table.add_column("", no_wrap=True)
         table.add_column("what was found", ratio=3, overflow="fold")
         table.add_column("what to do", ratio=2, overflow="fold")
-        for cases, finding in rows(report.findings):
+        for cases, finding in table_rows(report.findings):
             style = STYLES[finding.severity]
             table.add_row(Text(cases), Text(finding.severity, style), Text(finding.found), Text(finding.remedy))
         console.print(table)
@@ -99,7 +99,7 @@ def show(report: CheckReport, console: Console, seconds: float) -> None:
     if report.convention is not None:
         labels = f"Labels {report.convention.name} ({report.convention.why})."
     else:
-        labels = "Labels not decided." if report.with_masks else "No masks."
+        labels = "Label convention unknown." if report.with_masks else "No masks."
     counts = ", ".join(_counted(report.count(severity), severity) for severity in Severity)
     cases = _counted(report.cases, "case")
     console.print(
@@ -107,21 +107,21 @@ def show(report: CheckReport, console: Console, seconds: float) -> None:
     )
     console.print(f"{counts} in {seconds:.1f} s.", markup=False)
     if report.stops_training:
-        console.print(Text("The errors would stop a training.", STYLES[Severity.ERROR]))
+        console.print(Text("These errors would stop a training.", STYLES[Severity.ERROR]))
     else:
         console.print(Text("Ready to train.", "bold green"))
 
 
-def rows(findings: Sequence[Finding]) -> list[tuple[str, Finding]]:
-    """The findings with their cases in words; the same finding in many cases is one row."""
-    alike: dict[tuple[str, str, str], list[Finding]] = {}
+def table_rows(findings: Sequence[Finding]) -> list[tuple[str, Finding]]:
+    """(names of the cases, finding) per row; equal findings share a row, "all" stands for the whole dataset."""
+    equal: dict[tuple[str, str, str], list[Finding]] = {}
     for finding in findings:
-        alike.setdefault((finding.severity, finding.found, finding.remedy), []).append(finding)
+        equal.setdefault((finding.severity, finding.found, finding.remedy), []).append(finding)
     result = []
-    for group in alike.values():
+    for group in equal.values():
         names = [finding.case or "all" for finding in group]
-        shown_names = names if len(names) <= NAMED else [*names[: NAMED - 1], f"and {len(names) - NAMED + 1} more"]
-        result.append(("\n".join(shown_names), group[0]))
+        listed = names if len(names) <= NAMED else [*names[: NAMED - 1], f"and {len(names) - NAMED + 1} more"]
+        result.append(("\n".join(listed), group[0]))
     return result
 
 

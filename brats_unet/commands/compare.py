@@ -1,4 +1,4 @@
-"""`brats-unet compare A B …`: evaluations of the same cases, paired by case."""
+"""`brats-unet compare A B …`: compare evaluations of the same cases, paired by case."""
 
 import json
 from pathlib import Path
@@ -14,26 +14,26 @@ from brats_unet.settings import Compare
 
 
 def main(settings: Compare) -> int:
-    """Compare and print tables, or one JSON document; always 0.
+    """Compare, and print tables or a JSON document; always exit code 0.
 
     Raises:
-        SettingsError: `runs` does not name two evaluations or more, or `output` may not be written.
-        DataError: They cannot be read, or not be paired.
+        SettingsError: `runs` names fewer than two evaluations, or `output` is not a JSON file.
+        DataError: The evaluations cannot be read or cannot be paired.
     """
     if isinstance(settings.runs, str) or len(settings.runs) < 2:
         raise SettingsError(f"runs={settings.runs}: give two evaluations or more: brats-unet compare runs/a runs/b.")
     output = Path(settings.output) if settings.output is not None else None
     if output is not None and (output.is_dir() or output.suffix != ".json"):
         raise SettingsError(f"output={output}: give the name of a JSON file, such as comparison.json.")
-    found = compare([open_evaluation(Path(path)) for path in settings.runs], metrics=settings.metrics)
-    document = found.as_json()
+    comparison = compare([open_evaluation(Path(path)) for path in settings.runs], metrics=settings.metrics)
+    document = comparison.as_json()
     if output is not None:
         write_json(output, document)
     if settings.json:
         print(json.dumps(document, indent=2, ensure_ascii=False))
     else:
         console = Console(highlight=False)
-        print_comparison(console, found)
+        print_comparison(console, comparison)
         if output is not None:
             console.print(f"\n  Written to {output}.", markup=False, soft_wrap=True)
     return 0

@@ -1,4 +1,4 @@
-"""What a person sees while a command works: bars, sentences, and nothing at all when JSON was asked for."""
+"""Terminal output while a command runs: log sentences and progress bars, or nothing with json=true."""
 
 import sys
 from collections.abc import Iterator, Mapping
@@ -17,10 +17,10 @@ from rich.progress import (
 
 
 class Display:
-    """Sentences and bars on a terminal; plain lines in a file; on stderr where stdout belongs to JSON.
+    """Log sentences and progress bars on a terminal, plain lines in a file; neither with json=true.
 
     Args:
-        json: Whether stdout is to hold one JSON document only.
+        json: Whether stdout must hold one JSON document only; the console then writes to stderr.
     """
 
     def __init__(self, *, json: bool) -> None:
@@ -30,12 +30,12 @@ class Display:
         self.tasks: dict[str, TaskID] = {}
 
     def log(self, sentence: str) -> None:
-        """One sentence, above the bars."""
+        """Print one sentence, above the progress bars."""
         if not self.quiet:
             (self.bars.console if self.bars else self.console).print(sentence, markup=False)
 
     def progress(self, what: str, done: int, total: int) -> None:
-        """`done` of `total` parts of `what`; a bar appears with the first and goes when all are done."""
+        """Show `done` of `total` parts of `what`; the bar appears at the first call and vanishes when all are done."""
         if self.quiet or not self.console.is_terminal or (done >= total and what not in self.tasks):
             return
         if self.bars is None:
@@ -58,7 +58,7 @@ class Display:
                 self.close()
 
     def close(self) -> None:
-        """Take the bars away."""
+        """Remove all progress bars."""
         if self.bars is not None:
             self.bars.stop()
             self.bars = None
@@ -67,7 +67,7 @@ class Display:
 
 @contextmanager
 def open_display(*, json: bool) -> Iterator[Display]:
-    """A display that is taken away however the block ends."""
+    """A display whose progress bars are removed when the block ends, also after an exception."""
     display = Display(json=json)
     try:
         yield display
@@ -76,12 +76,12 @@ def open_display(*, json: bool) -> Iterator[Display]:
 
 
 class TrainingDisplay:
-    """The bar of a training: step, loss, Dice at the last look, patches a second, time left.
+    """The progress bar of a training: step, smoothed loss, Dice of the last validation, patches per second, time left.
 
     Args:
-        display: Whose console it draws on.
-        done: Steps that were done before.
-        steps: Of the whole budget; None while it is not known.
+        display: Display on whose console the bar is drawn.
+        done: Steps done before this start.
+        steps: Steps of the whole budget; None if unknown.
     """
 
     def __init__(self, display: Display, done: int, steps: int | None) -> None:
@@ -97,7 +97,7 @@ class TrainingDisplay:
             transient=True,
             disable=display.quiet or not display.console.is_terminal,
         )
-        facts = "first step: building the graph, on a GPU for a minute or two …"
+        facts = "first step: building the graph, a minute or two on a GPU …"
         self.task = self.bar.add_task("", total=steps, completed=done, facts=facts)
         self.dice = ""
 
@@ -109,18 +109,18 @@ class TrainingDisplay:
         self.bar.stop()
 
     def step(self, step: int, steps: int | None, loss: float, patches_per_second: float) -> None:
-        """After each update."""
+        """Update the bar; called after each step."""
         self.loss = loss if self.loss is None else 0.95 * self.loss + 0.05 * loss
         facts = f"loss {self.loss:.3f}{self.dice}  {patches_per_second:.2f} patches/s"
         self.bar.update(self.task, completed=step, total=steps, facts=facts)
 
     def validation(self, step: int, steps: int | None, dice: Mapping[str, float], seconds: float, best: bool) -> None:
-        """After each look at the held-out cases."""
-        shown = "  ".join(f"{region} {value:.3f}" for region, value in dice.items())
+        """Print one line of scores; called after each validation on the held-out cases."""
+        scores = "  ".join(f"{region} {value:.3f}" for region, value in dice.items())
         self.dice = f"  Dice {sum(dice.values()) / len(dice):.3f}"
         mark = "  (best so far)" if best else ""
         if not self.display.quiet:
             self.bar.console.print(
-                f"step {step:>{len(str(steps))}} of {steps}  loss {self.loss or 0:.3f}  held-out Dice {shown}{mark}",
+                f"step {step:>{len(str(steps))}} of {steps}  loss {self.loss or 0:.3f}  held-out Dice {scores}{mark}",
                 markup=False,
             )

@@ -1,4 +1,4 @@
-"""`brats-unet doctor`: what this machine can do for a training, how fast its parts are, and what holds it up."""
+"""`brats-unet doctor`: what this machine offers to a training, the speed of each part, and the bottleneck."""
 
 import json
 import os
@@ -27,18 +27,18 @@ from brats_unet.trial.noise_cases import case_shape
 from brats_unet.trial.trial import Trial, trial_in_subprocess
 
 DISK_TRIAL_BYTES = 64 * 2**20
-STEPS = 5  # timed
-ENOUGH = 1.5  # times as many patches as the step takes: the loader then never keeps it waiting
-MUCH = 0.2  # share of a step that augmentation may take before it is named
-UNITS = ("avx2", "avx512f", "avx512_bf16", "amx_bf16")
+STEPS = 5  # steps to time
+ENOUGH = 1.5  # the loader is fast enough if it reads this many times the patches that the step uses
+MUCH = 0.2  # augmentation is reported if it takes more than this share of a step
+VECTOR_UNITS = ("avx2", "avx512f", "avx512_bf16", "amx_bf16")
 CUDA_PACKAGES = ("nvidia-cudnn-cu12", "nvidia-cuda-runtime-cu12")
 
 
 def main(settings: Doctor) -> int:
-    """Look, measure, and say; always 0, for what is slow is no error.
+    """Inspect, measure and print; always exit code 0, because a slow machine is not an error.
 
     Raises:
-        SettingsError: Settings that no training would take.
+        SettingsError: A training would refuse these settings.
     """
     models.describe(settings.model["name"], options_of(settings.model)).refuse_patch(settings.sampling.patch)
     preparation = Preparation.of(settings.data.modalities, settings.data.preparation)
@@ -46,13 +46,13 @@ def main(settings: Doctor) -> int:
     if not settings.seconds > 0:
         raise SettingsError(f"seconds={settings.seconds:g}: expected more than 0.")
     with open_display(json=settings.json) as display:
-        facts = machine(Path(settings.data.cache))
+        facts = machine_facts(Path(settings.data.cache))
         if not settings.json:
             show_machine(facts, display.console)
         rates = None
         if settings.measure:
             display.log("\nMeasuring the loader, the augmentation and the step …")
-            rates = measured(settings, preparation)
+            rates = measured_rates(settings, preparation)
         if settings.json:
             print(json.dumps({"machine": facts, "rates": rates}, indent=2))
         elif rates is not None:
@@ -68,8 +68,8 @@ def main(settings: Doctor) -> int:
     return 0
 
 
-def machine(cache: Path) -> dict[str, Any]:
-    """Versions, devices, memory and disk, in plain types; without TensorFlow."""
+def machine_facts(cache: Path) -> dict[str, Any]:
+    """Versions, devices, memory and disk speed, in plain types; does not import TensorFlow."""
     flags = cpu_flags()
     folder = existing_parent(cache)
     write_rate, read_rate = disk_rates(folder)
@@ -88,7 +88,7 @@ def machine(cache: Path) -> dict[str, Any]:
         "threads_set": {
             name: os.environ[name] for name in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS") if name in os.environ
         },
-        "vector_units": [unit for unit in UNITS if unit in flags],
+        "vector_units": [unit for unit in VECTOR_UNITS if unit in flags],
         "onednn": platform.machine() in ("x86_64", "AMD64") and os.environ.get("TF_ENABLE_ONEDNN_OPTS", "1") != "0",
         "cpu_precision": "bfloat16" if cpu_has_bfloat16() else "float32",
         "gpus": [{"name": card.name, "total_bytes": card.total, "free_bytes": card.free} for card in gpus()],
@@ -103,27 +103,27 @@ def machine(cache: Path) -> dict[str, Any]:
 
 
 def disk_rates(folder: Path) -> tuple[float, float]:
-    """Bytes a second that are written to and read from a folder, past the page cache as far as the system allows."""
+    """(write, read) speed of a folder in bytes per second, bypassing the page cache as far as the system allows."""
     block = os.urandom(2**20)
     with explain_write_errors(folder), tempfile.NamedTemporaryFile(prefix=".brats-unet-doctor-", dir=folder) as file:
-        begun = time.perf_counter()
+        start = time.perf_counter()
         for _ in range(DISK_TRIAL_BYTES // len(block)):
             file.write(block)
         file.flush()
         os.fsync(file.fileno())
-        wrote = time.perf_counter() - begun
+        write_seconds = time.perf_counter() - start
         if hasattr(os, "posix_fadvise"):
             os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
-        begun = time.perf_counter()
+        start = time.perf_counter()
         with open(file.name, "rb", buffering=0) as again:
             while again.read(len(block)):
                 pass
-        read = time.perf_counter() - begun
-    return DISK_TRIAL_BYTES / wrote, DISK_TRIAL_BYTES / read
+        read_seconds = time.perf_counter() - start
+    return DISK_TRIAL_BYTES / write_seconds, DISK_TRIAL_BYTES / read_seconds
 
 
-def measured(settings: Doctor, preparation: Preparation) -> dict[str, Any]:
-    """Patches a second of each part, and the sentence that names the slowest."""
+def measured_rates(settings: Doctor, preparation: Preparation) -> dict[str, Any]:
+    """Patches per second of loader, augmentation and step, and a sentence that names the bottleneck."""
     values = {name: value for name, value in vars(settings).items() if name in Train.__dataclass_fields__}
     trial = trial_in_subprocess(
         Train(**values), largest=case_shape(preparation), steps=STEPS, measure_seconds=settings.seconds
@@ -133,7 +133,7 @@ def measured(settings: Doctor, preparation: Preparation) -> dict[str, Any]:
         return {
             "fits": False,
             "verdict": f"A step of {settings.sampling.batch} patches of {patch} does not fit into memory. "
-            f"`brats-unet plan` finds one that does.",
+            f"`brats-unet plan` finds a size that fits.",
         }
     batch = settings.sampling.batch
     return {
@@ -141,7 +141,7 @@ def measured(settings: Doctor, preparation: Preparation) -> dict[str, Any]:
         "devices": trial.devices,
         "precision": trial.precision,
         "loader_patches_per_second": trial.loader_rate,
-        # Without augmentation its part takes no time: null in JSON.
+        # null in JSON if there is no augmentation
         "augmentation_patches_per_second": (
             None if settings.augmentation["name"] == "none" else batch / trial.augmentation_seconds
         ),
@@ -155,27 +155,29 @@ def measured(settings: Doctor, preparation: Preparation) -> dict[str, Any]:
 
 
 def verdict(trial: Trial, settings: Train) -> str:
-    """One sentence: what a training would wait for, and what to do about it."""
+    """One or two sentences: the bottleneck of a training, and what to do about it."""
     needed = settings.sampling.batch / trial.seconds
     share = trial.augmentation_seconds / trial.seconds
     if trial.loader_rate < ENOUGH * needed:
         return (
-            f"The loader holds the training up: it reads {rate_text(trial.loader_rate)} patches/s and a step takes "
+            f"The loader is the bottleneck: it reads {rate_text(trial.loader_rate)} patches/s, but the step could use "
             f"{rate_text(needed)}. Keep the cases in memory (sampling.keep=memory), or put data.cache on a faster disk."
         )
     on_gpu = "CPU" not in trial.devices
     if settings.augmentation["name"] != "none" and share > MUCH:
         return (
-            f"Augmentation takes {share:.0%} of a step: augmentation=mirror costs next to nothing, or accept it for "
-            f"what it buys on small datasets."
+            f"Augmentation takes {share:.0%} of a step: augmentation=mirror takes almost no time; "
+            f"on small datasets the full augmentation may be worth it."
         )
     times = trial.loader_rate / needed
-    spare = f"The network is what takes time, as it should: the loader could feed {times:.0f} times as much."
+    spare = (
+        f"The network takes most of the time, as it should: the loader could deliver {times:.0f} times as many patches."
+    )
     if trial.precision == "float32" and (on_gpu or cpu_has_bfloat16()):
         return f"{spare} hardware.precision=bfloat16 would be faster here."
     if on_gpu:
         return f"{spare} More GPUs (hardware=mirrored) or a smaller network would be faster."
-    return f"{spare} A GPU, a smaller patch or fewer features would be faster; time goes with their product."
+    return f"{spare} A GPU, a smaller patch or fewer features would be faster; time grows with patch size and features."
 
 
 def _version(package: str) -> str | None:

@@ -1,4 +1,4 @@
-"""`brats-unet evaluate`: score a run on its held-out cases, or one folder of masks against another."""
+"""`brats-unet evaluate`: score a run on its held-out cases, or a folder of masks against another."""
 
 import sys
 from collections.abc import Iterable, Sequence
@@ -25,7 +25,12 @@ from brats_unet.volume import Case
 
 
 def main(settings: Evaluate) -> int:
-    """Score what the settings name; the exit code."""
+    """Score a run or two folders of masks, as the settings say; always exit code 0.
+
+    Raises:
+        SettingsError: The settings name neither or both, or an unknown protocol or tolerance.
+        DataError: Masks or scans are missing or broken.
+    """
     protocol_named(settings.protocol)
     require_tolerances(tolerances_mm(settings))
     if settings.run is not None:
@@ -33,22 +38,145 @@ def main(settings: Evaluate) -> int:
             raise SettingsError("Give run=…, or predictions=… and references=…, not both.")
         return evaluate_run(settings)
     if settings.predictions is None or settings.references is None:
-        lacking = " and ".join(name for name in ("predictions", "references") if getattr(settings, name) is None)
+        missing = " and ".join(name for name in ("predictions", "references") if getattr(settings, name) is None)
         raise SettingsError(
-            f"Nothing to evaluate: {lacking} not set. Give run=runs/<name>, or two folders of masks: "
+            f"Nothing to evaluate: {missing} not set. Give run=runs/<name>, or two folders of masks: "
             "predictions=<folder> references=<folder> output=<folder>."
         )
     return evaluate_folders(settings, Path(settings.predictions), Path(settings.references))
 
 
+def evaluate_run(settings: Evaluate) -> int:
+    """Score one or several runs, each on the cases it held out of training; exit code 0."""
+    with open_display(json=settings.json) as display:
+        runs = [Run(path) for path in run_paths(settings.run)]
+        output = _output_folder(settings, runs)
+        cases = [held_out_cases(run) for run in runs]
+        refuse_overlap(runs, cases)
+        pairs = [
+            pair
+            for run, held_out in zip(runs, cases, strict=True)
+            for pair in _predict_held_out(run, held_out, settings, display)
+        ]
+        shapes: dict[str, MeanShape] = {}
+        reasons = [
+            _add_mean_shape(run, held_out, settings, display, shapes) for run, held_out in zip(runs, cases, strict=True)
+        ]
+        display.close()
+        notes = []
+        if settings.checkpoint == "best":
+            notes.append("The best checkpoint was selected on these same cases: its scores are biased upwards.")
+        if settings.postprocess == "auto" and any(run.postprocessing_file.exists() for run in runs):
+            notes.append(
+                "The post-processing was tuned on these same cases: the scores are biased upwards. The unbiased gain "
+                "is the cross-fitted one in postprocessing.json."
+            )
+        report_scores(
+            pairs,
+            output,
+            protocol=settings.protocol,
+            tolerances_mm=tolerances_mm(settings),
+            seed_scores=settings.seed_scores,
+            figures=settings.figures,
+            workers=settings.workers,
+            title=", ".join(run.name for run in runs),
+            note=" ".join(notes),
+            shapes=shapes,
+            shapes_left_out=" ".join(reason for reason in reasons if reason),
+            command=sys.argv[1:],
+            json=settings.json,
+            progress=display.progress,
+        )
+        return 0
+
+
+def _output_folder(settings: Evaluate, runs: Sequence[Run]) -> Path:
+    if settings.output is not None:
+        refuse_foreign_folder(Path(settings.output))  # before any work
+        return Path(settings.output)
+    if len(runs) > 1:
+        raise SettingsError(f"output is not set. Give a folder for the joint scores of the {len(runs)} runs: output=….")
+    return runs[0].evaluation_folder(settings.checkpoint)
+
+
+def _predict_held_out(run: Run, cases: Sequence[Case], settings: Evaluate, display: Display) -> list[Pair]:
+    """Predict the held-out cases of one run, except those already predicted by the same weights; pairs to score."""
+    networks = open_networks([run.folder], checkpoint=settings.checkpoint, device=settings.device, log=display.log)
+    networks = with_inference_options(networks, mode=settings.mode, mirror=settings.mirror)
+    rules = postprocessing_of([run.folder], settings.postprocess, display.log)
+    recipe = networks[0].recipe
+    convention = CONVENTIONS[recipe["convention"]]
+    output = run.evaluation_folder(settings.checkpoint) / PREDICTIONS
+    softmax = recipe["outputs"] == "labels"
+    seed_scores = settings.seed_scores or protocol_named(settings.protocol).seed_scores
+    keeps_probabilities = settings.calibration or (softmax and seed_scores)
+    probabilities = output / PROBABILITIES
+    origin = origin_of(
+        [run.folder],
+        networks,
+        checkpoint=settings.checkpoint,
+        convention=convention.name,
+        rules=rules,
+        kept=[PROBABILITIES] if keeps_probabilities else [],
+    )
+    done = predict_cases(
+        networks,
+        cases,
+        output,
+        convention,
+        rules=rules,
+        origin=origin,
+        overwrite=is_stale(output, origin),
+        keep=keep_regions(probabilities, exact=softmax) if keeps_probabilities else keep_nothing,
+        log=display.log,
+        progress=lambda count, total: display.progress(f"Predicting {run.name}", count, total),
+    )
+    if done.failed:
+        raise DataError("\n".join(done.failed.values()))
+    return [
+        Pair(
+            case.id,
+            case.mask,
+            mask_file(output, case.id),
+            case.images,
+            convention,
+            convention,
+            {region: probability_file(probabilities, case.id, region) for region in Region}
+            if keeps_probabilities
+            else None,
+            softmax,
+        )
+        for case in cases
+        if case.mask is not None
+    ]
+
+
+def _add_mean_shape(
+    run: Run, held_out: Sequence[Case], settings: Evaluate, display: Display, shapes: dict[str, MeanShape]
+) -> str:
+    """Add the mean shape of the training cases to `shapes` for each held-out case; returns why not, or ""."""
+    try:
+        shape = cached_mean_shape(
+            run.mean_shape_file,
+            training_cases(run),
+            CONVENTIONS[run.recipe()["convention"]],
+            workers=settings.workers,
+            progress=lambda count, total: display.progress("Mean shape of the training cases", count, total),
+        )
+    except DataError as problem:  # not fatal: the scores of the network do not depend on it
+        return str(problem)
+    shapes.update({case.id: shape for case in held_out})
+    return ""
+
+
 def evaluate_folders(settings: Evaluate, predictions: Path, references: Path) -> int:
-    """Score the masks of one folder against those of another."""
+    """Score the masks of one folder against those of another; exit code 0."""
     output = Path(settings.output) if settings.output is not None else None
     if output is not None:
-        refuse_foreign_folder(output)  # before the work, not after
+        refuse_foreign_folder(output)  # before any work
         for name, folder in (("predictions", predictions), ("references", references)):
             if output.resolve() == folder.resolve():
-                raise SettingsError(f"output={output} is the folder of the {name}. Give another.")
+                raise SettingsError(f"output={output} is the folder of the {name}. Give another folder.")
     for name, folder in (("predictions", predictions), ("references", references)):
         if not folder.is_dir():
             raise DataError(
@@ -77,7 +205,7 @@ def evaluate_folders(settings: Evaluate, predictions: Path, references: Path) ->
             workers=settings.workers,
             title=predictions.resolve().name,
             not_scored=paired.not_scored,
-            shapes_left_out="Two folders of masks name no training cases.",
+            shapes_left_out="Two folders of masks have no training cases.",
             command=sys.argv[1:],
             json=settings.json,
             progress=display.progress,
@@ -86,134 +214,13 @@ def evaluate_folders(settings: Evaluate, predictions: Path, references: Path) ->
 
 
 def tolerances_mm(settings: Evaluate) -> list[float]:
-    """The setting of this name as a list.
+    """The setting `tolerances_mm`, one number or several, as a list.
 
     Raises:
-        SettingsError: It holds something else than numbers.
+        SettingsError: It holds something other than numbers.
     """
     given = settings.tolerances_mm
-    found = list(given) if isinstance(given, Iterable) and not isinstance(given, str) else [given]
-    if any(isinstance(value, bool) or not isinstance(value, int | float) for value in found):
-        raise SettingsError(f"tolerances_mm={given} is no list of millimetres. Give numbers: tolerances_mm=[1,2].")
-    return [float(value) for value in found]
-
-
-def evaluate_run(settings: Evaluate) -> int:
-    """Score one run on its held-out cases, or several on theirs: every case by a run that has not seen it."""
-    with open_display(json=settings.json) as display:
-        runs = [Run(path) for path in run_paths(settings.run)]
-        output = _output(settings, runs)
-        cases = [held_out_cases(run) for run in runs]
-        refuse_overlap(runs, cases)
-        pairs = [
-            pair
-            for run, held_out in zip(runs, cases, strict=True)
-            for pair in _predicted(run, held_out, settings, display)
-        ]
-        shapes: dict[str, MeanShape] = {}
-        reasons = [
-            _mean_shape(run, held_out, settings, display, shapes) for run, held_out in zip(runs, cases, strict=True)
-        ]
-        display.close()
-        notes = []
-        if settings.checkpoint == "best":
-            notes.append("The best checkpoint was selected on these very cases: its scores flatter.")
-        if settings.postprocess == "auto" and any(run.postprocessing_file.exists() for run in runs):
-            notes.append(
-                "The thresholds of the post-processing were chosen on these very cases: the gain that counts is the "
-                "cross-fitted one in postprocessing.json."
-            )
-        report_scores(
-            pairs,
-            output,
-            protocol=settings.protocol,
-            tolerances_mm=tolerances_mm(settings),
-            seed_scores=settings.seed_scores,
-            figures=settings.figures,
-            workers=settings.workers,
-            title=", ".join(run.name for run in runs),
-            note=" ".join(notes),
-            shapes=shapes,
-            shapes_left_out=" ".join(reason for reason in reasons if reason),
-            command=sys.argv[1:],
-            json=settings.json,
-            progress=display.progress,
-        )
-        return 0
-
-
-def _mean_shape(
-    run: Run, held_out: Sequence[Case], settings: Evaluate, display: Display, shapes: dict[str, MeanShape]
-) -> str:
-    """Add the training cases' mean shape for each held-out case; why that cannot be, or ""."""
-    try:
-        shape = cached_mean_shape(
-            run.mean_shape_file,
-            training_cases(run),
-            CONVENTIONS[run.recipe()["convention"]],
-            workers=settings.workers,
-            progress=lambda count, total: display.progress("Mean shape of the training cases", count, total),
-        )
-    except DataError as problem:  # the scores of the network do not depend on it
-        return str(problem)
-    shapes.update({case.id: shape for case in held_out})
-    return ""
-
-
-def _output(settings: Evaluate, runs: Sequence[Run]) -> Path:
-    if settings.output is not None:
-        refuse_foreign_folder(Path(settings.output))  # before the work, not after
-        return Path(settings.output)
-    if len(runs) > 1:
-        raise SettingsError(f"output is not set. Say where the scores of {len(runs)} runs together go: output=….")
-    return runs[0].evaluation_folder(settings.checkpoint)
-
-
-def _predicted(run: Run, cases: Sequence[Case], settings: Evaluate, display: Display) -> list[Pair]:
-    """The held-out cases of one run, predicted (or found predicted by the same weights), with where their masks are."""
-    networks = open_networks([run.folder], checkpoint=settings.checkpoint, device=settings.device, log=display.log)
-    networks = with_inference_options(networks, mode=settings.mode, mirror=settings.mirror)
-    rules = postprocessing_of([run.folder], settings.postprocess, display.log)
-    recipe = networks[0].recipe
-    convention = CONVENTIONS[recipe["convention"]]
-    output = run.evaluation_folder(settings.checkpoint) / PREDICTIONS
-    softmax = recipe["outputs"] == "labels"
-    seed_scores = settings.seed_scores or protocol_named(settings.protocol).seed_scores
-    kept = settings.calibration or (softmax and seed_scores)
-    folder = output / PROBABILITIES
-    origin = origin_of(
-        [run.folder],
-        networks,
-        checkpoint=settings.checkpoint,
-        convention=convention.name,
-        rules=rules,
-        kept=[PROBABILITIES] if kept else [],
-    )
-    done = predict_cases(
-        networks,
-        cases,
-        output,
-        convention,
-        rules=rules,
-        origin=origin,
-        overwrite=is_stale(output, origin),
-        keep=keep_regions(folder, exact=softmax) if kept else keep_nothing,
-        log=display.log,
-        progress=lambda count, total: display.progress(f"Predicting {run.name}", count, total),
-    )
-    if done.failed:
-        raise DataError("\n".join(done.failed.values()))
-    return [
-        Pair(
-            case.id,
-            case.mask,
-            mask_file(output, case.id),
-            case.images,
-            convention,
-            convention,
-            {region: probability_file(folder, case.id, region) for region in Region} if kept else None,
-            softmax,
-        )
-        for case in cases
-        if case.mask is not None
-    ]
+    tolerances = list(given) if isinstance(given, Iterable) and not isinstance(given, str) else [given]
+    if any(isinstance(value, bool) or not isinstance(value, int | float) for value in tolerances):
+        raise SettingsError(f"tolerances_mm={given} is not a list of numbers. Give millimetres: tolerances_mm=[1,2].")
+    return [float(value) for value in tolerances]

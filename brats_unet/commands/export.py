@@ -1,4 +1,4 @@
-"""`brats-unet export`: a trained network for other programs, with how to use it and a model card."""
+"""`brats-unet export`: write a trained network for other programs, with instructions and a model card."""
 
 import json
 from pathlib import Path
@@ -26,16 +26,22 @@ from brats_unet.settings import Export
 
 
 def main(settings: Export) -> int:
-    """Export; always 0."""
+    """Export one network; always exit code 0.
+
+    Raises:
+        SettingsError: An unknown format, several runs, or an output folder that may not be written.
+        MachineError: A package is missing, or the exported network does not give the same probabilities.
+        CheckpointError: The run is missing or broken.
+    """
     with open_display(json=settings.json) as display:
         return _export(settings, display)
 
 
 def _export(settings: Export, display: Display) -> int:
     refuse_format(settings.format)
-    path = _one_run(settings.run)
+    path = _run_path(settings.run)
     if path.suffix == ".keras" and settings.checkpoint != "last":
-        raise SettingsError(f"{path} holds one set of weights. Give the run's folder to export checkpoint=best.")
+        raise SettingsError(f"{path} holds one set of weights. Give the run folder to export checkpoint=best.")
     output = Path(settings.output)
     _refuse_folder(output, overwrite=settings.overwrite)
     rules = postprocessing_of([path], settings.postprocess, display.log)
@@ -53,63 +59,65 @@ def _export(settings: Export, display: Display) -> int:
         content = describe_export(recipe, rules, form=settings.format, rank=rank, stride=stride, source=source)
         write_json(folder / DESCRIPTION, content)
         exported = exported_network(open_exported(folder, folder / DESCRIPTION), device="cpu", log=display.log)
-        apart = refuse_other_answers(network_of(model, recipe, display.log), exported)
-        content["largest_difference_from_training_framework"] = apart
+        difference = refuse_other_answers(network_of(model, recipe, display.log), exported)
+        content["largest_difference_from_training_framework"] = difference
         write_json(folder / DESCRIPTION, content)
         (folder / CARD).write_text(card(run, content, settings.checkpoint), encoding="utf-8")
-    return _print_result(settings, output, content, display)
+    _print_result(settings, output, content, display)
+    return 0
 
 
-def _one_run(run: Any) -> Path:
+def _run_path(run: Any) -> Path:
     if isinstance(run, list) and len(run) != 1:
         raise SettingsError(
-            f"run names {len(run)} runs, and one network is exported at a time. Export each into a folder of its own; "
-            f"`brats-unet predict 'run=[a,b]'` takes exported ones as an ensemble too."
+            f"run names {len(run)} runs, and one network is exported at a time. Export each into its own folder; "
+            f"`brats-unet predict 'run=[a,b]'` also accepts exported networks as an ensemble."
         )
     (path,) = run_paths(run)
     if description_of(path) is not None:
-        raise SettingsError(f"run={path} is exported already. Give the run folder that it was exported from.")
+        raise SettingsError(f"run={path} is an exported network. Give the run folder that it was exported from.")
     return path
 
 
 def _refuse_folder(output: Path, *, overwrite: bool) -> None:
-    """Raise SettingsError unless the folder is new, empty, or an exported network's that may be replaced."""
+    """Raise SettingsError unless the folder is new, empty, or an exported network that may be replaced."""
     if output.is_file():
-        raise SettingsError(f"output={output} is a file. Give a folder, new or empty.")
+        raise SettingsError(f"output={output} is a file. Give a new or empty folder.")
     if not output.exists() or not any(output.iterdir()):
         return
     if any((output / name).exists() for name in ("recipe.json", PREDICTIONS_MARK, SCORES)):
-        raise SettingsError(f"output={output} is a run's folder, or one of masks or scores. Give one new or empty.")
+        raise SettingsError(
+            f"output={output} is a run folder, or a folder of masks or scores. Give a new or empty folder."
+        )
     exported = (output / DESCRIPTION).exists()
     if not overwrite:
-        what = "holds an exported network" if exported else "is not empty"
-        raise SettingsError(f"output={output} {what}. Choose another folder, or write there with overwrite=true.")
+        content = "holds an exported network" if exported else "is not empty"
+        raise SettingsError(f"output={output} {content}. Choose another folder, or write there with overwrite=true.")
     taken = [name for name in OURS if (output / name).exists()]
     if taken and not exported:
         raise SettingsError(
-            f"output={output} holds {', '.join(taken)}, but no {DESCRIPTION} that says it was exported. Nothing of "
-            f"yours is replaced: choose another folder."
+            f"output={output} holds {', '.join(taken)}, but no {DESCRIPTION}, so these files were not exported "
+            f"by brats-unet and are not replaced. Choose another folder."
         )
 
 
-def _print_result(settings: Export, output: Path, content: dict[str, Any], display: Display) -> int:
+def _print_result(settings: Export, output: Path, content: dict[str, Any], display: Display) -> None:
     files = sorted(path for path in (output / name for name in OURS) if path.exists())
-    within = (file for path in files for file in (path.rglob("*") if path.is_dir() else [path]))
-    size = sum(file.stat().st_size for file in within if file.is_file())
-    apart = content["largest_difference_from_training_framework"]
+    contained = (file for path in files for file in (path.rglob("*") if path.is_dir() else [path]))
+    size = sum(file.stat().st_size for file in contained if file.is_file())
+    difference = content["largest_difference_from_training_framework"]
     if settings.json:
         document = {
             "output": str(output),
             "format": settings.format,
             "files": [path.name for path in files],
             "bytes": size,
-            "largest_difference": apart,
+            "largest_difference": difference,
         }
         print(json.dumps(document, indent=2))
-        return 0
+        return
     names = ", ".join(path.name for path in files)
     display.log(f"{output}: {names} ({size_text(size)}).")
-    alike = f"to {apart:.1g}" if apart else "exactly"
-    display.log(f"On noise of two sizes its probabilities are those of the trained network in float32, {alike}.")
+    agreement = f"differ by at most {difference:.1g} from" if difference else "equal"
+    display.log(f"On noise of two sizes its probabilities {agreement} those of the trained network in float32.")
     display.log(f"Next: brats-unet predict run={output} input=… output=…")
-    return 0

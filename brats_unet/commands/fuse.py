@@ -1,4 +1,4 @@
-"""`brats-unet fuse`: one mask from several of the same case, of any origin; without TensorFlow."""
+"""`brats-unet fuse`: fuse several masks of each case, of any origin, into one; does not need TensorFlow."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -30,24 +30,27 @@ from brats_unet.parts import suggestion
 from brats_unet.settings import Fuse
 from brats_unet.volume import Volume
 
-MARK = "fusion.json"  # says what the masks of a folder were fused from, and what each input weighs
-FUSION = "fusion"
+MARK = "fusion.json"  # records from what the masks of a folder were fused, and the weight of each input
+FUSION = "fusion"  # name of the fused masks among the inputs, in tables and JSON
 
 
 def main(settings: Fuse) -> int:
-    """Fuse; 1 if a case could not be fused, else 0."""
+    """Fuse masks; exit code 1 if a case could not be fused, else 0.
+
+    Raises:
+        SettingsError: Settings that do not fit together, or an output folder that may not be written.
+        DataError: A folder or a mask is missing.
+    """
     with open_display(json=settings.json) as display:
         return _fuse(settings, display)
 
 
 def _fuse(settings: Fuse, display: Display) -> int:
+    # Find the masks of each case, and check all settings before anything is written.
     output = Path(settings.output)
-    fuse = fused_by_region if settings.per == "regions" else fused_by_label
     _refuse_invalid(settings, output)
-    labels = [settings.labels] * len(settings.inputs) if isinstance(settings.labels, str) else settings.labels
-    if not isinstance(labels, list) or len(labels) != len(settings.inputs):
-        raise SettingsError(f"labels={labels}: expected one convention, or one for each of the inputs.")
-    inputs = sources_of(settings.inputs, labels, display.log)
+    fuse = fused_by_region if settings.per == "regions" else fused_by_label
+    inputs = sources_of(settings.inputs, _labels_of_inputs(settings), display.log)
     written = _convention_to_write(settings.write, inputs)
     cases = cases_of(inputs, settings.allow_missing)
     references = None
@@ -61,35 +64,30 @@ def _fuse(settings: Fuse, display: Display) -> int:
     }
     _prepare_folder(output, origin, overwrite=settings.overwrite)
 
+    # Fuse case by case, and score the inputs against the reference, or against the fusion if there is none.
     weights: dict[str, dict[str, dict[str, float]]] = {}
     scores: dict[str, list[list[float]]] = {name: [] for name in (*(one.name for one in inputs), FUSION)}
     failed: dict[str, str] = {}
     for done, case_id in enumerate(cases, 1):
-        here = [one for one in inputs if case_id in one.masks]
+        present = [one for one in inputs if case_id in one.masks]
         try:
-            volumes = [read_integers(one.masks[case_id]) for one in here]
-            refuse_other_grids(case_id, here, volumes)
-            labels = np.stack(
-                [
-                    one.convention.decode(v.array, where=str(one.masks[case_id]))
-                    for one, v in zip(here, volumes, strict=True)
-                ]
-            )
-            truth = None if references is None else reference_of(case_id, references, volumes[0])
+            labels, reference = _read_case(case_id, present, references)
         except DataError as problem:
             failed[case_id] = str(problem)
         else:
             fused, weight = fuse(labels, settings.method)
             weights[case_id] = {
-                part: {one.name: round(w, 6) for one, w in zip(here, values, strict=True)}
+                part: {one.name: round(w, 6) for one, w in zip(present, values, strict=True)}
                 for part, values in weight.items()
             }
-            against = region_masks(fused if truth is None else truth)
-            for one, mask in (*zip(here, labels, strict=True), (None, fused)):
-                scores[FUSION if one is None else one.name].append(_dice(against, region_masks(mask)))
-            like = here[0].masks[case_id]
+            against = region_masks(fused if reference is None else reference)
+            for one, mask in zip(present, labels, strict=True):
+                scores[one.name].append(_dice(against, region_masks(mask)))
+            scores[FUSION].append(_dice(against, region_masks(fused)))
+            like = present[0].masks[case_id]
             write_volume(output / f"{case_id}.nii.gz", Volume(written.encode(fused)), like=like)
         display.progress("Fusing", done, len(cases))
+
     means = {name: _mean(rows) for name, rows in scores.items()}
     write_json(output / MARK, {**origin, "weights": weights, "dice": means, "failed": failed})
     display.close()
@@ -106,9 +104,19 @@ def _refuse_invalid(settings: Fuse, output: Path) -> None:
         )
     for source in settings.inputs:
         if not Path(source).exists():
-            raise DataError(f"inputs: there is no {source}. Give folders of masks, or the masks of one case.")
+            raise DataError(f"inputs: there is no {source}. Give folders of masks, or several masks of one case.")
         if output.resolve() == Path(source).resolve():
             raise SettingsError(f"output={output} is one of the inputs. Give another folder.")
+
+
+def _labels_of_inputs(settings: Fuse) -> list[str]:
+    """The setting `labels` with one entry per input."""
+    labels = [settings.labels] * len(settings.inputs) if isinstance(settings.labels, str) else settings.labels
+    if not isinstance(labels, list) or len(labels) != len(settings.inputs):
+        raise SettingsError(
+            f"labels={labels}: expected one convention, or one for each of the {len(settings.inputs)} inputs."
+        )
+    return labels
 
 
 def _convention_to_write(setting: str, inputs: Sequence[Source]) -> Convention:
@@ -120,20 +128,39 @@ def _convention_to_write(setting: str, inputs: Sequence[Source]) -> Convention:
 
 
 def _prepare_folder(output: Path, origin: Mapping[str, Any], *, overwrite: bool) -> None:
-    """Make the output folder ours: new, empty, or to be replaced because told to; only our own masks go.
+    """Write `fusion.json` into the output folder; with overwrite=True, first delete the masks of an earlier fusion.
 
     Raises:
-        SettingsError: It holds something.
+        SettingsError: The folder is not empty and `overwrite` is False.
     """
     if output.is_file():
-        raise SettingsError(f"output={output} is a file. Give a folder, new or empty.")
+        raise SettingsError(f"output={output} is a file. Give a new or empty folder.")
     if output.exists() and any(output.iterdir()):
         if not overwrite:
-            raise SettingsError(f"{output} is not empty. Choose another output folder, or replace with overwrite=true.")
+            raise SettingsError(f"{output} is not empty. Choose another output folder, or add overwrite=true.")
         if (output / MARK).exists():
             for case_id in read_json(output / MARK, what=str(output)).get("weights", {}):
                 (output / f"{case_id}.nii.gz").unlink(missing_ok=True)
     write_json(output / MARK, dict(origin))
+
+
+def _read_case(
+    case_id: str, inputs: Sequence[Source], references: Source | None
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Labels of all inputs, stacked on a first axis, and of the reference, None without references.
+
+    Raises:
+        DataError: A mask is broken or lies on another grid.
+    """
+    volumes = [read_integers(one.masks[case_id]) for one in inputs]
+    refuse_other_grids(case_id, inputs, volumes)
+    labels = np.stack(
+        [
+            one.convention.decode(volume.array, where=str(one.masks[case_id]))
+            for one, volume in zip(inputs, volumes, strict=True)
+        ]
+    )
+    return labels, None if references is None else reference_of(case_id, references, volumes[0])
 
 
 def _dice(reference: np.ndarray, masks: np.ndarray) -> list[float]:
@@ -160,7 +187,7 @@ def _print_result(
     if settings.json:
         print(json.dumps({"output": str(output), "fused": count_fused, "dice": means, "failed": failed}, indent=2))
         return
-    against = "the references" if referenced else "the fusion"
+    against = "the references" if referenced else "the fused masks"
     table = Table(box=box.SIMPLE, title=f"Mean Dice against {against}", title_justify="left")
     table.add_column("masks")
     for heading in ("n", *Region):
@@ -173,6 +200,6 @@ def _print_result(
             table.add_row(label, str(mean["n"]), *numbers, style=style)
     display.console.print(table)
     how = f"{settings.method} by {settings.per}, labels: {written.name}"
-    display.log(f"Masks fused: {count_fused}, in {output} ({how}).")
+    display.log(f"{count_fused} fused masks in {output} ({how}).")
     for sentence in failed.values():
         display.log(f"Not fused: {sentence}")

@@ -3,6 +3,7 @@
 import json
 import shlex
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -14,54 +15,71 @@ from brats_unet.settings import Phantom
 
 
 def main(settings: Phantom) -> int:
-    """Write `settings.cases` phantoms into `settings.output`; what is there already is kept."""
+    """Write `settings.cases` phantoms into `settings.output`, except those that exist; always exit code 0.
+
+    Raises:
+        SettingsError: A number is too small.
+        MachineError: The disk is full.
+    """
+    _refuse_invalid(settings)
+    names, kept = _write(settings)
+    _print_result(settings, names, kept)
+    return 0
+
+
+def _refuse_invalid(settings: Phantom) -> None:
     for name in ("cases", "workers"):
         if getattr(settings, name) < 1:
             raise SettingsError(f"{name}={getattr(settings, name)}: expected a whole number, 1 or more.")
     if settings.seed < 0:
         raise SettingsError(f"seed={settings.seed}: expected a whole number, 0 or more.")
-    folder = Path(settings.output)
-    console = Console(stderr=True, quiet=settings.json)
+
+
+def _write(settings: Phantom) -> tuple[list[str], int]:
+    """Write the phantoms under a progress bar; returns the names of all cases, and how many of them existed before."""
     bar = Progress(
         TextColumn("phantoms"),
         BarColumn(),
         MofNCompleteColumn(),
         TimeRemainingColumn(),
-        console=console,
+        console=Console(stderr=True, quiet=settings.json),
         transient=True,
     )
-    first = []
+    counts_done = []
     with bar:
         task = bar.add_task("phantoms", total=settings.cases)
 
-        def show(done: int, of: int) -> None:
-            first.append(done)
-            bar.update(task, completed=done, total=of)
+        def show(done: int, total: int) -> None:
+            counts_done.append(done)
+            bar.update(task, completed=done, total=total)
 
-        names = write_dataset(folder, cases=settings.cases, seed=settings.seed, workers=settings.workers, progress=show)
-    kinds = [CYCLE[i % len(CYCLE)] for i in range(len(names))]
-    written = len(names) - first[0]
-    if settings.json:
-        print(
-            json.dumps(
-                {
-                    "folder": str(folder),
-                    "seed": settings.seed,
-                    "cases": names,
-                    "written": written,
-                    "varieties": {name: str(kind) for name, kind in zip(names, kinds, strict=True)},
-                    "grades": dict(Counter(GRADES[kind] for kind in kinds)),
-                }
-            )
+        names = write_dataset(
+            Path(settings.output), cases=settings.cases, seed=settings.seed, workers=settings.workers, progress=show
         )
-        return 0
+    return names, counts_done[0]  # the first call reports the phantoms that exist
+
+
+def _print_result(settings: Phantom, names: Sequence[str], kept: int) -> None:
+    folder = Path(settings.output)
+    kinds = [CYCLE[i % len(CYCLE)] for i in range(len(names))]
+    written = len(names) - kept
+    if settings.json:
+        document = {
+            "folder": str(folder),
+            "seed": settings.seed,
+            "cases": names,
+            "written": written,
+            "varieties": {name: str(kind) for name, kind in zip(names, kinds, strict=True)},
+            "grades": dict(Counter(GRADES[kind] for kind in kinds)),
+        }
+        print(json.dumps(document))
+        return
     counts = ", ".join(f"{n} {str(kind).replace('_', ' ')}" for kind, n in Counter(kinds).items())
-    kept = f" ({first[0]} were there already)" if first[0] else ""
+    existing = f" ({kept} existed already)" if kept else ""
     root = shlex.quote(str(folder))
-    out = Console(highlight=False, soft_wrap=True)
-    out.print(
-        f"Wrote {written} of {len(names)} phantoms{kept} to [bold]{folder}[/bold], seed {settings.seed}: {counts}."
+    console = Console(highlight=False, soft_wrap=True)
+    console.print(
+        f"Wrote {written} of {len(names)} phantoms{existing} to [bold]{folder}[/bold], seed {settings.seed}: {counts}."
     )
-    out.print(f"Next: brats-unet check data.root={root}")
-    out.print(f"      brats-unet train data=brats data.root={root}")
-    return 0
+    console.print(f"Next: brats-unet check data.root={root}")
+    console.print(f"      brats-unet train data=brats data.root={root}")

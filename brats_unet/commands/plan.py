@@ -1,4 +1,4 @@
-"""`brats-unet plan`: from a dataset and a machine to patch, batch, depth and features, as a file that train takes."""
+"""`brats-unet plan`: choose patch, batch, depth and features for a dataset and a machine; write them for train."""
 
 import json
 from collections.abc import Sequence
@@ -25,13 +25,19 @@ from brats_unet.trial.memory_limit import memory_limit
 from brats_unet.trial.plan_file import Planned, plan_text, seconds_text
 from brats_unet.trial.trial import Trial, trial_in_subprocess
 
-LARGEST_BATCH = {True: 5, False: 2}  # on a GPU (that of the winner of BraTS 2020), on a CPU
+LARGEST_BATCH = {True: 5, False: 2}  # with a GPU (batch of the winner of BraTS 2020), without
 TRIES = 5
-SHRINK = 0.7  # of what the last plan was to take for its patches, for the next one
+SHRINK = 0.7  # after a failed trial, the next plan may use this share of the memory for its patches
 
 
 def main(settings: Plan) -> int:
-    """Plan, try the plan, write it."""
+    """Make a plan, test it in a few real steps, and write it; exit code 0.
+
+    Raises:
+        SettingsError: The file exists, or a training would refuse these settings.
+        DataError: Scans or masks that are missing or broken.
+        MachineError: No plan fits into memory.
+    """
     with open_display(json=settings.json) as display:
         file = plan_file(settings)
         _refuse_file(file, settings.overwrite)
@@ -40,24 +46,24 @@ def main(settings: Plan) -> int:
         if settings.json:
             print(json.dumps({"file": str(file), **planned.as_dict()}, indent=2))
         else:
-            display.log(f"Written: {file}, to be read and edited.\nNext: brats-unet train plan={file}")
+            display.log(f"Written to {file}, which you can read and edit.\nNext: brats-unet train plan={file}")
     return 0
 
 
 def plan_if_missing(settings: Plan) -> Path:
-    """The plan's file for these settings, made if it is not there yet: what plan=auto means to train."""
+    """The plan file for these settings, written if it does not exist; `train plan=auto` calls this."""
     file = plan_file(settings)
     with open_display(json=settings.json) as display:
         if file.exists():
-            display.log(f"Plan: {file}, made before.")
+            display.log(f"Using the plan {file}.")
         else:
             write_plan(file, make_plan(settings, display), settings)
-            display.log(f"Plan: {file}, made now.")
+            display.log(f"Wrote the plan {file}.")
     return file
 
 
 def plan_file(settings: Plan) -> Path:
-    """Where the plan is written: by default named for the dataset and the recipe."""
+    """Path of the plan: `output`, or a name made of the dataset folder and the experiment."""
     if settings.output:
         return Path(settings.output)
     return Path("plans") / f"{Path(settings.data.root or 'data').resolve().name}-{settings.experiment}.yaml"
@@ -68,22 +74,24 @@ def _refuse_file(file: Path, overwrite: bool) -> None:
         raise SettingsError(f"output={file} is a folder. Give the name of a YAML file.")
     if file.exists() and not overwrite:
         raise SettingsError(
-            f"{file} is there already, perhaps edited. Add overwrite=true to plan anew, or output=… for another file."
+            f"{file} exists and may have been edited. Add overwrite=true to plan again, or output=… for another file."
         )
 
 
 def make_plan(settings: Plan, display: Display) -> Planned:
-    """Look at the dataset, plan, and try the plan.
+    """Measure the dataset, make a plan, and test it; make smaller plans until one fits into memory.
 
     Raises:
-        SettingsError: Settings that no training would take, or a network that cannot be planned.
+        SettingsError: A training would refuse these settings, or the network cannot be planned.
         DataError: Broken or missing cases.
-        MachineError: Nothing fits.
+        MachineError: No plan fits into memory.
     """
+    # Check all settings before any data are read.
     described = models.describe(settings.model["name"], options_of(settings.model))
     if topology_of(settings.model, described) is None:
         raise SettingsError(
-            f"model={settings.model['name']} does not name the features of its stages, so it cannot be planned."
+            f"model={settings.model['name']} has no option with the features of each stage, so it cannot be planned. "
+            f"Use model=unet3d."
         )
     planned_model(settings.model, described.strides, settings.model.get("features", [1] * len(described.strides)))
     build("loss", known_losses(), settings.loss)
@@ -96,23 +104,26 @@ def make_plan(settings: Plan, display: Display) -> Planned:
         replace(settings, sampling=replace(settings.sampling, batch=limit.replicas, accumulate=1)), limit.replicas
     )
 
-    found: list[dict[str, Any]] = []
+    # Find, prepare and measure the cases.
+    identities: list[dict[str, Any]] = []
     study = open_study(
         **vars(settings.data),
         log=display.log,
         progress=display.progress,
-        accept=lambda dataset: found.append(identity(dataset, preparation)),
+        accept=lambda dataset: identities.append(identity(dataset, preparation)),
     )
     cases = list(study.prepared.values())
-    name = f"fingerprint-{found[0]['dataset']}-{found[0]['case_list']}.json"
+    (made_for,) = identities
+    name = f"fingerprint-{made_for['dataset']}-{made_for['case_list']}.json"
     facts = fingerprint(
         cases,
         settings.data.modalities,
         Path(settings.data.cache) / name,
-        progress=lambda done, total: display.progress("Looking at cases", done, total),
+        progress=lambda done, total: display.progress("Measuring cases", done, total),
     )
     _log_fingerprint(display, facts, settings)
 
+    # Propose plans until one fits into memory.
     def cost(patch: Sequence[int], batch: int, strides: Sequence[Sequence[int]], features: Sequence[int]) -> int:
         model = planned_model(settings.model, [s[: described.rank] for s in strides], features)
         topology = topology_of(model, models.describe(model["name"], options_of(model)))
@@ -138,38 +149,39 @@ def make_plan(settings: Plan, display: Display) -> Planned:
             largest_batch=settings.largest_batch or max(settings.sampling.batch, LARGEST_BATCH[limit.gpu]),
             replicas=limit.replicas,
         )
+        features = ", ".join(map(str, proposal.features))
         display.log(
-            f"Patch {_by(proposal.patch)}, batch {proposal.batch}, features {', '.join(map(str, proposal.features))}: "
-            f"expected to take {size_text(proposal.bytes)} of {size_text(limit.bytes)} ({limit.why})."
+            f"Patch {_shape_text(proposal.patch)}, batch {proposal.batch}, features {features}: "
+            f"expected to use {size_text(proposal.bytes)} of {size_text(limit.bytes)} ({limit.why})."
         )
         if not settings.probe:
             break
-        display.log("Trying it: a few real steps …")
+        display.log("Testing the plan in a few real steps …")
         trial = trial_in_subprocess(planned_settings(settings, proposal), largest=facts["largest_shape"])
         if trial.fits and trial.peak_bytes <= limit.bytes:
-            display.log(f"It fits: {size_text(trial.peak_bytes)} at the most, {seconds_text(trial.seconds)} a step.")
+            display.log(f"It fits: {size_text(trial.peak_bytes)} at peak, {seconds_text(trial.seconds)} per step.")
             break
-        took = f"it took {size_text(trial.peak_bytes)}" if trial.fits else "it ran out of memory"
-        display.log(f"That is too much: {took}. Planning smaller.")
-        # The weights and the program itself do not shrink with the patch.
+        problem = f"used {size_text(trial.peak_bytes)}" if trial.fits else "ran out of memory"
+        display.log(f"It does not fit: it {problem}. Making a smaller plan …")
+        # Only the memory for patches shrinks; weights and program stay.
         fixed = cost(proposal.patch, 0, proposal.strides, proposal.features)
         budget = fixed + round(SHRINK * (min(budget, proposal.bytes) - fixed))
     else:
         raise MachineError(
             f"{TRIES} plans in a row did not fit into {size_text(limit.bytes)} ({limit.why}). "
-            f"Close other programs, or give memory_gib=… less."
+            f"Close other programs, or set a smaller memory_gib=…."
         )
-    return Planned(found[0], facts, proposal, planned_settings(settings, proposal), limit.bytes, limit.why, trial)
+    return Planned(made_for, facts, proposal, planned_settings(settings, proposal), limit.bytes, limit.why, trial)
 
 
 def write_plan(file: Path, planned: Planned, settings: Plan) -> None:
-    """The plan under its final name once it is whole."""
+    """Write the plan atomically."""
     with atomic_path(file) as temporary:
         temporary.write_text(plan_text(planned, settings.choices), encoding="utf-8")
 
 
 def planned_settings(settings: Plan, proposal: Proposal) -> Train:
-    """What train will be told by the plan."""
+    """The settings of `train` that follow the plan."""
     rank = models.describe(settings.model["name"], options_of(settings.model)).rank
     model = planned_model(
         settings.model,
@@ -188,7 +200,7 @@ def _first_features(model: dict[str, Any], described: Any) -> int:
     return topology.features[0]
 
 
-def _by(shape: Sequence[float]) -> str:
+def _shape_text(shape: Sequence[float]) -> str:
     return "×".join(f"{n:g}" for n in shape)
 
 
@@ -198,9 +210,12 @@ def _log_fingerprint(display: Display, facts: dict[str, Any], settings: Plan) ->
         f"{name} in {fact['present']}" + (f" ({fact['median_mm3'] / 1000:.0f} ml)" if fact["present"] else "")
         for name, fact in facts["regions"].items()
     )
-    display.log(f"{facts['cases']} cases of {_by(facts['median_shape'])} voxels at {_by(grid)} mm (median); {regions}.")
+    display.log(
+        f"{facts['cases']} cases, median size {_shape_text(facts['median_shape'])} voxels at {_shape_text(grid)} mm; "
+        f"{regions}."
+    )
     if any(abs(a / b - 1) > 0.25 for a, b in zip(own, grid, strict=True)):
         display.log(
-            f"Their own voxels are {_by([round(s, 2) for s in own])} mm: the recipe works on another grid. "
-            f"data.preparation.spacing_mm=[{','.join(f'{s:g}' for s in own)}] plans for theirs."
+            f"The scans have voxels of {_shape_text([round(s, 2) for s in own])} mm; the recipe resamples them. "
+            f"To plan on their own grid, set data.preparation.spacing_mm=[{','.join(f'{s:g}' for s in own)}]."
         )

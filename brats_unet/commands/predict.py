@@ -1,4 +1,4 @@
-"""`brats-unet predict`: masks for scans, on each scan's own grid and in its own convention."""
+"""`brats-unet predict`: masks for scans, on the grid of each scan and in the label convention of the training."""
 
 import json
 from collections.abc import Sequence
@@ -7,28 +7,35 @@ from pathlib import Path
 from brats_unet.anatomy import Modality
 from brats_unet.assembly.networks import open_for_prediction, run_paths
 from brats_unet.commands.display import Display, open_display
+from brats_unet.data.labels.convention import Convention
 from brats_unet.data.readers.discovery import Dataset
 from brats_unet.data.readers.incomplete import cases_to_predict, named_case
 from brats_unet.errors import DataError, SettingsError
 from brats_unet.inference.masks_folder import origin_of
 from brats_unet.inference.network import Network
-from brats_unet.inference.predicting import known_scans, predict_cases
+from brats_unet.inference.predicting import Predicted, known_scans, predict_cases
 from brats_unet.inference.probability_maps import keep_all, keep_regions, keep_uncertainty
 from brats_unet.run import PROBABILITIES, UNCERTAINTY, mask_file
 from brats_unet.settings import Predict
 from brats_unet.volume import Case
 
-REVIEWS_SHOWN = 10  # cases to look at that are named on the terminal; volumes.csv names all
+REVIEWS_SHOWN = 10  # cases to check that are named on the terminal; volumes.csv names all
 
 
 def main(settings: Predict) -> int:
-    """Predict; 1 if a case could not be read, else 0."""
+    """Predict masks; exit code 1 if a case could not be read, else 0.
+
+    Raises:
+        SettingsError: Settings that do not fit together, or an output folder that may not be written.
+        DataError: No case was found, or a case lacks a scan.
+        CheckpointError: A run or an exported network is missing or broken.
+    """
     with open_display(json=settings.json) as display:
         return _predict(settings, display)
 
 
 def _predict(settings: Predict, display: Display) -> int:
-    named = _named_files(settings)
+    files = _named_files(settings)
     paths = run_paths(settings.run)
     output = Path(settings.output)
     if settings.input is not None:
@@ -44,14 +51,15 @@ def _predict(settings: Predict, display: Display) -> int:
         log=display.log,
     )
 
-    dataset = _cases(settings, named, networks)
+    dataset = _dataset(settings, files, networks)
     for note in dataset.notes:
         display.log(note)
     if not dataset.cases:
-        raise DataError(f"{settings.input}: no case was found there.")
+        raise DataError(f"{settings.input}: no case found. Give a folder of cases, or the folder of one case.")
     refuse_masks_over_scans(output, dataset.cases)
-    kept = {PROBABILITIES: keep_regions, UNCERTAINTY: keep_uncertainty}
-    wanted = [name for name in kept if getattr(settings, name)]
+
+    writers = {PROBABILITIES: keep_regions, UNCERTAINTY: keep_uncertainty}
+    kept = [name for name in writers if getattr(settings, name)]
     done = predict_cases(
         networks,
         dataset.cases,
@@ -59,59 +67,50 @@ def _predict(settings: Predict, display: Display) -> int:
         convention,
         rules=rules,
         origin=origin_of(
-            paths, networks, checkpoint=settings.checkpoint, convention=convention.name, rules=rules, kept=wanted
+            paths, networks, checkpoint=settings.checkpoint, convention=convention.name, rules=rules, kept=kept
         ),
         overwrite=settings.overwrite,
-        keep=keep_all([kept[name](output / name) for name in wanted]),
+        keep=keep_all([writers[name](output / name) for name in kept]),
         log=display.log,
         progress=lambda count, total: display.progress("Predicting", count, total),
     )
-    if settings.json:
-        result = {
-            "output": str(output),
-            "convention": convention.name,
-            "cases": done.written,
-            "review": done.review,
-            "failed": done.failed,
-        }
-        print(json.dumps(result, indent=2))
-    before = f", {done.found} of them from before" if done.found else ""
-    display.log(f"{len(done.written)} masks in {output} (labels: {convention.name}{before}), volumes in volumes.csv.")
-    for case_id, reasons in list(done.review.items())[:REVIEWS_SHOWN]:
-        display.log(f"Look at {case_id}: {reasons}.")
-    if len(done.review) > REVIEWS_SHOWN:
-        display.log(f"… and at {len(done.review) - REVIEWS_SHOWN} more: volumes.csv names them.")
-    for sentence in done.failed.values():
-        display.log(f"Not predicted: {sentence}")
+    _print_result(settings, display, done, output, convention)
     return 1 if done.failed else 0
 
 
 def _named_files(settings: Predict) -> dict[Modality, str]:
-    """The files that were given one by one.
+    """The scans that were given one by one, by modality; {} if a folder was given.
 
     Raises:
-        SettingsError: Neither they nor a folder, or both.
+        SettingsError: Both scans and a folder were given, or neither.
     """
-    named = {m: path for m in Modality if (path := getattr(settings, m)) is not None}
-    if (settings.input is None) == (not named):
-        found = "both input and files" if named else "neither input nor files"
+    files = {m: path for m in Modality if (path := getattr(settings, m)) is not None}
+    if (settings.input is None) == (not files):
+        found = "both input and files" if files else "neither input nor files"
         raise SettingsError(
-            f"There is {found} to predict. Give input=<folder of cases, or one case's own>, or the files of one case: "
+            f"There is {found} to predict. Give input=<folder of cases, or of one case>, or the files of one case: "
             f"flair=… t1=… t1ce=… t2=…."
         )
-    return named
+    return files
 
 
-def _cases(settings: Predict, named: dict[Modality, str], networks: Sequence[Network]) -> Dataset:
+def _dataset(settings: Predict, files: dict[Modality, str], networks: Sequence[Network]) -> Dataset:
+    """The cases to predict, with the modalities that the networks know."""
     modalities, fill = known_scans(networks)
     if settings.input is not None:
         return cases_to_predict(settings.input, modalities, fill_missing=fill)
-    case = named_case(named, modalities, name=settings.case, fill_missing=fill)
+    case = named_case(files, modalities, name=settings.case, fill_missing=fill)
     return Dataset(next(iter(case.images.values())).path.parent, "", (case,))
 
 
+def refuse_output_in_input(output: Path, source: Path) -> None:
+    """Raise SettingsError if `output` lies in the folder of the scans, where nothing is ever written."""
+    if output.resolve().is_relative_to(source.resolve()):
+        raise SettingsError(f"output={output} lies in the folder of the scans, {source}. Choose a folder outside it.")
+
+
 def refuse_masks_over_scans(output: Path, cases: Sequence[Case]) -> None:
-    """A mask never takes the name of one of the scans, even where overwriting is allowed."""
+    """Raise SettingsError if a mask would replace a scan; overwrite=true does not allow it either."""
     scans = {file.path.resolve() for case in cases for file in case.images.values()}
     for case in cases:
         if mask_file(output, case.id).resolve() in scans:
@@ -120,7 +119,22 @@ def refuse_masks_over_scans(output: Path, cases: Sequence[Case]) -> None:
             )
 
 
-def refuse_output_in_input(output: Path, source: Path) -> None:
-    """The scans' folder is never written to."""
-    if output.resolve().is_relative_to(source.resolve()):
-        raise SettingsError(f"output={output} lies in the folder of the scans, {source}. Choose a folder outside it.")
+def _print_result(settings: Predict, display: Display, done: Predicted, output: Path, convention: Convention) -> None:
+    if settings.json:
+        document = {
+            "output": str(output),
+            "convention": convention.name,
+            "cases": done.written,
+            "review": done.review,
+            "failed": done.failed,
+        }
+        print(json.dumps(document, indent=2))
+        return
+    before = f", {done.found} of them from before" if done.found else ""
+    display.log(f"{len(done.written)} masks in {output} (labels: {convention.name}{before}), volumes in volumes.csv.")
+    for case_id, reasons in list(done.review.items())[:REVIEWS_SHOWN]:
+        display.log(f"Check {case_id}: {reasons}.")
+    if len(done.review) > REVIEWS_SHOWN:
+        display.log(f"… and {len(done.review) - REVIEWS_SHOWN} more: volumes.csv names them.")
+    for sentence in done.failed.values():
+        display.log(f"Not predicted: {sentence}")

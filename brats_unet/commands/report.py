@@ -1,4 +1,4 @@
-"""`brats-unet report run=…`: one HTML page of an evaluated run."""
+"""`brats-unet report run=…`: write one HTML page about an evaluated run."""
 
 import json
 import sys
@@ -14,11 +14,11 @@ from brats_unet.settings import Report
 
 
 def main(settings: Report) -> int:
-    """Write the page; always 0.
+    """Write the page; always exit code 0.
 
     Raises:
-        DataError: The run was not evaluated, or what that left is not whole.
-        SettingsError: `output` is no HTML file, or a case was not scored.
+        DataError: The run was not evaluated, or its evaluation is incomplete.
+        SettingsError: `output` is not an HTML file, or `cases` names a case without scores.
         MachineError: The disk is full.
     """
     folder = Path(settings.run)
@@ -27,7 +27,7 @@ def main(settings: Report) -> int:
     path = Path(settings.output) if settings.output is not None else folder / PAGE
     if path.suffix != ".html" or path.is_dir():
         raise SettingsError(f"output={path}: give the name of an HTML file, such as report.html.")
-    runs = (Run(folder), Run(folder.resolve().parent))  # evaluation_best/ lies in its run
+    runs = (Run(folder), Run(folder.resolve().parent))  # evaluation_best/ lies in its run folder
     run = next((run for run in runs if run.settings_file.is_file()), None)
     with open_display(json=settings.json) as display:
         page = write_page(

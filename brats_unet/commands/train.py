@@ -1,4 +1,4 @@
-"""`brats-unet train`: from settings to a run folder with a trained network."""
+"""`brats-unet train`: train a network and write it to a run folder."""
 
 import json
 from collections.abc import Callable
@@ -12,9 +12,9 @@ from brats_unet import models
 from brats_unet.anatomy import Region, labels_from_regions, region_masks
 from brats_unet.assembly.case_storage import store_cases, training_sampler
 from brats_unet.assembly.number_checks import check_numbers
-from brats_unet.assembly.provenance import environment
+from brats_unet.assembly.provenance import training_environment
 from brats_unet.assembly.resume import prepare_run_folder, run_folder
-from brats_unet.assembly.training_parts import network, training_step
+from brats_unet.assembly.training_parts import initial_network, training_step
 from brats_unet.commands.display import Display, TrainingDisplay, open_display
 from brats_unet.data.augment.augmentation import AUGMENTATIONS, refuse_blank_samples
 from brats_unet.data.fingerprint import refuse_other_dataset
@@ -44,13 +44,20 @@ from brats_unet.training.strategy import choose_devices
 
 
 def main(settings: Train) -> int:
-    """Train, or go on training; 0 when the budget is done."""
+    """Train, or resume a training; exit code 0 when all steps are done.
+
+    Raises:
+        SettingsError: Settings that do not fit together, or a run folder with other settings.
+        DataError: Scans or masks that are missing or broken.
+        CheckpointError: A checkpoint that is broken or of another network.
+        MachineError: No such device, or not enough disk space or memory.
+    """
     with open_display(json=settings.json) as display:
         return _train(settings, display)
 
 
 def _train(settings: Train, display: Display) -> int:
-    # The parts, refused before any data is read if they do not fit one another.
+    # Build the parts; refuse those that do not fit together before any data are read.
     network_shape = models.describe(settings.model["name"], options_of(settings.model))
     network_shape.refuse_patch(settings.sampling.patch)
     refuse_invalid_inference(stride=network_shape.stride, **vars(settings.inference))
@@ -64,12 +71,14 @@ def _train(settings: Train, display: Display) -> int:
         optimizer = build("optimizer", OPTIMIZERS, settings.optimizer)
     check_numbers(settings, devices.replicas)
 
+    # Claim the run folder.
     run = Run(run_folder(settings))
     prepare_run_folder(run, settings)
     init = Run(Path(settings.init)) if settings.init else None
     if init is not None:
         init.recipe()
 
+    # Find, check and prepare the cases.
     study = open_study(
         **vars(settings.data),
         log=display.log,
@@ -80,9 +89,9 @@ def _train(settings: Train, display: Display) -> int:
     largest = [max(case.grid.shape[axis] for case in study.train) for axis in range(3)]
     augmentation = augmentation.for_patches(settings.sampling.patch, largest)
 
-    # The network and where it stands.
+    # Build the network, and restore its state from a checkpoint if there is one.
     with devices.strategy.scope():
-        model = network(settings, loss.logits, devices.policy)
+        model = initial_network(settings, loss.logits, devices.policy)
     last = run.checkpoint_file("last")
     if init is not None and not last.exists():
         checkpoint.restore(init.checkpoint_file("last"), model, None)
@@ -104,7 +113,10 @@ def _train(settings: Train, display: Display) -> int:
         if loss_scale is not None and state.loss_scale is not None:
             loss_scale.value, loss_scale.since = state.loss_scale[0], int(state.loss_scale[1])
     if settings.steps is not None and state.step > settings.steps:
-        raise SettingsError(f"{run.folder} has done {state.step} steps already: steps={settings.steps} would be fewer.")
+        raise SettingsError(
+            f"{run.folder} has done {state.step} steps already, more than steps={settings.steps}. "
+            f"Give more steps, or another name=…."
+        )
     run_recipe = recipe(
         model=settings.model,
         outputs=loss.outputs,
@@ -115,24 +127,26 @@ def _train(settings: Train, display: Display) -> int:
         convention=study.convention.name,
         precision=devices.precision,
     ) | {"modality_dropout": augmentation.modality_dropout}
-    # What is looked at and handed on is the average of the weights, where there is one.
-    shown_model = model if average is None else network(settings, loss.logits, devices.policy)
-    predictor = network_of(shown_model, run_recipe, display.log)
+    # Validation and prediction use the averaged weights, if there are any.
+    evaluated_model = model if average is None else initial_network(settings, loss.logits, devices.policy)
+    predictor = network_of(evaluated_model, run_recipe, display.log)
 
+    # Record what the run is made of.
     write_json(run.settings_file, asdict(settings))
     write_json(run.recipe_file, run_recipe)
     write_json(run.folds_file, {**study.folds, "train": study.split.train, "validation": study.split.validation})
-    write_json(run.environment_file, environment(devices.description, devices.precision))
+    write_json(run.environment_file, training_environment(devices.description, devices.precision))
     _log_start(display, run, study, settings, model, devices.description, devices.precision, state)
 
+    # Train and validate.
     cases = store_cases(settings, study.train, devices, network_shape, log=display.log, progress=display.progress)
     sampler = training_sampler(settings, cases, augmentation.margin)
-    look = _validation(predictor, held_out)
+    held_out_dice = _validator(predictor, held_out)
 
     def validate() -> dict[str, float]:
         if average is not None:
-            average.into(shown_model)
-        return look()
+            average.into(evaluated_model)
+        return held_out_dice()
 
     with TrainingDisplay(display, state.step, None if settings.minutes else settings.steps) as bar:
         state = train(
@@ -151,24 +165,28 @@ def _train(settings: Train, display: Display) -> int:
             display=bar,
         )
 
-    # What is left behind for prediction and for people.
-    plain = network(settings, loss.logits, "float32")
+    # Save the network in float32 for prediction, and draw the training curves.
+    plain = initial_network(settings, loss.logits, "float32")
     plain.set_weights(model.get_weights())
     if average is not None:
         average.into(plain)
     save_model(run, plain)
     training_curves(run.journal(), run.figures_folder / "training.png")
-    return _log_result(display, run, settings, state, bool(held_out))
+    _print_result(display, run, settings, state, validated=bool(held_out))
+    return 0
 
 
-def _validation(network: Network, cases: list[PreparedCase]) -> Callable[[], dict[str, float]]:
-    """Mean Dice by region over whole held-out volumes, on the prepared grid; empty masks by the brats2020 rule."""
+def _validator(network: Network, cases: list[PreparedCase]) -> Callable[[], dict[str, float]]:
+    """A function for the mean Dice per region over whole held-out volumes, on the prepared grid.
+
+    Empty masks are scored by the rule of the brats2020 protocol.
+    """
     rule = PROTOCOLS["brats2020"].dice
 
     def validate() -> dict[str, float]:
         rows = []
         for case in cases:
-            # through labels, as masks are written: a region that claims voxels outside its parent claims them for both
+            # Via labels, as in written masks: a voxel of a region outside its parent region counts for both.
             predicted = region_masks(labels_from_regions(network.on_prepared_grid(np.asarray(case.image)) >= 0.5))
             reference = region_masks(np.asarray(case.labels))
             rows.append([dice(count(reference[..., i], predicted[..., i]), rule) for i in range(len(Region))])
@@ -178,8 +196,8 @@ def _validation(network: Network, cases: list[PreparedCase]) -> Callable[[], dic
 
 
 def save_model(run: Run, model: keras.Model) -> None:
-    """Write model.keras under its name only once it is whole."""
-    temporary = run.folder / ".model.part.keras"  # Keras goes by the ending, which atomic_path's names lack
+    """Write model.keras atomically."""
+    temporary = run.folder / ".model.part.keras"  # Keras needs this suffix, which atomic_path does not give
     with explain_write_errors(run.model_file):
         try:
             model.save(temporary)
@@ -200,27 +218,26 @@ def _log_start(
 ) -> None:
     spacing = "×".join(f"{s:g}" for s in settings.data.preparation["spacing_mm"])
     display.log(
-        f"{run.folder}: {settings.model['name']} with {model.count_params():,} weights on {len(study.split.train)} "
-        f"cases at {spacing} mm, {len(study.split.validation)} held out; {precision} on {devices}."
+        f"{run.folder}: {settings.model['name']} with {model.count_params():,} weights, {len(study.split.train)} cases "
+        f"for training and {len(study.split.validation)} held out, at {spacing} mm; {precision} on {devices}."
     )
     if settings.minutes:
-        most = "" if settings.steps is None else f", and after {settings.steps} steps at the latest"
+        most = "" if settings.steps is None else f", or after {settings.steps} steps if that is earlier"
         display.log(f"The schedule ends after {settings.minutes:g} minutes of training and validation{most}.")
     if state.step:
         of = f" of {settings.steps}" if not settings.minutes else f", {(state.seconds or 0) / 60:.1f} minutes in"
-        display.log(f"Going on from step {state.step}{of}.")
+        display.log(f"Resuming from step {state.step}{of}.")
 
 
-def _log_result(display: Display, run: Run, settings: Train, state: checkpoint.State, validated: bool) -> int:
+def _print_result(display: Display, run: Run, settings: Train, state: checkpoint.State, *, validated: bool) -> None:
     validations = run.journal("validation")
-    dice_now = validations[-1]["dice"] if validated and validations else None
+    last_dice = validations[-1]["dice"] if validated and validations else None
     if settings.json:
-        result = {"run": str(run.folder), "step": state.step, "dice": dice_now, "best_mean_dice": state.best}
+        result = {"run": str(run.folder), "step": state.step, "dice": last_dice, "best_mean_dice": state.best}
         print(json.dumps(result, indent=2))
-        return 0
+        return
     display.log(f"Trained {state.step} steps: {run.folder}")
     if validated:
         display.log(f"Next: brats-unet evaluate run={run.folder}")
     else:
         display.log(f"Next: brats-unet predict run={run.folder} input=… output=…")
-    return 0

@@ -1,4 +1,4 @@
-"""`brats-unet tune`: thresholds from probabilities to masks, chosen on held-out cases, left beside the network."""
+"""`brats-unet tune`: choose the post-processing of probabilities on held-out cases; store it beside the network."""
 
 import json
 from collections.abc import Sequence
@@ -28,12 +28,17 @@ from brats_unet.run import PREDICTIONS_MARK, Run
 from brats_unet.settings import Tune
 from brats_unet.volume import Case
 
-TUNING = "tuning"  # sub-folder of a run: what its network says of the held-out cases
-LEAST_PROBABILITY = 0.05  # voxels below it, in every region, are out of every candidate's reach
+TUNING = "tuning"  # sub-folder of a run: probabilities of the held-out cases
+LEAST_PROBABILITY = 0.05  # a voxel below this in every region stays background under every candidate rule
 
 
 def main(settings: Tune) -> int:
-    """Tune; 0 also where nothing gains, which is an answer."""
+    """Tune; always exit code 0, also if no rule improves the scores.
+
+    Raises:
+        SettingsError: An unknown metric or rule, or runs that hold out the same case.
+        DataError: A held-out case is missing or broken.
+    """
     with open_display(json=settings.json) as display:
         return _tune(settings, display)
 
@@ -44,7 +49,9 @@ def _tune(settings: Tune, display: Display) -> int:
     cases = [held_out_cases(run) for run in runs]
     refuse_overlap(runs, cases)
     held_out = [
-        one for run, of_run in zip(runs, cases, strict=True) for one in _probabilities(run, of_run, settings, display)
+        case
+        for run, run_cases in zip(runs, cases, strict=True)
+        for case in _held_out_probabilities(run, run_cases, settings, display)
     ]
     tuned = tune(
         held_out,
@@ -70,8 +77,8 @@ def _tune(settings: Tune, display: Display) -> int:
     return 0
 
 
-def _probabilities(run: Run, cases: Sequence[Case], settings: Tune, display: Display) -> list[HeldOut]:
-    """What the network of a run says of the cases it held out, and the experts' masks; computed once and kept."""
+def _held_out_probabilities(run: Run, cases: Sequence[Case], settings: Tune, display: Display) -> list[HeldOut]:
+    """Probabilities and expert masks of the cases that a run held out; predicted once, then read from disk."""
     networks = open_networks([run.folder], checkpoint=settings.checkpoint, device=settings.device, log=display.log)
     networks = with_inference_options(networks, mode=settings.mode, mirror=settings.mirror)
     convention = CONVENTIONS[networks[0].recipe["convention"]]
@@ -96,43 +103,45 @@ def _probabilities(run: Run, cases: Sequence[Case], settings: Tune, display: Dis
         assert case.mask is not None
         labels = convention.decode(read_integers(case.mask).array, where=str(case.mask))
         probabilities = answer.probabilities()
-        within = (probabilities >= LEAST_PROBABILITY).any(axis=-1) | (labels != 0)
-        within[0, 0, 0] |= not within.any()
-        box_within = bounding_box(within)
-        with atomic_path(_file(folder, case)) as temporary, open(temporary, "wb") as file:
+        relevant = (probabilities >= LEAST_PROBABILITY).any(axis=-1) | (labels != 0)
+        relevant[0, 0, 0] |= not relevant.any()
+        relevant_box = bounding_box(relevant)
+        with atomic_path(_case_file(folder, case)) as temporary, open(temporary, "wb") as file:
             np.savez_compressed(
                 file,
-                probabilities=crop(probabilities, box_within).astype(np.float16),
-                labels=crop(labels, box_within),
+                probabilities=crop(probabilities, relevant_box).astype(np.float16),
+                labels=crop(labels, relevant_box),
                 spacing_mm=answer.shares[0].grid.case_spacing_mm,
             )
 
-    waiting = [case for case in cases if not _file(folder, case).exists()]
-    done = len(cases) - len(waiting)
+    missing = [case for case in cases if not _case_file(folder, case).exists()]
+    done = len(cases) - len(missing)
     failed = []
-    for _, result in prefetched(waiting, lambda case: prepared_for(networks, case), compute, write, refused=DataError):
+    for _, result in prefetched(missing, lambda case: prepared_for(networks, case), compute, write, refused=DataError):
         if isinstance(result, DataError):
             failed.append(str(result))
         display.progress(f"Predicting {run.name}", done := done + 1, len(cases))
     if failed:
         raise DataError("\n".join(failed))
-    return [_read(folder, case) for case in cases]
+    return [_read_case(folder, case) for case in cases]
 
 
-def _file(folder: Path, case: Case) -> Path:
+def _case_file(folder: Path, case: Case) -> Path:
     return folder / f"{case.id}.npz"
 
 
-def _read(folder: Path, case: Case) -> HeldOut:
-    with np.load(_file(folder, case)) as kept:
-        x, y, z = (float(length) for length in kept["spacing_mm"])
-        probabilities = kept["probabilities"].astype(np.float32)  # compared often, and float16 is slow at that
-        return HeldOut(case.id, case.patient, probabilities, region_masks(kept["labels"]), (x, y, z))
+def _read_case(folder: Path, case: Case) -> HeldOut:
+    with np.load(_case_file(folder, case)) as arrays:
+        x, y, z = (float(length) for length in arrays["spacing_mm"])
+        probabilities = arrays["probabilities"].astype(
+            np.float32
+        )  # float16 is slow to compare, and tuning compares often
+        return HeldOut(case.id, case.patient, probabilities, region_masks(arrays["labels"]), (x, y, z))
 
 
 def _print_result(display: Display, tuned: Tuned, runs: Sequence[Run]) -> None:
     unit, decimals = {"dice": ("Dice", 4), "hd95": ("mm HD95", 2), "rank": ("better less worse", 3)}[tuned.metric]
-    table = Table(box=box.SIMPLE, title="Rules, searched one after another", title_justify="left")
+    table = Table(box=box.SIMPLE, title="Post-processing rules, searched one after another", title_justify="left")
     for heading in ("rule", "region"):
         table.add_column(heading)
     for heading in ("best", "gain"):
@@ -152,10 +161,10 @@ def _print_result(display: Display, tuned: Tuned, runs: Sequence[Run]) -> None:
     regions = ", ".join(f"{name} {value:+.{decimals}f}" for name, value in tuned.gain_by_region.items())
     display.log(
         f"Cross-fitted gain on {tuned.n} cases in {tuned.folds} folds: {tuned.gain:+.{decimals}f} {unit} ({regions}); "
-        f"on the very cases they were chosen on {tuned.flattering_gain:+.{decimals}f}, which flatters."
+        f"on the same cases that they were chosen on: {tuned.flattering_gain:+.{decimals}f}, which is biased upwards."
     )
     if tuned.n < FEW_CASES:
-        display.log(f"{tuned.n} cases are few: a gain or loss of this size can be chance.")
+        display.log(f"{tuned.n} cases are few: this gain or loss may be due to chance.")
     if tuned.rules == Postprocessing():
-        display.log("Nothing is adopted: masks are made as before.")
-    display.log(f"Left in {', '.join(str(run.postprocessing_file) for run in runs)}; predict and evaluate follow it.")
+        display.log("No rule is adopted: masks are made as before.")
+    display.log(f"Written to {', '.join(str(run.postprocessing_file) for run in runs)}; predict and evaluate use it.")

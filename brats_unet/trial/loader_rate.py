@@ -1,4 +1,4 @@
-"""How many patches a second the data path reads, from cases of noise that are made for it: no data are needed."""
+"""How many patches per second the data pipeline reads, measured on generated noise cases; needs no data."""
 
 import tempfile
 import time
@@ -16,7 +16,7 @@ CASES = 3
 
 
 def loader_rate(settings: Train, margin: Sequence[int], seconds: float) -> float:
-    """Patches a second, cut from disk for `seconds`; the cases lie beside the cache and are gone afterwards."""
+    """Patches per second, read from disk for `seconds`; the noise cases are written beside the cache, then deleted."""
     preparation = Preparation.of(settings.data.modalities, settings.data.preparation)
     sampling = settings.sampling
     x, y, z = sampling.patch
@@ -27,12 +27,12 @@ def loader_rate(settings: Train, margin: Sequence[int], seconds: float) -> float
         cases = [noise_case(Path(folder), index, preparation) for index in range(CASES)]
         sampler = Sampler(cases, (x, y, z), sampling.batch, sampling.foreground, None, 0, (a, b, c))
         read = iter(batches(sampler, first_step=0, steps=10**6))
-        for _ in range(4):  # what was read ahead before the clock starts does not count
+        for _ in range(4):  # batches prefetched before the clock starts do not count
             next(read)
         begun, taken = time.perf_counter(), 0
         while time.perf_counter() - begun < seconds:
             next(read)
             taken += sampling.batch
         rate = taken / (time.perf_counter() - begun)
-        del read  # ends the reading ahead before the folder goes
+        del read  # stops prefetching before the folder is deleted
     return rate

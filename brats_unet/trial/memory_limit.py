@@ -1,4 +1,4 @@
-"""How much memory a training step may take on this machine, or on the one that the user names."""
+"""How much memory a training step may use, on this machine or as given by the user."""
 
 from dataclasses import dataclass
 
@@ -7,14 +7,22 @@ from brats_unet.files import size_text
 from brats_unet.hardware import cpu_has_bfloat16, gpu_count, gpus, memory_available_bytes
 from brats_unet.settings import Plan
 
-GPU_SHARE = 0.9  # of a GPU's memory
-CPU_MOST_BYTES = 4 * 2**30  # on a CPU more only makes steps longer: time is what is short there
-CPU_SHARE = 0.5  # of what is free
+GPU_SHARE = 0.9  # usable share of a GPU's memory
+CPU_MOST_BYTES = 4 * 2**30  # on a CPU, larger steps only take longer: time is the limit there
+CPU_SHARE = 0.5  # usable share of the available memory
 
 
 @dataclass(frozen=True)
 class MemoryLimit:
-    """What a step may take of one device, and where that comes from in words."""
+    """How much memory a step may use on one device, and why.
+
+    Attributes:
+        bytes: The limit.
+        why: Its origin, in words.
+        gpu: Whether a GPU computes.
+        replicas: Number of devices that share a batch.
+        precision: "float32", "bfloat16" or "float16".
+    """
 
     bytes: int
     why: str
@@ -24,10 +32,11 @@ class MemoryLimit:
 
 
 def memory_limit(settings: Plan) -> MemoryLimit:
-    """The memory to plan for.
+    """The memory to plan for: `memory_gib`, or 90 % of the smallest GPU, or half the free memory up to 4 GiB.
 
     Raises:
-        MachineError: The GPU does not say how much it has.
+        SettingsError: `memory_gib` is not positive.
+        MachineError: nvidia-smi does not report the memory of the GPU.
     """
     hardware = settings.hardware
     count = 0 if hardware.device == "cpu" or hardware.replicas else gpu_count()
@@ -43,12 +52,10 @@ def memory_limit(settings: Plan) -> MemoryLimit:
     if count:
         cards = gpus()
         if not cards:
-            raise MachineError("nvidia-smi does not say how much memory the GPU has. Give it as memory_gib=….")
+            raise MachineError("nvidia-smi does not report the memory of the GPU. Give it as memory_gib=….")
         total = min(card.total for card in cards)
-        return MemoryLimit(
-            round(GPU_SHARE * total), f"nine tenths of a GPU's {size_text(total)}", True, replicas, precision
-        )
+        return MemoryLimit(round(GPU_SHARE * total), f"90 % of the GPU's {size_text(total)}", True, replicas, precision)
     free = memory_available_bytes()
-    may = min(CPU_MOST_BYTES, round(CPU_SHARE * free))
-    why = f"{size_text(free)} free; on a CPU more would only make steps longer"
-    return MemoryLimit(may, why, False, replicas, precision)
+    usable = min(CPU_MOST_BYTES, round(CPU_SHARE * free))
+    why = f"{size_text(free)} free; more would only make steps longer on a CPU"
+    return MemoryLimit(usable, why, False, replicas, precision)

@@ -1,4 +1,4 @@
-"""Prepared cases of noise, in the size of BraTS cases: the data path can be timed where there are no data."""
+"""Prepared cases of noise, as large as BraTS cases, to time the data pipeline without data."""
 
 from pathlib import Path
 
@@ -11,19 +11,19 @@ from brats_unet.data.prepare.preprocess import Preparation, Prepared, foreground
 from brats_unet.geometry import Box
 from brats_unet.volume import Turn
 
-BRAIN_MM = (144, 176, 144)  # of a BraTS brain in its box
-WHOLE_MM = (240, 240, 155)  # of a BraTS volume that is not cropped
+BRAIN_MM = (144, 176, 144)  # size of a BraTS volume cropped to the brain
+WHOLE_MM = (240, 240, 155)  # size of an uncropped BraTS volume
 
 
 def case_shape(preparation: Preparation) -> tuple[int, int, int]:
-    """Voxels of a usual BraTS case on the prepared grid, along x, y, z."""
+    """Voxels of a typical BraTS case on the prepared grid, along x, y, z."""
     size = BRAIN_MM if preparation.crop == "brain" else WHOLE_MM
     x, y, z = (max(8, round(mm / s)) for mm, s in zip(size, preparation.spacing_mm, strict=True))
     return x, y, z
 
 
 def noise_case(folder: Path, index: int, preparation: Preparation) -> PreparedCase:
-    """A prepared case of noise, with a tumour of three boxes."""
+    """Write and open a prepared case of noise, with a tumour of three nested boxes."""
     shape = case_shape(preparation)
     draw = np.random.default_rng(index)
     labels = np.zeros(shape, np.uint8)

@@ -1,4 +1,4 @@
-"""A training step with all its parts, on noise in the shape of patches: to try it and to time it without data."""
+"""A training step with all its parts, run on noise in the shape of patches, to test and time it without data."""
 
 import time
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from brats_unet import models
-from brats_unet.assembly.training_parts import network, training_step
+from brats_unet.assembly.training_parts import initial_network, training_step
 from brats_unet.data.augment.augmentation import AUGMENTATIONS, Augmentation
 from brats_unet.data.patches.draws import augmented
 from brats_unet.losses import known as known_losses
@@ -28,16 +28,16 @@ WARM_SECONDS = 15.0  # no longer: where steps are slow, compiling takes little o
 
 @dataclass
 class StepParts:
-    """A step, what it is made of, and a batch of noise for each replica.
+    """A training step, its parts, and a batch of noise for each replica.
 
     Attributes:
-        devices: What computes.
+        devices: The devices that compute.
         model: The network.
-        augmentation: As it is for these patches.
-        step: The update.
-        shares: One replica's part of a batch each: (step, samples, images, labels).
-        seed: Of the draws.
-        done: Steps so far.
+        augmentation: The augmentation for this patch size.
+        step: The update of the weights.
+        shares: One entry per replica, its part of the batch: (step, samples, images, labels).
+        seed: Seed of the random draws.
+        done: Number of steps so far.
     """
 
     devices: Devices
@@ -49,7 +49,7 @@ class StepParts:
     done: int = 0
 
     def timed_step(self) -> float:
-        """Seconds of one update, until its loss is known."""
+        """Run one update and return its seconds, until the loss is known."""
         begun = time.perf_counter()
         shares = [(tf.constant(self.done, tf.int64), *share[1:]) for share in self.shares]
         loss, _ = self.step(*per_replica(self.devices, shares))
@@ -84,17 +84,17 @@ class StepParts:
         return (time.perf_counter() - begun) / taken
 
     def device_peak_bytes(self) -> int:
-        """Most memory that any GPU has held; 0 where the CPU computes."""
+        """Peak memory of the fullest GPU; 0 if the CPU computes."""
         gpus = tf.config.list_logical_devices("GPU")
         return max((peak_memory_bytes(gpu) for gpu in gpus), default=0)
 
 
 def step_parts(settings: Train, largest: Sequence[int]) -> StepParts:
-    """Build the step of a training.
+    """Build the training step that the settings describe.
 
     Args:
-        settings: Of the training.
-        largest: Voxels of the largest prepared volume along x, y, z: augmentation reads no wider than that.
+        settings: Settings of the training.
+        largest: Voxels of the largest prepared volume along x, y, z; limits the margin that augmentation reads.
     """
     devices = choose_devices(**vars(settings.hardware))
     loss = build("loss", known_losses(), settings.loss)
@@ -105,7 +105,7 @@ def step_parts(settings: Train, largest: Sequence[int]) -> StepParts:
     channels = len(settings.data.modalities)
     with devices.strategy.scope():
         optimizer = build("optimizer", OPTIMIZERS, settings.optimizer)
-        model = network(settings, loss.logits, devices.policy)
+        model = initial_network(settings, loss.logits, devices.policy)
     step = training_step(
         settings,
         devices=devices,

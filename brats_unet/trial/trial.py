@@ -1,9 +1,10 @@
-"""A few real training steps on noise, in a process of their own: whether they fit, how long they take, what they hold.
+"""A few real training steps on noise, in a separate process: whether they fit, how long they take, their peak memory.
 
     python -m brats_unet.trial.trial < request.json
 
-The request is {"settings": those of train, "steps": how many, "largest": voxels of the largest volume along each axis};
-the answer, the last line of stdout, is that of `tried`. A process that dies of too little memory takes no one with it.
+The request is {"settings": settings of train, "steps": number of timed steps, "largest": voxels of the largest volume
+along x, y, z, "measure": seconds for loader and augmentation, 0 to skip them}. The answer, a `Trial` as JSON, is the
+last line of stdout. A separate process can run out of memory without ending the command that asked.
 """
 
 import json
@@ -25,19 +26,19 @@ NO_MEMORY = ("ResourceExhausted", "OOM", "MemoryError", "bad_alloc", "Unable to 
 
 @dataclass(frozen=True)
 class Trial:
-    """What a few steps took.
+    """Time and memory of a few training steps.
 
     Attributes:
-        fits: Whether they ran; the rest is 0 if not.
-        seconds: Of a step, the median once transforms have been compiled.
-        first_seconds: Of the first, which traces and compiles the graph.
-        peak_bytes: Most memory held: of the process, or of the fullest GPU.
-        parameters: Weights of the network.
-        precision: Of the arithmetic.
-        devices: What computed, in words.
-        replicas: Devices that shared the batch.
-        augmentation_seconds: Of one replica's patches, alone; 0 if not asked for.
-        loader_rate: Patches a second that the data path reads, alone; 0 if not asked for.
+        fits: Whether the steps ran; if not, all other attributes keep their defaults.
+        seconds: Median time of a step, after warm-up.
+        first_seconds: Time of the first step, which traces and compiles the graph.
+        peak_bytes: Peak memory of the process, or of the fullest GPU.
+        parameters: Number of weights of the network.
+        precision: "float32", "bfloat16" or "float16".
+        devices: The devices in words, such as "CPU, 2 cores".
+        replicas: Number of devices that shared the batch.
+        augmentation_seconds: Time to augment one replica's patches, by itself; 0 if not measured.
+        loader_rate: Patches per second of the data pipeline, by itself; 0 if not measured.
     """
 
     fits: bool
@@ -60,17 +61,17 @@ def trial_in_subprocess(
     measure_seconds: float = 0,
     timeout_seconds: float = 900,
 ) -> Trial:
-    """Run `steps` training steps, and some before them that do not count, with these settings in a fresh process.
+    """Run a warm-up and `steps` timed training steps with these settings in a new process.
 
     Args:
-        settings: Of the training; its data are not touched.
-        largest: Voxels of the largest prepared volume along x, y, z: augmentation reads no wider than that.
-        steps: That are timed, 1 or more.
-        measure_seconds: For how long loader and augmentation are timed as well; 0 leaves them out.
-        timeout_seconds: A trial that takes longer counts as one that does not fit.
+        settings: Settings of the training; its data are not read.
+        largest: Voxels of the largest prepared volume along x, y, z; limits the margin that augmentation reads.
+        steps: Number of timed steps, 1 or more.
+        measure_seconds: Seconds for which loader and augmentation are each timed as well; 0 skips them.
+        timeout_seconds: A trial that takes longer counts as not fitting.
 
     Raises:
-        MachineError: The process ended for another reason than memory; its last words are in the message.
+        MachineError: The process failed for another reason than memory; the message holds its last line of stderr.
     """
     request = json.dumps(
         {"settings": asdict(settings), "steps": steps, "largest": list(largest), "measure": measure_seconds}
@@ -86,12 +87,12 @@ def trial_in_subprocess(
         return Trial(**json.loads(done.stdout.strip().splitlines()[-1]))
     if done.returncode in (-signal.SIGKILL, -signal.SIGABRT) or any(word in done.stderr for word in NO_MEMORY):
         return Trial(fits=False)
-    words = (done.stderr.strip().splitlines() or ["nothing was said"])[-1]
-    raise MachineError(f"A trial step of the training failed: {words.removeprefix('error: ')}")
+    last_line = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}, no message"])[-1]
+    raise MachineError(f"A trial step of the training failed: {last_line.removeprefix('error: ')}")
 
 
 def main() -> int:
-    """Answer the request on stdin."""
+    """Read the request from stdin, run the trial, and print the answer; the exit code."""
     request = json.load(sys.stdin)
     try:
         answer = run_trial(
@@ -105,18 +106,18 @@ def main() -> int:
 
 
 def run_trial(settings: Train, steps: int, largest: Sequence[int], measure_seconds: float = 0) -> Trial:
-    """The steps, in this process; then augmentation and loader, if they are asked for."""
+    """Run and time the steps in this process; then augmentation and loader if `measure_seconds` is not 0."""
     with quiet_tensorflow():
         from brats_unet.trial.loader_rate import loader_rate
         from brats_unet.trial.timed_step import step_parts
     parts = step_parts(settings, largest)
     first = parts.timed_step()
     parts.warm()
-    took = sorted(parts.timed_step() for _ in range(steps))
+    times = sorted(parts.timed_step() for _ in range(steps))
     peak_bytes = parts.device_peak_bytes() or 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return Trial(
         fits=True,
-        seconds=took[steps // 2],
+        seconds=times[steps // 2],
         first_seconds=first,
         peak_bytes=peak_bytes,
         parameters=parts.model.count_params(),
@@ -131,4 +132,4 @@ def run_trial(settings: Train, steps: int, largest: Sequence[int], measure_secon
 if __name__ == "__main__":
     code = main()
     sys.stdout.flush()
-    os._exit(code)  # the answer is given: no thread that still reads ahead shall keep the asker waiting
+    os._exit(code)  # do not wait for prefetching threads: the answer is printed

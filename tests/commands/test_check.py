@@ -1,4 +1,4 @@
-"""`brats-unet check` as its user sees it."""
+"""The command `brats-unet check`."""
 
 import json
 from dataclasses import replace
@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from brats_unet import nifti
-from brats_unet.commands.check import main, rows
+from brats_unet.commands.check import main, table_rows
 from brats_unet.data.readers.findings import Finding, Severity
 from brats_unet.errors import DataError, SettingsError
 from brats_unet.settings import Check, Data
@@ -39,7 +39,7 @@ def settings(root: Path | None, *, as_json: bool = False, report: Path | None = 
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    """Two sound cases of two modalities."""
+    """Two valid cases with two modalities each."""
     draw = np.random.default_rng(0)
     for case_id in ("BraTS20_Training_001", "BraTS20_Training_002"):
         folder = tmp_path / "data" / case_id
@@ -54,7 +54,7 @@ def root(tmp_path: Path) -> Path:
     return tmp_path / "data"
 
 
-def test_sound_data_is_ready_to_train(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_valid_data_is_ready_to_train(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(settings(root)) == 0
     printed = capsys.readouterr().out
     assert "2 cases, 2 with masks, layout brats2018-2021. Labels brats2017" in printed
@@ -62,13 +62,13 @@ def test_sound_data_is_ready_to_train(root: Path, capsys: pytest.CaptureFixture[
     assert "Ready to train." in printed
 
 
-def test_a_defect_is_shown_with_what_to_do_and_exits_1(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_defect_is_printed_and_the_exit_code_is_1(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (root / "BraTS20_Training_002" / "BraTS20_Training_002_t1ce.nii.gz").unlink()
     assert main(settings(root)) == 1
     printed = " ".join(capsys.readouterr().out.split())
     assert "no t1ce scan." in printed
     assert "1 error, 0 warnings" in printed
-    assert "The errors would stop a training." in printed
+    assert "These errors would stop a training." in printed
 
 
 def test_json_is_one_document_on_stdout(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -77,34 +77,34 @@ def test_json_is_one_document_on_stdout(root: Path, capsys: pytest.CaptureFixtur
     assert (document["cases"], document["labels"], document["findings"]) == (2, "brats2017", [])
 
 
-def test_a_report_is_written_and_written_anew(root: Path, tmp_path: Path) -> None:
+def test_a_report_is_written_and_can_be_replaced(root: Path, tmp_path: Path) -> None:
     report = tmp_path / "reports" / "check.json"
     for _ in range(2):
         assert main(settings(root, report=report)) == 0
     assert json.loads(report.read_text())["stops_training"] is False
 
 
-def test_a_report_never_replaces_another_file_and_never_lies_in_the_data(root: Path, tmp_path: Path) -> None:
+def test_a_report_never_replaces_another_file_and_is_never_written_into_the_data(root: Path, tmp_path: Path) -> None:
     other = tmp_path / "mine.json"
     other.write_text("{}")
-    with pytest.raises(SettingsError, match="is no report"):
+    with pytest.raises(SettingsError, match="is not a report of `brats-unet check`"):
         main(settings(root, report=other))
     assert other.read_text() == "{}"
-    with pytest.raises(SettingsError, match="never written to"):
+    with pytest.raises(SettingsError, match="nothing is ever written"):
         main(settings(root, report=root / "check.json"))
     with pytest.raises(SettingsError, match="is a folder"):
         main(settings(root, report=tmp_path))
 
 
-def test_no_root_and_a_wrong_one_are_refused(tmp_path: Path) -> None:
+def test_a_missing_root_and_a_wrong_root_are_refused(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"data\.root is not set"):
         main(settings(None))
     with pytest.raises(DataError, match="there is no such folder"):
         main(settings(tmp_path / "nowhere"))
 
 
-def test_the_same_finding_in_many_cases_is_one_row() -> None:
-    findings = [Finding(f"c{n}", Severity.WARNING, "is odd.", "Look.") for n in range(9)]
-    findings.append(Finding("", Severity.NOTE, "All is well."))
-    assert [cases for cases, _ in rows(findings)] == ["c0\nc1\nand 7 more", "all"]
-    assert [cases for cases, _ in rows(findings[:3])] == ["c0\nc1\nc2"]
+def test_equal_findings_share_one_row() -> None:
+    findings = [Finding(f"c{n}", Severity.WARNING, "is strange.", "Check it.") for n in range(9)]
+    findings.append(Finding("", Severity.NOTE, "All is fine."))
+    assert [cases for cases, _ in table_rows(findings)] == ["c0\nc1\nand 7 more", "all"]
+    assert [cases for cases, _ in table_rows(findings[:3])] == ["c0\nc1\nc2"]

@@ -1,4 +1,4 @@
-"""`brats-unet compare A B …`."""
+"""The command `brats-unet compare A B …`."""
 
 import json
 
@@ -30,14 +30,14 @@ def test_two_paths_are_enough(runs, capsys):
     assert "a → b · 6 cases" in capsys.readouterr().out
 
 
-def test_the_form_of_hydra_does_the_same_and_json_prints_one_document(runs, capsys):
+def test_runs_can_be_given_as_a_setting_and_json_prints_one_document(runs, capsys):
     assert main(["compare", f"runs=[{runs / 'a'},{runs / 'b'}]", "metrics=[dice]", "--json"]) == 0
     document = json.loads(capsys.readouterr().out)
     assert document["names"] == ["a", "b"]
     assert [one["metric"] for one in document["differences"]] == ["dice"]
 
 
-def test_a_file_is_written_where_it_is_asked_for(runs, capsys):
+def test_output_names_the_file_to_write(runs, capsys):
     assert main(["compare", str(runs / "a"), str(runs / "b"), f"output={runs / 'c.json'}"]) == 0
     assert json.loads((runs / "c.json").read_text())["ranking"][0]["mean_rank"] == 1.5
     assert "Written to" in capsys.readouterr().out
@@ -53,7 +53,7 @@ def test_a_file_is_written_where_it_is_asked_for(runs, capsys):
         ([], "`brats-unet compare` needs runs=…"),
     ],
 )
-def test_what_cannot_be_compared_is_said_in_one_sentence(runs, monkeypatch, capsys, arguments, words):
+def test_wrong_arguments_are_refused_in_one_sentence(runs, monkeypatch, capsys, arguments, words):
     monkeypatch.chdir(runs)
     assert main(["compare", *arguments]) == 2
     assert words in capsys.readouterr().err

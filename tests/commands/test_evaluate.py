@@ -1,4 +1,4 @@
-"""`brats-unet evaluate predictions=… references=…`."""
+"""The command `brats-unet evaluate predictions=… references=…`."""
 
 import subprocess
 import sys
@@ -27,7 +27,7 @@ def folders(tmp_path):
 
 
 def settings(folders, **changes) -> Evaluate:
-    told = {
+    values = {
         "run": None,
         "checkpoint": "last",
         "mode": "auto",
@@ -47,7 +47,7 @@ def settings(folders, **changes) -> Evaluate:
         "workers": 1,
         "json": False,
     }
-    return Evaluate(**{**told, **changes})
+    return Evaluate(**{**values, **changes})
 
 
 def test_a_perfect_predictor_scores_perfectly_through_the_command(folders, capsys):
@@ -67,24 +67,24 @@ def test_masks_of_two_folders_are_scored_without_tensorflow_keras_and_matplotlib
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
 
 
-def test_nothing_to_evaluate_is_said_with_the_ways_there_are(folders):
+def test_nothing_to_evaluate_is_refused_with_the_possible_settings(folders):
     with pytest.raises(SettingsError, match=r"predictions and references not set\. Give run=runs/<name>"):
         main(settings(folders, predictions=None, references=None))
     with pytest.raises(SettingsError, match="references not set"):
         main(settings(folders, references=None))
 
 
-def test_a_run_and_two_folders_are_one_too_many(folders):
+def test_a_run_together_with_two_folders_is_refused(folders):
     with pytest.raises(SettingsError, match="not both"):
         main(settings(folders, run="runs/a"))
 
 
-def test_a_wrong_path_is_named(folders):
+def test_the_message_names_a_wrong_path(folders):
     with pytest.raises(DataError, match="references=.*nowhere: no such folder"):
         main(settings(folders, references=str(folders / "nowhere")))
 
 
-def test_the_output_folder_may_not_be_that_of_the_masks(folders):
+def test_the_output_folder_must_not_hold_the_masks(folders):
     with pytest.raises(SettingsError, match="holds other files"):
         main(settings(folders, output=str(folders / "predictions")))
 
@@ -94,23 +94,23 @@ def test_a_misspelt_protocol_is_refused_before_anything_is_read(folders):
         main(settings(folders, protocol="brats2021", predictions="nowhere"))
 
 
-def test_nothing_is_written_when_refused(folders):
+def test_a_refusal_writes_nothing(folders):
     (folders / "predictions" / "BraTS20_Training_001.nii.gz").unlink()
     with pytest.raises(DataError, match="no prediction"):
         main(settings(folders))
     assert not (folders / "out").exists()
 
 
-def test_tolerances_name_their_metrics_and_wrong_ones_are_refused_before_any_work(folders):
+def test_tolerances_appear_in_metric_names_and_wrong_ones_are_refused_before_any_work(folders):
     assert main(settings(folders, tolerances_mm=0.5)) == 0
     assert "nsd_0.5mm" in (folders / "out" / "scores.csv").read_text()
-    with pytest.raises(SettingsError, match="is no list of millimetres"):
+    with pytest.raises(SettingsError, match="is not a list of numbers"):
         main(settings(folders, tolerances_mm=[1, "two"], predictions=str(folders / "absent")))
     with pytest.raises(SettingsError, match="names one tolerance twice"):
         main(settings(folders, tolerances_mm=[1, 1.0]))
 
 
-def test_the_seed_protocol_brings_its_table_by_itself(folders, capsys):
+def test_the_seed_protocol_writes_its_table_without_seed_scores(folders, capsys):
     assert main(settings(folders, protocol="seed", seed_scores=False)) == 0
     assert (folders / "out" / "seed_scores.csv").exists()
 

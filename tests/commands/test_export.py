@@ -1,4 +1,4 @@
-"""Exporting: every format says what the trained network says, and nothing half-written is ever there."""
+"""The command `brats-unet export`: every format gives the masks of the trained network; no partial files."""
 
 import json
 import shutil
@@ -237,9 +237,9 @@ def test_a_folder_with_files_is_refused_unless_told_and_other_files_stay(told, t
         export.main(told())
     assert export.main(told(overwrite=True)) == 0
     assert sorted(path.name for path in out.iterdir()) == ["MODEL_CARD.md", "mine.txt", "model.keras", DESCRIPTION]
-    with pytest.raises(BratsError, match="is exported already"):
+    with pytest.raises(BratsError, match="is an exported network"):
         export.main(told(run=str(out)))
-    with pytest.raises(BratsError, match="is a run's folder"):
+    with pytest.raises(BratsError, match="is a run folder"):
         export.main(told(output=str(small_run.folder), overwrite=True))
     (tmp_path / "file").touch()
     with pytest.raises(BratsError, match="is a file"):
@@ -358,7 +358,7 @@ def test_files_that_only_have_our_names_are_never_replaced(told, tmp_path):
 def test_a_folder_of_scores_is_no_place_for_a_network(told, tmp_path):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "scores.csv").write_text("")
-    with pytest.raises(BratsError, match="one of masks or scores"):
+    with pytest.raises(BratsError, match="folder of masks or scores"):
         export.main(told(overwrite=True))
 
 

@@ -1,4 +1,4 @@
-"""Fusing folders of masks: any convention, every problem named, and nothing overwritten unasked."""
+"""The command `brats-unet fuse`: label conventions, error messages, and no file replaced without overwrite=true."""
 
 import json
 
@@ -21,7 +21,7 @@ LABELS[3:5, 3:5, 3:5] = 4
 
 @pytest.fixture
 def folders(tmp_path):
-    """Three folders of masks that are alike, but that the third has a voxel more."""
+    """Three folders of equal masks, except that those of the third have one more voxel."""
     for name in "abc":
         for case_id in CASES:
             labels = LABELS.copy()
@@ -37,7 +37,7 @@ def write(path, labels, convention="brats2017", affine=None):
 
 
 def settings(folders, **changes) -> Fuse:
-    told = {
+    values = {
         "inputs": [str(folders / name) for name in "abc"],
         "output": str(folders / "out"),
         "method": "majority",
@@ -49,34 +49,34 @@ def settings(folders, **changes) -> Fuse:
         "overwrite": False,
         "json": True,
     }
-    return Fuse(**{**told, **changes})
+    return Fuse(**{**values, **changes})
 
 
 @pytest.mark.parametrize("per", ["regions", "labels"])
 @pytest.mark.parametrize("method", ["majority", "staple", "simple"])
-def test_masks_that_agree_are_fused_into_what_they_say(folders, method, per, capsys):
+def test_masks_that_agree_are_fused_into_the_same_mask(folders, method, per, capsys):
     assert main(settings(folders, method=method, per=per)) == 0
     for case_id in CASES:
         found = read_integers(folders / "out" / f"{case_id}.nii.gz").array
         np.testing.assert_array_equal(found, LABELS)
-    told = json.loads(capsys.readouterr().out)
-    assert told["fused"] == 2 and told["dice"]["a"] == {"n": 2, "WT": 1, "TC": 1, "ET": 1}
-    assert told["dice"]["c"]["WT"] == pytest.approx(2 * 216 / (216 + 217), abs=1e-6)
+    result = json.loads(capsys.readouterr().out)
+    assert result["fused"] == 2 and result["dice"]["a"] == {"n": 2, "WT": 1, "TC": 1, "ET": 1}
+    assert result["dice"]["c"]["WT"] == pytest.approx(2 * 216 / (216 + 217), abs=1e-6)
     assert set(json.loads((folders / "out" / "fusion.json").read_text())["weights"]) == set(CASES)
 
 
-def test_each_folder_may_follow_a_convention_of_its_own(folders):
+def test_each_folder_may_have_its_own_label_convention(folders):
     for case_id in CASES:
         write(folders / "b" / f"{case_id}.nii.gz", LABELS, "brats2023")
     with pytest.raises(SettingsError, match=r"/b: .*holds 3.*One for each input: labels=\["):
         main(settings(folders))
     assert main(settings(folders, labels=["auto", "brats2023", "brats2017"], write="brats2023")) == 0
     assert set(np.unique(read_integers(folders / "out" / f"{CASES[0]}.nii.gz").array)) == {0, 1, 2, 3}
-    with pytest.raises(SettingsError, match="one for each of the inputs"):
+    with pytest.raises(SettingsError, match="one for each of the 3 inputs"):
         main(settings(folders, labels=["auto", "brats2023"]))
 
 
-def test_an_input_that_leaves_its_labels_open_follows_the_others(folders, capsys):
+def test_an_input_with_ambiguous_labels_follows_the_convention_of_the_others(folders, capsys):
     for case_id in CASES:
         (folders / "b" / f"{case_id}.nii.gz").unlink()
     for name in "abc":
@@ -103,11 +103,11 @@ def test_the_fusion_and_its_inputs_are_scored_against_references(folders, capsys
     for case_id in CASES:
         write(folders / "ref" / f"{case_id}_seg.nii.gz", LABELS)
     assert main(settings(folders, references=str(folders / "ref"))) == 0
-    told = json.loads(capsys.readouterr().out)["dice"]
-    assert told["fusion"]["WT"] == 1 and told["c"]["WT"] < 1
+    dice = json.loads(capsys.readouterr().out)["dice"]
+    assert dice["fusion"]["WT"] == 1 and dice["c"]["WT"] < 1
 
 
-def test_a_case_that_an_input_lacks_is_named_and_can_be_allowed(folders):
+def test_a_case_missing_from_an_input_is_named_and_can_be_allowed(folders):
     (folders / "b" / f"{CASES[1]}.nii.gz").unlink()
     with pytest.raises(DataError, match=f"{CASES[1]}: no mask in b"):
         main(settings(folders))
@@ -118,18 +118,19 @@ def test_a_case_that_an_input_lacks_is_named_and_can_be_allowed(folders):
         main(settings(folders, allow_missing=True, overwrite=True))
 
 
-def test_a_mask_on_another_grid_is_named_and_the_others_are_done(folders, capsys):
+def test_a_mask_on_another_grid_is_named_and_the_other_cases_are_fused(folders, capsys):
     write(folders / "b" / f"{CASES[0]}.nii.gz", LABELS, affine=np.diag([2.0, 2.0, 2.0, 1.0]))
     (folders / "c" / f"{CASES[0]}.nii.gz").write_bytes(b"broken")
     assert main(settings(folders, inputs=[str(folders / n) for n in "ab"])) == 1
-    told = json.loads(capsys.readouterr().out)
-    assert list(told["failed"]) == [CASES[0]] and "lies on another grid than that of a" in told["failed"][CASES[0]]
+    result = json.loads(capsys.readouterr().out)
+    assert list(result["failed"]) == [CASES[0]]
+    assert "lies on another grid than that of a" in result["failed"][CASES[0]]
     assert (folders / "out" / f"{CASES[1]}.nii.gz").exists()
     assert main(settings(folders, inputs=[str(folders / n) for n in "ac"], overwrite=True)) == 1
     assert "cannot be read as NIfTI" in json.loads(capsys.readouterr().out)["failed"][CASES[0]]
 
 
-def test_an_output_folder_with_files_is_refused_and_only_our_masks_are_replaced(folders):
+def test_a_folder_with_files_is_refused_and_overwriting_replaces_fused_masks_only(folders):
     assert main(settings(folders)) == 0
     (folders / "out" / "mine.txt").write_text("kept")
     with pytest.raises(SettingsError, match="not empty"):
@@ -147,13 +148,13 @@ def test_an_output_folder_with_files_is_refused_and_only_our_masks_are_replaced(
         ({"write": "brats2016"}, "no label convention named brats2016"),
     ],
 )
-def test_what_cannot_be_done_is_refused_before_anything_is_written(folders, change, message):
+def test_wrong_settings_are_refused_before_anything_is_written(folders, change, message):
     with pytest.raises(BratsError, match=message):
         main(settings(folders, **change))
     assert not (folders / "out").exists()
 
 
-def test_the_output_may_not_be_an_input(folders):
+def test_the_output_must_not_be_an_input(folders):
     with pytest.raises(SettingsError, match="is one of the inputs"):
         main(settings(folders, output=str(folders / "a")))
 

@@ -1,4 +1,4 @@
-"""Predicting folders: what is written, what is refused, what goes on; with a network that is a formula."""
+"""The command `brats-unet predict`, with a formula in place of a network: output files, refusals and resuming."""
 
 import csv
 import json
@@ -34,7 +34,7 @@ def bright(patches):
 
 @pytest.fixture
 def formula(tmp_path, monkeypatch):
-    """A run whose network is `bright`; returns (its recipe, the shapes it was asked about)."""
+    """A run whose network is `bright`; returns (its recipe, the shapes of all patches that it predicted)."""
     recipe = {
         "convention": "brats2017",
         "outputs": "regions",
@@ -42,11 +42,11 @@ def formula(tmp_path, monkeypatch):
         "preparation": Preparation(tuple(Modality), SPACING).as_dict(),
         "inference": {"mode": "whole", "tile": [16, 16, 16], "overlap": 0.5},
     }
-    asked = []
+    shapes = []
 
     def forward(patches):
-        if patches.any():  # not to warm up
-            asked.append(patches.shape)
+        if patches.any():  # the warm-up predicts zeros
+            shapes.append(patches.shape)
         return bright(patches)
 
     def opened(paths, *, checkpoint, device, log):
@@ -56,14 +56,14 @@ def formula(tmp_path, monkeypatch):
     run = tmp_path / "run"
     (run / "checkpoints").mkdir(parents=True)
     (run / "checkpoints" / "last.safetensors").touch()
-    return recipe, asked
+    return recipe, shapes
 
 
 @pytest.fixture
-def told(formula, phantom_root, tmp_path):
-    """Settings that predict the phantoms."""
+def settings(formula, phantom_root, tmp_path):
+    """A function that makes settings to predict the phantoms."""
 
-    def made(**changes) -> Predict:
+    def make(**changes) -> Predict:
         values = {
             "run": str(tmp_path / "run"),
             "input": str(phantom_root),
@@ -82,7 +82,7 @@ def told(formula, phantom_root, tmp_path):
         }
         return Predict(**{**values, **changes})
 
-    return made
+    return make
 
 
 def rows(folder):
@@ -94,8 +94,8 @@ def masks(folder):
     return {name: read_integers(path).array for name, path in find_masks(folder).items()}
 
 
-def test_masks_volumes_probabilities_and_uncertainty_lie_on_the_grid_of_the_case(told, phantom_root, tmp_path):
-    assert predict.main(told(probabilities=True, uncertainty=True)) == 0
+def test_all_written_volumes_lie_on_the_grid_of_the_case(settings, phantom_root, tmp_path):
+    assert predict.main(settings(probabilities=True, uncertainty=True)) == 0
     out = tmp_path / "out"
     for case in find_cases(phantom_root, modalities=list(Modality)).cases:
         scan = read_header(case.images[Modality.FLAIR].path)
@@ -103,54 +103,52 @@ def test_masks_volumes_probabilities_and_uncertainty_lie_on_the_grid_of_the_case
         assert mask.array.shape == scan.shape and np.array_equal(mask.affine, scan.affine)
         et = read_volume(out / "probabilities" / f"{case.id}_probability_ET.nii.gz").array
         assert et.shape == scan.shape and et.min() >= 0 and et.max() <= 1
-        decided = np.abs(et - 0.5) > 1 / 255  # a step of what is stored
+        decided = np.abs(et - 0.5) > 1 / 255  # 1/255 is the resolution of the stored values
         np.testing.assert_array_equal((et > 0.5)[decided], (mask.array == 4)[decided])
-        unsure = read_volume(out / "uncertainty" / f"{case.id}_uncertainty.nii.gz").array
-        assert unsure.min() >= 0 and 0.3 < unsure.max() <= 1
-        litres = np.prod(scan.spacing_mm) * (mask.array > 0).sum()
+        uncertainty = read_volume(out / "uncertainty" / f"{case.id}_uncertainty.nii.gz").array
+        assert uncertainty.min() >= 0 and 0.3 < uncertainty.max() <= 1
+        volume_mm3 = np.prod(scan.spacing_mm) * (mask.array > 0).sum()
         line = next(r for r in rows(out) if (r["case"], r["region"]) == (case.id, "WT"))
-        assert float(line["volume_mm3"]) == pytest.approx(litres, abs=0.1)
-        assert float(line["volume_ml"]) == pytest.approx(litres / 1000, abs=0.001)
-        # a voxel of the core is the whole tumour's too, whatever that one's probability
+        assert float(line["volume_mm3"]) == pytest.approx(volume_mm3, abs=0.1)
+        assert float(line["volume_ml"]) == pytest.approx(volume_mm3 / 1000, abs=0.001)
+        # a voxel of the core belongs to WT even if its WT probability is below 0.5
         assert 0.4 <= float(line["mean_probability"]) <= 1 and line["agreement"] == ""
-    assert list(masks(out)) == CASES  # neither probabilities nor uncertainty are taken for masks
+    assert list(masks(out)) == CASES  # probabilities and uncertainty do not count as masks
 
 
-def test_mirroring_asks_eight_times_and_changes_nothing_for_a_network_that_ignores_positions(told, formula, tmp_path):
-    assert predict.main(told()) == 0
+def test_mirroring_predicts_eight_times_and_does_not_change_a_voxelwise_network(settings, formula, tmp_path):
+    assert predict.main(settings()) == 0
     once = len(formula[1])
-    assert predict.main(told(mirror="all", output=str(tmp_path / "mirrored"))) == 0
+    assert predict.main(settings(mirror="all", output=str(tmp_path / "mirrored"))) == 0
     assert len(formula[1]) - once == 8 * once
     for name, mask in masks(tmp_path / "out").items():
         np.testing.assert_array_equal(mask, masks(tmp_path / "mirrored")[name])
     assert {row["agreement"] for row in rows(tmp_path / "mirrored")} <= {"1.0000", ""}
 
 
-def test_networks_of_an_ensemble_share_what_was_prepared(told, monkeypatch, tmp_path):
+def test_the_networks_of_an_ensemble_share_the_prepared_case(settings, monkeypatch, tmp_path):
     prepared = []
     real = predicting.prepare
     monkeypatch.setattr(predicting, "prepare", lambda case, *a, **k: prepared.append(case.id) or real(case, *a, **k))
-    assert predict.main(told(run=[str(tmp_path / "run")] * 3)) == 0
+    assert predict.main(settings(run=[str(tmp_path / "run")] * 3)) == 0
     assert prepared == CASES
 
 
-def test_a_broken_file_does_not_stop_the_others_and_is_named_at_the_end(told, phantom_root, tmp_path, capsys):
+def test_a_broken_file_does_not_stop_the_other_cases_and_is_named_at_the_end(settings, phantom_root, tmp_path, capsys):
     scans = copied(phantom_root, tmp_path)
     broken = next((scans / CASES[1]).glob("*_t1.nii*"))
     broken.write_bytes(broken.read_bytes()[:500])
-    assert predict.main(told(input=str(scans), json=False)) == 1
-    said = capsys.readouterr().out
-    assert said.rstrip().splitlines()[-1].startswith("Not predicted:") and broken.name in said.splitlines()[-1]
+    assert predict.main(settings(input=str(scans), json=False)) == 1
+    last_line = capsys.readouterr().out.rstrip().splitlines()[-1]
+    assert last_line.startswith("Not predicted:") and broken.name in last_line
     assert list(masks(tmp_path / "out")) == [CASES[0], *CASES[2:]]
 
 
 def copied(root, folder):
-    import shutil
-
     return shutil.copytree(root, folder / "scans")
 
 
-def test_stopped_by_hand_finished_cases_stay_and_a_second_run_goes_on(told, formula, monkeypatch, tmp_path, capsys):
+def test_after_ctrl_c_finished_cases_stay_and_a_second_run_continues(settings, formula, monkeypatch, tmp_path, capsys):
     real = predicting.predict_ensemble
 
     def stopped(networks, prepared):
@@ -160,7 +158,7 @@ def test_stopped_by_hand_finished_cases_stay_and_a_second_run_goes_on(told, form
 
     monkeypatch.setattr(predicting, "predict_ensemble", stopped)
     with pytest.raises(KeyboardInterrupt):
-        predict.main(told())
+        predict.main(settings())
     out = tmp_path / "out"
     assert sorted(path.name for path in out.glob("*")) == [
         *(f"{name}.nii.gz" for name in CASES[:2]),
@@ -169,7 +167,7 @@ def test_stopped_by_hand_finished_cases_stay_and_a_second_run_goes_on(told, form
     ]
     written = {path: path.stat().st_mtime_ns for path in out.glob("*.nii.gz")}
     monkeypatch.setattr(predicting, "predict_ensemble", real)
-    assert predict.main(told(json=False)) == 0
+    assert predict.main(settings(json=False)) == 0
     assert "2 of them from before" in capsys.readouterr().out
     assert all(path.stat().st_mtime_ns == then for path, then in written.items())
     assert {row["case"] for row in rows(out)} == set(CASES) and len(rows(out)) == 12
@@ -178,59 +176,59 @@ def test_stopped_by_hand_finished_cases_stay_and_a_second_run_goes_on(told, form
 @pytest.mark.parametrize(
     "change", [{"mirror": ["x"]}, {"mode": "tiles"}, {"postprocess": "none"}, {"labels": "brats2023"}]
 )
-def test_masks_made_otherwise_are_never_mixed_with_these(told, tmp_path, change):
+def test_masks_made_with_other_settings_are_never_mixed(settings, tmp_path, change):
     write_json(tmp_path / "run" / "postprocessing.json", Postprocessing(least_et_mm3=10**6).as_dict())
-    assert predict.main(told()) == 0
+    assert predict.main(settings()) == 0
     with pytest.raises(SettingsError, match="masks of other networks or settings"):
-        predict.main(told(**change))
-    assert predict.main(told(**change, overwrite=True)) == 0
+        predict.main(settings(**change))
+    assert predict.main(settings(**change, overwrite=True)) == 0
 
 
-def test_a_folder_with_other_files_is_refused_unless_told_to_write_among_them(told, tmp_path):
+def test_a_folder_with_other_files_needs_overwrite_true_and_they_stay(settings, tmp_path):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "mine.txt").write_text("kept")
     (tmp_path / "out" / f"{CASES[0]}.nii.gz").write_text("old")
     with pytest.raises(SettingsError, match=r"is not empty.*overwrite=true"):
-        predict.main(told())
-    assert predict.main(told(overwrite=True)) == 0
+        predict.main(settings())
+    assert predict.main(settings(overwrite=True)) == 0
     assert (tmp_path / "out" / "mine.txt").read_text() == "kept" and len(masks(tmp_path / "out")) == 4
 
 
-def test_thresholds_beside_the_network_are_followed_unless_told_otherwise(told, tmp_path, capsys):
+def test_tuned_thresholds_are_used_unless_postprocess_says_otherwise(settings, tmp_path, capsys):
     write_json(tmp_path / "run" / "postprocessing.json", {"postprocessing": {"least_et_mm3": 10**6}, "gain": 0.01})
-    assert predict.main(told(json=False)) == 0
+    assert predict.main(settings(json=False)) == 0
     assert "thresholds of" in capsys.readouterr().out
     assert not any((mask == 4).any() for mask in masks(tmp_path / "out").values())
-    assert predict.main(told(postprocess="none", output=str(tmp_path / "plain"))) == 0
+    assert predict.main(settings(postprocess="none", output=str(tmp_path / "plain"))) == 0
     assert any((mask == 4).any() for mask in masks(tmp_path / "plain").values())
     own = tmp_path / "own.json"
     write_json(own, {"threshold": {"WT": 2, "TC": 2, "ET": 2}})
-    assert predict.main(told(postprocess=str(own), output=str(tmp_path / "own"))) == 0
+    assert predict.main(settings(postprocess=str(own), output=str(tmp_path / "own"))) == 0
     assert not any(mask.any() for mask in masks(tmp_path / "own").values())
     assert {row["review"] for row in rows(tmp_path / "own")} >= {"the scans look odd; no tumour found"} or all(
         "no tumour found" in row["review"] for row in rows(tmp_path / "own")
     )
     with pytest.raises(CheckpointError, match="nowhere"):
-        predict.main(told(postprocess=str(tmp_path / "nowhere.json")))
+        predict.main(settings(postprocess=str(tmp_path / "nowhere.json")))
 
 
-def test_networks_that_were_tuned_apart_are_refused(told, tmp_path):
+def test_networks_that_were_tuned_separately_are_refused(settings, tmp_path):
     for name, least in (("run", 100), ("other", 200)):
         (tmp_path / name / "checkpoints").mkdir(parents=True, exist_ok=True)
         (tmp_path / name / "checkpoints" / "last.safetensors").touch()
         write_json(tmp_path / name / "postprocessing.json", {"postprocessing": {"least_et_mm3": least}})
     with pytest.raises(SettingsError, match="not tuned together"):
-        predict.main(told(run=[str(tmp_path / "run"), str(tmp_path / "other")]))
+        predict.main(settings(run=[str(tmp_path / "run"), str(tmp_path / "other")]))
 
 
-def test_four_files_named_one_by_one_give_the_mask_of_their_folder(told, phantom_root, tmp_path):
-    assert predict.main(told()) == 0
+def test_four_named_files_give_the_same_mask_as_their_folder(settings, phantom_root, tmp_path):
+    assert predict.main(settings()) == 0
     files = {str(m): str(next((phantom_root / CASES[0]).glob(f"*_{m}.nii*"))) for m in Modality}
-    assert predict.main(told(input=None, **files, output=str(tmp_path / "one"))) == 0
+    assert predict.main(settings(input=None, **files, output=str(tmp_path / "one"))) == 0
     np.testing.assert_array_equal(masks(tmp_path / "one")[CASES[0]], masks(tmp_path / "out")[CASES[0]])
 
 
-def test_a_scan_is_never_written_over_even_where_told_to_overwrite(told, phantom_root, tmp_path):
+def test_a_scan_is_never_replaced_even_with_overwrite_true(settings, phantom_root, tmp_path):
     scans = tmp_path / "scans"
     shutil.copytree(phantom_root / CASES[0], scans)
     files = {str(m): str(next(scans.glob(f"*_{m}.nii*"))) for m in Modality}
@@ -239,17 +237,19 @@ def test_a_scan_is_never_written_over_even_where_told_to_overwrite(told, phantom
     content = scan.read_bytes()
     given = {**files, "flair": str(scan), "case": "scan", "input": None, "output": str(scans), "overwrite": True}
     with pytest.raises(SettingsError, match=r"scan\.nii\.gz is a scan"):
-        predict.main(told(**given))
+        predict.main(settings(**given))
     assert scan.read_bytes() == content
 
 
-def test_a_scan_that_is_missing_is_zeros_only_for_networks_trained_so(told, formula, phantom_root, tmp_path, capsys):
+def test_a_missing_scan_becomes_zeros_only_for_networks_with_modality_dropout(
+    settings, formula, phantom_root, tmp_path, capsys
+):
     scans = copied(phantom_root, tmp_path)
     next((scans / CASES[2]).glob("*_t2.nii*")).unlink()
     with pytest.raises(BratsError, match=f"{CASES[2]}: no t2 scan"):
-        predict.main(told(input=str(scans)))
+        predict.main(settings(input=str(scans)))
     formula[0]["modality_dropout"] = 0.1
-    assert predict.main(told(input=str(scans), json=False)) == 0
+    assert predict.main(settings(input=str(scans), json=False)) == 0
     assert f"{CASES[2]}: no t2 scan; zeros are used instead." in capsys.readouterr().out
     assert len(masks(tmp_path / "out")) == 4
 
@@ -264,7 +264,7 @@ def test_a_scan_that_is_missing_is_zeros_only_for_networks_trained_so(told, form
         ({"input": None, "flair": "a.nii"}, "t1, t1ce, t2 not set"),
     ],
 )
-def test_settings_that_make_no_sense_are_refused_before_anything_is_written(told, change, message, tmp_path):
+def test_wrong_settings_are_refused_before_anything_is_written(settings, change, message, tmp_path):
     with pytest.raises(BratsError, match=message):
-        predict.main(told(**change))
+        predict.main(settings(**change))
     assert not (tmp_path / "out").exists()

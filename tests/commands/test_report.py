@@ -1,4 +1,4 @@
-"""`brats-unet report run=…`."""
+"""The command `brats-unet report run=…`."""
 
 import json
 
@@ -13,7 +13,7 @@ from brats_unet.files import write_json
 
 @pytest.fixture
 def folder(tmp_path):
-    """The folder of an evaluation whose masks are gone."""
+    """The folder of an evaluation whose masks were deleted."""
     rows = [
         Row("a", region, metric, value, unit)
         for region in ("WT", "TC", "ET")
@@ -29,7 +29,7 @@ def folder(tmp_path):
     return tmp_path
 
 
-def test_the_page_lies_in_the_folder_and_json_says_what_it_holds(folder, capsys):
+def test_the_page_is_written_to_the_folder_and_json_describes_it(folder, capsys):
     assert main(["report", f"run={folder}", "--json"]) == 0
     document = json.loads(capsys.readouterr().out)
     assert document["bytes"] == (folder / "report.html").stat().st_size
@@ -37,13 +37,13 @@ def test_the_page_lies_in_the_folder_and_json_says_what_it_holds(folder, capsys)
     assert any("does not say where" in sentence for sentence in document["left_out"])
 
 
-def test_what_is_lacking_is_said_in_one_sentence(folder, capsys):
+def test_each_refusal_is_one_sentence(folder, capsys):
     assert main(["report", f"run={folder / 'nowhere'}"]) == 2
     assert main(["report", f"run={folder}", "output=page.pdf"]) == 2
     (folder / "summary.json").unlink()
     assert main(["report", f"run={folder}"]) == 2
-    said = capsys.readouterr().err.splitlines()
-    assert len(said) == 3
-    assert "no scores there" in said[0]
-    assert "give the name of an HTML file" in said[1]
-    assert "Evaluate again" in said[2]
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 3
+    assert "no scores there" in lines[0]
+    assert "give the name of an HTML file" in lines[1]
+    assert "Evaluate again" in lines[2]

@@ -1,4 +1,4 @@
-"""The whole tool on small phantoms: train, go on, evaluate, predict, and the strongest proof, a perfect predictor."""
+"""All commands on small phantoms: train, resume, evaluate, predict; and a perfect predictor scores perfectly."""
 
 import json
 import os
@@ -31,7 +31,7 @@ TINY = [
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory, phantom_root):
-    """A folder with a run that was trained for four steps in one go, and the settings it was trained with."""
+    """A folder with a run of four steps without interruption, and its settings."""
     folder = tmp_path_factory.mktemp("place")
     common = [*TINY, f"data.root={phantom_root}", f"data.cache={folder / 'cache'}", f"runs={folder / 'runs'}"]
     assert main(["train", *common, "name=straight", "steps=4", "validation.every=0.5"]) == 0
@@ -76,7 +76,7 @@ def test_a_run_stopped_and_resumed_equals_one_straight_through_bit_for_bit(place
 def test_a_run_of_other_settings_is_refused_with_the_keys_that_differ(place, capsys):
     _, common = place
     assert main(["train", *common, "name=straight", "steps=4", "sampling.foreground=0.5", "validation.every=0.5"]) == 2
-    assert "sampling.foreground: 0.333 there, 0.5 now" in capsys.readouterr().err
+    assert "sampling.foreground: 0.333 in the run, 0.5 now" in capsys.readouterr().err
 
 
 def test_a_checkpoint_of_another_network_is_refused_by_its_layers(place, capsys):
@@ -156,7 +156,7 @@ def test_the_folder_of_the_scans_is_never_written_to(place, phantom_root, capsys
 
 
 def perfect_scores(root, tmp_path):
-    """Scores of the reference itself, sent through preparing, regions and back, and written as a mask."""
+    """Scores of the reference itself after preparation, conversion to regions and back, and writing as a mask."""
     convention = CONVENTIONS["brats2017"]
     preparation = Preparation(tuple(Modality))
     pairs = []
@@ -229,7 +229,7 @@ def test_a_run_mirrored_on_two_logical_devices_has_the_losses_of_one(place):
     told = [*common, "steps=3", "validation.every=1", "hardware.precision=float32"]
     assert main(["train", *told, "name=one"]) == 0
     mirrored = [*told, "name=two", "hardware=mirrored", "hardware.replicas=2", "hardware.precision=float32"]
-    # Logical devices are made before TensorFlow starts: in a process of its own.
+    # Logical devices must be set up before TensorFlow starts, so this runs in a new process.
     command = [sys.executable, "-m", "brats_unet", "train", *mirrored]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

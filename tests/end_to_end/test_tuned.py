@@ -1,4 +1,4 @@
-"""Tuning with trained networks, from training folds to the masks that the thresholds make."""
+"""Tuning with trained networks: from the folds of a training to masks made with the tuned thresholds."""
 
 import json
 
@@ -14,7 +14,7 @@ from tests.end_to_end.test_pipeline import TINY
 
 @pytest.fixture(scope="module")
 def folds(tmp_path_factory, phantom_root):
-    """Two runs, each trained without one half of the phantoms and tuned on what both held out together."""
+    """Two runs, each trained on one half of the phantoms; together they hold out all of them."""
     folder = tmp_path_factory.mktemp("folds")
     common = [*TINY, f"data.root={phantom_root}", f"data.cache={folder / 'cache'}", f"runs={folder / 'runs'}"]
     for fold in (0, 1):
@@ -28,7 +28,7 @@ def of_both(folds):
 
 
 def mean_dice(folds, capsys, *more):
-    """Of all cases and regions, each case by the network that has not seen it."""
+    """Mean Dice over all cases and regions; each case is predicted by the network that held it out."""
     output = f"output={folds[0].folder.parent / '-'.join(('scores', *more)).replace('=', '-')}"
     capsys.readouterr()
     assert main(["evaluate", of_both(folds), output, "figures=false", "seed_scores=false", "--json", *more]) == 0
