@@ -75,9 +75,26 @@ def test_public_functions_and_classes_say_what_they_are():
     assert silent == []
 
 
-def test_no_file_is_named_after_nothing():
-    nothing = {"utils", "util", "helpers", "helper", "common", "base", "manager", "misc"}
-    assert [name_of(path) for path in tracked_files() if path.stem.lower() in nothing] == []
+def test_no_two_modules_have_the_same_file_name():
+    by_name: dict[str, list[str]] = {}
+    for path in MODULES:
+        if path.stem not in ("__init__", "__main__", "main"):
+            by_name.setdefault(path.name, []).append(name_of(path))
+    assert {name: paths for name, paths in by_name.items() if len(paths) > 1} == {}
+
+
+def test_no_folder_holds_over_an_eighth_of_the_lines():
+    lines: dict[str, int] = {}
+    for path in MODULES:
+        count = len(path.read_text(encoding="utf-8").splitlines())
+        lines[name_of(path.parent)] = lines.get(name_of(path.parent), 0) + count
+    most = sum(lines.values()) / 8
+    assert {folder: count for folder, count in lines.items() if count > most} == {}
+
+
+def test_no_file_has_a_meaningless_name():
+    meaningless = {"utils", "util", "helpers", "helper", "common", "base", "manager", "misc"}
+    assert [name_of(path) for path in tracked_files() if path.stem.lower() in meaningless] == []
 
 
 def test_nothing_is_left_unfinished():
