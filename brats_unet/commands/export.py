@@ -30,8 +30,8 @@ def main(settings: Export) -> int:
 
     Raises:
         SettingsError: An unknown format, several runs, or an output folder that may not be written.
-        MachineError: A package is missing, or the exported network does not give the same probabilities.
-        CheckpointError: The run is missing or broken.
+        MachineError: A package is missing, or the disk is full.
+        CheckpointError: The run is missing or broken, or the exported network gives other probabilities than it.
     """
     with open_display(json=settings.json) as display:
         return _export(settings, display)

@@ -53,11 +53,11 @@ def test_with_measure_false_it_prints_one_document_without_tensorflow():
 def test_it_measures_loader_augmentation_and_step_without_data_and_leaves_no_file(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert run(shlex.split(TINY)) == 0
-    said = capsys.readouterr().out
+    printed = capsys.readouterr().out
     for part in ("loader", "augmentation", "step", "unet3d with", "CPU"):
-        assert part in said
+        assert part in printed
     assert any(
-        words in said for words in ("The network takes most", "The loader is the bottleneck", "Augmentation takes")
+        words in printed for words in ("The network takes most", "The loader is the bottleneck", "Augmentation takes")
     )
     assert list(tmp_path.iterdir()) == []
 
@@ -78,5 +78,7 @@ def test_settings_that_a_training_would_refuse_are_refused(change, message, caps
 def test_the_verdict_says_that_a_step_does_not_fit(monkeypatch, capsys):
     monkeypatch.setattr(doctor, "trial_in_subprocess", lambda *arguments, **options: Trial(fits=False))
     assert run(shlex.split(TINY)) == 0
-    said = " ".join(capsys.readouterr().out.split())
-    assert "A step of 2 patches of 16×16×16 does not fit into memory. `brats-unet plan` finds a size that fits." in said
+    printed = " ".join(capsys.readouterr().out.split())
+    assert (
+        "A step of 2 patches of 16×16×16 does not fit into memory. `brats-unet plan` finds a size that fits." in printed
+    )

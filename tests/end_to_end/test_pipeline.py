@@ -42,7 +42,7 @@ def losses(run):
     return [line["loss"] for line in run.journal("step")]
 
 
-def test_a_run_stopped_and_resumed_equals_one_straight_through_bit_for_bit(place, monkeypatch):
+def test_stopping_and_resuming_gives_the_same_bits_as_training_without_interruption(place, monkeypatch):
     folder, common = place
     from brats_unet.assembly import training_parts as assembly
     from brats_unet.commands import train as command
@@ -73,20 +73,20 @@ def test_a_run_stopped_and_resumed_equals_one_straight_through_bit_for_bit(place
     assert one == other
 
 
-def test_a_run_of_other_settings_is_refused_with_the_keys_that_differ(place, capsys):
+def test_other_settings_for_an_existing_run_are_refused_and_listed(place, capsys):
     _, common = place
     assert main(["train", *common, "name=straight", "steps=4", "sampling.foreground=0.5", "validation.every=0.5"]) == 2
     assert "sampling.foreground: 0.333 in the run, 0.5 now" in capsys.readouterr().err
 
 
-def test_a_checkpoint_of_another_network_is_refused_by_its_layers(place, capsys):
+def test_a_checkpoint_of_another_network_is_refused_and_its_layers_are_named(place, capsys):
     folder, common = place
     init = f"init={folder / 'runs' / 'straight'}"
     assert main(["train", *common, "name=other", "steps=1", "model.features=[4,12]", init]) == 2
     assert "encoder_1_conv_0/bias" in capsys.readouterr().err
 
 
-def test_a_run_starts_from_the_weights_of_another(place):
+def test_init_starts_from_the_weights_of_another_run(place):
     folder, common = place
     first = Run(folder / "runs" / "straight")
     init = f"init={first.folder}"
@@ -126,7 +126,7 @@ def test_predictions_lie_on_the_grid_and_header_of_their_case(place, phantom_roo
         assert set(np.unique(read_integers(output / f"{case.id}.nii.gz").array)) <= {0, 1, 2, 4}
 
 
-def test_a_keras_file_predicts_what_its_run_predicts(place, phantom_root):
+def test_a_keras_file_predicts_the_same_masks_as_its_run(place, phantom_root):
     folder, common = place
     plain = [*common, "hardware.precision=float32", "name=float32", "steps=2"]
     assert main(["train", *plain]) == 0
@@ -138,7 +138,7 @@ def test_a_keras_file_predicts_what_its_run_predicts(place, phantom_root):
     assert np.array_equal(*masks)
 
 
-def test_masks_of_other_networks_are_never_mixed_with_these(place, phantom_root, capsys):
+def test_masks_of_different_networks_are_never_mixed(place, phantom_root, capsys):
     folder, _ = place
     run, output = folder / "runs" / "straight", folder / "once"
     case = phantom_root / "BraTS20_Training_002"
@@ -147,7 +147,7 @@ def test_masks_of_other_networks_are_never_mixed_with_these(place, phantom_root,
     assert "holds masks of other networks" in capsys.readouterr().err
 
 
-def test_the_folder_of_the_scans_is_never_written_to(place, phantom_root, capsys):
+def test_nothing_is_written_to_the_folder_of_the_scans(place, phantom_root, capsys):
     folder, _ = place
     inside = phantom_root / "masks"
     assert main(["predict", f"run={folder / 'runs' / 'straight'}", f"input={phantom_root}", f"output={inside}"]) == 2
@@ -224,7 +224,7 @@ def test_the_first_command_of_the_readme_works_with_no_data(tmp_path):
     assert done.stderr == ""
 
 
-def test_a_run_mirrored_on_two_logical_devices_has_the_losses_of_one(place):
+def test_training_on_two_logical_devices_gives_the_losses_of_one(place):
     folder, common = place
     told = [*common, "steps=3", "validation.every=1", "hardware.precision=float32"]
     assert main(["train", *told, "name=one"]) == 0

@@ -36,18 +36,24 @@ def mean_dice(folds, capsys, *more):
     return float(np.mean([regions[name]["all_cases"]["dice"]["mean"] for name in ("WT", "TC", "ET")]))
 
 
-def test_what_tuning_gains_on_its_own_cases_is_what_evaluate_finds(folds, capsys):
+def test_evaluate_finds_the_gain_that_tune_reports_on_the_same_cases(folds, capsys):
     assert main(["tune", of_both(folds), "folds=4", "--json"]) == 0
-    told = json.loads(capsys.readouterr().out)
-    assert sorted(told["cases"]) == [f"BraTS20_Training_{number:03}" for number in range(1, 5)] and told["n"] == 4
+    document = json.loads(capsys.readouterr().out)
+    assert (
+        sorted(document["cases"]) == [f"BraTS20_Training_{number:03}" for number in range(1, 5)] and document["n"] == 4
+    )
     written = [json.loads(run.postprocessing_file.read_text()) for run in folds]
-    assert written == [told, told]
-    assert Postprocessing.from_dict(told["postprocessing"], where="here") != Postprocessing() and told["gain"] > 0
+    assert written == [document, document]
+    assert (
+        Postprocessing.from_dict(document["postprocessing"], where="here") != Postprocessing() and document["gain"] > 0
+    )
     gained = mean_dice(folds, capsys) - mean_dice(folds, capsys, "postprocess=none")
-    assert gained == pytest.approx(told["flattering_gain"], abs=1e-3) and gained > 0  # kept in float16
+    assert (
+        gained == pytest.approx(document["flattering_gain"], abs=1e-3) and gained > 0
+    )  # tune stores probabilities in float16
 
 
-def test_a_second_search_asks_no_network_again(folds, capsys):
+def test_a_second_search_reuses_the_probabilities(folds, capsys):
     kept = [file for run in folds for file in (run.folder / "tuning").glob("*.npz")]
     before = [file.stat().st_mtime_ns for file in kept]
     assert main(["tune", of_both(folds), "folds=4", "metric=rank", "rules=[threshold]", "--json"]) == 0
@@ -55,10 +61,10 @@ def test_a_second_search_asks_no_network_again(folds, capsys):
     assert len(kept) == 4 and [file.stat().st_mtime_ns for file in kept] == before
 
 
-def test_predict_follows_what_tuning_left_and_says_so(folds, phantom_root, tmp_path, capsys):
+def test_predict_uses_the_tuned_thresholds_and_says_so(folds, phantom_root, tmp_path, capsys):
     assert main(["tune", of_both(folds), "folds=4"]) == 0
-    said = capsys.readouterr().out
-    assert "Cross-fitted gain on 4 cases" in said and "4 cases are few" in said
+    printed = capsys.readouterr().out
+    assert "Cross-fitted gain on 4 cases" in printed and "4 cases are few" in printed
     for name, more in (("tuned", []), ("plain", ["postprocess=none"])):
         assert main(["predict", of_both(folds), f"input={phantom_root}", f"output={tmp_path / name}", *more]) == 0
         assert ("Masks are made with the thresholds of" in capsys.readouterr().out) == (name == "tuned")
