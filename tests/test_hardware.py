@@ -61,7 +61,7 @@ def test_a_cpu_has_bfloat16_if_its_flags_list_it(monkeypatch, tmp_path, flags, e
     assert hardware.cpu_has_bfloat16() is expected
 
 
-def test_available_memory_respects_the_limit_of_the_container(monkeypatch, tmp_path):
+def test_free_memory_ends_at_the_limit_of_the_container(monkeypatch, tmp_path):
     limit, used, facts = tmp_path / "limit", tmp_path / "used", tmp_path / "facts"
     limit.write_text("3000\n")
     used.write_text("1000\n")

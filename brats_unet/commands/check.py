@@ -37,7 +37,7 @@ def main(settings: Check) -> int:
     root = Path(data.root)
     report_file = Path(settings.report) if settings.report else None
     _refuse_report(report_file, root)
-    start = time.monotonic()
+    began = time.monotonic()
     modalities = Preparation.of(data.modalities, data.preparation).modalities
     with open_display(json=settings.json) as display:
         report = check_cases(
@@ -47,13 +47,13 @@ def main(settings: Check) -> int:
             progress=lambda done, total: display.progress("Opening cases", done, total),
         )
         console = display.console
-    document = {**report.as_dict(), "seconds": round(time.monotonic() - start, 2)}
+    document = {**report.as_dict(), "seconds": round(time.monotonic() - began, 2)}
     if report_file is not None:
         write_json(report_file, document)
     if settings.json:
         print(json.dumps(document, indent=2, ensure_ascii=False))
     else:
-        _print_result(report, console, time.monotonic() - start)
+        _print_result(report, console, time.monotonic() - began)
         if report_file is not None:
             console.print(f"Written to {report_file}.", markup=False)
     return 1 if report.stops_training else 0

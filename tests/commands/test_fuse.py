@@ -122,9 +122,8 @@ def test_a_mask_on_another_grid_is_named_and_the_other_cases_are_fused(folders, 
     write(folders / "b" / f"{CASES[0]}.nii.gz", LABELS, affine=np.diag([2.0, 2.0, 2.0, 1.0]))
     (folders / "c" / f"{CASES[0]}.nii.gz").write_bytes(b"broken")
     assert main(settings(folders, inputs=[str(folders / n) for n in "ab"])) == 1
-    result = json.loads(capsys.readouterr().out)
-    assert list(result["failed"]) == [CASES[0]]
-    assert "lies on another grid than that of a" in result["failed"][CASES[0]]
+    told = json.loads(capsys.readouterr().out)
+    assert list(told["failed"]) == [CASES[0]] and "lies on another grid than that of a" in told["failed"][CASES[0]]
     assert (folders / "out" / f"{CASES[1]}.nii.gz").exists()
     assert main(settings(folders, inputs=[str(folders / n) for n in "ac"], overwrite=True)) == 1
     assert "cannot be read as NIfTI" in json.loads(capsys.readouterr().out)["failed"][CASES[0]]

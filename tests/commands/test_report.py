@@ -42,8 +42,8 @@ def test_each_refusal_is_one_sentence(folder, capsys):
     assert main(["report", f"run={folder}", "output=page.pdf"]) == 2
     (folder / "summary.json").unlink()
     assert main(["report", f"run={folder}"]) == 2
-    lines = capsys.readouterr().err.splitlines()
-    assert len(lines) == 3
-    assert "no scores there" in lines[0]
-    assert "give the name of an HTML file" in lines[1]
-    assert "Evaluate again" in lines[2]
+    said = capsys.readouterr().err.splitlines()
+    assert len(said) == 3
+    assert "no scores there" in said[0]
+    assert "give the name of an HTML file" in said[1]
+    assert "Evaluate again" in said[2]

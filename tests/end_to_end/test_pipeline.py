@@ -126,7 +126,7 @@ def test_predictions_lie_on_the_grid_and_header_of_their_case(place, phantom_roo
         assert set(np.unique(read_integers(output / f"{case.id}.nii.gz").array)) <= {0, 1, 2, 4}
 
 
-def test_a_keras_file_predicts_the_same_masks_as_its_run(place, phantom_root):
+def test_a_keras_file_predicts_what_its_run_predicts(place, phantom_root):
     folder, common = place
     plain = [*common, "hardware.precision=float32", "name=float32", "steps=2"]
     assert main(["train", *plain]) == 0
@@ -224,12 +224,12 @@ def test_the_first_command_of_the_readme_works_with_no_data(tmp_path):
     assert done.stderr == ""
 
 
-def test_training_on_two_logical_devices_gives_the_losses_of_one(place):
+def test_a_run_mirrored_on_two_logical_devices_has_the_losses_of_one(place):
     folder, common = place
     told = [*common, "steps=3", "validation.every=1", "hardware.precision=float32"]
     assert main(["train", *told, "name=one"]) == 0
     mirrored = [*told, "name=two", "hardware=mirrored", "hardware.replicas=2", "hardware.precision=float32"]
-    # Logical devices must be set up before TensorFlow starts, so this runs in a new process.
+    # Logical devices are made before TensorFlow starts: in a process of its own.
     command = [sys.executable, "-m", "brats_unet", "train", *mirrored]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
