@@ -143,7 +143,7 @@ def negative_mask(folder: Path) -> None:
         (no_nifti, "cannot be read as NIfTI (43 bytes"),
         (missing, "no t1 scan. Expected BraTS20_Training_002_t1.nii.gz beside the other three."),
         (other_shape, "the t1 is (11, 12, 12) voxels, the flair (12, 12, 12)."),
-        (other_place, "the t1 lies elsewhere than the flair"),
+        (other_place, "the t1 is not aligned with the flair"),
         (four_axes, "BraTS20_Training_002_t1.nii.gz: a volume of shape (12, 12, 12, 2). Expected three axes"),
         (singular, "singular or not finite"),
         (mask_elsewhere, "the mask is (12, 11, 12) voxels, the flair (12, 12, 12)."),

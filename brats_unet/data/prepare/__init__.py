@@ -1,1 +1,1 @@
-"""A case to a prepared volume."""
+"""From the scans of a case to a prepared volume."""

@@ -1,9 +1,9 @@
-"""Prepared volumes on disk: memory-mapped, built once, verified; the data root itself is never written to.
+"""Cache of prepared volumes: each is built once, verified and memory-mapped. Nothing is written to the data folder.
 
     <cache>/<case>-<key>/   image.npy labels.npy brain.npy foreground_<region>.npy prepared.json
 
-The key is the content of the case's files, the recipe and the label convention, so that whatever changes makes a new
-folder and nothing stale is ever read.
+The key is a hash of the case's files, the preparation settings and the label convention: a change in any of them gives
+a new folder, so an outdated volume is never read.
 """
 
 import fcntl
@@ -31,21 +31,21 @@ from brats_unet.processes import in_processes
 from brats_unet.volume import Case
 
 MANIFEST = "prepared.json"
-SECONDS_EACH = 1.0  # a case takes to prepare, at the most
-BRAIN_SHARE = 0.45  # of a BraTS volume lies in the box around the brain; for the estimate of disk space
+SECONDS_EACH = 1.0  # upper estimate of the time to prepare one case
+BRAIN_SHARE = 0.45  # share of a BraTS volume inside the bounding box of the brain; used to estimate disk space
 
 
 @dataclass(frozen=True)
 class PreparedCase:
-    """A prepared case on disk; arrays are opened when first asked for.
+    """A prepared case on disk; each array is opened at its first use.
 
     Attributes:
-        id: The case's id.
-        folder: Where its arrays lie.
-        grid: The way back to the case's own grid.
-        mapped: Whether its image and labels are memory-mapped, or read whole.
-        copies: On the devices that train, one a replica: float16 (X, Y, Z, M + 1), the labels behind the modalities;
-            none unless `pipeline.on_devices` has put them there.
+        id: Case id.
+        folder: Folder that holds the arrays.
+        grid: Prepared grid, and how it maps back to the grid of the case on disk.
+        mapped: True if image and labels are memory-mapped, False if they are read into memory.
+        copies: Copies on the training devices, one per replica: float16, shape (X, Y, Z, M + 1), with the labels as
+            the last channel. Empty unless the case comes from `pipeline.on_devices`.
     """
 
     id: str
@@ -56,37 +56,37 @@ class PreparedCase:
 
     @cached_property
     def image(self) -> np.ndarray:
-        """float16, shape (X, Y, Z, M)."""
+        """Normalised scans, float16, shape (X, Y, Z, M)."""
         return np.load(self.folder / "image.npy", mmap_mode="r" if self.mapped else None)
 
     @cached_property
     def labels(self) -> np.ndarray | None:
-        """uint8 of `anatomy.Label`, shape (X, Y, Z); None where the case has no mask."""
+        """Labels, uint8 values of `anatomy.Label`, shape (X, Y, Z); None if the case has no mask."""
         path = self.folder / "labels.npy"
         return np.load(path, mmap_mode="r" if self.mapped else None) if path.exists() else None
 
     @cached_property
     def brain(self) -> np.ndarray:
-        """bool, shape (X, Y, Z)."""
+        """Brain mask, bool, shape (X, Y, Z)."""
         return np.load(self.folder / "brain.npy", mmap_mode="r")
 
     @property
     def bytes(self) -> int:
-        """Of image and labels, as they lie on disk and in memory."""
+        """Size of image and labels in bytes, the same on disk and in memory."""
         paths = [self.folder / "image.npy", self.folder / "labels.npy"]
         return sum(path.stat().st_size for path in paths if path.exists())
 
     @cached_property
     def foreground(self) -> dict[Region, np.ndarray]:
-        """Up to 10,000 voxel positions of each region that is present, int16, shape (n, 3)."""
-        found = {}
+        """Up to 10,000 voxel positions of each region, int16, shape (n, 3); absent regions have no entry."""
+        present = {}
         for region in Region:
             path = self.folder / f"foreground_{region}.npy"
             if path.exists():
                 positions = np.load(path)
                 if len(positions):
-                    found[region] = positions
-        return found
+                    present[region] = positions
+        return present
 
 
 def prepare_all(
@@ -98,21 +98,22 @@ def prepare_all(
     workers: int = 0,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> list[PreparedCase]:
-    """Prepare what is not prepared yet, is not whole or was damaged since, and open all.
+    """Open the prepared cases; prepare first those that are missing, incomplete or damaged.
 
-    Contents are held against the manifest once for each state of a file, then sizes and times of change.
+    The hash of a cached file is checked against the manifest once. It is checked again only if the file's size or
+    modification time changes.
 
     Args:
-        cases: In the order of the result.
-        preparation: The recipe.
-        convention: What the integers of the masks mean.
-        folder: Of the cache; made if need be.
-        workers: Processes; 0 takes one a core.
-        progress: Told how many of how many cases are ready.
+        cases: Cases to prepare; the result has the same order.
+        preparation: Preparation settings.
+        convention: Meaning of the integers in the masks.
+        folder: Cache folder; created if it does not exist.
+        workers: Number of processes; 0 means one per core.
+        progress: Called with the number of cases that are ready and the total number.
 
     Raises:
-        DataError: Some cases cannot be prepared; all of them are named, the others stay prepared.
-        MachineError: The disk has no room.
+        DataError: Some cases cannot be prepared. The message lists all of them; the other cases stay in the cache.
+        MachineError: The disk does not have enough free space, or the folder cannot be written.
     """
     with explain_write_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
@@ -130,16 +131,16 @@ def prepare_all(
         require_free_space(folder, sum(estimated_bytes(cases[i], preparation) for i in missing), "the prepared volumes")
     done = len(cases) - len(missing)
     progress(done, len(cases))
-    defects = []
+    problems = []
     jobs = [(cases[i], preparation, convention, targets[i]) for i in missing]
     for _, problem in in_processes(_build, jobs, seconds_each=SECONDS_EACH, workers=workers):
         if problem is None:
             done += 1
             progress(done, len(cases))
         else:
-            defects.append(problem)
-    if defects:
-        raise DataError("\n".join(sorted(defects)))
+            problems.append(problem)
+    if problems:
+        raise DataError("\n".join(sorted(problems)))
     return [open_prepared(case.id, target) for case, target in zip(cases, targets, strict=True)]
 
 
@@ -148,7 +149,7 @@ def _build(job: tuple[Case, Preparation, Convention, Path]) -> str | None:
 
 
 def build(case: Case, preparation: Preparation, convention: Convention, target: Path) -> str | None:
-    """Prepare one case into `target` unless another process has just done so; the sentence of a DataError, or None."""
+    """Prepare one case into `target`, unless another process has just done so; returns the message of a DataError."""
     with locked(target):
         if is_whole(target):
             return None
@@ -160,7 +161,7 @@ def build(case: Case, preparation: Preparation, convention: Convention, target: 
 
 
 def write(prepared: Prepared, case_id: str, preparation: Preparation, target: Path) -> None:
-    """Write the arrays beside `target`, then give the folder its name: it is whole or it is not there."""
+    """Write the arrays to a temporary folder, then rename it to `target`, so that `target` is always complete."""
     part = target.with_name(f".{target.name}.part")
     shutil.rmtree(part, ignore_errors=True)
     arrays = {"image": prepared.image, "brain": prepared.brain}
@@ -182,14 +183,14 @@ def write(prepared: Prepared, case_id: str, preparation: Preparation, target: Pa
                 "files": files,
             }
             write_json(part / MANIFEST, manifest)
-            shutil.rmtree(target, ignore_errors=True)  # an earlier one that was found damaged
+            shutil.rmtree(target, ignore_errors=True)  # an older folder that is incomplete
             part.rename(target)
         finally:
             shutil.rmtree(part, ignore_errors=True)
 
 
 def is_whole(target: Path) -> bool:
-    """Whether every file named by the manifest is there with its size."""
+    """Whether every file in the manifest exists and has the size recorded there."""
     try:
         manifest = json.loads((target / MANIFEST).read_text(encoding="utf-8"))
         return all((target / name).stat().st_size == facts["bytes"] for name, facts in manifest["files"].items())
@@ -198,27 +199,27 @@ def is_whole(target: Path) -> bool:
 
 
 def altered(target: Path, content: Callable[[Path], str] = file_hash) -> list[str]:
-    """Names of the files of a prepared case that are not what was written; empty if all is well.
+    """Names of the files whose hash differs from the manifest; empty if the case is intact.
 
     Args:
-        target: Folder of the case, whole.
-        content: Hash of a file.
+        target: Folder of a complete prepared case.
+        content: Function that returns the hash of a file.
     """
     return [name for name, facts in manifest_of(target)["files"].items() if content(target / name) != facts["blake2b"]]
 
 
 def open_prepared(case_id: str, target: Path) -> PreparedCase:
-    """A prepared case from its folder."""
+    """Open a prepared case from its folder."""
     return PreparedCase(case_id, target, Grid.from_dict(manifest_of(target)["grid"]))
 
 
 def manifest_of(target: Path) -> dict[str, Any]:
-    """What `write` says of a prepared case."""
+    """Manifest of a prepared case, as `write` saved it."""
     return json.loads((target / MANIFEST).read_text(encoding="utf-8"))
 
 
 def case_key(case: Case, preparation: Preparation, convention: str, memo: HashMemo) -> str:
-    """16 hexadecimal digits for the content of the case's files, the recipe and the convention together."""
+    """Hash of the case's files, the preparation settings and the label convention: 16 hexadecimal digits."""
     files = [case.images[modality] for modality in preparation.modalities]
     contents = [[memo.hash(file.path), file.channel] for file in files]
     mask = memo.hash(case.mask) if case.mask else None
@@ -227,7 +228,7 @@ def case_key(case: Case, preparation: Preparation, convention: str, memo: HashMe
 
 
 def estimated_bytes(case: Case, preparation: Preparation) -> int:
-    """Disk that a prepared case will take, from the header of its first scan."""
+    """Estimated size of a prepared case on disk, from the header of its first scan."""
     header = read_header(case.images[preparation.modalities[0]].path)
     mm3 = float(np.prod(header.shape[:3]) * np.prod(header.spacing_mm))
     voxels = mm3 / float(np.prod(preparation.spacing_mm)) * (BRAIN_SHARE if preparation.crop == "brain" else 1)
@@ -236,9 +237,9 @@ def estimated_bytes(case: Case, preparation: Preparation) -> int:
 
 @contextmanager
 def locked(target: Path) -> Iterator[None]:
-    """Hold the one lock of a target; whoever comes second waits, and then finds the work done.
+    """Hold the exclusive lock of a target folder; a second process waits, then finds the case prepared.
 
-    The lock files stay: to remove one that another process waits for would hand out two locks.
+    Lock files are never removed: two processes could hold the lock if one were removed while a process waits for it.
     """
     lock = target.parent / ".locks" / target.name
     with explain_write_errors(target):

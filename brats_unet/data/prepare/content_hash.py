@@ -1,4 +1,4 @@
-"""Hashes of files by content, remembered by path, size and time of change, so that a file is read once."""
+"""Content hashes of files, cached by path, size and modification time so that each file is read only once."""
 
 import hashlib
 import json
@@ -16,24 +16,24 @@ DIGEST_BYTES = 16
 
 
 def file_hash(path: Path) -> str:
-    """BLAKE2b of a file's bytes, 32 hexadecimal digits."""
+    """BLAKE2b hash of a file's bytes, 32 hexadecimal digits."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=DIGEST_BYTES)).hexdigest()
 
 
 def voxel_hash(array: np.ndarray) -> str:
-    """BLAKE2b of an array's voxels, type and shape, 32 hexadecimal digits; headers and compression play no part."""
+    """BLAKE2b hash of an array's values, dtype and shape, 32 hexadecimal digits; independent of memory order."""
     digest = hashlib.blake2b(f"{array.dtype.str}{array.shape}".encode(), digest_size=DIGEST_BYTES)
-    digest.update(np.asfortranarray(array).T.data)  # the order on disk: no copy
+    digest.update(np.asfortranarray(array).T.data)  # NIfTI voxel order, so no copy is made
     return digest.hexdigest()
 
 
 class HashMemo:
-    """Hashes that are computed once for each state of a file.
+    """File hashes that are computed again only if the size or modification time of the file has changed.
 
     Args:
-        file: JSON file in the cache folder that keeps them; read if it is there, written by `save`. One that is broken
-            counts as empty: the hashes are computed again.
+        file: JSON file that stores the hashes, in the cache folder. It is read if it exists and written by `save`. An
+            unreadable or malformed file counts as empty: the hashes are computed again.
     """
 
     def __init__(self, file: Path) -> None:
@@ -42,7 +42,7 @@ class HashMemo:
         self.changed = False
 
     def hash(self, path: Path) -> str:
-        """Hash of the bytes of a file.
+        """Hash of a file's bytes; see `file_hash`.
 
         Raises:
             DataError: The file cannot be read.
@@ -50,7 +50,11 @@ class HashMemo:
         return self._remembered("bytes", path, lambda: file_hash(path))
 
     def voxels(self, path: Path, channel: int | None = None) -> str:
-        """Hash of the voxels of a scan: equal for copies that were packed or headed differently.
+        """Hash of the voxels of a scan; it does not depend on the header or the compression.
+
+        Args:
+            path: NIfTI file.
+            channel: Channel of a 4-D file; None for a 3-D file.
 
         Raises:
             DataError: The file cannot be read as a scan.
@@ -60,8 +64,8 @@ class HashMemo:
 
     def _remembered(self, kind: str, path: Path, digest: Callable[[], str]) -> str:
         try:
-            facts = path.stat()
-            state = [facts.st_size, facts.st_mtime_ns]
+            status = path.stat()
+            state = [status.st_size, status.st_mtime_ns]
             key = f"{kind}:{path.resolve()}"
             before = self.known.get(key)
             if before is not None and before[:2] == state:
@@ -74,10 +78,10 @@ class HashMemo:
         return content
 
     def save(self) -> None:
-        """Write what is new, keeping what another process has written in the meantime.
+        """Write new hashes to the file and keep those that another process has added since it was read.
 
         Raises:
-            MachineError: The disk is full, or the folder may not be written to.
+            MachineError: The disk is full, or the folder is not writable.
         """
         if not self.changed:
             return

@@ -1,4 +1,4 @@
-"""How a prepared volume lies on its case's own grid, and the way back."""
+"""Mapping between the grid of a case on disk and the grid of its prepared volume, in both directions."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -14,17 +14,18 @@ from brats_unet.volume import Turn, spacing_mm
 
 @dataclass(frozen=True)
 class Grid:
-    """How the prepared grid lies on the case's own: turned to L-P-S, cut to `box`, then voxels `ratio` times as long.
+    """Mapping from the case grid to the prepared grid: reorient to L-P-S, crop to `box`, resample by `ratio`.
 
     Attributes:
-        case_shape: Voxels of the case on disk.
-        case_affine: Its affine, as nested tuples.
-        turn: From the axes on disk to L-P-S.
-        box: What was cut out, in L-P-S axes.
-        ratio: Length of a prepared voxel in voxels of the case, by L-P-S axis; exactly 1 where not resampled.
-        lead: How many voxels of the case the prepared grid starts before the box; 0 where not resampled.
-        straight: For a case whose axes are tilted: the straight grid that it was laid onto before all that; None for
-            the others.
+        case_shape: Shape of the case on disk, in voxels.
+        case_affine: Affine of the case on disk (voxel to R-A-S+ millimetres), as nested tuples.
+        turn: Axis permutation and flips from the axes on disk to L-P-S.
+        box: Region that is cropped out, in voxels along the L-P-S axes.
+        ratio: Edge length of a prepared voxel in case voxels, per L-P-S axis; exactly 1 for an axis that is not
+            resampled.
+        lead: Distance in case voxels by which the prepared grid starts before the box, per L-P-S axis; 0 for an axis
+            that is not resampled.
+        straight: Straight grid onto which a tilted case is interpolated first; None if the case is not tilted.
     """
 
     case_shape: tuple[int, int, int]
@@ -37,40 +38,50 @@ class Grid:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Voxels of the prepared grid."""
+        """Shape of the prepared grid, in voxels along L, P, S."""
         return tuple(resampled_length(*axis) for axis in zip(self.box.shape, self.ratio, self.lead, strict=True))
 
     @property
     def turned_shape(self) -> tuple[int, ...]:
+        """Shape before cropping and resampling, along L, P, S: of the straight grid if the case is tilted."""
         shape = self.case_shape if self.straight is None else self.straight.shape
         return tuple(shape[axis] for axis in self.turn.axes)
 
     @property
     def case_spacing_mm(self) -> tuple[float, float, float]:
+        """Voxel edge lengths of the case along its axes on disk, in millimetres."""
         return spacing_mm(np.array(self.case_affine))
 
     def to_prepared(self, array: np.ndarray) -> np.ndarray:
-        """An array (X, Y, Z, …) on the case's grid, cut and resampled by area means; float32 where resampled."""
+        """Map an array (X, Y, Z, …) from the case grid to the prepared grid, by area means; float32 if resampled."""
         if self.straight is not None:
             array = resliced(array, np.array(self.case_affine), self.straight.shape, np.array(self.straight.affine))
         return self.resampled(crop(self.turn.apply(array), self.box))
 
     def resampled(self, array: np.ndarray) -> np.ndarray:
-        """An array (X, Y, Z, …) on the voxels of the box, by area means; untouched where not resampled."""
+        """Resample an array (X, Y, Z, …) on the voxels of the box by area means; unchanged if every ratio is 1."""
         return area_resampled(array, self.ratio, self.lead)
 
     def edge(self, axis: int, before: int) -> int:
-        """How many prepared voxels lie before the edge that has `before` of the case before it, by L-P-S axis."""
+        """Convert a voxel edge from the case grid to the prepared grid, rounded to the nearest prepared edge.
+
+        Args:
+            axis: L-P-S axis, 0 to 2.
+            before: Number of case voxels before the edge.
+
+        Returns:
+            Number of prepared voxels before the edge; negative if the edge lies before the prepared grid.
+        """
         return round((before - self.box.start[axis] + self.lead[axis]) / self.ratio[axis])
 
     def to_case(self, array: np.ndarray) -> np.ndarray:
-        """An array (X, Y, Z, …) on the prepared grid back on the case's own, 0 outside the box; linear if resampled."""
+        """Map an array (X, Y, Z, …) from the prepared grid to the case grid, 0 outside the box; linear if resampled."""
         if self.ratio != (1.0, 1.0, 1.0):
             array = along_axes(
                 array,
                 tuple(
-                    None if r == 1 else linear_matrix(n, m, r, before)
-                    for n, m, r, before in zip(self.box.shape, self.shape, self.ratio, self.lead, strict=True)
+                    None if r == 1 else linear_matrix(n, m, r, lead)
+                    for n, m, r, lead in zip(self.box.shape, self.shape, self.ratio, self.lead, strict=True)
                 ),
             )
         whole = self.turn.undo(uncrop(array, self.box, self.turned_shape))
@@ -79,12 +90,12 @@ class Grid:
         return resliced(whole, np.array(self.straight.affine), self.case_shape, np.array(self.case_affine))
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain types, for JSON."""
+        """The grid in plain types, for JSON."""
         return asdict(self)
 
     @classmethod
     def from_dict(cls, plain: Mapping[str, Any]) -> "Grid":
-        """The inverse of `as_dict`, from what JSON gives back."""
+        """Inverse of `as_dict`; accepts what JSON returns."""
         return cls(
             tuple(plain["case_shape"]),
             tuple(tuple(row) for row in plain["case_affine"]),

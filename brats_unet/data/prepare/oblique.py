@@ -1,4 +1,4 @@
-"""Scans whose axes are tilted against the patient's: a straight grid around them, and interpolation there and back."""
+"""Tilted scans, whose axes do not run along the patient's axes: interpolation onto a straight grid and back."""
 
 from dataclasses import dataclass
 
@@ -7,17 +7,17 @@ from scipy import ndimage
 
 from brats_unet.volume import spacing_mm, turn_to_lps
 
-# Scans that are tilted by less are taken as they lie: interpolating would blur them for nothing.
-STRAIGHT_ENOUGH_DEGREES = 2.0
+# Scans with a smaller tilt are used as they are: interpolation would blur them without need.
+MAX_TILT_DEGREES = 2.0
 
 
 @dataclass(frozen=True)
 class Straight:
-    """A grid along L, P and S that covers a tilted one, with voxels as long.
+    """Grid along the L, P and S axes that covers a tilted grid and has the same voxel spacing.
 
     Attributes:
-        shape: Voxels along L, P, S.
-        affine: Voxel to R-A-S+ millimetres, as nested tuples.
+        shape: Number of voxels along L, P, S.
+        affine: Affine, voxel to R-A-S+ millimetres, as nested tuples.
     """
 
     shape: tuple[int, int, int]
@@ -25,7 +25,7 @@ class Straight:
 
 
 def tilt_degrees(affine: np.ndarray) -> float:
-    """Largest angle between a voxel axis and the axis of the patient that it runs nearest to.
+    """Largest angle between a voxel axis and its nearest patient axis, in degrees.
 
     Raises:
         ValueError: The affine is singular or not finite.
@@ -37,8 +37,19 @@ def tilt_degrees(affine: np.ndarray) -> float:
 
 
 def straight_around(shape: tuple[int, ...], affine: np.ndarray) -> Straight | None:
-    """The straight grid around a tilted one; None where the scan is straight enough as it is."""
-    if tilt_degrees(affine) <= STRAIGHT_ENOUGH_DEGREES:
+    """Straight grid that covers a tilted one.
+
+    Args:
+        shape: Shape of the tilted grid, in voxels; only the first three axes count.
+        affine: Affine of the tilted grid, voxel to R-A-S+ millimetres.
+
+    Returns:
+        The straight grid; None if the tilt is at most 2 degrees.
+
+    Raises:
+        ValueError: The affine is singular or not finite.
+    """
+    if tilt_degrees(affine) <= MAX_TILT_DEGREES:
         return None
     axes = turn_to_lps(affine).axes
     lengths = spacing_mm(affine)
@@ -58,14 +69,17 @@ def straight_around(shape: tuple[int, ...], affine: np.ndarray) -> Straight | No
 def resliced(
     array: np.ndarray, affine: np.ndarray, shape: tuple[int, ...], target: np.ndarray, outside: float = 0.0
 ) -> np.ndarray:
-    """`array` (X, Y, Z, …) that lies by `affine`, interpolated linearly at the voxels of another grid; float32.
+    """Interpolate an array linearly at the voxels of another grid; float32.
 
     Args:
-        array: Numbers, or bool, which give shares from 0 to 1.
-        affine: Voxel to millimetres of `array`.
-        shape: Of the other grid.
-        target: Its voxel to millimetres.
+        array: Numbers or bool, shape (X, Y, Z, …); bool gives fractions from 0 to 1.
+        affine: Affine of `array`, voxel to millimetres.
+        shape: Shape (X, Y, Z) of the other grid.
+        target: Affine of the other grid, voxel to millimetres.
         outside: Value beyond the array.
+
+    Returns:
+        Array of shape (*shape, …).
     """
     matrix = np.linalg.inv(affine) @ target
     channels = np.asarray(array, np.float32).reshape(*array.shape[:3], -1)
@@ -85,21 +99,22 @@ def resliced(
 
 
 def resliced_brain(
-    scan: np.ndarray, inside: np.ndarray, affine: np.ndarray, shape: tuple[int, ...], target: np.ndarray
+    scan: np.ndarray, scan_mask: np.ndarray, affine: np.ndarray, shape: tuple[int, ...], target: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """A skull-stripped scan on another grid, its edge as sharp as before: only voxels of the brain are averaged.
+    """Interpolate a skull-stripped scan on another grid from brain voxels only, so that its edge stays sharp.
 
     Args:
-        scan: Shape (X, Y, Z).
-        inside: Which of its voxels are brain, bool.
-        affine: Voxel to millimetres of both.
-        shape: Of the other grid.
-        target: Its voxel to millimetres.
+        scan: Scan, shape (X, Y, Z).
+        scan_mask: Brain voxels of the scan, bool, same shape.
+        affine: Affine of the scan, voxel to millimetres.
+        shape: Shape (X, Y, Z) of the other grid.
+        target: Affine of the other grid, voxel to millimetres.
 
     Returns:
-        The scan, float32, 0 outside; and which voxels are brain: half of them or more.
+        The scan on the other grid, float32, 0 outside the brain; and its brain mask, bool: voxels that are at least
+        half brain.
     """
-    both = np.stack([np.where(inside, scan, 0), inside], axis=-1, dtype=np.float32)
-    total, weight = np.moveaxis(resliced(both, affine, shape, target), -1, 0)
-    there = weight >= 0.5
-    return np.divide(total, weight, out=np.zeros_like(total), where=there), there
+    masked = np.stack([np.where(scan_mask, scan, 0), scan_mask], axis=-1, dtype=np.float32)
+    total, weight = np.moveaxis(resliced(masked, affine, shape, target), -1, 0)
+    new_mask = weight >= 0.5
+    return np.divide(total, weight, out=np.zeros_like(total), where=new_mask), new_mask

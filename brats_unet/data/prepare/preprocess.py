@@ -1,4 +1,4 @@
-"""From the scans of a case to what the network sees: crop to the brain, resample, normalise; and the way back."""
+"""From the scans of a case to the input of the network: crop to the brain, resample, normalise."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -18,25 +18,26 @@ from brats_unet.geometry import Box, bounding_box, crop
 from brats_unet.nifti import read_integers, read_volume
 from brats_unet.volume import Case, Volume, corners_apart_mm, spacing_mm, turn_to_lps
 
-# Raise it whenever the prepared volumes change for the same recipe: it is part of the key of the cache.
-VERSION = 4  # the resampled grid is tied to the middle of the brain
+# Increase this when the same settings give different prepared volumes; it is part of the cache key.
+VERSION = 4  # 4: the resampled grid is aligned with the centre of mass of the brain
 CROPS = ("brain", "none")
 NORMALISATIONS = ("zscore", "max")
 FOREGROUND_POSITIONS = 10_000
-SAME_SPACING = 1e-3  # voxels within a thousandth of the wanted length are not resampled
-LARGEST = 1e30  # so that statistics stay within float32
+SAME_SPACING = 1e-3  # relative difference in voxel length up to which an axis is not resampled
+LARGEST = 1e30  # largest intensity accepted, so that statistics stay within float32
 FLOAT16_LARGEST = 65504.0
 
 
 @dataclass(frozen=True)
 class Preparation:
-    """The recipe, from scans to prepared volume.
+    """Settings that turn scans into a prepared volume.
 
     Attributes:
         modalities: Channels of the image, in this order.
-        spacing_mm: Voxel of the prepared grid; the case's own where they agree within a thousandth.
-        crop: "brain" (smallest box around it) or "none".
-        normalise: "zscore" (mean 0, standard deviation 1 in the brain) or "max" (divided by the largest value).
+        spacing_mm: Voxel edge lengths of the prepared grid along L, P, S, in millimetres; an axis that differs by less
+            than a thousandth is not resampled.
+        crop: "brain" (bounding box of the brain) or "none".
+        normalise: "zscore" (mean 0, standard deviation 1 in the brain) or "max" (divided by the largest magnitude).
     """
 
     modalities: tuple[Modality, ...]
@@ -46,10 +47,10 @@ class Preparation:
 
     @classmethod
     def of(cls, modalities: Sequence[str], options: Mapping[str, Any]) -> "Preparation":
-        """From plain settings.
+        """From modality names in any order and the options `spacing_mm`, `crop` and `normalise`.
 
         Raises:
-            SettingsError: An unknown modality or choice, or a spacing that is not three positive numbers.
+            SettingsError: A modality or a choice is unknown, or the spacing is not three positive numbers.
         """
         known = {str(m) for m in Modality}
         wrong = [m for m in modalities if m not in known]
@@ -68,26 +69,27 @@ class Preparation:
         return cls(ordered, spacing, options["crop"], options["normalise"])
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain types, for JSON and for the key of the cache."""
+        """The settings in plain types, for JSON and for the cache key."""
         return {"version": VERSION, **asdict(self), "modalities": [str(m) for m in self.modalities]}
 
     @classmethod
     def from_dict(cls, plain: Mapping[str, Any]) -> "Preparation":
-        """The inverse of `as_dict`."""
+        """Inverse of `as_dict`."""
         return cls.of(plain["modalities"], plain)
 
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
-    """A case as the network sees it.
+    """A case as the network gets it.
 
     Attributes:
-        image: float16, shape (X, Y, Z, M); 0 outside the brain.
-        brain: bool, shape (X, Y, Z).
-        labels: uint8 of `anatomy.Label`, shape (X, Y, Z), or None for a case without a mask.
-        foreground: Up to 10,000 voxel positions of each region, int16, shape (n, 3); n is 0 where it is absent.
-        grid: The way back.
-        doubts: What looks wrong with the scans, in sentences; see `data.plausible`.
+        image: Normalised scans, float16, shape (X, Y, Z, M); 0 outside the brain.
+        brain: Brain mask, bool, shape (X, Y, Z).
+        labels: Labels, uint8 values of `anatomy.Label`, shape (X, Y, Z); None if the case has no mask.
+        foreground: Up to 10,000 voxel positions of each region, int16, shape (n, 3), n = 0 for an absent region; empty
+            if `labels` is None.
+        grid: Prepared grid, and how it maps back to the grid of the case on disk.
+        warnings: Sentences about scans that look wrong; see `data.prepare.plausible`.
     """
 
     image: np.ndarray
@@ -101,22 +103,24 @@ class Prepared:
 def prepare(
     case: Case, preparation: Preparation, convention: Convention | None, *, fill_missing: bool = False
 ) -> Prepared:
-    """Read a case and prepare it.
+    """Read a case from disk and prepare it.
 
     Args:
-        case: Holds every modality that the preparation names.
-        preparation: The recipe.
-        convention: What the integers of the mask mean; None passes the mask over.
-        fill_missing: Whether a modality that the case lacks is a channel of zeros, as modality dropout makes them; one
-            at least must be there.
+        case: Case with a scan of every modality in `preparation`.
+        preparation: Preparation settings.
+        convention: Meaning of the integers in the mask; None ignores the mask.
+        fill_missing: If True, a missing modality becomes a channel of zeros, as modality dropout makes it. The case
+            must have at least one modality.
 
     Raises:
-        DataError: A file is unreadable, the scans or the mask do not share one grid, a scan is empty, not finite or
-            out of float16's range, or the mask holds a label outside its convention.
+        DataError: A file cannot be read; the scans and the mask do not share one grid; a scan is constant, not finite
+            or beyond the range of float16; or the mask has a label that is not in the convention.
     """
     here = [m for m in preparation.modalities if m in case.images or not fill_missing]
     if not here:
-        raise DataError(f"{case.id}: none of the scans that the network knows ({', '.join(preparation.modalities)}).")
+        raise DataError(
+            f"{case.id}: has none of the modalities that the network expects ({', '.join(preparation.modalities)})."
+        )
     scans: list[np.ndarray] = []
     reference: Volume | None = None
     for modality in here:
@@ -129,7 +133,7 @@ def prepare(
         if volume.array.dtype.kind == "f" and not (np.abs(volume.array) <= LARGEST).all():
             raise DataError(
                 f"{case.id}: {file.path.name} holds voxels that are NaN, infinite or beyond {LARGEST:g}. "
-                f"Expected intensities. Export the scan anew."
+                f"Expected finite intensities. Export the scan again."
             )
         scans.append(volume.array)
     assert reference is not None
@@ -138,7 +142,7 @@ def prepare(
         lying = reference.affine if straight is None else np.array(straight.affine)
         turn = turn_to_lps(lying)
     except ValueError as problem:
-        raise DataError(f"{case.id}: {case.images[here[0]].path.name}: {problem} Write the header anew.") from problem
+        raise DataError(f"{case.id}: {case.images[here[0]].path.name}: {problem} Correct the header.") from problem
 
     insides = [scan != border_value(scan) for scan in scans]
     for modality, inside in zip(here, insides, strict=True):
@@ -173,10 +177,10 @@ def prepare(
         normal[~brain] = 0
         channel_image = grid.resampled(normal)
         largest = float(np.abs(channel_image).max())
-        if not largest <= FLOAT16_LARGEST:  # NaN neither
+        if not largest <= FLOAT16_LARGEST:  # "not <=" is also true for NaN
             raise DataError(
                 f"{case.id}: the {modality} volume holds an intensity {largest:.3g} standard deviations from its mean, "
-                f"beyond what float16 can hold. Look at the scan for a stray voxel."
+                f"beyond what float16 can hold. Check the scan for a stray voxel."
             )
         image[..., preparation.modalities.index(modality)] = channel_image
 
@@ -192,7 +196,7 @@ def prepare(
 
 
 def refuse_other_grid(case_id: str, name: str, volume: Volume, first_name: str, first: Volume) -> None:
-    """Raise DataError unless both volumes have one shape and their corners lie within a tenth of a voxel."""
+    """Raise DataError unless the shapes agree, and the corners within a tenth of the shortest voxel edge."""
     if volume.array.shape != first.array.shape:
         raise DataError(
             f"{case_id}: the {name} is {volume.array.shape} voxels, the {first_name} {first.array.shape}. "
@@ -201,13 +205,13 @@ def refuse_other_grid(case_id: str, name: str, volume: Volume, first_name: str, 
     apart_mm = corners_apart_mm(first.array.shape, volume.affine, first.affine)
     if not apart_mm <= 0.1 * min(first.spacing_mm):
         raise DataError(
-            f"{case_id}: the {name} lies elsewhere than the {first_name}: by their affines, corners are up to "
+            f"{case_id}: the {name} is not aligned with the {first_name}: by their affines, corners are up to "
             f"{apart_mm:.3g} mm apart. Expected one grid: register and resample them first."
         )
 
 
 def normalised(scan: np.ndarray, inside: np.ndarray, how: str) -> np.ndarray:
-    """A scan in float32, by the statistics of its own brain voxels (bool `inside`)."""
+    """Normalise a scan (float32) by "zscore" or "max", with the statistics of its own brain voxels `inside` (bool)."""
     values = scan[inside].astype(np.float64)
     if how == "max":
         return (scan / max(float(np.abs(values).max()), 1e-8)).astype(np.float32)
@@ -216,14 +220,14 @@ def normalised(scan: np.ndarray, inside: np.ndarray, how: str) -> np.ndarray:
 
 
 def prepared_labels(labels: np.ndarray, grid: Grid) -> np.ndarray:
-    """Labels of a case on its prepared grid; where resampled, a region holds the voxels that it fills at least half."""
+    """Map labels to the prepared grid; after resampling, a region has the voxels that it fills at least half."""
     if grid.ratio == (1.0, 1.0, 1.0) and grid.straight is None:
         return np.ascontiguousarray(grid.to_prepared(labels))
     return labels_from_regions(grid.to_prepared(region_masks(labels)) >= 0.5)
 
 
 def foreground_positions(labels: np.ndarray, case_id: str) -> dict[Region, np.ndarray]:
-    """Up to 10,000 voxels of each region, int16, shape (n, 3), drawn from the case's name: the same every time."""
+    """Up to 10,000 random voxel positions of each region, int16, shape (n, 3); the case id gives the random seed."""
     seed = int.from_bytes(case_id.encode()[-8:], "little")
     draw = np.random.Generator(np.random.Philox(key=seed))
     masks = region_masks(labels)

@@ -1,6 +1,6 @@
-"""Resampling along axes with two matrices, one there and one back.
+"""Resampling along each axis with a matrix, and the matrix for the way back.
 
-The resampled grid starts `lead` voxels of the other before it, 0 where both start at the same edge.
+The resampled grid starts `lead` source voxels before the source grid; 0 if both grids start at the same edge.
 """
 
 import math
@@ -8,40 +8,50 @@ from collections.abc import Sequence
 
 import numpy as np
 
-SLIVER = 1e-6  # of a resampled voxel: what covers no more of the other grid than rounding makes is left out
+ROUNDING = 1e-6  # fraction of a resampled voxel; a last voxel that covers less than this is a rounding error
 
 
 def resampled_length(length: int, ratio: float, lead: float = 0.0) -> int:
-    """Voxels needed to cover `lead` + `length` voxels with voxels `ratio` times as long; the last may stick out."""
-    return max(1, math.ceil((lead + length) / ratio - SLIVER))
+    """Number of voxels, each `ratio` times as long, that cover `lead` + `length` voxels; the last may extend beyond."""
+    return max(1, math.ceil((lead + length) / ratio - ROUNDING))
 
 
 def centring_lead(mask: np.ndarray, ratio: Sequence[float]) -> tuple[float, float, float]:
-    """The lead, by axis, for which a mask's centre of mass is the middle of a resampled voxel; 0 where the ratio is 1.
+    """Lead of each axis that puts the mask's centre of mass at the centre of a resampled voxel.
 
-    The same brain on another grid is so cut into the same voxels, and a stray one at its edge shifts nothing.
+    With it, the same brain on different grids is divided into the same voxels, and a stray voxel at the edge of the
+    mask hardly moves the grid.
 
     Args:
-        mask: bool, shape (X, Y, Z); True somewhere.
-        ratio: Length of a resampled voxel in voxels of the mask, by axis.
+        mask: Mask, bool, shape (X, Y, Z); not empty.
+        ratio: Edge length of a resampled voxel in voxels of the mask, per axis.
 
     Returns:
-        In voxels of the mask, from 0 to below the ratio.
+        Leads in voxels of the mask, at least 0 and below the ratio; 0 for an axis with ratio 1.
     """
     leads = []
     for axis, step in enumerate(ratio):
         counts = np.count_nonzero(mask, axis=tuple(i for i in range(3) if i != axis))
         centre = float(counts @ (np.arange(len(counts)) + 0.5) / counts.sum())
         lead = (step / 2 - centre) % step
-        leads.append(0.0 if step == 1 or step - lead < SLIVER * step else lead)
+        leads.append(0.0 if step == 1 or step - lead < ROUNDING * step else lead)
     x, y, z = leads
     return x, y, z
 
 
 def area_matrix(length: int, ratio: float, lead: float = 0.0) -> np.ndarray:
-    """Weights, float32, shape (resampled_length, length): each output voxel is the mean of what it covers.
+    """Weights for resampling by area means: each new voxel is the mean of the source voxels that it covers.
 
-    For `ratio` below 1 (finer voxels) it interpolates linearly between voxel centres instead, edges held.
+    For a `ratio` below 1 (finer voxels), the weights interpolate linearly between voxel centres instead; beyond the
+    outermost centres the edge value is repeated.
+
+    Args:
+        length: Number of source voxels.
+        ratio: Edge length of a new voxel in source voxels.
+        lead: Distance in source voxels by which the new grid starts before the source grid.
+
+    Returns:
+        Weights, float32, shape (resampled_length(length, ratio, lead), length); each row sums to 1.
     """
     count = resampled_length(length, ratio, lead)
     if ratio < 1:
@@ -54,13 +64,16 @@ def area_matrix(length: int, ratio: float, lead: float = 0.0) -> np.ndarray:
 
 
 def linear_matrix(length: int, source_length: int, ratio: float, lead: float = 0.0) -> np.ndarray:
-    """Weights, float32, shape (length, source_length), to interpolate linearly at the centres of `length` voxels.
+    """Weights for linear interpolation at the centres of `length` new voxels.
 
     Args:
-        length: Voxels wanted.
-        source_length: Voxels at hand, each `ratio` times as long as those wanted.
-        ratio: Length of a source voxel in wanted voxels.
-        lead: How many wanted voxels the voxels at hand start before those wanted.
+        length: Number of new voxels.
+        source_length: Number of source voxels.
+        ratio: Edge length of a source voxel in new voxels.
+        lead: Distance in new voxels by which the source grid starts before the new grid.
+
+    Returns:
+        Weights, float32, shape (length, source_length); each row sums to 1.
     """
     centres = np.clip((np.arange(length) + 0.5 + lead) / ratio - 0.5, 0, source_length - 1)
     low = np.minimum(centres.astype(int), max(0, source_length - 2))
@@ -76,16 +89,16 @@ def linear_matrix(length: int, source_length: int, ratio: float, lead: float = 0
 def area_resampled(
     array: np.ndarray, ratio: tuple[float, float, float], lead: tuple[float, float, float] = (0.0, 0.0, 0.0)
 ) -> np.ndarray:
-    """`array` (X, Y, Z, …) on voxels `ratio` times as long, by area means; untouched where every ratio is 1."""
+    """Resample `array` (X, Y, Z, …) by area means to voxels `ratio` times as long; unchanged if every ratio is 1."""
     if ratio == (1.0, 1.0, 1.0):
         return array
     axes = zip(array.shape[:3], ratio, lead, strict=True)
-    matrices = tuple(None if r == 1 else area_matrix(n, r, before) for n, r, before in axes)
+    matrices = tuple(None if r == 1 else area_matrix(n, r, axis_lead) for n, r, axis_lead in axes)
     return along_axes(array, matrices)
 
 
 def along_axes(array: np.ndarray, matrices: tuple[np.ndarray | None, ...]) -> np.ndarray:
-    """`array` (X, Y, Z, …) with matrix i applied along axis i; None leaves an axis as it is. float32."""
+    """Apply matrix i along axis i of `array` (X, Y, Z, …), float32; None leaves an axis unchanged."""
     result = np.asarray(array, np.float32)
     for axis, matrix in enumerate(matrices):
         if matrix is not None:

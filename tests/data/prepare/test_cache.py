@@ -24,7 +24,7 @@ SHAPE = (12, 11, 10)
 
 
 def write_case(root, case_id, seed, *, masked=True):
-    """A case of noise in a box, its mask with each tissue."""
+    """Write a case of noise in a box, with a mask that has every label."""
     rng = np.random.default_rng(seed)
     images = {}
     for modality in RECIPE.modalities:
@@ -42,7 +42,7 @@ def write_case(root, case_id, seed, *, masked=True):
 
 @pytest.fixture
 def data(tmp_path):
-    """Two cases on disk and an empty place for the cache."""
+    """Two cases on disk, and the path of a cache that does not exist yet."""
     root = tmp_path / "data"
     root.mkdir()
     return SimpleNamespace(
@@ -52,7 +52,7 @@ def data(tmp_path):
 
 @pytest.fixture
 def built(monkeypatch):
-    """Ids of the cases that are prepared anew, in this process."""
+    """Ids of the cases that this process has prepared, in order."""
     ids = []
 
     def counted(case, *arguments):
@@ -63,7 +63,7 @@ def built(monkeypatch):
     return ids
 
 
-def folders(folder):
+def case_folders(folder):
     return {path.name for path in folder.iterdir() if path.is_dir() and path.name != ".locks"}
 
 
@@ -71,7 +71,7 @@ def open_all(data, recipe=RECIPE, convention=BRATS, cases=None, **options):
     return prepare_all(cases or data.cases, recipe, convention, data.folder, workers=1, **options)
 
 
-def test_what_is_opened_is_what_was_prepared(data):
+def test_an_opened_case_equals_the_prepared_one(data):
     found = open_all(data)
     assert [case.id for case in found] == ["case_1", "case_2"]
     for case, opened in zip(data.cases, found, strict=True):
@@ -80,34 +80,34 @@ def test_what_is_opened_is_what_was_prepared(data):
         assert isinstance(opened.image, np.memmap) and isinstance(opened.labels, np.memmap)
         assert opened.image.flags.c_contiguous and not opened.image.flags.writeable
         for name in ("image", "labels", "brain"):
-            there, here = getattr(opened, name), getattr(prepared, name)
-            assert there.dtype == here.dtype
-            np.testing.assert_array_equal(there, here)
+            found, expected = getattr(opened, name), getattr(prepared, name)
+            assert found.dtype == expected.dtype
+            np.testing.assert_array_equal(found, expected)
         for region in Region:
             np.testing.assert_array_equal(opened.foreground[region], prepared.foreground[region])
 
 
-def test_the_second_time_what_was_built_is_verified_the_third_no_content_is_read(data, built, monkeypatch):
+def test_the_second_run_verifies_the_hashes_and_the_third_reads_no_content(data, built, monkeypatch):
     open_all(data)
     open_all(data)
     assert built == ["case_1", "case_2"]
 
-    def never(path):
+    def refuse(path):
         raise AssertionError(f"{path} is read again")
 
-    monkeypatch.setattr("brats_unet.data.prepare.content_hash.file_hash", never)
-    said = []
-    open_all(data, progress=lambda done, total: said.append((done, total)))
-    assert built == ["case_1", "case_2"] and said == [(2, 2)]
+    monkeypatch.setattr("brats_unet.data.prepare.content_hash.file_hash", refuse)
+    reported = []
+    open_all(data, progress=lambda done, total: reported.append((done, total)))
+    assert built == ["case_1", "case_2"] and reported == [(2, 2)]
 
 
-def test_the_progress_of_the_first_time_counts_up(data):
-    said = []
-    open_all(data, progress=lambda done, total: said.append((done, total)))
-    assert said == [(0, 2), (1, 2), (2, 2)]
+def test_the_progress_of_the_first_run_counts_up(data):
+    reported = []
+    open_all(data, progress=lambda done, total: reported.append((done, total)))
+    assert reported == [(0, 2), (1, 2), (2, 2)]
 
 
-def test_a_file_that_changed_gets_a_folder_of_its_own(data, built):
+def test_a_changed_file_gets_a_new_folder(data, built):
     before = open_all(data)
     write_case(data.root, "case_2", 99)
     after = open_all(data)
@@ -116,13 +116,13 @@ def test_a_file_that_changed_gets_a_folder_of_its_own(data, built):
     assert is_whole(before[1].folder) and not np.array_equal(after[1].image, before[1].image)
 
 
-def test_a_file_that_was_only_touched_or_moved_is_not_prepared_again(data, built):
+def test_touching_or_moving_the_files_prepares_nothing_again(data, built):
     open_all(data)
     for path in data.root.iterdir():
         os.utime(path, (1, 1))
     open_all(data)
     moved = data.root.rename(data.root.with_name("elsewhere"))
-    there = [
+    moved_cases = [
         replace(
             case,
             images={m: ImageFile(moved / f.path.name) for m, f in case.images.items()},
@@ -130,7 +130,7 @@ def test_a_file_that_was_only_touched_or_moved_is_not_prepared_again(data, built
         )
         for case in data.cases
     ]
-    open_all(data, cases=there)
+    open_all(data, cases=moved_cases)
     assert built == ["case_1", "case_2"]
 
 
@@ -139,14 +139,14 @@ def test_a_file_that_was_only_touched_or_moved_is_not_prepared_again(data, built
     [{"crop": "none"}, {"normalise": "max"}, {"spacing_mm": (2.0, 2.0, 2.0)}, {"modalities": (Modality.FLAIR,)}],
     ids=str,
 )
-def test_another_recipe_gets_a_folder_of_its_own(data, built, change):
+def test_other_settings_get_another_folder(data, built, change):
     first = open_all(data)
     second = open_all(data, recipe=replace(RECIPE, **change))
     assert len(built) == 4 and {a.folder for a in first}.isdisjoint(b.folder for b in second)
     assert open_all(data)[0].folder == first[0].folder and len(built) == 4
 
 
-def test_another_convention_mask_or_version_gets_a_folder_of_its_own(data, built, monkeypatch):
+def test_another_convention_mask_or_version_gets_another_folder(data, built, monkeypatch):
     found = {open_all(data)[0].folder, open_all(data, convention=CONVENTIONS["brats2015"])[0].folder}
     found.add(open_all(data, cases=[replace(data.cases[0], mask=None)])[0].folder)
     monkeypatch.setattr("brats_unet.data.prepare.preprocess.VERSION", 10**6)
@@ -154,7 +154,7 @@ def test_another_convention_mask_or_version_gets_a_folder_of_its_own(data, built
     assert len(found) == 4
 
 
-def test_a_case_without_a_mask_or_without_a_region_says_so(data, tmp_path):
+def test_a_case_without_a_mask_has_no_labels_and_an_absent_region_no_foreground(data, tmp_path):
     bare = open_all(data, cases=[write_case(data.root, "bare", 5, masked=False)])[0]
     assert bare.labels is None and bare.foreground == {} and bare.brain.any()
     case = data.cases[0]
@@ -164,25 +164,27 @@ def test_a_case_without_a_mask_or_without_a_region_says_so(data, tmp_path):
     assert list(open_all(data, cases=[case])[0].foreground) == [Region.WT]
 
 
-@pytest.mark.parametrize("harm", ["shorter", "gone", "no manifest", "rubbish manifest", "manifest of another kind"])
-def test_a_damaged_folder_is_built_anew(data, built, harm):
+@pytest.mark.parametrize(
+    "damage", ["truncated", "missing", "no manifest", "invalid manifest", "manifest of another type"]
+)
+def test_a_damaged_folder_is_rebuilt(data, built, damage):
     folder = open_all(data)[0].folder
     image, manifest = folder / "image.npy", folder / "prepared.json"
-    if harm == "shorter":
+    if damage == "truncated":
         image.write_bytes(image.read_bytes()[:-1])
-    elif harm == "gone":
+    elif damage == "missing":
         image.unlink()
-    elif harm == "no manifest":
+    elif damage == "no manifest":
         manifest.unlink()
     else:
-        manifest.write_bytes(b"\xff\xfe{" if harm == "rubbish manifest" else b"[]")
+        manifest.write_bytes(b"\xff\xfe{" if damage == "invalid manifest" else b"[]")
     assert not is_whole(folder)
     again = open_all(data)[0]
     assert again.folder == folder and built == ["case_1", "case_2", "case_1"]
     assert is_whole(folder) and altered(again.folder) == []
 
 
-def test_files_whose_content_was_altered_are_named_and_the_case_is_built_anew(data, built):
+def test_files_with_altered_content_are_named_and_the_case_is_rebuilt(data, built):
     opened = open_all(data)[0]
     assert altered(opened.folder) == []
     for name in ("image.npy", "foreground_ET.npy"):
@@ -209,18 +211,18 @@ def test_an_interrupted_write_leaves_nothing_and_the_next_one_succeeds(data, mon
     with monkeypatch.context() as patch, pytest.raises(MachineError if isinstance(problem, OSError) else problem):
         patch.setattr(cache.np, "save", fail_late)
         open_all(data)
-    assert folders(data.folder) == set()
+    assert case_folders(data.folder) == set()
     assert all(altered(opened.folder) == [] for opened in open_all(data))
 
 
-def test_the_leftovers_of_a_killed_process_are_cleared(data):
+def test_temporary_folders_of_a_killed_process_are_removed(data):
     target = open_all(data)[0].folder
-    target.rename(target.with_name(f".{target.name}.part"))  # as after a power cut just before the end
+    target.rename(target.with_name(f".{target.name}.part"))  # as after a power cut just before the rename
     open_all(data)
-    assert folders(data.folder) == {case.folder.name for case in open_all(data)}
+    assert case_folders(data.folder) == {case.folder.name for case in open_all(data)}
 
 
-def test_the_data_root_is_left_as_it_was(data):
+def test_the_data_folder_is_never_changed(data):
     def state():
         return {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in data.root.rglob("*")}
 
@@ -235,7 +237,7 @@ def test_the_data_root_is_left_as_it_was(data):
         data.root.chmod(0o755)
 
 
-def test_all_defects_are_named_together_and_whole_cases_stay_prepared(data, built):
+def test_one_error_lists_all_defects_and_the_other_cases_stay_prepared(data, built):
     third = write_case(data.root, "case_3", 3)
     for case, name in ((data.cases[0], "flair"), (third, "t2")):
         write_volume(case.images[Modality(name)].path, Volume(np.full(SHAPE, 7, np.int16)))
@@ -243,17 +245,17 @@ def test_all_defects_are_named_together_and_whole_cases_stay_prepared(data, buil
         open_all(data, cases=[*data.cases, third])
     lines = str(caught.value).splitlines()
     assert [line.split(":")[0] for line in lines] == ["case_1", "case_3"]
-    assert {name.split("-")[0] for name in folders(data.folder)} == {"case_2"}
+    assert {name.split("-")[0] for name in case_folders(data.folder)} == {"case_2"}
 
 
-def test_a_disk_without_room_is_refused_before_anything_is_built(data, built, monkeypatch):
+def test_a_full_disk_is_refused_before_anything_is_prepared(data, built, monkeypatch):
     monkeypatch.setattr(files.shutil, "disk_usage", lambda path: SimpleNamespace(free=1000))
     with pytest.raises(MachineError, match="the prepared volumes need about"):
         open_all(data)
-    assert built == [] and folders(data.folder) == set()
+    assert built == [] and case_folders(data.folder) == set()
 
 
-def test_room_is_not_asked_for_what_is_there_already(data, monkeypatch):
+def test_cases_already_in_the_cache_need_no_free_space(data, monkeypatch):
     open_all(data)
     monkeypatch.setattr(files.shutil, "disk_usage", lambda path: SimpleNamespace(free=0))
     open_all(data)
@@ -264,18 +266,18 @@ def test_room_is_not_asked_for_what_is_there_already(data, monkeypatch):
     [({}, 0.45 * 1320), ({"crop": "none"}, 1320), ({"crop": "none", "spacing_mm": (2.0, 2.0, 2.0)}, 165)],
     ids=str,
 )
-def test_the_estimate_of_room_counts_image_labels_and_brain(data, change, voxels):
-    expected = 200_000 + int(voxels * (2 * 2 + 1 + 1))  # two channels in float16, labels and brain in bytes
+def test_the_estimated_size_counts_image_labels_and_brain(data, change, voxels):
+    expected = 200_000 + int(voxels * (2 * 2 + 1 + 1))  # two channels of 2 bytes, labels and brain of 1 byte each
     assert cache.estimated_bytes(data.cases[0], replace(RECIPE, **change)) == expected
 
 
-def test_a_cache_where_none_can_be_is_refused(data):
+def test_a_cache_folder_that_cannot_be_created_is_refused(data):
     data.folder.parent.write_text("a file")
     with pytest.raises(MachineError, match="cannot be written"):
         open_all(data)
 
 
-def test_several_workers_make_what_one_makes(data, tmp_path):
+def test_several_workers_write_the_same_files_as_one(data, tmp_path):
     one = open_all(data)
     several = prepare_all(data.cases, RECIPE, BRATS, tmp_path / "other", workers=2)
     for a, b in zip(one, several, strict=True):
@@ -314,7 +316,7 @@ assert all(cache.altered(case.folder) == [] for case in found)
 """
 
 
-def test_two_runs_that_start_together_build_each_case_once(data, tmp_path):
+def test_two_processes_that_start_together_prepare_each_case_once(data, tmp_path):
     log = tmp_path / "log"
     command = [sys.executable, "-c", TWICE, str(data.root), str(data.folder), str(log)]
     both = [subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(2)]
@@ -327,17 +329,17 @@ def test_two_runs_that_start_together_build_each_case_once(data, tmp_path):
         process.communicate(timeout=60)
         assert process.returncode == 0
     assert sorted(log.read_text().split()) == ["case_1", "case_2"]
-    assert len(folders(data.folder)) == 2
+    assert len(case_folders(data.folder)) == 2
 
 
-def test_a_prepared_case_opens_its_arrays_once_and_late(data):
+def test_a_prepared_case_opens_each_array_once_at_its_first_use(data):
     opened = open_all(data)[0]
     fresh = PreparedCase(opened.id, opened.folder, opened.grid)
     assert "image" not in vars(fresh)
     assert fresh.image is fresh.image
 
 
-def test_the_manifest_says_how_the_case_was_prepared(data):
+def test_the_manifest_records_the_settings_and_the_files(data):
     opened = open_all(data)[0]
     manifest = json.loads((opened.folder / "prepared.json").read_text())
     assert manifest["case"] == "case_1" and Preparation.from_dict(manifest["preparation"]) == RECIPE

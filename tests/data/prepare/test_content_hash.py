@@ -1,4 +1,4 @@
-"""Hashes by content, remembered."""
+"""Content hashes and the memo that stores them."""
 
 import gzip
 import json
@@ -20,7 +20,7 @@ def test_a_hash_is_32_hexadecimal_digits_of_the_content(tmp_path: Path) -> None:
     assert HashMemo(tmp_path / "m.json").hash(tmp_path / "a") == "cae66941d9efbd404e4d88758ea67670"
 
 
-def test_a_file_is_read_once_for_each_of_its_states(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_is_read_again_only_after_it_has_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[Path] = []
     monkeypatch.setattr(content_hash, "file_hash", lambda path: read.append(path) or file_hash(path))
     file = tmp_path / "scan"
@@ -37,7 +37,7 @@ def test_a_file_is_read_once_for_each_of_its_states(tmp_path: Path, monkeypatch:
     assert len(read) == 2
 
 
-def test_copies_packed_differently_have_the_same_voxels(tmp_path: Path) -> None:
+def test_compression_changes_the_file_hash_but_not_the_voxel_hash(tmp_path: Path) -> None:
     array = np.arange(512, dtype=np.int16).reshape(8, 8, 8)
     nifti.write_volume(tmp_path / "a.nii", Volume(array))
     (tmp_path / "b.nii.gz").write_bytes(gzip.compress((tmp_path / "a.nii").read_bytes()))
@@ -48,7 +48,7 @@ def test_copies_packed_differently_have_the_same_voxels(tmp_path: Path) -> None:
     assert memo.voxels(tmp_path / "c.nii") != memo.voxels(tmp_path / "a.nii")
 
 
-def test_channels_of_a_file_have_hashes_of_their_own(tmp_path: Path) -> None:
+def test_each_channel_of_a_file_has_its_own_voxel_hash(tmp_path: Path) -> None:
     array = np.arange(1024, dtype=np.int16).reshape(8, 8, 8, 2)
     nifti.write_volume(tmp_path / "a.nii", Volume(array))
     memo = HashMemo(tmp_path / "m.json")
@@ -56,7 +56,7 @@ def test_channels_of_a_file_have_hashes_of_their_own(tmp_path: Path) -> None:
     assert memo.voxels(tmp_path / "a.nii", 0) == voxel_hash(array[..., 0])
 
 
-def test_the_order_in_memory_does_not_matter_and_the_shape_does() -> None:
+def test_the_voxel_hash_depends_on_the_shape_but_not_on_the_memory_order() -> None:
     array = np.arange(24, dtype=np.int16).reshape(2, 3, 4)
     assert voxel_hash(array) == voxel_hash(np.asfortranarray(array))
     assert voxel_hash(array) != voxel_hash(array.reshape(4, 3, 2))
@@ -71,7 +71,7 @@ def test_a_broken_memo_counts_as_empty(tmp_path: Path) -> None:
     assert len(json.loads((tmp_path / "m.json").read_text())) == 1
 
 
-def test_two_memos_of_one_file_keep_what_both_found(tmp_path: Path) -> None:
+def test_two_memos_that_share_a_file_keep_the_hashes_of_both(tmp_path: Path) -> None:
     one, other = HashMemo(tmp_path / "m.json"), HashMemo(tmp_path / "m.json")
     for memo, name in ((one, "a"), (other, "b")):
         (tmp_path / name).write_text(name)
@@ -80,11 +80,11 @@ def test_two_memos_of_one_file_keep_what_both_found(tmp_path: Path) -> None:
     assert len(json.loads((tmp_path / "m.json").read_text())) == 2
 
 
-def test_nothing_new_writes_nothing(tmp_path: Path) -> None:
+def test_saving_without_new_hashes_writes_no_file(tmp_path: Path) -> None:
     HashMemo(tmp_path / "m.json").save()
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_missing_file_is_one_sentence(tmp_path: Path) -> None:
+def test_a_missing_file_is_a_data_error(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="No such file"):
         HashMemo(tmp_path / "m.json").hash(tmp_path / "nothing")

@@ -9,15 +9,15 @@ from brats_unet.geometry import Box
 from brats_unet.volume import Turn
 
 AFFINE = ((-1.0, 0.0, 0.0, 3.0), (0.0, -1.0, 0.0, 239.0), (0.0, 0.0, 2.0, -0.0), (0.0, 0.0, 0.0, 1.0))
-AS_IT_IS = Turn((0, 1, 2), (False, False, False))
+IDENTITY = Turn((0, 1, 2), (False, False, False))
 
 
-def grid(shape=(5, 6, 7), turn=AS_IT_IS, box=None, ratio=(1.0, 1.0, 1.0)):
+def grid(shape=(5, 6, 7), turn=IDENTITY, box=None, ratio=(1.0, 1.0, 1.0)):
     turned = tuple(shape[axis] for axis in turn.axes)
     return Grid(shape, AFFINE, turn, box or Box((0, 0, 0), turned), ratio)
 
 
-def test_a_grid_comes_back_from_json_as_it_was():
+def test_a_grid_survives_json():
     whole = grid(turn=Turn((2, 0, 1), (True, False, True)), box=Box((1, 0, 2), (6, 5, 6)), ratio=(1.5, 1.0, 2.0))
     assert Grid.from_dict(json.loads(json.dumps(whole.as_dict()))) == whole
 
@@ -41,7 +41,7 @@ def test_to_prepared_then_to_case_is_the_identity_in_the_box_and_0_outside(axes)
         np.testing.assert_array_equal(cut.to_prepared(back), cut.to_prepared(array))
 
 
-def test_resampled_there_and_back_lies_on_the_case_grid():
+def test_an_array_resampled_to_prepared_and_back_has_the_case_grid():
     coarse = grid(
         (9, 8, 7), turn=Turn((1, 0, 2), (False, True, False)), box=Box((1, 2, 0), (8, 9, 7)), ratio=(2.0, 3.0, 1.0)
     )
@@ -54,7 +54,7 @@ def test_resampled_there_and_back_lies_on_the_case_grid():
     )
 
 
-def test_probabilities_stay_probabilities_when_resampled():
+def test_resampled_probabilities_stay_between_0_and_1():
     coarse = grid((9, 8, 7), ratio=(2.0, 1.875, 1.5))
     probabilities = np.random.default_rng(0).random((*coarse.shape, 3)).astype(np.float32)
     back = coarse.to_case(probabilities)

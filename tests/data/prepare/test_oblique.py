@@ -1,4 +1,4 @@
-"""Tilted scans are laid on a straight grid, and what was found there comes back."""
+"""Tilted scans are interpolated onto a straight grid and back."""
 
 import numpy as np
 import pytest
@@ -20,11 +20,11 @@ def rotated(degrees, spacing=(1.0, 1.0, 1.0), axis=2, origin=(3.0, -20.0, 7.0)):
 
 @pytest.mark.parametrize("axis", range(3))
 @pytest.mark.parametrize("degrees", [0, 1, 10, 30])
-def test_the_tilt_is_the_angle_by_which_a_grid_was_turned(degrees, axis):
+def test_the_tilt_is_the_angle_by_which_a_grid_is_rotated(degrees, axis):
     assert tilt_degrees(rotated(degrees, (1.0, 2.0, 0.5), axis)) == pytest.approx(degrees, abs=1e-4)
 
 
-def test_a_quarter_turn_is_no_tilt():
+def test_a_rotation_by_90_degrees_has_no_tilt():
     assert tilt_degrees(rotated(90)) == pytest.approx(0, abs=1e-5)
     assert straight_around((5, 6, 7), rotated(90)) is None
 
@@ -45,11 +45,11 @@ def test_a_linear_ramp_is_resliced_exactly():
     world = (affine @ np.vstack([index, np.ones(index.shape[1])]))[0].reshape(12, 12, 12)
     target = rotated(-20, origin=(-3.0, -24.0, 9.0))
     found = resliced(world, affine, (3, 3, 3), target)
-    at = (target @ np.vstack([np.indices((3, 3, 3)).reshape(3, -1), np.ones(27)]))[0].reshape(3, 3, 3)
-    np.testing.assert_allclose(found, at, atol=1e-4)
+    expected = (target @ np.vstack([np.indices((3, 3, 3)).reshape(3, -1), np.ones(27)]))[0].reshape(3, 3, 3)
+    np.testing.assert_allclose(found, expected, atol=1e-4)
 
 
-def test_channels_are_resliced_each_and_outside_is_what_is_said():
+def test_each_channel_is_resliced_and_beyond_the_array_is_the_outside_value():
     array = np.stack([np.zeros((4, 4, 4)), np.ones((4, 4, 4))], axis=-1)
     far = rotated(10, origin=(500.0, 500.0, 500.0))
     assert (resliced(array, rotated(10), (2, 2, 2), far, outside=-7) == -7).all()

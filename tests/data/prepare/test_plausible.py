@@ -1,4 +1,4 @@
-"""Scans that are not what a network knows are noticed, and BraTS's are not complained of."""
+"""Scans that look wrong give warnings; BraTS scans give none."""
 
 import numpy as np
 import pytest
@@ -18,26 +18,26 @@ BRAIN = {"flair": ball(8), "t1": ball(8)}
 ONE_LITRE = (1000, 1000.0)  # voxels, mm³ each
 
 
-def test_a_brain_of_one_litre_scanned_alike_leaves_no_doubt():
+def test_a_brain_of_one_litre_with_equal_masks_gives_no_warning():
     assert scan_warnings("a", BRAIN, *ONE_LITRE) == ()
 
 
 @pytest.mark.parametrize(
-    ("insides", "size", "message"),
+    ("scan_masks", "size", "message"),
     [
-        (BRAIN, (3000, 1000.0), "fills 3.0 litres, more than any brain. Not skull-stripped?"),
+        (BRAIN, (3000, 1000.0), "fills 3.0 litres, more than any brain. Are they skull-stripped?"),
         (BRAIN, (300, 1000.0), "fills only 0.30 litres"),
         ({"flair": ball(8), "t1": ball(8, (14, 10, 10))}, ONE_LITRE, "the t1 and flair scans cover different voxels"),
-        ({"flair": np.ones((5, 5, 5), bool)}, ONE_LITRE, "100% of the outer faces of the flair scan"),
+        ({"flair": np.ones((5, 5, 5), bool)}, ONE_LITRE, "100% of the voxels on the outer faces of the flair scan"),
     ],
 )
-def test_each_thing_that_looks_wrong_is_said_once(insides, size, message):
-    found = scan_warnings("a", insides, *size)
-    assert len(found) == 1 and found[0].startswith("a: ")
-    assert message in found[0]
+def test_each_defect_gives_exactly_one_warning(scan_masks, size, message):
+    warnings = scan_warnings("a", scan_masks, *size)
+    assert len(warnings) == 1 and warnings[0].startswith("a: ")
+    assert message in warnings[0]
 
 
-def test_shares_by_hand():
+def test_share_on_faces_and_dice_by_hand():
     mask = np.zeros((4, 4, 4), bool)
     mask[0] = True
     assert share_on_faces(mask) == pytest.approx((16 + 4 * 4) / 96)
@@ -45,6 +45,6 @@ def test_shares_by_hand():
 
 
 @pytest.mark.real
-def test_real_brats_cases_leave_no_doubt(real_scans):
+def test_real_brats_cases_give_no_warning(real_scans):
     for case in find_cases(real_scans / "BraTS2021", modalities=list(Modality)).cases[:3]:
         assert prepare(case, Preparation(tuple(Modality)), None).warnings == ()

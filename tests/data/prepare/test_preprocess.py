@@ -23,7 +23,7 @@ BRATS = CONVENTIONS["brats2017"]
 
 
 def scans(background=0):
-    """FLAIR and T1ce with a brain of noise on a constant background, one voxel of it like the background inside."""
+    """FLAIR and T1ce: a brain of noise on a constant background, with one background voxel inside the brain."""
     rng = np.random.default_rng(3)
     made = {}
     for modality in PLAIN.modalities:
@@ -44,7 +44,7 @@ def mask():
 
 @pytest.fixture
 def written(tmp_path):
-    """Write a case: (scans, mask or None, affine, turn) -> Case; the turn says how the arrays are stored."""
+    """Function that writes a case: (scans, mask or None, affine, turn) -> Case; the arrays are stored by the turn."""
 
     def write(arrays=None, labels="drawn", affine=LPS, stored=None, case_id="case"):
         store = (lambda array: array) if stored is None else stored.undo
@@ -65,7 +65,7 @@ def written(tmp_path):
     return write
 
 
-def test_the_image_is_the_brain_in_float16_and_labels_are_bytes(written):
+def test_the_image_is_the_cropped_brain_in_float16_with_uint8_labels(written):
     prepared = prepare(written(), PLAIN, BRATS)
     assert prepared.grid.box.start == (3, 2, 1) and prepared.grid.box.stop == (13, 12, 12)
     assert prepared.image.shape == (10, 10, 11, 2) and prepared.image.dtype == np.float16
@@ -88,17 +88,17 @@ def test_intensities_have_mean_0_and_deviation_1_in_the_brain_whatever_the_backg
 def test_outside_the_brain_is_exactly_0(written):
     arrays = scans(-5)
     for scan in arrays.values():
-        scan[3:6, 2:6, 1:6] = -5  # a corner of the box that is no brain
+        scan[3:6, 2:6, 1:6] = -5  # a corner of the box that is background
     prepared = prepare(written(arrays), PLAIN, BRATS)
     assert not prepared.brain[:3, :4, :5].any() and prepared.brain[3:, 4:, 5:].all()
     assert (prepared.image[~prepared.brain] == 0).all()
 
 
-def test_a_hole_in_the_brain_belongs_to_it(written):
+def test_a_hole_in_the_brain_counts_as_brain(written):
     assert prepare(written(), PLAIN, BRATS).brain[8 - 3, 8 - 2, 8 - 1]
 
 
-def test_a_brain_that_one_modality_shows_and_the_other_does_not_is_kept(written):
+def test_brain_that_only_one_modality_shows_is_kept(written):
     arrays = scans()
     arrays[Modality.T1CE][:, :, 9:] = 0
     prepared = prepare(written(arrays), PLAIN, BRATS)
@@ -119,13 +119,13 @@ def test_max_divides_by_the_largest_value(written):
     assert prepared.image.max() == 1
 
 
-def test_a_brain_of_one_value_is_0_and_no_division_by_0():
+def test_a_brain_of_one_value_becomes_0_without_division_by_0():
     scan = np.full((3, 3, 3), 7, np.int16)
     assert (normalised(scan, np.ones((3, 3, 3), bool), "zscore") == 0).all()
     assert (normalised(scan * 0, np.ones((3, 3, 3), bool), "max") == 0).all()
 
 
-def test_modalities_are_channels_in_their_fixed_order_whatever_the_order_asked(written):
+def test_modalities_become_channels_in_their_fixed_order_whatever_order_is_given(written):
     arrays = scans()
     asked = Preparation.of(["t1ce", "flair"], OPTIONS)
     assert asked.modalities == (Modality.FLAIR, Modality.T1CE)
@@ -153,7 +153,7 @@ def test_a_case_is_prepared_the_same_however_its_axes_are_stored(written, axes, 
 
 
 @pytest.mark.parametrize("crop", ["brain", "none"])
-def test_labels_prepared_and_brought_back_are_those_of_the_case(written, crop):
+def test_prepared_labels_mapped_back_are_those_of_the_case(written, crop):
     prepared = prepare(written(), replace(PLAIN, crop=crop), BRATS)
     back = labels_from_regions(prepared.grid.to_case(region_masks(prepared.labels)))
     np.testing.assert_array_equal(back, mask())
@@ -161,19 +161,23 @@ def test_labels_prepared_and_brought_back_are_those_of_the_case(written, crop):
 
 def test_at_2_mm_a_region_holds_the_voxels_that_it_fills_at_least_half():
     labels = np.zeros((4, 2, 2), np.uint8)
-    labels[0, 0] = 4  # two of eight
-    labels[2, :, :] = 4  # four of eight
+    labels[0, 0] = 4  # two voxels of eight
+    labels[2, :, :] = 4  # four voxels of eight
     labels[3, 0, 0] = 2
     affine = tuple(tuple(float(v) for v in row) for row in LPS)
     halved = Grid((4, 2, 2), affine, turn_to_lps(LPS), Box((0, 0, 0), (4, 2, 2)), (2.0, 2.0, 2.0))
     assert prepared_labels(labels, halved).ravel().tolist() == [0, 4]
-    labels[0, 1] = 2  # with the two before: half of the voxel is tumour, not half of it enhancing
+    labels[0, 1] = 2  # now half of the coarse voxel is tumour, but less than half of it is enhancing
     assert prepared_labels(labels, halved).ravel().tolist() == [2, 4]
 
 
 def test_at_2_mm_image_brain_and_labels_share_one_grid(written):
     prepared = prepare(written(), replace(PLAIN, spacing_mm=(2.0, 2.0, 2.0)), BRATS)
-    assert prepared.grid.lead == (0, 0, 1.5)  # the brain is 10 by 10 by 11 voxels: its middle is that of a voxel of 2
+    assert prepared.grid.lead == (
+        0,
+        0,
+        1.5,
+    )  # 10 × 10 × 11 voxels: the centre of the brain is the centre of a 2 mm voxel
     assert prepared.image.shape[:3] == prepared.labels.shape == prepared.brain.shape == (5, 5, 7)
     full = prepare(written(), PLAIN, BRATS).image.astype(np.float32)
     np.testing.assert_allclose(prepared.image[0, 0, 0], full[:2, :2, 0].mean((0, 1)), atol=2e-3)
@@ -182,7 +186,7 @@ def test_at_2_mm_image_brain_and_labels_share_one_grid(written):
     assert prepared.grid.to_case(prepared.image).shape[:3] == SHAPE
 
 
-def test_a_stray_voxel_beside_the_brain_moves_the_2_mm_grid_by_next_to_nothing(written):
+def test_a_stray_voxel_beside_the_brain_hardly_moves_the_2_mm_grid(written):
     coarse = replace(PLAIN, spacing_mm=(2.0, 2.0, 2.0))
     arrays = scans()
     for scan in arrays.values():
@@ -193,7 +197,7 @@ def test_a_stray_voxel_beside_the_brain_moves_the_2_mm_grid_by_next_to_nothing(w
     assert (start[1] - start[0]) % 2 == pytest.approx(2, abs=0.01)
 
 
-def test_a_whole_volume_is_cut_from_its_first_voxel_on(written):
+def test_without_a_crop_the_resampled_grid_starts_at_the_first_voxel(written):
     prepared = prepare(written(), replace(PLAIN, spacing_mm=(2.0, 2.0, 2.0), crop="none"), BRATS)
     assert prepared.grid.lead == (0, 0, 0) and prepared.grid.shape == (8, 8, 7)
 
@@ -204,7 +208,9 @@ def test_a_spacing_within_a_thousandth_is_not_resampled(written):
 
 
 def test_a_turned_case_is_resampled_along_its_own_long_axis(written):
-    affine = np.array([[0, 0, -1.0, 0], [0, -1, 0, 0], [3.0, 0, 0, 0], [0, 0, 0, 1]])  # first axis: up, 3 mm
+    affine = np.array(
+        [[0, 0, -1.0, 0], [0, -1, 0, 0], [3.0, 0, 0, 0], [0, 0, 0, 1]]
+    )  # the first voxel axis runs upwards, 3 mm per voxel
     prepared = prepare(written(affine=affine), PLAIN, BRATS)
     assert prepared.grid.ratio == pytest.approx((1, 1, 1 / 3))
 
@@ -219,7 +225,7 @@ def test_foreground_positions_lie_in_their_region_and_are_the_same_every_time(wr
         np.testing.assert_array_equal(positions, again.foreground[region])
 
 
-def test_at_most_so_many_foreground_positions_are_kept_spread_over_the_region(monkeypatch):
+def test_foreground_positions_are_limited_and_spread_over_the_region(monkeypatch):
     monkeypatch.setattr(preprocess, "FOREGROUND_POSITIONS", 500)
     labels = np.full((20, 10, 10), 2, np.uint8)
     positions = preprocess.foreground_positions(labels, "BraTS20_Training_001")
@@ -230,13 +236,13 @@ def test_at_most_so_many_foreground_positions_are_kept_spread_over_the_region(mo
     assert not np.array_equal(positions[Region.WT], other[Region.WT])
 
 
-def test_a_case_without_a_mask_has_an_image_only(written):
+def test_without_a_mask_or_a_convention_there_are_no_labels(written):
     for case, convention in ((written(labels=None), BRATS), (written(), None)):
         prepared = prepare(case, PLAIN, convention)
         assert prepared.labels is None and prepared.foreground == {} and prepared.image.shape[-1] == 2
 
 
-def test_the_mask_is_read_in_its_convention(written):
+def test_the_mask_is_decoded_by_its_convention(written):
     labels = mask()
     labels[labels == 4] = 3
     prepared = prepare(written(labels=labels), PLAIN, CONVENTIONS["brats2023"])
@@ -257,7 +263,7 @@ def test_a_label_outside_the_convention_is_refused(written):
     assert "label 99 (1 voxels)" in refused(written(labels=labels))
 
 
-def test_an_empty_scan_is_refused(written):
+def test_a_constant_scan_is_refused(written):
     arrays = scans()
     arrays[Modality.T1CE][:] = 400
     assert "the t1ce volume is constant" in refused(written(arrays))
@@ -287,20 +293,20 @@ def moved(case, path, matrix):
     return case
 
 
-def test_a_scan_or_mask_that_lies_elsewhere_is_refused(written):
+def test_a_scan_or_mask_with_another_affine_is_refused(written):
     shift, stretch = np.eye(4), np.diag([1.02, 1, 1, 1])
     shift[0, 3] = 1
     case = written()
-    assert "the t1ce lies elsewhere than the flair: by their affines, corners are up to 1 mm apart" in refused(
+    assert "the t1ce is not aligned with the flair: by their affines, corners are up to 1 mm apart" in refused(
         moved(case, case.images[Modality.T1CE].path, shift)
     )
     case = written()
-    assert "the mask lies elsewhere than the flair: by their affines, corners are up to 0.3 mm" in refused(
+    assert "the mask is not aligned with the flair: by their affines, corners are up to 0.3 mm" in refused(
         moved(case, case.mask, stretch)
     )
 
 
-def test_an_origin_of_minus_0_and_a_hundredth_of_a_millimetre_are_let_pass(written):
+def test_an_origin_of_minus_0_and_a_shift_of_0_01_mm_are_accepted(written):
     nearly = np.eye(4)
     nearly[0, 3], nearly[1, 3] = 0.01, -0.0
     case = written()
@@ -310,7 +316,7 @@ def test_an_origin_of_minus_0_and_a_hundredth_of_a_millimetre_are_let_pass(writt
 def test_an_affine_that_gives_no_orientation_is_refused(written):
     with np.errstate(all="ignore"):
         case = written(affine=np.diag([1e-9, 1e-9, 1e-9, 1]))
-        assert "gives no orientation. Write the header anew" in refused(case)
+        assert "gives no orientation. Correct the header" in refused(case)
 
 
 @pytest.mark.parametrize(
@@ -325,32 +331,32 @@ def test_an_affine_that_gives_no_orientation_is_refused(written):
         (["flair"], {"normalise": "minmax"}, "data.preparation.normalise=minmax: choose from zscore, max"),
     ],
 )
-def test_a_recipe_that_makes_no_sense_is_refused(modalities, change, message):
+def test_invalid_settings_are_refused(modalities, change, message):
     with pytest.raises(SettingsError, match=message):
         Preparation.of(modalities, {**OPTIONS, **change})
 
 
-def test_a_recipe_comes_back_from_plain_types_as_it_was():
+def test_settings_survive_conversion_to_plain_types():
     recipe = Preparation((Modality.T1, Modality.T2), (2.0, 1.5, 1.0), "none", "max")
     assert Preparation.from_dict(recipe.as_dict()) == recipe
 
 
-def test_a_scan_that_a_case_lacks_is_a_channel_of_zeros_where_that_is_allowed(written):
+def test_with_fill_missing_a_missing_scan_becomes_a_channel_of_zeros(written):
     whole = written()
     partial = replace(whole, images={Modality.T1CE: whole.images[Modality.T1CE]})
     found = prepare(partial, PLAIN, BRATS, fill_missing=True)
     assert found.image.shape[-1] == 2 and not found.image[..., 0].any()
     np.testing.assert_array_equal(found.image[..., 1], prepare(whole, PLAIN, BRATS).image[..., 1])
-    with pytest.raises(DataError, match=r"case: none of the scans that the network knows \(flair, t1ce\)"):
+    with pytest.raises(DataError, match=r"case: has none of the modalities that the network expects \(flair, t1ce\)"):
         prepare(replace(whole, images={}), PLAIN, None, fill_missing=True)
 
 
-def test_what_looks_wrong_with_the_scans_is_said(written):
+def test_scans_that_look_wrong_give_a_warning(written):
     found = prepare(written(), PLAIN, BRATS)
-    assert [s for s in found.warnings if "fills only 0.00 litres" in s] and len(found.warnings) == 1
+    assert len(found.warnings) == 1 and "fills only 0.00 litres" in found.warnings[0]
 
 
-def test_a_tilted_scan_is_laid_along_the_axes_of_the_patient_and_labels_come_back_almost_all(written):
+def test_a_tilted_scan_is_straightened_and_most_labels_map_back_unchanged(written):
     turned = np.deg2rad(20)
     tilted = LPS.copy()
     tilted[:2, :2] = [[-np.cos(turned), -np.sin(turned)], [np.sin(turned), -np.cos(turned)]]
@@ -359,4 +365,4 @@ def test_a_tilted_scan_is_laid_along_the_axes_of_the_patient_and_labels_come_bac
     back = found.grid.to_case(region_masks(found.labels).astype(np.float32)) >= 0.5
     assert back.shape == (*SHAPE, 3)
     wrong = (back != region_masks(mask())).sum(axis=(0, 1, 2)) / region_masks(mask()).sum(axis=(0, 1, 2))
-    assert (wrong < [0.15, 0.25, 0.6]).all()  # ET is two voxels wide
+    assert (wrong < [0.15, 0.25, 0.6]).all()  # ET is only two voxels wide, so it loses most

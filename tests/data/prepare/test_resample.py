@@ -17,37 +17,37 @@ RATIOS = [0.5, 0.8, 1.0, 1.5, 1.875, 2.0, 3.0, 6.0]
     ("length", "ratio", "expected"),
     [(240, 1.875, 128), (155, 2, 78), (155, 0.5, 310), (3, 3, 1), (2, 5, 1), (7, 1, 7), (240, 240 / 128, 128)],
 )
-def test_so_many_voxels_cover_the_length(length, ratio, expected):
+def test_resampled_length_is_the_number_of_voxels_that_cover_the_length(length, ratio, expected):
     assert resampled_length(length, ratio) == expected
 
 
-def test_halving_takes_the_mean_of_pairs_and_the_last_of_an_odd_number_alone():
+def test_ratio_2_takes_the_mean_of_pairs_and_an_odd_last_voxel_alone():
     expected = [[0.5, 0.5, 0, 0, 0], [0, 0, 0.5, 0.5, 0], [0, 0, 0, 0, 1]]
     np.testing.assert_array_equal(area_matrix(5, 2), np.array(expected))
 
 
-def test_a_voxel_half_covered_weighs_half():
+def test_a_half_covered_voxel_has_half_the_weight():
     np.testing.assert_allclose(area_matrix(3, 1.5), np.array([[2, 1, 0], [0, 1, 2]]) / 3, rtol=1e-6)
 
 
-def test_the_seeds_240_to_128_is_15_voxels_into_8():
+def test_resampling_240_to_128_voxels_maps_15_voxels_to_8():
     weights = area_matrix(240, 1.875)
     assert weights.shape == (128, 240)
     np.testing.assert_array_equal(weights[8:16, 15:30], weights[:8, :15])
     assert weights[0, :3].tolist() == pytest.approx([1 / 1.875, 0.875 / 1.875, 0])
-    np.testing.assert_allclose(weights.sum(axis=0), 1 / 1.875, rtol=1e-6)  # every voxel counts alike
+    np.testing.assert_allclose(weights.sum(axis=0), 1 / 1.875, rtol=1e-6)  # every voxel has the same total weight
 
 
-def test_doubling_interpolates_between_centres_and_holds_the_edges():
+def test_ratio_one_half_interpolates_between_centres_and_repeats_the_edges():
     expected = [[1, 0], [0.75, 0.25], [0.25, 0.75], [0, 1]]
     np.testing.assert_allclose(linear_matrix(4, 2, 2), expected)
     np.testing.assert_allclose(area_matrix(2, 0.5), expected)
 
 
-def test_a_grid_that_leads_by_hand():
+def test_a_grid_with_a_lead_by_hand():
     expected = [[1, 0, 0, 0], [0, 0.5, 0.5, 0], [0, 0, 0, 1]]
     np.testing.assert_allclose(area_matrix(4, 2, lead=1), expected)
-    back = [[0.75, 0.25, 0], [0.25, 0.75, 0], [0, 0.75, 0.25], [0, 0.25, 0.75]]  # middles at 0, 2 and 4
+    back = [[0.75, 0.25, 0], [0.25, 0.75, 0], [0, 0.75, 0.25], [0, 0.25, 0.75]]  # centres at 0, 2 and 4
     np.testing.assert_allclose(linear_matrix(4, 3, 2, lead=1), back)
     finer = [
         [1, 0],
@@ -55,12 +55,12 @@ def test_a_grid_that_leads_by_hand():
         [0.5, 0.5],
         [0, 1],
         [0, 1],
-    ]  # middles at 0, 0.5, 1, 1.5 and 2; those at hand at 0.5 and 1.5
+    ]  # centres at 0, 0.5, 1, 1.5 and 2; source centres at 0.5 and 1.5
     np.testing.assert_allclose(area_matrix(2, 0.5, lead=0.25), finer)
 
 
 @pytest.mark.parametrize("ratio", [(2, 2, 2), (1.25, 2.5, 2 / 3), (0.8, 1, 1.9)])
-def test_the_middle_of_a_mask_becomes_that_of_a_voxel_wherever_it_lies(ratio):
+def test_the_centre_of_mass_of_a_mask_becomes_the_centre_of_a_voxel(ratio):
     rng = np.random.default_rng(0)
     for _ in range(20):
         mask = rng.random((9, 8, 7)) < 0.3
@@ -70,9 +70,9 @@ def test_the_middle_of_a_mask_becomes_that_of_a_voxel_wherever_it_lies(ratio):
             assert lead == 0 if ratio[axis] == 1 else ((centre[axis] + lead) / ratio[axis]) % 1 == pytest.approx(0.5)
 
 
-def test_no_voxel_is_made_of_what_rounding_leaves():
+def test_rounding_errors_never_add_a_voxel():
     mask = np.ones((10, 1, 1), bool)
-    ratio = 10 / 3 * (1 - 1e-12)  # the lead would be all but a whole voxel
+    ratio = 10 / 3 * (1 - 1e-12)  # without the tolerance, the lead would be almost a whole voxel
     assert centring_lead(mask, (ratio, 1, 1)) == (0, 0, 0)
     assert np.isfinite(area_matrix(10, ratio, 0.0)).all() and len(area_matrix(10, ratio, 0.0)) == 3
 
@@ -80,7 +80,7 @@ def test_no_voxel_is_made_of_what_rounding_leaves():
 @pytest.mark.parametrize("ratio", RATIOS)
 @pytest.mark.parametrize("length", [1, 2, 7, 30])
 @pytest.mark.parametrize("share", [0, 0.1, 0.5, 0.999999])
-def test_weights_are_shares_so_that_a_constant_stays(length, ratio, share):
+def test_weights_sum_to_1_so_that_a_constant_stays_constant(length, ratio, share):
     lead = share * ratio
     there = area_matrix(length, ratio, lead)
     back = linear_matrix(length, len(there), ratio, lead)
@@ -100,24 +100,24 @@ def test_area_means_keep_the_mean_where_the_ratio_divides_the_length(ratio):
 
 @pytest.mark.parametrize(
     ("ratio", "within"), [(0.5, 1e-5), (2, 1e-5), (3, 1e-5), (1.5, 1 / 16), (1.875, 1 / 16)]
-)  # voxels are cut up as if they were constant, so odd ratios are not exact
+)  # a voxel counts as constant, so ratios that are not whole are not exact
 @pytest.mark.parametrize("share", [0, 0.25, 0.7])
-def test_a_ramp_comes_back_as_it_was_but_for_the_edges(ratio, within, share):
+def test_a_ramp_comes_back_unchanged_except_at_the_edges(ratio, within, share):
     ramp = np.arange(30, dtype=np.float32)
     lead = share * ratio
     small = area_matrix(30, ratio, lead) @ ramp
     back = linear_matrix(30, len(small), ratio, lead) @ small
-    edge = int(np.ceil(1.5 * ratio if lead else ratio))  # the first voxel may be covered in part
+    edge = int(np.ceil(1.5 * ratio if lead else ratio))  # the first voxel may be partly covered
     np.testing.assert_allclose(back[edge:-edge], ramp[edge:-edge], atol=within)
     assert np.abs(back - ramp).max() <= ratio / 2
 
 
-def test_a_ratio_of_1_along_every_axis_changes_nothing_not_even_the_type():
+def test_a_ratio_of_1_along_every_axis_returns_the_same_array():
     array = np.ones((2, 3, 4), bool)
     assert area_resampled(array, (1.0, 1.0, 1.0)) is array
 
 
-def test_axes_are_resampled_each_by_its_own_matrix():
+def test_each_axis_is_resampled_by_its_own_matrix():
     array = np.random.default_rng(0).normal(size=(4, 5, 6, 2)).astype(np.float32)
     a, c = area_matrix(4, 2), area_matrix(6, 1.5)
     expected = np.einsum("ax,cz,xyzm->aycm", a, c, array)
