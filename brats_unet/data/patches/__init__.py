@@ -1,1 +1,1 @@
-"""A prepared volume to batches of patches."""
+"""From prepared volumes to batches of patches."""

@@ -1,4 +1,4 @@
-"""Random numbers in a TensorFlow graph as a pure function of (seed, step, sample); the one module that draws there."""
+"""Random numbers in a TensorFlow graph, each a pure function of (seed, step, sample); no other module draws them."""
 
 from collections.abc import Callable
 from functools import lru_cache, partial
@@ -12,39 +12,42 @@ from brats_unet.data.augment.transform import Parameters, Sample, Transform
 def augmented(
     augmentation: Augmentation, seed: int, step: tf.Tensor, samples: tf.Tensor, images: tf.Tensor, labels: tf.Tensor
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """Images and labels of a batch, each sample varied by its own draws; not to be called within `jit_compile`.
+    """Augment a batch, each sample with its own random draws. Do not call this inside `jit_compile`.
 
-    Sample after sample, and of each transform only what was drawn is computed, compiled by XLA on every device: that
-    makes one loop of what would be a dozen passes over memory. Random numbers are made outside of it: XLA's are others.
+    Samples are augmented one after another, and only the transforms that were drawn are computed. Each transform is
+    compiled by XLA, which fuses its passes over memory into one loop. The random numbers are drawn outside the compiled
+    code, because XLA generates other numbers from the same key.
 
     Args:
-        augmentation: What is varied.
-        seed: Of the run.
-        step: int scalar, which update.
-        samples: int, shape (B,), which patches of it.
-        images: (B, X, Y, Z, M), read wider than the patch by the margin of `augmentation`.
-        labels: (B, X, Y, Z).
+        augmentation: Transforms to apply.
+        seed: Seed of the run.
+        step: Index of the update, int scalar.
+        samples: Indices of the patches in the batch of that update, int, shape (B,).
+        images: Image patches with the margin of `augmentation` on each side, shape (B, X, Y, Z, M).
+        labels: Label patches with the same margin, shape (B, X, Y, Z).
 
     Returns:
-        Images and labels of the patch, of the types given.
+        Images and labels without the margin, with the same dtypes. Unchanged if the augmentation draws nothing.
     """
     if not augmentation.uniforms:
         return images, labels
-    with tf.device("CPU:0"):  # a few numbers, asked for on the CPU, where branches are taken
+    with tf.device("CPU:0"):  # a few numbers, needed on the CPU, where branches are taken
         parameters = augmentation.draw(uniforms(seed, step, samples, augmentation.uniforms))
 
-    def one(index: tf.Tensor) -> Sample:
+    def augment_sample(index: tf.Tensor) -> Sample:
         with tf.device("CPU:0"):
             drawn = of_sample(parameters, index)
-        run = partial(_run, lambda which, shape: normals(seed, step, samples[index], which, shape), augmentation)
+        run = partial(
+            _apply_if_drawn, lambda which, shape: normals(seed, step, samples[index], which, shape), augmentation
+        )
         return augmentation.apply(images[index], labels[index], drawn, run)
 
     patch = tuple(None if n is None else n - 2 * m for n, m in zip(images.shape[1:4], augmentation.margin, strict=True))
     shapes = (tf.TensorSpec((*patch, images.shape[4]), images.dtype), tf.TensorSpec(patch, labels.dtype))
-    return tf.map_fn(one, tf.range(tf.shape(samples)[0]), fn_output_signature=shapes, parallel_iterations=1)
+    return tf.map_fn(augment_sample, tf.range(tf.shape(samples)[0]), fn_output_signature=shapes, parallel_iterations=1)
 
 
-def _run(
+def _apply_if_drawn(
     noise: Callable,
     augmentation: Augmentation,
     transform: Transform,
@@ -56,20 +59,28 @@ def _run(
         numbers = None
         if transform.normals:
             numbers = noise(augmentation.transforms.index(transform), transform.normals(tuple(image.shape)))
-        found = compiled(transform.apply)(image, labels, drawn, numbers)
-        return compiled(transform.finish)(*found) if transform.finish else found
+        sample = compiled(transform.apply)(image, labels, drawn, numbers)
+        return compiled(transform.finish)(*sample) if transform.finish else sample
 
     return tf.cond(drawn["drawn"], applied, lambda: transform.otherwise(image, labels))
 
 
 @lru_cache(maxsize=128)
 def compiled(function: Callable[..., Sample]) -> Callable[..., Sample]:
-    """`function` of a transform, compiled by XLA once for each shape, when it is first called."""
+    """Wrap a transform's function so that XLA compiles it at the first call with each shape."""
     return tf.function(function, jit_compile=True)
 
 
 def normals(seed: int, step: tf.Tensor, sample: tf.Tensor, which: int, shape: tuple[int, ...]) -> tf.Tensor:
-    """Standard normal float32 numbers: a pure function of seed, step, sample and `which`, apart from `uniforms`."""
+    """Standard normal numbers, float32: a pure function of seed, step, sample and `which`, independent of `uniforms`.
+
+    Args:
+        seed: Seed of the run.
+        step: Index of the update, int scalar.
+        sample: Index of the patch in the batch, int scalar.
+        which: Index of the transform that uses the numbers.
+        shape: Shape of the result.
+    """
     stream = tf.constant(seed + (which + 1) * 2**40, tf.int64)
     return tf.random.stateless_normal(shape, seed=tf.stack([stream, _key(step, sample)]), alg="philox")
 
@@ -80,15 +91,16 @@ def _key(step: tf.Tensor, sample: tf.Tensor) -> tf.Tensor:
 
 
 def uniforms(seed: int, step: tf.Tensor, samples: tf.Tensor, count: int) -> tf.Tensor:
-    """float32 in [0, 1), shape (B, count): row i depends on seed, step and samples[i] alone.
+    """Uniform numbers in [0, 1), float32, shape (B, count); row i depends only on seed, step and samples[i].
 
-    The same on every device, but not within `jit_compile`: XLA makes other numbers of the same key.
+    The numbers are the same on every device, but not inside `jit_compile`: XLA generates other numbers from the same
+    key.
 
     Args:
-        seed: Of the run.
-        step: int scalar, which update.
-        samples: int, shape (B,), which patches of it.
-        count: Numbers a sample.
+        seed: Seed of the run.
+        step: Index of the update, int scalar.
+        samples: Indices of the patches in the batch, int, shape (B,).
+        count: Numbers per sample; may be 0.
     """
 
     def row(sample: tf.Tensor) -> tf.Tensor:

@@ -1,4 +1,4 @@
-"""Patches from disk, memory or tensors on the device: float16 images, uint8 labels, the same bits from each."""
+"""Batches of patches from disk, memory or device tensors: float16 images and uint8 labels, bit-identical from each."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -11,9 +11,18 @@ from brats_unet.data.prepare.cache import PreparedCase
 
 
 def read_batch(sampler: Sampler, step: int, samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Patches `samples` of batch `step` with the sampler's margin around them, 0 where they stick out of the volume.
+    """Read patches of one batch, with the sampler's margin on each side; 0 where a patch extends beyond the volume.
 
-    Images are float16 (B, X, Y, Z, M), labels uint8 (B, X, Y, Z).
+    Args:
+        sampler: Sampler that places the patches.
+        step: Index of the batch.
+        samples: Indices of the patches to read, int, shape (B,).
+
+    Returns:
+        Images, float16, shape (B, X, Y, Z, M), and labels, uint8, shape (B, X, Y, Z).
+
+    Raises:
+        ValueError: A case has no labels.
     """
     channels = sampler.cases[0].image.shape[-1]
     images = aligned((len(samples), *sampler.read_shape, channels), np.float16)
@@ -22,7 +31,7 @@ def read_batch(sampler: Sampler, step: int, samples: np.ndarray) -> tuple[np.nda
         place = sampler.place(int(step), int(sample))
         case = sampler.cases[place.case]
         if case.labels is None:
-            raise ValueError(f"{case.id} has no labels to learn from.")
+            raise ValueError(f"{case.id} has no labels. Expected a mask for every training case.")
         x, y, z = (first - m for first, m in zip(place.start, sampler.margin, strict=True))
         cut(case.image, (x, y, z), images[row])
         cut(case.labels, (x, y, z), labels[row])
@@ -30,44 +39,47 @@ def read_batch(sampler: Sampler, step: int, samples: np.ndarray) -> tuple[np.nda
 
 
 def aligned(shape: tuple[int, ...], dtype: type[np.generic]) -> np.ndarray:
-    """An array not yet filled that begins at a multiple of 64 bytes: TensorFlow takes it over, others it copies."""
+    """Uninitialised array whose address is a multiple of 64 bytes, so that TensorFlow can use it without a copy."""
     size = int(np.prod(shape)) * np.dtype(dtype).itemsize
-    room = np.empty(size + 63, np.uint8)
-    first = -room.ctypes.data % 64
-    return room[first : first + size].view(dtype).reshape(shape)
+    buffer = np.empty(size + 63, np.uint8)
+    first = -buffer.ctypes.data % 64
+    return buffer[first : first + size].view(dtype).reshape(shape)
 
 
 def batches(
     sampler: Sampler, *, first_step: int, steps: int, replicas: int = 1, workers: int = 1, worker: int = 0
 ) -> Iterable[tuple[tf.Tensor, ...]]:
-    """Batches `first_step` … `steps` - 1, each dealt out to the replicas.
+    """Batches `first_step` to `steps` - 1, split over the replicas.
 
-    Sample i of a batch goes to replica i modulo their number; element k of the dataset is the share of this worker's
-    replica k modulo its replicas. No state is kept: to resume is to begin at another `first_step`.
+    Sample i of a batch goes to replica i modulo `replicas`. The elements of a batch follow one another: one for each
+    replica of this worker, in order. There is no hidden state: to resume a run, start at another `first_step`.
 
-    Cases that have copies on the devices are cut there, each share on its replica's; others are read ahead by tf.data.
+    If the cases have copies on the devices, each replica's patches are cut on its own device. Otherwise tf.data reads
+    and prefetches them.
 
     Args:
-        sampler: Where each patch is cut.
-        first_step: First batch.
-        steps: End of the budget.
-        replicas: Devices over all workers; divides the batch.
-        workers: Processes that train together.
-        worker: Which of them this is.
+        sampler: Sampler that places the patches.
+        first_step: Index of the first batch.
+        steps: Index after the last batch; no element if it is at most `first_step`.
+        replicas: Number of devices over all workers; must divide the batch size.
+        workers: Number of processes that train together; must divide `replicas`.
+        worker: Index of this process.
 
     Returns:
         Elements (step int64, samples int64 (b,), images float16 (b, X, Y, Z, M), labels uint8 (b, X, Y, Z)) with
         b = batch / replicas.
     """
-    mine = replicas // workers
+    local_replicas = replicas // workers
     share = sampler.batch // replicas
     if sampler.cases[0].copies:
-        return _from_copies(sampler, first_step * mine, steps * mine, replicas, mine, worker)
+        return _from_copies(
+            sampler, first_step * local_replicas, steps * local_replicas, replicas, local_replicas, worker
+        )
     channels = sampler.cases[0].image.shape[-1]
 
     def load(element: tf.Tensor) -> tuple[tf.Tensor, ...]:
-        step = element // mine
-        replica = worker * mine + element % mine
+        step = element // local_replicas
+        replica = worker * local_replicas + element % local_replicas
         samples = tf.range(share, dtype=tf.int64) * replicas + replica
         images, labels = tf.numpy_function(
             lambda step, samples: read_batch(sampler, step, samples), [step, samples], [tf.float16, tf.uint8]
@@ -77,8 +89,8 @@ def batches(
         samples.set_shape((share,))
         return step, samples, images, labels
 
-    elements = tf.data.Dataset.range(first_step * mine, steps * mine)
-    return elements.map(load, num_parallel_calls=2, deterministic=True).prefetch(2 * mine)
+    elements = tf.data.Dataset.range(first_step * local_replicas, steps * local_replicas)
+    return elements.map(load, num_parallel_calls=2, deterministic=True).prefetch(2 * local_replicas)
 
 
 def on_devices(
@@ -86,11 +98,23 @@ def on_devices(
     devices: Sequence[str],
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> list[PreparedCase]:
-    """The cases with a copy on each of `devices`, in the order of the replicas of this worker."""
+    """Copy each case to every device.
+
+    Args:
+        cases: Prepared cases with labels.
+        devices: TensorFlow device names, one per replica of this worker, in their order.
+        progress: Called with the number of cases copied and the total number.
+
+    Returns:
+        The cases with `copies` set.
+
+    Raises:
+        ValueError: A case has no labels.
+    """
     kept = []
     for done, case in enumerate(cases, 1):
         if case.labels is None:
-            raise ValueError(f"{case.id} has no labels to learn from.")
+            raise ValueError(f"{case.id} has no labels. Expected a mask for every training case.")
         voxels = np.concatenate([case.image, case.labels[..., None].astype(np.float16)], axis=-1)
         copies = []
         for device in devices:
@@ -102,12 +126,13 @@ def on_devices(
 
 
 def _from_copies(
-    sampler: Sampler, first: int, end: int, replicas: int, mine: int, worker: int
+    sampler: Sampler, first: int, end: int, replicas: int, local_replicas: int, worker: int
 ) -> Iterator[tuple[tf.Tensor, ...]]:
+    """Elements `first` to `end` - 1 of `batches`, cut from the copies on the devices."""
     share = sampler.batch // replicas
     for element in range(first, end):
-        step, local = divmod(element, mine)
-        samples = np.arange(share, dtype=np.int64) * replicas + worker * mine + local
+        step, local = divmod(element, local_replicas)
+        samples = np.arange(share, dtype=np.int64) * replicas + worker * local_replicas + local
         places = [sampler.place(step, int(sample)) for sample in samples]
         copies = [sampler.cases[place.case].copies[local] for place in places]
         starts = [np.subtract(place.start, sampler.margin).astype(np.int32) for place in places]
@@ -121,7 +146,7 @@ def _cut_copies(copies, starts, patch):
     patches = []
     for voxels, start in zip(copies, starts, strict=True):
         length = tf.shape(voxels)[:3]
-        # The patch may stick out of the volume anywhere, and even lie beside it: what is missing is 0.
+        # A patch may extend beyond the volume on any side, or lie outside it completely; it is padded with 0.
         low = tf.clip_by_value(start, 0, length)
         high = tf.clip_by_value(start + patch, low, length)
         before = tf.minimum(low - start, patch)

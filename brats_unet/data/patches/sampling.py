@@ -1,4 +1,4 @@
-"""Where patch i of batch t is cut: a pure function of (seed, t, i), so that a run resumes from any step."""
+"""Position of patch i in batch t as a pure function of (seed, t, i), so that a run can resume at any step."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,7 +12,12 @@ from brats_unet.data.prepare.cache import PreparedCase
 
 @dataclass(frozen=True)
 class PatchPlace:
-    """One patch: which case, and its first voxel (negative where the volume is smaller than the patch)."""
+    """Position of one patch.
+
+    Attributes:
+        case: Index of the case in `Sampler.cases`.
+        start: First voxel along x, y, z; negative along an axis where the volume is smaller than the patch.
+    """
 
     case: int
     start: tuple[int, int, int]
@@ -20,19 +25,20 @@ class PatchPlace:
 
 @dataclass(frozen=True)
 class Sampler:
-    """How patches are drawn.
+    """Random choice of patch positions.
 
     Attributes:
-        cases: With labels.
-        patch: Voxels along x, y, z.
-        batch: Patches of one update, over all replicas.
-        foreground: Share of patches centred on a voxel of a region, 0 to 1; the region is drawn among those present.
-        slices: Half-open range of axial slices, counted upwards on the case's own grid, that patches are cut from as
-            far as it holds one; None for all.
-        seed: Of the run.
-        margin: Voxels by which a patch is read wider on each side, for augmentation to turn it in; places are those
-            of the patch itself.
-        weights: How often each region is drawn, relative to the others that are present; 1 where none is given.
+        cases: Prepared cases with labels.
+        patch: Patch size along x, y, z, in voxels.
+        batch: Patches per update, over all replicas.
+        foreground: Fraction of patches that are centred on a voxel of a region, 0 to 1; the region is drawn from those
+            present in the case.
+        slices: Half-open range of axial slices to take patches from, counted upwards on the case grid; None for all. A
+            range that is shorter than the patch or outside the volume is moved or extended to hold one patch.
+        seed: Seed of the run.
+        margin: Extra voxels read on each side of the patch along x, y, z, for spatial augmentation; positions are those
+            of the patch without the margin.
+        weights: Relative frequency of each region among those present in the case; 1 for a region without a weight.
     """
 
     cases: Sequence[PreparedCase]
@@ -46,15 +52,15 @@ class Sampler:
 
     @property
     def read_shape(self) -> tuple[int, int, int]:
-        """Voxels that are read for a patch."""
+        """Size along x, y, z that is read for a patch: the patch and its margin, in voxels."""
         x, y, z = (p + 2 * m for p, m in zip(self.patch, self.margin, strict=True))
         return x, y, z
 
     def place(self, step: int, sample: int) -> PatchPlace:
-        """Where patch `sample` of batch `step` is cut.
+        """Position of patch `sample` in batch `step`.
 
-        Cases come in a new order each time all have been seen; exactly the share `foreground` of patches is centred on
-        a region, evenly spread.
+        All cases are used once, then again in a new random order. Exactly the fraction `foreground` of the patches is
+        centred on a region, evenly spread; in a case without any region, such a patch is placed at random.
         """
         count = step * self.batch + sample
         case_index = int(case_order(self.seed, count // len(self.cases), len(self.cases))[count % len(self.cases)])
@@ -71,15 +77,15 @@ class Sampler:
         return PatchPlace(case_index, (start[0], start[1], start[2]))
 
     def region_drawn(self, draw: np.random.Generator, present: list[Region]) -> Region:
-        """One of the regions that are present, by their weights."""
+        """Draw one of the regions that are present, with probabilities proportional to their weights."""
         shares = np.array([self.weights.get(str(region), 1.0) for region in present])
         if (shares == shares[0]).all():
             return present[int(draw.integers(len(present)))]
         return present[int(np.searchsorted(np.cumsum(shares / shares.sum()), draw.random(), side="right"))]
 
     def foreground_within(self, case: PreparedCase, first: int, end: int) -> dict[Region, np.ndarray]:
-        """Voxel positions of each region of some weight that has any in the slices `first` … `end` - 1."""
-        found = {}
+        """Voxel positions per region in slices `first` to `end` - 1; without absent regions and those of weight 0."""
+        present = {}
         for region in Region:
             positions = case.foreground.get(region)
             if positions is None or self.weights.get(str(region), 1.0) == 0:
@@ -87,11 +93,11 @@ class Sampler:
             if self.slices is not None:
                 positions = positions[(positions[:, 2] >= first) & (positions[:, 2] < end)]
             if len(positions):
-                found[region] = positions
-        return found
+                present[region] = positions
+        return present
 
     def bounds(self, case: PreparedCase) -> tuple[list[int], list[int]]:
-        """Least and greatest start on each axis; equal, and centred, where the volume is smaller than the patch."""
+        """Smallest and largest start of a patch per axis; equal, with the volume centred, if the volume is smaller."""
         low, high = [], []
         for n, p in zip(case.grid.shape, self.patch, strict=True):
             low.append(0 if n >= p else -((p - n) // 2))
@@ -105,18 +111,18 @@ class Sampler:
 
 @lru_cache(maxsize=4)
 def case_order(seed: int, epoch: int, cases: int) -> np.ndarray:
-    """The order in which the cases are seen for the `epoch`-th time."""
-    # The last counter keeps it apart from the draws of patches, whose streams open with (0, step, sample, 0).
+    """Random order of the cases in an epoch (counted from 0), as a permutation of 0 to `cases` - 1."""
+    # The last counter is 1 here and 0 for the draws of patches, so the two random streams never overlap.
     return np.random.Generator(np.random.Philox(key=seed, counter=[0, epoch, 0, 1])).permutation(cases)
 
 
 def cut(array: np.ndarray, start: tuple[int, int, int], out: np.ndarray) -> None:
-    """Copy the patch that begins at `start` into `out` (X, Y, Z, …), 0 where it sticks out of `array`."""
-    here, there = [], []
+    """Copy the patch that starts at `start` from `array` into `out` (X, Y, Z, …); 0 where it extends beyond `array`."""
+    source, target = [], []
     for first, length, n in zip(start, out.shape[:3], array.shape[:3], strict=True):
         a, b = max(0, first), min(n, first + length)
-        here.append(slice(a, b))
-        there.append(slice(a - first, b - first))
-    if any(s.stop - s.start < n for s, n in zip(there, out.shape[:3], strict=True)):
+        source.append(slice(a, b))
+        target.append(slice(a - first, b - first))
+    if any(s.stop - s.start < n for s, n in zip(target, out.shape[:3], strict=True)):
         out[...] = 0
-    out[tuple(there)] = array[tuple(here)]
+    out[tuple(target)] = array[tuple(source)]

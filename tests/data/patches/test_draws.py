@@ -15,7 +15,7 @@ def drawn(seed=1, step=5, samples=(0, 1, 2, 3), count=3):
     return uniforms(seed, tf.constant(step, tf.int64), tf.constant(samples, tf.int64), count).numpy()
 
 
-def test_numbers_lie_in_0_to_below_1_and_spread_evenly():
+def test_uniform_numbers_lie_in_0_to_below_1_and_spread_evenly():
     found = drawn(samples=range(400), count=5)
     assert found.shape == (400, 5) and found.dtype == np.float32
     assert found.min() >= 0 and found.max() < 1
@@ -23,14 +23,14 @@ def test_numbers_lie_in_0_to_below_1_and_spread_evenly():
     assert abs(np.corrcoef(found[:-1, 0], found[1:, 0])[0, 1]) < 0.15
 
 
-def test_a_row_depends_on_seed_step_and_sample_alone_not_on_its_company():
+def test_a_row_does_not_depend_on_the_other_samples():
     whole = drawn(samples=range(6))
     np.testing.assert_array_equal(drawn(samples=(4,)), whole[4:5])
     np.testing.assert_array_equal(drawn(samples=(5, 1, 3)), whole[[5, 1, 3]])
     np.testing.assert_array_equal(drawn(samples=range(0, 6, 2)), whole[::2])
 
 
-def test_the_same_again_is_the_same_and_any_change_is_another():
+def test_equal_keys_give_equal_numbers_and_other_keys_give_others():
     found = [drawn(), drawn(seed=2), drawn(step=6), drawn(samples=(4, 5, 6, 7))]
     np.testing.assert_array_equal(found[0], drawn())
     assert len(np.unique(np.concatenate(found))) == 4 * 12
@@ -38,7 +38,7 @@ def test_the_same_again_is_the_same_and_any_change_is_another():
 
 
 @pytest.mark.parametrize("length", [None, 3])
-def test_in_a_graph_of_known_or_unknown_batches_the_numbers_are_the_same(length):
+def test_a_graph_with_known_or_unknown_batch_size_gives_the_same_numbers(length):
     graph = tf.function(
         lambda step, samples: uniforms(1, step, samples, 3),
         input_signature=[tf.TensorSpec((), tf.int64), tf.TensorSpec((length,), tf.int64)],
@@ -47,12 +47,12 @@ def test_in_a_graph_of_known_or_unknown_batches_the_numbers_are_the_same(length)
     np.testing.assert_array_equal(found, drawn()[[2, 0, 1]])
 
 
-def test_no_number_is_asked_for_where_none_is_needed():
+def test_a_count_of_0_gives_no_numbers():
     assert drawn(count=0).shape == (4, 0)
 
 
 def noisy(margin=(0, 0, 0)):
-    """Every kind of transform that draws in its own way: space, with a displacement, and noise."""
+    """One transform of each kind that draws differently: spatial with a displacement field, noise, gamma and mirroring."""
     axes = options.Mirror([0, 1, 2], 0.5)
     parts = options.Rotation(0.5, [-30, 30]), options.Scaling(0.3, 0, [0.7, 1.4], False)
     found = Augmentation(
@@ -62,7 +62,7 @@ def noisy(margin=(0, 0, 0)):
     return replace(found, margin=margin)
 
 
-NOISY = noisy()  # compiled once for all tests
+NOISY = noisy()  # shared, so that it is compiled only once
 
 
 def patches(samples=4, shape=(6, 6, 6)):
@@ -72,7 +72,7 @@ def patches(samples=4, shape=(6, 6, 6)):
     )
 
 
-def varied(augmentation, images, labels, samples, step=7, graph=False):
+def augmented_arrays(augmentation, images, labels, samples, step=7, graph=False):
     def call(step, samples, images, labels):
         return augmented(augmentation, 3, step, samples, images, labels)
 
@@ -81,43 +81,42 @@ def varied(augmentation, images, labels, samples, step=7, graph=False):
     return [part.numpy() for part in found]
 
 
-def test_a_sample_is_varied_alike_alone_in_company_and_in_a_graph():
+def test_a_sample_is_augmented_the_same_alone_in_a_batch_and_in_a_graph():
     images, labels = patches()
-    augmentation = NOISY
-    whole = varied(augmentation, images, labels, range(4), graph=True)
+    whole = augmented_arrays(NOISY, images, labels, range(4), graph=True)
     assert whole[0].dtype == np.float16 and whole[1].dtype == np.uint8
     assert sum(not np.array_equal(*pair) for pair in zip(whole[0], images, strict=True)) >= 3
     for graph in (False, True):
         for picked in ([2], [3, 1]):
-            found = varied(augmentation, images[picked], labels[picked], picked, graph=graph)
+            found = augmented_arrays(NOISY, images[picked], labels[picked], picked, graph=graph)
             np.testing.assert_array_equal(found[0], whole[0][picked])
             np.testing.assert_array_equal(found[1], whole[1][picked])
 
 
-def test_another_step_varies_otherwise_and_the_same_again_alike():
+def test_another_step_gives_another_augmentation_and_the_same_step_the_same():
     images, labels = patches()
-    first, again, other = (varied(NOISY, images, labels, range(4), step)[0] for step in (7, 7, 8))
+    first, again, other = (augmented_arrays(NOISY, images, labels, range(4), step)[0] for step in (7, 7, 8))
     np.testing.assert_array_equal(first, again)
     assert not np.array_equal(first, other)
 
 
-def test_what_was_read_wider_comes_out_as_the_patch():
+def test_the_margin_is_removed():
     images, labels = patches(shape=(8, 10, 6))
-    found = varied(noisy(margin=(1, 2, 0)), images, labels, range(4), graph=True)
+    found = augmented_arrays(noisy(margin=(1, 2, 0)), images, labels, range(4), graph=True)
     assert found[0].shape == (4, 6, 6, 6, 2) and found[1].shape == (4, 6, 6, 6)
 
 
-def test_none_hands_the_batch_on_and_mirror_moves_images_and_labels_together():
+def test_none_changes_nothing_and_mirror_moves_images_and_labels_together():
     images, labels = patches()
     images[..., 0] = labels
-    same = varied(none(), images, labels, range(4))
+    same = augmented_arrays(none(), images, labels, range(4))
     np.testing.assert_array_equal(same[0], images)
-    found = varied(mirror(), images, labels, range(4))
+    found = augmented_arrays(mirror(), images, labels, range(4))
     np.testing.assert_array_equal(found[0][..., 0], found[1])
     assert not np.array_equal(found[1], labels)
 
 
-def test_normal_numbers_are_normal_and_each_transform_has_its_own():
+def test_normal_numbers_have_mean_0_and_deviation_1_and_differ_between_transforms():
     step, sample = tf.constant(5, tf.int64), tf.constant(2, tf.int64)
     found = [normals(1, step, sample, which, (20, 20, 20)).numpy() for which in (0, 1, 0)]
     assert abs(found[0].mean()) < 0.05 and found[0].std() == pytest.approx(1, abs=0.03)

@@ -27,7 +27,7 @@ def same(one, other):
             np.testing.assert_array_equal(x, y)
 
 
-def test_a_batch_is_the_patches_of_its_samples(sampler):
+def test_a_batch_has_the_patches_of_its_samples(sampler):
     images, labels = read_batch(sampler, 3, np.array([2, 0]))
     for row, sample in enumerate((2, 0)):
         place = sampler.place(3, sample)
@@ -39,41 +39,41 @@ def test_a_batch_is_the_patches_of_its_samples(sampler):
 
 
 def test_a_margin_is_read_around_the_same_patches(sampler):
-    wide = replace(sampler, margin=(2, 0, 3))
-    images, labels = read_batch(wide, 3, np.array([2, 0]))
+    widened = replace(sampler, margin=(2, 0, 3))
+    images, labels = read_batch(widened, 3, np.array([2, 0]))
     assert images.shape == (2, 12, 12, 12, 3) and labels.shape == (2, 12, 12, 12)
-    plain, marks = read_batch(sampler, 3, np.array([2, 0]))
-    np.testing.assert_array_equal(images[:, 2:-2, :, 3:-3], plain)
-    np.testing.assert_array_equal(labels[:, 2:-2, :, 3:-3], marks)
+    plain_images, plain_labels = read_batch(sampler, 3, np.array([2, 0]))
+    np.testing.assert_array_equal(images[:, 2:-2, :, 3:-3], plain_images)
+    np.testing.assert_array_equal(labels[:, 2:-2, :, 3:-3], plain_labels)
     for row, sample in enumerate((2, 0)):
         x, _, z = sampler.place(3, sample).start
         case = sampler.cases[sampler.place(3, sample).case]
         beside = case.image[x - 1, :, z] if x else np.zeros((11, 3))
         np.testing.assert_array_equal(images[row, 1, :11, 3], beside)
-    assert batches(wide, first_step=0, steps=1).element_spec[2].shape == (4, 12, 12, 12, 3)
+    assert batches(widened, first_step=0, steps=1).element_spec[2].shape == (4, 12, 12, 12, 3)
 
 
-def test_the_dataset_gives_the_batches_in_order_as_they_are_read(sampler):
+def test_the_dataset_gives_the_batches_of_read_batch_in_order(sampler):
     found = elements(sampler, first_step=0, steps=6)
     same(found, [(t, np.arange(4), *read_batch(sampler, t, np.arange(4))) for t in range(6)])
 
 
-def test_images_stay_float16_labels_bytes_and_shapes_are_known_to_the_graph(sampler):
+def test_images_are_float16_labels_uint8_and_shapes_are_static(sampler):
     step, samples, images, labels = batches(sampler, first_step=0, steps=1).element_spec
     assert (step.dtype, samples.dtype, images.dtype, labels.dtype) == ("int64", "int64", "float16", "uint8")
     assert images.shape == (4, 8, 12, 6, 3) and labels.shape == (4, 8, 12, 6) and samples.shape == (4,)
 
 
-def test_to_resume_is_to_begin_at_another_step(sampler):
+def test_starting_at_a_later_step_gives_the_same_batches(sampler):
     same(elements(sampler, first_step=3, steps=7), elements(sampler, first_step=0, steps=7)[3:])
 
 
-def test_nothing_is_left_to_do_at_the_end_of_the_budget(sampler):
+def test_there_are_no_batches_after_the_last_step(sampler):
     assert elements(sampler, first_step=7, steps=7) == []
 
 
 @pytest.mark.parametrize("replicas", [2, 4])
-def test_the_replicas_share_out_the_batch_by_sample_modulo_their_number(sampler, replicas):
+def test_sample_i_goes_to_replica_i_modulo_the_number_of_replicas(sampler, replicas):
     whole = elements(sampler, first_step=1, steps=4)
     shares = elements(sampler, first_step=1, steps=4, replicas=replicas)
     assert len(shares) == replicas * len(whole)
@@ -87,34 +87,34 @@ def test_the_replicas_share_out_the_batch_by_sample_modulo_their_number(sampler,
 def test_workers_read_the_shares_of_their_own_replicas(sampler):
     shares = elements(sampler, first_step=0, steps=3, replicas=4)
     for worker in (0, 1):
-        mine = elements(sampler, first_step=0, steps=3, replicas=4, workers=2, worker=worker)
-        same(mine, [share for k, share in enumerate(shares) if k % 4 in (2 * worker, 2 * worker + 1)])
+        own = elements(sampler, first_step=0, steps=3, replicas=4, workers=2, worker=worker)
+        same(own, [share for k, share in enumerate(shares) if k % 4 in (2 * worker, 2 * worker + 1)])
 
 
 @pytest.mark.parametrize("shape", [(1,), (3, 5), (2, 8, 8, 8, 4)])
 @pytest.mark.parametrize("dtype", [np.float16, np.uint8])
-def test_a_batch_begins_where_tensorflow_takes_it_over_without_a_copy(shape, dtype):
+def test_an_aligned_array_starts_at_a_multiple_of_64_bytes(shape, dtype):
     array = aligned(shape, dtype)
     assert array.shape == shape and array.dtype == dtype and array.flags.c_contiguous and array.flags.writeable
     assert array.ctypes.data % 64 == 0
 
 
-@pytest.mark.parametrize("margin", [(0, 0, 0), (3, 2, 14)])  # the last beyond the volume altogether
+@pytest.mark.parametrize("margin", [(0, 0, 0), (3, 2, 14)])  # the last: a patch may lie outside the volume
 @pytest.mark.parametrize("replicas", [1, 2])
 def test_batches_are_the_same_bit_for_bit_from_disk_memory_and_device(sampler, replicas, margin):
-    wide = replace(sampler, margin=margin)
-    expected = elements(wide, first_step=2, steps=8, replicas=replicas)
-    whole = in_memory(wide.cases)
-    assert not isinstance(whole[0].image, np.memmap)
-    same(elements(replace(wide, cases=whole), first_step=2, steps=8, replicas=replicas), expected)
-    held = on_devices(wide.cases, ["CPU:0"] * replicas)
-    found = elements(replace(wide, cases=held), first_step=2, steps=8, replicas=replicas)
+    widened = replace(sampler, margin=margin)
+    expected = elements(widened, first_step=2, steps=8, replicas=replicas)
+    loaded = in_memory(widened.cases)
+    assert not isinstance(loaded[0].image, np.memmap)
+    same(elements(replace(widened, cases=loaded), first_step=2, steps=8, replicas=replicas), expected)
+    on_device = on_devices(widened.cases, ["CPU:0"] * replicas)
+    found = elements(replace(widened, cases=on_device), first_step=2, steps=8, replicas=replicas)
     same(found, expected)
     assert [part.dtype for part in found[0][2:]] == [np.float16, np.uint8]
 
 
-def test_workers_cut_the_shares_of_their_own_replicas_from_the_device_too(sampler):
+def test_workers_cut_the_shares_of_their_own_replicas_on_the_device(sampler):
     shares = elements(sampler, first_step=0, steps=3, replicas=4)
-    held = replace(sampler, cases=on_devices(sampler.cases, ["CPU:0", "CPU:0"]))
-    mine = elements(held, first_step=0, steps=3, replicas=4, workers=2, worker=1)
-    same(mine, [share for k, share in enumerate(shares) if k % 4 in (2, 3)])
+    on_device = replace(sampler, cases=on_devices(sampler.cases, ["CPU:0", "CPU:0"]))
+    own = elements(on_device, first_step=0, steps=3, replicas=4, workers=2, worker=1)
+    same(own, [share for k, share in enumerate(shares) if k % 4 in (2, 3)])

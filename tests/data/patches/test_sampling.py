@@ -10,7 +10,7 @@ SEED = 11
 
 
 def labels_with(*codes, shape=(20, 18, 16)):
-    """Small boxes of tissue at the far end of a volume, where a patch seldom comes by chance."""
+    """Small boxes of tissue at the far corner of a volume, where a random patch seldom lies."""
     labels = np.zeros(shape, np.uint8)
     for index, code in enumerate(codes):
         labels[-3:, -3 - 3 * index :, -2:] = code
@@ -35,14 +35,14 @@ def places(sampler, steps):
     return [sampler.place(step, sample) for step in range(steps) for sample in range(sampler.batch)]
 
 
-def holds(sampler, place, region):
+def contains(sampler, place, region):
     case = sampler.cases[place.case]
     patch = np.zeros(sampler.patch, np.uint8)
     cut(case.labels, place.start, patch)
     return region_mask(patch, region).any()
 
 
-def test_a_place_is_a_function_of_seed_step_and_sample_alone(cases):
+def test_a_position_depends_only_on_seed_step_and_sample(cases):
     one, other = sampler(cases), sampler(cases)
     forwards = places(one, 30)
     assert forwards == places(one, 30)
@@ -50,14 +50,14 @@ def test_a_place_is_a_function_of_seed_step_and_sample_alone(cases):
     assert forwards == backwards[::-1]
 
 
-def test_another_seed_step_or_sample_is_another_place(cases):
+def test_another_seed_step_or_sample_gives_another_position(cases):
     whole = sampler(cases[:1], foreground=0)
     found = {whole.place(step, sample).start for step in range(20) for sample in range(2)}
     assert len(found) > 35
     assert places(whole, 20) != places(sampler(cases[:1], foreground=0, seed=SEED + 1), 20)
 
 
-def test_draws_spread_evenly_over_all_starts(cases):
+def test_positions_are_uniform_over_all_starts(cases):
     line = sampler(cases[:1], patch=(17, 18, 16), foreground=0)
     counts = Counter(place.start for place in places(line, 500))
     assert set(counts) == {(x, 0, 0) for x in range(4)}
@@ -65,38 +65,40 @@ def test_draws_spread_evenly_over_all_starts(cases):
 
 
 @pytest.mark.parametrize("batch", [1, 2, 5])
-def test_every_case_is_seen_once_before_any_is_seen_again(cases, batch):
+def test_every_case_is_used_once_before_any_is_used_again(cases, batch):
     seen = [place.case for place in places(sampler(cases, batch=batch), 30)]
     epochs = [seen[i : i + 3] for i in range(0, len(seen) - 2, 3)]
     assert all(sorted(epoch) == [0, 1, 2] for epoch in epochs)
     assert len({tuple(epoch) for epoch in epochs}) > 1  # in a new order each time
 
 
-def test_the_order_of_cases_is_a_permutation_drawn_from_seed_and_epoch():
+def test_the_order_of_cases_is_a_permutation_that_depends_on_seed_and_epoch():
     orders = {tuple(case_order(seed, epoch, 8)) for seed in (0, 1) for epoch in range(5)}
     assert len(orders) == 10 and all(sorted(order) == list(range(8)) for order in orders)
 
 
 @pytest.mark.parametrize(("share", "forced"), [(0, 0), (1 / 3, 100), (0.33, 99), (0.5, 150), (1, 300)])
-def test_exactly_the_share_of_patches_is_centred_on_a_region_evenly_spread(cases, share, forced):
+def test_exactly_the_foreground_fraction_of_patches_is_centred_on_a_region(cases, share, forced):
     some, none = sampler(cases[:1], foreground=share), sampler(cases[:1], foreground=0)
     moved = [a != b for a, b in zip(places(some, 150), places(none, 150), strict=True)]
-    # Patches that are not forced lie where they would without; a forced one hardly ever does by chance.
+    # Patches that are not forced keep their position; a forced one hardly ever lands on the same position by chance.
     assert sum(moved) == pytest.approx(forced, abs=2)
     if share == 1 / 3:
         assert all(sum(moved[i : i + 3]) <= 1 for i in range(0, 300, 3))
 
 
-def test_a_forced_patch_holds_its_region_and_every_region_comes_up(cases):
+def test_a_forced_patch_contains_its_region_and_every_region_is_drawn(cases):
     forced = sampler(cases[:1], foreground=1)
     found = places(forced, 60)
-    assert all(holds(forced, place, Region.WT) for place in found)
-    assert sum(holds(forced, place, Region.ET) for place in found) > 40  # a third or more is centred on it
+    assert all(contains(forced, place, Region.WT) for place in found)
+    assert sum(contains(forced, place, Region.ET) for place in found) > 40  # at least a third is centred on it
 
 
-def test_a_patch_is_forced_onto_what_the_case_has(cases):
+def test_a_patch_is_forced_onto_a_region_that_the_case_has_else_placed_at_random(cases):
     oedema = sampler(cases[1:2], foreground=1)
-    assert all(holds(oedema, place, Region.WT) and not holds(oedema, place, Region.TC) for place in places(oedema, 20))
+    assert all(
+        contains(oedema, place, Region.WT) and not contains(oedema, place, Region.TC) for place in places(oedema, 20)
+    )
     healthy = sampler(cases[2:], foreground=1)
     assert len({place.start for place in places(healthy, 20)}) > 15
 
@@ -106,7 +108,7 @@ def test_every_patch_lies_within_the_volume(cases):
         assert all(0 <= a <= n - p for a, n, p in zip(place.start, (20, 18, 16), (8, 6, 4), strict=True))
 
 
-def test_a_volume_smaller_than_the_patch_lies_in_its_middle_amid_zeros(cases):
+def test_a_volume_smaller_than_the_patch_is_centred_and_padded_with_zeros(cases):
     large = sampler(cases[:1], patch=(24, 18, 19), foreground=0.5)
     assert {place.start for place in places(large, 10)} == {(-2, 0, -1)}
     patch = np.full((24, 18, 19, 2), 9, np.float16)
@@ -116,7 +118,7 @@ def test_a_volume_smaller_than_the_patch_lies_in_its_middle_amid_zeros(cases):
     assert (patch == 0).all()
 
 
-def test_a_patch_is_what_slicing_by_hand_gives(cases):
+def test_a_patch_equals_slicing_by_hand(cases):
     for place in places(sampler(cases), 20):
         case = cases[place.case]
         x, y, z = place.start
@@ -128,7 +130,7 @@ def test_a_patch_is_what_slicing_by_hand_gives(cases):
 
 
 @pytest.mark.parametrize("start", [(-3, 0, 0), (15, 12, 14), (-1, 16, -1)])
-def test_a_patch_that_sticks_out_is_0_there(cases, start):
+def test_a_patch_is_0_beyond_the_volume(cases, start):
     padded = np.pad(cases[0].labels, 8)
     out = np.full((8, 6, 4), 9, np.uint8)
     cut(cases[0].labels, start, out)
@@ -137,22 +139,22 @@ def test_a_patch_that_sticks_out_is_0_there(cases, start):
 
 
 @pytest.mark.parametrize("foreground", [0, 0.5, 1])
-def test_slices_are_those_of_the_case_not_of_the_box_around_its_brain(cases, foreground):
-    limited = sampler(cases[1:2], patch=(8, 6, 1), foreground=foreground, slices=(9, 12))  # the box begins at 5
+def test_slices_are_counted_on_the_case_grid_not_in_the_brain_box(cases, foreground):
+    limited = sampler(cases[1:2], patch=(8, 6, 1), foreground=foreground, slices=(9, 12))  # the box starts at slice 5
     assert {place.start[2] for place in places(limited, 40)} == {4, 5, 6}
 
 
-def test_a_forced_patch_holds_its_region_within_the_slices_asked(tmp_path, write_prepared):
+def test_a_forced_patch_contains_its_region_within_the_given_slices(tmp_path, write_prepared):
     labels = np.zeros((12, 12, 12), np.uint8)
-    labels[2, 2, 3], labels[9, 9, 11] = 2, 4  # the enhancing voxel is out of reach
+    labels[2, 2, 3], labels[9, 9, 11] = 2, 4  # the enhancing voxel is outside the slices
     case = write_prepared(tmp_path, "two", labels)
-    reach = sampler([case], patch=(4, 4, 1), foreground=1, slices=(2, 6))
-    assert all(place.start[2] == 3 and holds(reach, place, Region.WT) for place in places(reach, 20))
+    limited = sampler([case], patch=(4, 4, 1), foreground=1, slices=(2, 6))
+    assert all(place.start[2] == 3 and contains(limited, place, Region.WT) for place in places(limited, 20))
     nowhere = sampler([case], patch=(4, 4, 1), foreground=1, slices=(5, 8))
     assert {place.start[2] for place in places(nowhere, 30)} == {5, 6, 7}
 
 
-def test_a_range_of_slices_shorter_than_the_patch_or_off_the_volume_still_gives_patches(cases):
+def test_slices_fewer_than_the_patch_or_outside_the_volume_still_give_patches(cases):
     short = sampler(cases[2:], patch=(8, 6, 8), slices=(4, 7))
     assert {place.start[2] for place in places(short, 20)} == {4}
     beyond = sampler(cases[2:], patch=(8, 6, 4), slices=(100, 130))
@@ -168,9 +170,9 @@ def test_regions_are_drawn_by_their_weights(cases):
 
 def test_a_region_of_weight_0_is_never_drawn(cases):
     only = Sampler(cases[:1], (1, 1, 1), 1, 1.0, None, SEED, weights={"WT": 0, "TC": 0, "ET": 1})
-    assert all(holds(only, place, Region.ET) for place in places(only, 50))
+    assert all(contains(only, place, Region.ET) for place in places(only, 50))
 
 
-def test_equal_weights_are_no_weights(cases):
+def test_equal_weights_change_nothing(cases):
     one, other = sampler(cases), Sampler(cases, (8, 6, 4), 2, 1 / 3, None, SEED, weights=dict.fromkeys(Region, 2.0))
     assert places(one, 50) == places(other, 50)

@@ -10,7 +10,7 @@ def chosen(keep, size, *, memory=16 * GIB, device=None, training=GIB):
     return choose_storage(keep, size, memory_bytes=memory, device_bytes=device, training_bytes=training)
 
 
-def test_cases_that_fit_beside_the_training_stay_on_the_gpu():
+def test_cases_that_fit_beside_the_training_are_kept_on_the_gpu():
     found = chosen("auto", 9 * GIB, device=80 * GIB, training=12 * GIB)
     assert found.where == "device"
     assert found.sentence == (
@@ -18,7 +18,7 @@ def test_cases_that_fit_beside_the_training_stay_on_the_gpu():
     )
 
 
-def test_cases_too_many_for_the_gpu_go_to_memory_and_then_to_disk():
+def test_cases_too_large_for_the_gpu_are_kept_in_memory_else_on_disk():
     assert chosen("auto", 7 * GIB, device=8 * GIB, training=4 * GIB).where == "memory"
     found = chosen("auto", 9 * GIB, device=8 * GIB, training=4 * GIB)
     assert found.where == "disk"
@@ -33,7 +33,7 @@ def test_without_a_gpu_auto_means_memory_or_disk():
 
 
 @pytest.mark.parametrize("keep", ["disk", "memory", "device"])
-def test_what_is_asked_for_and_fits_is_done(keep):
+def test_an_explicit_choice_that_fits_is_taken(keep):
     assert chosen(keep, GIB, device=8 * GIB).where == keep
     assert chosen(keep, GIB).where == keep
 
@@ -45,7 +45,7 @@ def test_what_is_asked_for_and_fits_is_done(keep):
         ("device", "sampling.keep=device: 9.0 GiB of cases do not fit into 6.3 GiB (8.0 GiB free there, of which"),
     ],
 )
-def test_what_is_asked_for_and_does_not_fit_is_refused(keep, message):
+def test_an_explicit_choice_that_does_not_fit_is_refused(keep, message):
     with pytest.raises(SettingsError) as refused:
         chosen(keep, 9 * GIB, device=8 * GIB)
     assert str(refused.value).startswith(message) and str(refused.value).endswith(
