@@ -1,1 +1,1 @@
-"""Synthetic cases."""
+"""Phantoms: synthetic cases with brain tumours."""

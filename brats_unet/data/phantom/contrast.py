@@ -1,4 +1,4 @@
-"""What a phantom's tissues look like in each contrast: intensities, bias, slices, noise."""
+"""Appearance of a phantom in each modality: tissue intensities, bias field, slice thickness, noise."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ from brats_unet.data.phantom.head import Anatomy
 from brats_unet.data.phantom.tissue import tissue_shares
 from brats_unet.data.phantom.tumour import Tumour
 
-# Mean signal of healthy tissue over the brain's median, after eight BraTS 2021 scans.
+# Mean signal of healthy tissue relative to the median of the brain, from eight BraTS 2021 scans.
 TISSUES: dict[Modality, dict[str, float]] = {
     Modality.FLAIR: {"white": 0.93, "grey": 1.08, "deep": 1.02, "fluid": 0.52, "pool": 0.36},
     Modality.T1: {"white": 1.13, "grey": 0.86, "deep": 0.97, "fluid": 0.44, "pool": 0.40},
@@ -19,25 +19,26 @@ TISSUES: dict[Modality, dict[str, float]] = {
     Modality.T2: {"white": 0.83, "grey": 1.08, "deep": 0.95, "fluid": 2.1, "pool": 2.6},
 }
 
-
-# Range of the standard deviation of the smooth gain across the head.
+# Range of the standard deviation of the bias field (the smooth gain across the head).
 BIAS = {Modality.FLAIR: (0.06, 0.12), Modality.T1: (0.04, 0.08), Modality.T1CE: (0.05, 0.09), Modality.T2: (0.03, 0.07)}
-# How often, and by how much at most, a scan is brighter near one element of the coil.
+# Probability that a scan is brighter near one element of the coil, and the largest relative gain there.
 HOT_SPOT = {Modality.FLAIR: (0.9, 0.42), Modality.T1: (0.5, 0.25), Modality.T1CE: (0.6, 0.35), Modality.T2: (0.3, 0.15)}
 
 
 @dataclass(frozen=True)
 class Appearance:
-    """How one contrast of one case was acquired and what each tissue shines like, over the brain's median.
+    """Acquisition and tissue signals of one modality in one case; signals are relative to the median of the brain.
 
     Attributes:
-        tissue: Signal of white, grey, deep, fluid, pool, oedema, core, enhancing, dura, vessel, lake; and what
-            comes on top of some of them here and there: caps, spots, inflow, ribbon, mottle, blotches.
-        noise: Standard deviation.
-        bias: Standard deviation of the smooth gain across the head.
+        tissue: Signals by name. Tissues: white, grey, deep, fluid, pool, dura, vessel, lake (see `tissue_shares`),
+            oedema, core, enhancing. Signals added in places: caps (around the ventricles), spots (white-matter
+            lesions), inflow (moving fluid), ribbon (bright cortex). Amplitudes of texture: mottle (oedema and core),
+            blotches (enhancing tumour).
+        noise: Standard deviation of the noise.
+        bias: Standard deviation of the bias field.
         hot_spot: Relative gain near one element of the coil; 0 for none.
-        slice_mm: Thickness of a slice; 1 where the scan was volumetric.
-        gain: Scanner units of a signal of 1.
+        slice_mm: Slice thickness, in mm; 1 for a volumetric scan.
+        gain: Scanner units for a signal of 1.
     """
 
     tissue: dict[str, float]
@@ -48,21 +49,21 @@ class Appearance:
     gain: float
 
 
-def appearances(rng: np.random.Generator, bead: bool, living: bool) -> dict[Modality, Appearance]:
-    """Draw the four contrasts of a case; what drives a tissue in one drives it in the others.
+def appearances(rng: np.random.Generator, tiny_enhancing: bool, solid_core: bool) -> dict[Modality, Appearance]:
+    """Draw the appearance of the four modalities of a case; the same random properties shape a tissue in all of them.
 
     Args:
-        rng: Where they come from.
-        bead: Whether all that enhances is one small bead, which then enhances clearly.
-        living: Whether the core is tumour that does not enhance, bright in FLAIR, rather than necrosis.
+        rng: Random number generator.
+        tiny_enhancing: True if the enhancing tumour is one small ball; it then enhances strongly.
+        solid_core: True if the core is non-enhancing tumour, bright in FLAIR; False if it is necrosis.
     """
-    wetness, cell, blood, old, warm, glow, cyst = rng.uniform(0, 1, 7)
+    water, cellularity, perfusion, age, cortex_flair, oedema_flair, cyst = rng.uniform(0, 1, 7)
     rim = rng.uniform(1.4, 2.0) if rng.random() < 0.45 else rng.uniform(0.8, 1.1)
     inflow = rng.uniform(0.8, 1.4) if rng.random() < 0.3 else 0.0
-    out = {}
+    drawn = {}
     flat = {m: rng.uniform(0.55, 1.0) for m in Modality}
     flat[Modality.FLAIR] = rng.uniform(0.8, 1.8)
-    core_flair = rng.uniform(1.3, 1.5) if living else rng.uniform(0.8, 1.25)
+    core_flair = rng.uniform(1.3, 1.5) if solid_core else rng.uniform(0.8, 1.25)
     for modality, base in TISSUES.items():
         tissue = {
             k: 1 + (v - 1) * flat[modality] if k not in ("fluid", "pool") else v * rng.uniform(0.85, 1.15)
@@ -70,48 +71,48 @@ def appearances(rng: np.random.Generator, bead: bool, living: bool) -> dict[Moda
         }
         tissue |= {
             Modality.FLAIR: {
-                "oedema": 1.26 + 0.36 * glow, "core": core_flair, "enhancing": 1.22 + 0.28 * cell, "vessel": 0.75,
-                "dura": rim, "lake": 0.7,
+                "oedema": 1.26 + 0.36 * oedema_flair, "core": core_flair, "enhancing": 1.22 + 0.28 * cellularity,
+                "vessel": 0.75, "dura": rim, "lake": 0.7,
             },
             Modality.T1: {
-                "oedema": 0.95 - 0.10 * wetness, "core": 0.74 - 0.10 * wetness, "enhancing": 0.93, "vessel": 0.75,
+                "oedema": 0.95 - 0.10 * water, "core": 0.74 - 0.10 * water, "enhancing": 0.93, "vessel": 0.75,
                 "dura": 0.8, "lake": 0.7,
             },
             Modality.T1CE: {
-                "oedema": 0.94 - 0.08 * wetness, "core": 0.67 - 0.08 * wetness,
-                "enhancing": 1.36 + 0.30 * blood + 0.4 * bead, "vessel": 1.75 + 0.4 * blood,
-                "dura": 1.5 + 0.3 * blood, "lake": 3.0 + 0.6 * blood,
+                "oedema": 0.94 - 0.08 * water, "core": 0.67 - 0.08 * water,
+                "enhancing": 1.36 + 0.30 * perfusion + 0.4 * tiny_enhancing, "vessel": 1.75 + 0.4 * perfusion,
+                "dura": 1.5 + 0.3 * perfusion, "lake": 3.0 + 0.6 * perfusion,
             },
             Modality.T2: {
-                "oedema": 1.38 + 0.25 * wetness, "core": 1.55 + 0.75 * cyst, "enhancing": 1.40 + 0.3 * cell,
+                "oedema": 1.38 + 0.25 * water, "core": 1.55 + 0.75 * cyst, "enhancing": 1.40 + 0.3 * cellularity,
                 "vessel": 0.7, "dura": 0.7, "lake": 0.6,
             },
         }[modality]  # fmt: skip
         mottle = {Modality.FLAIR: 0.08, Modality.T1: 0.04, Modality.T1CE: 0.03, Modality.T2: 0.08}
-        age = old * {Modality.FLAIR: 1, Modality.T2: 0.5}.get(modality, -0.15)
+        lesion_signal = age * {Modality.FLAIR: 1, Modality.T2: 0.5}.get(modality, -0.15)
         tissue |= {
-            "caps": 0.45 * age,
-            "spots": 0.5 * age,
+            "caps": 0.45 * lesion_signal,
+            "spots": 0.5 * lesion_signal,
             "inflow": inflow if modality is Modality.FLAIR else 0.0,
-            "ribbon": 0.2 * warm if modality is Modality.FLAIR else 0.0,
+            "ribbon": 0.2 * cortex_flair if modality is Modality.FLAIR else 0.0,
             "mottle": mottle[modality],
             "blotches": 0.10 if modality is Modality.T1CE else mottle[modality],
         }
-        often, most = HOT_SPOT[modality]
-        thick = {Modality.FLAIR: 0.75, Modality.T2: 0.75, Modality.T1: 0.45, Modality.T1CE: 0.1}[modality]
-        out[modality] = Appearance(
+        hot_spot_probability, largest_gain = HOT_SPOT[modality]
+        slice_probability = {Modality.FLAIR: 0.75, Modality.T2: 0.75, Modality.T1: 0.45, Modality.T1CE: 0.1}[modality]
+        drawn[modality] = Appearance(
             tissue,
             noise=float(rng.uniform(0.02, 0.045)),
             bias=float(rng.uniform(*BIAS[modality])),
-            hot_spot=float(rng.uniform(0.5, 1) * most) if rng.random() < often else 0.0,
-            slice_mm=float(rng.choice([4, 5, 6])) if rng.random() < thick else 1.0,
+            hot_spot=float(rng.uniform(0.5, 1) * largest_gain) if rng.random() < hot_spot_probability else 0.0,
+            slice_mm=float(rng.choice([4, 5, 6])) if rng.random() < slice_probability else 1.0,
             gain=float(np.exp(rng.uniform(np.log(130), np.log(1200)))),
         )
-    return out
+    return drawn
 
 
 def coil(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Two shapes of gain on the lattice, float32: smooth, of mean 0 and deviation 1; and a spot of height 1."""
+    """Draw two gain patterns on the lattice, float32: a smooth one (mean 0, deviation 1), and a spot of height 1."""
     z, y, x = lattice_axes()
     direction = rng.standard_normal(3)
     direction /= np.sqrt((direction**2).sum())
@@ -121,8 +122,8 @@ def coil(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     return random_field(rng, 130), np.exp(r2 * np.float32(-0.5 / spread**2))
 
 
-def along_z_in_slices(volume: np.ndarray, thickness: int, rng: np.random.Generator, noise: float) -> np.ndarray:
-    """Average over slices of `thickness` voxels, add noise, interpolate back, as 2-D scans look."""
+def acquired_in_slices(volume: np.ndarray, thickness: int, rng: np.random.Generator, noise: float) -> np.ndarray:
+    """Imitate a 2-D scan: average over slices of `thickness` voxels along z, add noise, interpolate back."""
     n = volume.shape[0]
     offset = int(rng.integers(thickness))
     edges = np.arange(offset - thickness, n + thickness, thickness)
@@ -140,7 +141,7 @@ def along_z_in_slices(volume: np.ndarray, thickness: int, rng: np.random.Generat
 
 
 def blur_in_plane(volume: np.ndarray, centre: float = 0.6) -> np.ndarray:
-    """The point spread of the acquisition: each voxel shares with its four neighbours in the plane."""
+    """Blur within the axial plane, as the acquisition does: each voxel mixes with its four neighbours."""
     side = np.float32((1 - centre) / 2)
     for axis in (1, 2):
         padded = np.pad(volume, [(1, 1) if i == axis else (0, 0) for i in range(3)], mode="edge")
@@ -160,7 +161,20 @@ def paint(
     box: FieldSampler,
     scale: float,
 ) -> tuple[dict[Modality, np.ndarray], np.ndarray]:
-    """The four scans (int16) and the labels (uint8) of the voxels of `box`, axes Z, Y, X."""
+    """Compute the scans and labels in a box.
+
+    Args:
+        rng: Random number generator for texture, bias fields and noise.
+        anatomy: Parts of the head.
+        tumour: Extent of the tumour.
+        appearance: Acquisition and tissue signals of each modality.
+        box: Voxels to compute.
+        scale: Voxels per millimetre; see `phantoms.phantom_case`.
+
+    Returns:
+        Scans by modality, int16, and labels, uint8 values of `Label`; both of shape (Z, Y, X). Scans are 0 outside the
+        brain and at least 1 inside.
+    """
     head = box(anatomy.head) > 0
     shares = tissue_shares(anatomy, box)
     whole, core, enhancing = box(tumour.whole), box(tumour.core), box(tumour.enhancing)
@@ -170,12 +184,12 @@ def paint(
         enhancing -= flat[enhancing.size - count - 1] + np.float32(1e-6)
         core = np.maximum(core, enhancing)
         whole = np.maximum(whole, enhancing)
-    speck = max(1, round(60 * scale**3))
+    smallest = max(1, round(60 * scale**3))
     labels = np.zeros(head.shape, np.uint8)
     for label, field in ((Label.OEDEMA, whole), (Label.NECROTIC, core), (Label.ENHANCING, enhancing)):
         mask = (field > 0) & head
         if tumour.enhancing_mm3 is None or label != Label.ENHANCING:
-            mask = cc3d.dust(mask, threshold=speck, connectivity=6) > 0
+            mask = cc3d.dust(mask, threshold=smallest, connectivity=6) > 0
         labels[mask] = label
 
     in_whole = ramp(whole - 1, 4)
@@ -210,12 +224,12 @@ def paint(
         for name, weight in (("oedema", w_oedema), ("core", w_core), ("enhancing", w_enhancing)):
             mottle = np.float32(t["blotches" if name == "enhancing" else "mottle"])
             signal += weight * (np.float32(t[name]) + mottle * texture)
-        if modality is not Modality.T1CE:  # T1 and T1ce: one coil, minutes apart
+        if modality is not Modality.T1CE:  # T1ce has the coil pattern of T1: the two are acquired minutes apart
             smooth, spot = coil(rng)
         signal *= box(1 + np.float32(how.bias) * smooth + np.float32(how.hot_spot) * spot)
         signal = blur_in_plane(signal)
         if how.slice_mm * scale >= 2:
-            signal = along_z_in_slices(signal, round(how.slice_mm * scale), rng, how.noise)
+            signal = acquired_in_slices(signal, round(how.slice_mm * scale), rng, how.noise)
         else:
             signal += np.float32(how.noise) * rng.standard_normal(signal.shape, dtype=np.float32)
         image = np.clip(np.rint(np.abs(signal) * np.float32(how.gain)), 1, 32767).astype(np.int16)

@@ -1,8 +1,11 @@
-"""Scalar fields that phantoms are drawn with: bodies as signed depths, random fields, and the way to the voxels.
+"""Scalar fields that make up a phantom: signed depths of bodies, random fields, and sampling of both at voxels.
 
-Arrays run Z, Y, X here (x fastest, as NIfTI stores voxels). Positions are millimetres in the frame of the BraTS atlas:
-at 1 mm they equal the voxel index, except x, which counts from the midline (positive to the patient's left).
-Everything is elementwise or an FFT, so that the result does not depend on the number of threads.
+Arrays have axes Z, Y, X (x varies fastest, as in NIfTI files). Positions are in millimetres in the BraTS atlas frame:
+on the 1 mm grid a position equals the voxel index, except that x is measured from the midline (positive to the
+patient's left). All operations are elementwise or FFTs, so results do not depend on the number of threads.
+
+Fields are computed on a coarse grid, the lattice. A depth is the distance in mm below the surface of a body: positive
+inside the body, negative outside.
 """
 
 from functools import lru_cache
@@ -10,20 +13,20 @@ from functools import lru_cache
 import numpy as np
 from scipy import fft, ndimage
 
-PITCH_MM = 2.0
-LATTICE = (72, 96, 80)  # cells along z, y, x: FFT-friendly, and large enough for any phantom's head
-ORIGIN_MM = (0.0, 38.0, -79.5)  # of the first 1 mm voxel of the lattice, z, y, x
-MIDLINE = 119.5  # voxel position of x = 0 on the 240-voxel axis
+PITCH_MM = 2.0  # edge length of a lattice cell
+LATTICE = (72, 96, 80)  # cells along z, y, x: good sizes for an FFT, and large enough for the head of any phantom
+ORIGIN_MM = (0.0, 38.0, -79.5)  # position of the first 1 mm voxel in the lattice: z, y, x
+MIDLINE = 119.5  # voxel index of x = 0 on the 240-voxel axis
 
 
 def lattice_axes() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Positions of the lattice's cell centres along z, y, x, shaped to broadcast, float32, mm."""
+    """Centres of the lattice cells along z, y and x in mm, float32; three arrays that broadcast to the lattice."""
     lines = [(o + 0.5 + PITCH_MM * np.arange(n)).astype(np.float32) for o, n in zip(ORIGIN_MM, LATTICE, strict=True)]
     return lines[0][:, None, None], lines[1][None, :, None], lines[2][None, None, :]
 
 
 def ellipsoid(x, y, z, centre, radii) -> np.ndarray:
-    """Depth in mm below an ellipsoid's surface, about right near it; negative outside. Order of `centre`: x, y, z."""
+    """Depth in mm below the surface of an ellipsoid, accurate near the surface; `centre` and `radii` along x, y, z."""
     a, b, c = ((p - m) / np.float32(r) for p, m, r in zip((x, y, z), centre, radii, strict=True))
     aa, bb, cc = a * a, b * b, c * c
     k0 = np.sqrt(aa + bb + cc) + np.float32(1e-4)
@@ -33,7 +36,7 @@ def ellipsoid(x, y, z, centre, radii) -> np.ndarray:
 
 
 def capsule(x, y, z, start, stop, radius_start, radius_stop) -> np.ndarray:
-    """Depth in mm below the surface of a rod from `start` to `stop` (x, y, z) with a radius that changes evenly."""
+    """Depth in mm below the surface of a capsule from `start` to `stop` (x, y, z) whose radius changes linearly."""
     axis = [float(b - a) for a, b in zip(start, stop, strict=True)]
     length2 = sum(a * a for a in axis)
     dx, dy, dz = x - np.float32(start[0]), y - np.float32(start[1]), z - np.float32(start[2])
@@ -43,23 +46,23 @@ def capsule(x, y, z, start, stop, radius_start, radius_stop) -> np.ndarray:
 
 
 def smooth_max(a, b, width) -> np.ndarray:
-    """Union of two depths with the crease between them filled over `width` mm."""
+    """Depth of the union of two bodies, with the edge where they meet smoothed over `width` mm."""
     h = np.maximum(width - np.abs(a - b), 0)
     return np.maximum(a, b) + h * h * np.float32(0.25 / width)
 
 
 def ramp(a, width) -> np.ndarray:
-    """0 below -width/2, 1 above width/2, straight between: the share of a voxel that lies inside a depth of `a` mm."""
+    """Share of a voxel that lies inside, for a depth of `a` mm: 0 below -width/2, 1 above width/2, linear between."""
     return np.clip(a * np.float32(1 / width) + np.float32(0.5), 0, 1)
 
 
 def random_field(rng: np.random.Generator, wavelength_mm: float, band: float | None = None) -> np.ndarray:
-    """A Gaussian random field on the lattice, mean 0, standard deviation 1, float32; periodic.
+    """Periodic Gaussian random field on the lattice, mean 0, standard deviation 1, float32.
 
     Args:
-        rng: Where the numbers come from.
-        wavelength_mm: Of the waves in it; with `band` None, all longer waves too.
-        band: Relative width of the wave band; narrow bands make labyrinths.
+        rng: Random number generator.
+        wavelength_mm: Wavelength in the field. With `band` None, the field also contains all longer waves.
+        band: Relative width of a band around the wavelength; narrow bands give labyrinth-like patterns.
     """
     spectrum = fft.rfftn(rng.standard_normal(LATTICE, dtype=np.float32))
     spectrum *= wave_filter(wavelength_mm, band)
@@ -70,7 +73,7 @@ def random_field(rng: np.random.Generator, wavelength_mm: float, band: float | N
 
 @lru_cache(maxsize=32)
 def wave_filter(wavelength_mm: float, band: float | None) -> np.ndarray:
-    """Weight of each wave of the lattice in a random field, float32, shaped for `rfftn`; 0 for the mean."""
+    """Weight of each frequency in a random field, float32, in the shape of `rfftn`; 0 for the mean."""
     kz, ky = (np.fft.fftfreq(n, PITCH_MM).astype(np.float32) for n in LATTICE[:2])
     kx = np.fft.rfftfreq(LATTICE[2], PITCH_MM).astype(np.float32)
     k = np.sqrt(kz[:, None, None] ** 2 + ky[None, :, None] ** 2 + kx[None, None, :] ** 2) * np.float32(wavelength_mm)
@@ -81,7 +84,7 @@ def wave_filter(wavelength_mm: float, band: float | None) -> np.ndarray:
 
 
 def at_positions(field: np.ndarray, x, y, z) -> np.ndarray:
-    """A lattice field read at other positions (mm), linear between cells, periodic beyond the edge."""
+    """Lattice field interpolated linearly at other positions (mm), periodic beyond the lattice."""
     cells = np.stack(
         [(p - o - np.float32(0.5)) / np.float32(PITCH_MM) for p, o in zip((z, y, x), ORIGIN_MM, strict=True)]
     )
@@ -94,18 +97,19 @@ def slopes(field: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def signed_distance(field: np.ndarray, limit_mm: float) -> np.ndarray:
-    """A field divided by its slope: distance to its zero sheet in mm, right near the sheet, clipped at `limit_mm`."""
+    """Distance in mm to the surface where a field is 0, accurate near that surface, clipped to ±`limit_mm`."""
     gz, gy, gx = slopes(field)
     slope = np.sqrt(gz * gz + gy * gy + gx * gx)
     return np.clip(field / (slope + np.float32(0.25) * slope.mean()), -limit_mm, limit_mm)
 
 
 class FieldSampler:
-    """The way from the lattice to the voxels of a box of the scan: linear along each axis in turn.
+    """Linear interpolation of lattice fields at the voxels of a box in the scan.
 
-    Attributes:
+    Args:
         start: First voxel of the box along z, y, x.
-        stop: One past its last.
+        stop: Index after the last voxel along z, y, x.
+        scale: Voxels per millimetre; see `phantoms.phantom_case`.
     """
 
     def __init__(self, start: tuple[int, int, int], stop: tuple[int, int, int], scale: float) -> None:
@@ -121,11 +125,12 @@ class FieldSampler:
 
     @property
     def shape(self) -> tuple[int, int, int]:
+        """Voxels of the box along z, y, x."""
         return tuple(b - a for a, b in zip(self.start, self.stop, strict=True))  # type: ignore[return-value]
 
     def __call__(self, field: np.ndarray) -> np.ndarray:
-        """Values of a lattice field at the voxels of the box, float32, shape Z, Y, X."""
-        for axis in (2, 1, 0):  # the costly last one over whole planes
+        """Values of a lattice field at the voxels of the box, float32, shape (Z, Y, X)."""
+        for axis in (2, 1, 0):  # z last: it has the most work, and then works on whole planes
             low, share = self.steps[axis]
             share = share.reshape([-1 if i == axis else 1 for i in range(3)])
             first = field.take(low, axis)

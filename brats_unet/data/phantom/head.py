@@ -1,4 +1,4 @@
-"""A healthy head for phantoms: depths of its parts on the lattice, after the proportions of the BraTS atlas."""
+"""Healthy head of a phantom: depths of its parts on the lattice, with the proportions of the BraTS atlas."""
 
 from dataclasses import dataclass
 from itertools import pairwise
@@ -19,23 +19,30 @@ from brats_unet.data.phantom.fields import (
 
 @dataclass(eq=False)
 class Anatomy:
-    """Lattice fields, float32, in mm; depths are positive inside.
+    """Parts of one head as lattice fields, float32, in mm; depths are positive inside.
 
     Attributes:
-        x: Distance from the midline, positive to the left.
-        head: Below the edge of the skull-stripped mask.
-        hull: Below the smooth surface of the cerebrum; negative in cerebellum and brainstem.
-        arch: Below the outer edge of the callosum seen from the side: where the fissure between the hemispheres ends.
-        sylvian, sylvian_end: Signed distance to the sheet of the Sylvian fissure, and distance beyond its ends.
-        insula: Signed distance to the sheet before the insula, where the Sylvian fissure ends.
-        sulcus: Signed distance to the sheet of the nearest sulcus.
-        sulcus_depth: How deep sulci cut there.
-        ventricle, deep_grey, pallidum, callosum, cerebellum, stem, cavernous: Below the surface of each.
-        skull: Below the inside of the skull, about.
+        x: Distance from the midline, positive to the patient's left.
+        head: Depth below the edge of the skull-stripped brain mask.
+        hull: Depth below the smooth surface of the cerebrum; negative in cerebellum and brainstem.
+        arch: Depth below the outer edge of the corpus callosum in side view, where the interhemispheric fissure ends.
+        sylvian: Signed distance to the surface of the Sylvian fissure.
+        sylvian_end: Distance beyond the front or back end of the Sylvian fissure; 0 between the ends.
+        insula: Signed distance to the surface of the insula, where the Sylvian fissure ends.
+        sulcus: Signed distance to the middle surface of the nearest sulcus.
+        sulcus_depth: Depth to which sulci reach.
+        ventricle: Depth below the surface of the ventricles.
+        deep_grey: Depth below the surface of thalamus, caudate, putamen and hippocampus.
+        pallidum: Depth below the surface of the pallidum.
+        callosum: Depth below the surface of the corpus callosum.
+        cerebellum: Depth below the smooth surface of the cerebellum.
+        stem: Depth below the surface of the brainstem.
+        cavernous: Depth below the surface of the cavernous sinuses.
+        skull: Approximate depth below the inner surface of the skull.
         dura: Thickness of the meninges that skull-stripping left on the surface; negative where it left none.
-        folia: Signed distance to the sheet of the nearest cerebellar fold.
-        vessels: Signed distances to two random sheets; where both are near 0, a vessel runs.
-        atrophy: 0 young and tight, 1 old, with wide sulci and ventricles.
+        folia: Signed distance to the surface of the nearest cerebellar fold.
+        vessels: Signed distances to two random surfaces; a vessel runs where both are near 0.
+        atrophy: Brain atrophy: 0 for a young brain, 1 for an old brain with wide sulci and ventricles.
     """
 
     x: np.ndarray
@@ -65,8 +72,8 @@ def cortex_mm(x, hull, arch, sylvian, sylvian_end, insula, sulcus, sulcus_depth,
     """Depth below the folded surface of the cerebrum, on any grid.
 
     Args:
-        x, hull, arch, sylvian, sylvian_end, insula, sulcus, sulcus_depth: See `Anatomy`.
-        opening: Half the width of a sulcus, mm.
+        x, hull, arch, sylvian, sylvian_end, insula, sulcus, sulcus_depth: Fields of `Anatomy` on that grid.
+        opening: Half the width of a sulcus, in mm.
     """
     ax = np.abs(x)
     inside = np.maximum(arch, 0)
@@ -82,14 +89,14 @@ def cortex_mm(x, hull, arch, sylvian, sylvian_end, insula, sulcus, sulcus_depth,
 
 
 def tentorium_mm(ax: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Height of the tent between cerebrum and cerebellum; highest at the midline in front."""
+    """z position of the tentorium, between cerebrum and cerebellum; highest at the midline in front."""
     rise = np.clip((208 - y) / 50, 0, 1)
     return 44 + 23 * np.exp(-((ax / 19) ** 2)) * rise * rise * (3 - 2 * rise)
 
 
 def cerebrum(ax, y, z) -> np.ndarray:
     """Depth below the smooth surface of both hemispheres together; `ax` is |x|."""
-    narrowing = 1 + 0.0022 * np.clip(140 - y, 0, 100) + 0.0008 * np.clip(y - 155, 0, 80)  # slimmer in front
+    narrowing = 1 + 0.0022 * np.clip(140 - y, 0, 100) + 0.0008 * np.clip(y - 155, 0, 80)  # narrower in front
     body = ellipsoid(ax * narrowing, y, z, (0, 131, 74), (69, 86, 62))
     front = (
         z - 55 - 0.06 * np.clip(90 - y, 0, 60) - 0.005 * (ax - 22) ** 2 * (ax > 22) + 6 * np.clip((y - 112) * 0.1, 0, 4)
@@ -109,7 +116,7 @@ def cerebellum(ax, y, z) -> np.ndarray:
 
 
 def brainstem(ax, y, z) -> np.ndarray:
-    """Depth below the surface of midbrain, pons and medulla with the middle peduncles."""
+    """Depth below the surface of midbrain, pons, medulla and middle cerebellar peduncles."""
     stem = ellipsoid(ax, y, z, (0, 129, 40), (18, 14, 15))
     stem = smooth_max(stem, ellipsoid(ax, y, z, (0, 131, 60), (18, 15, 15)), 6)
     stem = smooth_max(stem, capsule(ax, y, z, (0, 133, 30), (0, 143, -8), 9.5, 7.5), 5)
@@ -132,9 +139,10 @@ def ventricles(ax, y, z, width: float) -> np.ndarray:
     depth = np.full_like(y, -50)
     for a, ra, b, rb in rods:
         depth = np.maximum(depth, capsule(ax, y, z, a, b, ra * width, rb * width))
-    depth = np.minimum(depth, ax - 0.9)  # the septum stays
-    depth = np.minimum(depth, ellipsoid(np.float32(0) * ax, y, z, (0, 118, 70), (30, 90, 22)) - 1)  # under the callosum
-    # The caudate and the thalamus bulge into it.
+    depth = np.minimum(depth, ax - 0.9)  # keep the septum
+    # Stay below the corpus callosum.
+    depth = np.minimum(depth, ellipsoid(np.float32(0) * ax, y, z, (0, 118, 70), (30, 90, 22)) - 1)
+    # Caudate and thalamus bulge into the lateral ventricles.
     bulge = np.maximum(ellipsoid(ax, y, z, (17, 99, 77), (8, 14, 11)), ellipsoid(ax, y, z, (12, 129, 74), (11, 16, 11)))
     depth = np.minimum(depth, -bulge)
     third = np.minimum(ellipsoid(np.float32(0) * ax, y, z, (0, 122, 67), (9, 15, 12)), 1.3 * width - ax)
@@ -143,7 +151,7 @@ def ventricles(ax, y, z, width: float) -> np.ndarray:
 
 
 def deep_grey(ax, y, z) -> np.ndarray:
-    """Depth below the surface of thalamus, caudate, putamen, hippocampus."""
+    """Depth below the surface of thalamus, caudate, putamen and hippocampus."""
     depth = ellipsoid(ax, y, z, (11.5, 129, 74), (9.5, 15, 10))
     for centre, radii in (
         ((16, 98, 79), (6, 12, 9)),
@@ -154,20 +162,20 @@ def deep_grey(ax, y, z) -> np.ndarray:
     return np.maximum(depth, capsule(ax, y, z, (16.5, 102, 87), (21, 138, 89), 3.2, 2.0))
 
 
-def grow(rng: np.random.Generator, x: np.ndarray, y: np.ndarray, z: np.ndarray, atrophy: float) -> Anatomy:
-    """The parts of one head.
+def grow_head(rng: np.random.Generator, x: np.ndarray, y: np.ndarray, z: np.ndarray, atrophy: float) -> Anatomy:
+    """Build the parts of one head.
 
     Args:
-        rng: Where its folding and vessels come from.
-        x, y, z: Position of each lattice cell in the frame of the atlas, mm: the head's own warp, given.
-        atrophy: 0 young and tight, 1 old, with wide sulci and ventricles.
+        rng: Random number generator for the folding and the vessels.
+        x, y, z: Position of each lattice cell in the atlas frame after the warp of this head, in mm.
+        atrophy: Brain atrophy: 0 for a young brain, 1 for an old brain with wide sulci and ventricles.
     """
     ax = np.abs(x)
     rough = random_field(rng, 14, 0.6)
     hull = cerebrum(ax, y, z)
-    small = cerebellum(ax, y, z)
+    cerebellum_depth = cerebellum(ax, y, z)
     stem = brainstem(ax, y, z)
-    fan = (y - 117) * (1 - 0.0004 * ax * ax)  # its forceps reach forward and back
+    fan = (y - 117) * (1 - 0.0004 * ax * ax)  # the forceps of the callosum reach forwards and backwards
     arch = ellipsoid(np.float32(0) * ax, fan, z, (0, 0, 71), (30, 37, 23))
     inside = np.maximum(arch, (66 - z) * np.float32(0.8))
     medial = np.sqrt(ax * ax + np.maximum(inside, 0) ** 2)
@@ -176,10 +184,11 @@ def grow(rng: np.random.Generator, x: np.ndarray, y: np.ndarray, z: np.ndarray, 
     gz, gy, gx = slopes(ndimage.uniform_filter(outer, 5))
     pull = np.clip(outer, 0, 25) / (np.sqrt(gz * gz + gy * gy + gx * gx) + np.float32(0.1))
     wander = np.float32(1.2)
+    # The left side reads the field 67 mm further back, so that it folds differently from the right.
     labyrinth = at_positions(
         random_field(rng, 20, 0.2),
         x - pull * gx + wander * rough,
-        y - pull * gy + wander * np.roll(rough, 20, 1) + np.where(x > 0, np.float32(67), np.float32(0)),  # two sides
+        y - pull * gy + wander * np.roll(rough, 20, 1) + np.where(x > 0, np.float32(67), np.float32(0)),
         z - pull * gz + wander * np.roll(rough, 30, 2),
     )
     sulcus = signed_distance(labyrinth, 12)
@@ -191,13 +200,14 @@ def grow(rng: np.random.Generator, x: np.ndarray, y: np.ndarray, z: np.ndarray, 
         signed_distance(random_field(rng, 26, 0.4), 8),
         signed_distance(random_field(rng, 30, 0.4), 8),
     )
-    notch = np.exp(sulcus * sulcus * -0.4) * (1.7 + 0.8 * rough) * np.clip(z * 0.1 - 6, 0, 1)  # where a sulcus opens
+    # Notches where a sulcus meets the surface.
+    notch = np.exp(sulcus * sulcus * -0.4) * (1.7 + 0.8 * rough) * np.clip(z * 0.1 - 6, 0, 1)
     cavernous = ellipsoid(ax, y, z, (10, 107, 53), (4, 9, 4)) + 0.5 * rough
     cisterns = ellipsoid(ax, y, z, (0, 148, 58), (26, 17, 13))
-    head = np.maximum(smooth_max(smooth_max(hull - notch, small, 12), stem, 9), cisterns)
+    head = np.maximum(smooth_max(smooth_max(hull - notch, cerebellum_depth, 12), stem, 9), cisterns)
     dura = 1.5 * random_field(rng, 40) + np.float32(rng.uniform(0.2, 0.9))
     dura = np.clip(np.minimum(dura, z * 0.2 - 3), -3, 3.5)
-    head = head + np.maximum(dura, 0) + np.float32(0.6 + 2.4 * atrophy * atrophy)  # meninges, and water under them
+    head = head + np.maximum(dura, 0) + np.float32(0.6 + 2.4 * atrophy * atrophy)  # meninges, and fluid under them
     return Anatomy(
         x=x,
         head=np.minimum(smooth_max(head, cavernous, 2) + 0.1 + 0.5 * rough, z - 3),
@@ -212,7 +222,7 @@ def grow(rng: np.random.Generator, x: np.ndarray, y: np.ndarray, z: np.ndarray, 
         deep_grey=deep_grey(ax, y, z) + 0.4 * rough,
         pallidum=ellipsoid(ax, y, z, (20, 112, 67), (4, 9, 7)),
         callosum=np.minimum(np.minimum(arch + 0.5, 5.5 - arch), np.minimum(z - 70, 24 - ax)),
-        cerebellum=small,
+        cerebellum=cerebellum_depth,
         stem=stem,
         cavernous=cavernous,
         skull=ellipsoid(ax, y, z, (0, 131, 74), (69, 86, 62)),

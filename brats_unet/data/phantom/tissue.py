@@ -1,31 +1,33 @@
-"""From the parts of a phantom's head to the share of each tissue in a voxel."""
+"""From the parts of a phantom's head to the share of each tissue in every voxel."""
 
 import numpy as np
 
 from brats_unet.data.phantom.fields import FieldSampler, ramp
 from brats_unet.data.phantom.head import Anatomy, cortex_mm
 
-CORTEX_MM = 2.9  # thickness
+CORTEX_MM = 2.9  # thickness of the cortex
 
 
 def tissue_shares(anatomy: Anatomy, box: FieldSampler) -> dict[str, np.ndarray]:
-    """Share of each voxel of `box` that is white, grey, deep (grey), fluid (in sulci), pool (in ventricles); and dura,
-    vessel, lake.
-
-    The first five sum to 1; dura lies on top of them, then vessel, then lake, the middle of large veins.
+    """Share of each tissue in the voxels of a box.
 
     Args:
-        anatomy: The parts.
-        box: The voxels.
+        anatomy: Parts of the head.
+        box: Voxels to sample.
+
+    Returns:
+        By name, float32 arrays of shape (Z, Y, X), each 0 to 1. "white" (white matter), "grey" (cortex), "deep" (deep
+        grey matter), "fluid" (fluid in the sulci) and "pool" (fluid in the ventricles) sum to 1. "dura", "vessel" and
+        "lake" (the middle of large veins) are painted over these, in this order.
     """
     a = anatomy
     x, hull, sulcus, ventricle = box(a.x), box(a.hull), box(a.sulcus), box(a.ventricle)
     reach = box(a.sulcus_depth)
-    opening = (0.1 + 0.5 * a.atrophy) * np.clip(reach * reach * np.float32(1 / 220), 0.1, 2)  # deep sulci gape
+    opening = (0.1 + 0.5 * a.atrophy) * np.clip(reach * reach * np.float32(1 / 220), 0.1, 2)  # deep sulci are wider
     end = box(a.sylvian_end)
     cortex = cortex_mm(x, hull, box(a.arch), box(a.sylvian), end, box(a.insula), sulcus, reach, opening)
-    small, stem, callosum = box(a.cerebellum), box(a.stem), box(a.callosum)
-    folds = np.minimum(small, np.abs(box(a.folia)) + np.maximum(small - 14, 0))
+    cerebellum, stem, callosum = box(a.cerebellum), box(a.stem), box(a.callosum)
+    folds = np.minimum(cerebellum, np.abs(box(a.folia)) + np.maximum(cerebellum - 14, 0))
     soft = np.maximum(np.maximum(cortex, callosum), np.maximum(folds, stem))
     pool = ramp(ventricle, 1.2)
     fluid = np.maximum(1 - ramp(soft, 1.2), pool)
@@ -41,11 +43,11 @@ def tissue_shares(anatomy: Anatomy, box: FieldSampler) -> dict[str, np.ndarray]:
     in_white = 0.6 * ramp(0.5 - np.maximum(first, second), 1.2)
     in_fissure = ramp(0.8 - np.abs(x), 1.2) * np.maximum(0.2, ramp(0.9 - np.minimum(first, second), 2))
     in_fissure *= (cortex < 1) & (hull > -1) & (stem < 0) & (ventricle < 0)
-    strand = ramp(2.8 - np.maximum(first, second), 1.5) * ramp(end - 1, 2)  # in the atria
+    strand = ramp(2.8 - np.maximum(first, second), 1.5) * ramp(end - 1, 2)  # in the atria of the ventricles
     plexus = 0.7 * ramp(ventricle - 1.2, 1.2) * strand
     vessel = np.maximum(
         np.maximum(in_sulcus, in_white),
-        np.maximum(np.maximum(in_fissure, plexus), sinuses(x, hull, small, box(a.skull))),
+        np.maximum(np.maximum(in_fissure, plexus), sinuses(x, hull, cerebellum, box(a.skull))),
     )
     cavernous = box(a.cavernous)
     vessel = np.maximum(vessel, 0.9 * ramp(cavernous, 1.5))
@@ -58,9 +60,9 @@ def tissue_shares(anatomy: Anatomy, box: FieldSampler) -> dict[str, np.ndarray]:
     }  # fmt: skip
 
 
-def sinuses(x, hull, small, skull) -> np.ndarray:
-    """Share of a voxel that is a venous sinus: along the top of the midline, and in the gap above the cerebellum."""
-    gap = np.maximum(hull, small)
-    top = ramp(4.2 - np.abs(x) - 0.8 * hull, 1.5) * (hull > small) * (hull > -3) * (skull < 9)
-    under = ramp(1.0 - gap, 1.5) * (hull > -5) * (small > -3)
+def sinuses(x, hull, cerebellum, skull) -> np.ndarray:
+    """Share of a voxel that is a venous sinus: along the midline at the top, and in the gap above the cerebellum."""
+    gap = np.maximum(hull, cerebellum)
+    top = ramp(4.2 - np.abs(x) - 0.8 * hull, 1.5) * (hull > cerebellum) * (hull > -3) * (skull < 9)
+    under = ramp(1.0 - gap, 1.5) * (hull > -5) * (cerebellum > -3)
     return np.maximum(top, under * np.maximum(ramp(2.4 - np.abs(x), 1.5), ramp(6.5 - skull, 2)))

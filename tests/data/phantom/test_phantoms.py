@@ -1,4 +1,4 @@
-"""Phantoms: what is written, what it looks like, that it is the same every time."""
+"""Phantoms: the files written, their appearance, and reproducibility."""
 
 import csv
 import json
@@ -21,7 +21,7 @@ SMALL = 0.4
 
 @pytest.fixture(scope="session")
 def cases() -> list[PhantomCase]:
-    """Three phantoms at true size: tiny ET, several lesions, low grade."""
+    """Three phantoms at full size: tiny enhancing tumour, several lesions, low grade."""
     return [phantom_case(5, index) for index in (1, 2, 3)]
 
 
@@ -33,7 +33,7 @@ def folder(tmp_path_factory):
     return path
 
 
-def of_variety(cases: list[PhantomCase], variety: Variety) -> PhantomCase:
+def first_of_variety(cases: list[PhantomCase], variety: Variety) -> PhantomCase:
     return next(case for case in cases if case.variety is variety)
 
 
@@ -41,18 +41,18 @@ def brain(case: PhantomCase) -> np.ndarray:
     return case.images[Modality.T1] > 0
 
 
-def same(a: PhantomCase, b: PhantomCase) -> bool:
+def equal(a: PhantomCase, b: PhantomCase) -> bool:
     return np.array_equal(a.labels, b.labels) and all(np.array_equal(a.images[m], b.images[m]) for m in Modality)
 
 
-def test_the_same_seed_and_index_give_the_same_voxels_and_others_give_others():
+def test_equal_seed_and_index_give_equal_voxels_and_others_differ():
     first = phantom_case(3, 7, scale=SMALL)
-    assert same(first, phantom_case(3, 7, scale=SMALL))
-    assert not same(first, phantom_case(4, 7, scale=SMALL))
-    assert not same(first, phantom_case(3, 13, scale=SMALL))
+    assert equal(first, phantom_case(3, 7, scale=SMALL))
+    assert not equal(first, phantom_case(4, 7, scale=SMALL))
+    assert not equal(first, phantom_case(3, 13, scale=SMALL))
 
 
-def test_a_case_on_disk_is_the_case_in_memory_however_many_there_are(folder):
+def test_a_case_on_disk_equals_the_case_in_memory(folder):
     case = phantom_case(4, 1, scale=SMALL)
     name = "BraTS20_Training_002"
     for modality in Modality:
@@ -77,14 +77,14 @@ def test_at_scale_0_4_the_head_keeps_its_size_in_millimetres():
     assert volumes[0] == pytest.approx(volumes[1], rel=0.03)
 
 
-def test_a_head_has_the_volume_of_a_head_and_lies_in_the_middle(cases):
+def test_a_brain_has_1_to_1_8_litres_and_is_centred(cases):
     for case in cases:
         assert 1.0e6 < brain(case).sum() < 1.8e6
         centre = [float(axis.mean()) for axis in np.nonzero(brain(case))]
         assert np.allclose(centre, (119, 133, 75), atol=8)
 
 
-def test_outside_the_brain_every_scan_is_exactly_0_and_inside_none_is(cases):
+def test_every_scan_is_0_outside_the_brain_and_positive_inside(cases):
     for case in cases:
         inside = brain(case)
         for image in case.images.values():
@@ -92,7 +92,7 @@ def test_outside_the_brain_every_scan_is_exactly_0_and_inside_none_is(cases):
             assert image.min() == 0
 
 
-def test_the_brain_is_one_piece_but_for_crumbs(cases):
+def test_at_least_99_5_percent_of_the_brain_is_one_component(cases):
     for case in cases:
         largest = cc3d.largest_k(brain(case), k=1, connectivity=6, binary_image=True) > 0
         assert largest.sum() > 0.995 * brain(case).sum()
@@ -127,26 +127,26 @@ def test_low_grade_has_no_enhancing_tumour_and_the_others_have(cases):
         assert enhancing == (case.variety is not Variety.NO_ET) == (case.grade == "HGG")
 
 
-def test_tiny_enhancing_tumour_is_one_bead_of_40_to_100_voxels(cases):
-    enhancing = region_mask(of_variety(cases, Variety.TINY_ET).labels, Region.ET)
+def test_tiny_enhancing_tumour_is_one_component_of_40_to_100_voxels(cases):
+    enhancing = region_mask(first_of_variety(cases, Variety.TINY_ET).labels, Region.ET)
     assert 40 <= enhancing.sum() < 100
     assert cc3d.connected_components(enhancing, connectivity=26).max() == 1
 
 
-def test_several_lesions_are_several_cores(cases):
-    core = region_mask(of_variety(cases, Variety.SEVERAL).labels, Region.TC)
+def test_several_lesions_have_separate_cores(cases):
+    core = region_mask(first_of_variety(cases, Variety.SEVERAL).labels, Region.TC)
     assert cc3d.connected_components(core, connectivity=26).max() >= 2
 
 
-def test_masks_are_not_salt_and_pepper(cases):
+def test_masks_have_few_components_and_none_is_tiny(cases):
     for case in cases:
         for region in (Region.WT, Region.TC):
-            pieces = cc3d.statistics(cc3d.connected_components(region_mask(case.labels, region), connectivity=26))
-            assert pieces["voxel_counts"].min() >= 30
-            assert len(pieces["voxel_counts"]) <= 12
+            components = cc3d.statistics(cc3d.connected_components(region_mask(case.labels, region), connectivity=26))
+            assert components["voxel_counts"].min() >= 30
+            assert len(components["voxel_counts"]) <= 12
 
 
-def test_contrasts_follow_the_modality(cases):
+def test_tumour_contrast_matches_the_modality(cases):
     for case in cases:
         healthy = brain(case) & (case.labels == 0)
 
@@ -162,14 +162,14 @@ def test_contrasts_follow_the_modality(cases):
             assert relative(Modality.T1CE, Label.ENHANCING) > 1.15 * relative(Modality.T1CE, Label.NECROTIC)
 
 
-def test_no_voxel_of_a_low_grade_core_looks_as_if_it_enhanced(cases):
-    case = of_variety(cases, Variety.NO_ET)
+def test_a_low_grade_core_is_not_bright_in_t1ce(cases):
+    case = first_of_variety(cases, Variety.NO_ET)
     image = case.images[Modality.T1CE]
     core = image[case.labels == Label.NECROTIC]
     assert np.percentile(core, 99) < 1.25 * np.median(image[brain(case)])
 
 
-def test_the_largest_bright_piece_of_t1ce_is_never_enhancing_tumour(cases):
+def test_the_largest_bright_component_of_t1ce_is_not_enhancing_tumour(cases):
     for case in cases:
         image = case.images[Modality.T1CE].astype(np.float32)
         inside = image[brain(case)]
@@ -180,8 +180,8 @@ def test_the_largest_bright_piece_of_t1ce_is_never_enhancing_tumour(cases):
             assert not (case.labels[largest] == Label.ENHANCING).any()
 
 
-def test_what_enhances_lies_in_oedema_all_around(cases):
-    labels = of_variety(cases, Variety.SEVERAL).labels
+def test_enhancing_tumour_is_at_least_3_mm_inside_the_oedema(cases):
+    labels = first_of_variety(cases, Variety.SEVERAL).labels
     depth_mm = ndimage.distance_transform_edt(labels > 0)
     assert depth_mm[labels == Label.ENHANCING].min() > 3
 
@@ -197,12 +197,12 @@ def test_the_layout_is_that_of_brats_2020(folder):
     assert sorted(p.name for p in (folder / "BraTS20_Training_003").iterdir()) == [
         f"BraTS20_Training_003_{part}.nii.gz" for part in ("flair", "seg", "t1", "t1ce", "t2")
     ]
-    note = json.loads((folder / "phantom.json").read_text())
-    assert (note["seed"], note["cases"], note["version"]) == (4, 3, phantom.VERSION)
-    assert note["varieties"]["BraTS20_Training_002"] == "tiny_et"
+    contents = json.loads((folder / "phantom.json").read_text())
+    assert (contents["seed"], contents["cases"], contents["version"]) == (4, 3, phantom.VERSION)
+    assert contents["varieties"]["BraTS20_Training_002"] == "tiny_et"
 
 
-def test_name_mapping_tells_the_grade(tmp_path):
+def test_name_mapping_lists_the_grade(tmp_path):
     phantom.write_mapping(tmp_path / "name_mapping.csv", 6)
     rows = list(csv.DictReader((tmp_path / "name_mapping.csv").read_text().splitlines()))
     assert {row["BraTS_2020_subject_ID"]: row["Grade"] for row in rows}["BraTS20_Training_004"] == "LGG"
@@ -210,21 +210,23 @@ def test_name_mapping_tells_the_grade(tmp_path):
     assert rows[0]["BraTS_2017_subject_ID"] == "NA"
 
 
-def test_a_dataset_that_is_there_is_left_alone(folder):
+def test_a_complete_dataset_is_left_unchanged(folder):
     before = {p: p.stat().st_mtime_ns for p in folder.rglob("*")}
     assert write_dataset(folder, cases=2, seed=4, scale=SMALL) == ["BraTS20_Training_001", "BraTS20_Training_002"]
     assert {p: p.stat().st_mtime_ns for p in folder.rglob("*")} == before
 
 
-def test_a_half_written_dataset_is_completed_and_progress_told(tmp_path):
-    folder, told = tmp_path / "set", []
+def test_an_incomplete_dataset_is_completed_and_progress_is_reported(tmp_path):
+    folder, reported = tmp_path / "set", []
     write_dataset(folder, cases=2, seed=1, scale=0.2)
     lost = folder / "BraTS20_Training_002" / "BraTS20_Training_002_t1.nii.gz"
     before = lost.read_bytes()
     lost.unlink()
-    write_dataset(folder, cases=3, seed=1, scale=0.2, workers=2, progress=lambda done, of: told.append((done, of)))
+    write_dataset(
+        folder, cases=3, seed=1, scale=0.2, workers=2, progress=lambda done, total: reported.append((done, total))
+    )
     assert lost.read_bytes() == before
-    assert told == [(1, 3), (2, 3), (3, 3)]
+    assert reported == [(1, 3), (2, 3), (3, 3)]
     assert json.loads((folder / "phantom.json").read_text())["cases"] == 3
 
 
@@ -247,6 +249,6 @@ def test_a_file_in_place_of_the_folder_is_refused(tmp_path):
         write_dataset(path, cases=1, seed=0, scale=0.2)
 
 
-def test_a_scale_above_1_is_a_programmers_mistake():
+def test_a_scale_above_1_is_refused():
     with pytest.raises(ValueError, match="0 < scale <= 1"):
         phantom_case(0, 0, scale=2)
