@@ -1,0 +1,1 @@
+"""Training of a network: devices, update step, schedules, time budget and the training loop."""

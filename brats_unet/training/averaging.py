@@ -1,4 +1,4 @@
-"""A running mean of the weights (EMA): it trains nothing, and predicts in the weights' place."""
+"""Exponential moving average (EMA) of the weights, used for prediction; it does not affect training."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,19 +9,20 @@ import tensorflow as tf
 
 
 class Average:
-    """The mean of a network's weights over the last updates, each counting `decay` times the next.
+    """Exponential moving average of a network's weights over the updates.
 
-    The decay warms up, so that the first weights are soon forgotten: update t, counted from 0, takes t / (t + 9) where
-    that is less. The mean is a pure function of the weights after each update and their numbers: nothing else is kept.
+    After update t (counted from 0), mean = d · mean + (1 - d) · weights with d = min(decay, t / (t + 9)). This warm-up
+    reduces the influence of the first weights. The mean depends only on the weights after each update and on t; there
+    is no other state.
 
     Args:
-        model: Whose floating-point variables are averaged, the statistics of batch normalisation among them.
-        decay: Between 0 and 1; 0.999 is the mean of about the last thousand updates.
-        strategy: Of tf.distribute; every replica holds the same mean.
+        model: Network whose floating-point variables are averaged, including batch-normalisation statistics.
+        decay: Largest d, between 0 and 1; 0.999 averages about the last thousand updates.
+        strategy: tf.distribute strategy of the network; every replica holds the same mean.
 
     Source:
-        Polyak and Juditsky 1992, doi:10.1137/0330046; the warm-up as in `tf.train.ExponentialMovingAverage`, which
-        begins at 0.1 where this one begins at 0, with the weights after the first update.
+        Polyak and Juditsky 1992, doi:10.1137/0330046. The warm-up follows `tf.train.ExponentialMovingAverage`, but
+        starts at d = 0 instead of 0.1, so that the first mean is the weights after the first update.
     """
 
     def __init__(self, model: keras.Model, decay: float, strategy: tf.distribute.Strategy) -> None:
@@ -35,24 +36,24 @@ class Average:
             }
 
     def update(self, step: tf.Tensor) -> None:
-        """Take in the weights after update `step` (int scalar, from 0); called in the graph, outside the replicas."""
+        """Add the weights after update `step` (int scalar, from 0). Call this in the graph, outside the replicas."""
         step = tf.cast(step, tf.float32)
         keep = tf.minimum(self.decay, step / (step + 9.0))
         for path, mean in self.means.items():
             weight = self.weights[path].value
-            self.strategy.extended.update(mean, _towards, args=(weight, keep))
+            self.strategy.extended.update(mean, _move_towards, args=(weight, keep))
 
     def named(self) -> Mapping[str, Any]:
-        """The means by the paths of their weights, as checkpoints key them."""
+        """Means by the path of their variable, as in checkpoints."""
         return self.means
 
     def into(self, model: keras.Model) -> None:
-        """Give a network of the same layers the averaged weights."""
+        """Assign the averaged weights to a network with the same layers; its other variables stay unchanged."""
         for variable in model.variables:
             if variable.path in self.means:
                 variable.assign(np.asarray(self.means[variable.path]))
 
 
-def _towards(mean: tf.Variable, weight: tf.Tensor, keep: tf.Tensor) -> tf.Operation:
-    keep = tf.cast(keep, mean.dtype)  # with 0 nothing is left of the mean, to the last bit
+def _move_towards(mean: tf.Variable, weight: tf.Tensor, keep: tf.Tensor) -> tf.Operation:
+    keep = tf.cast(keep, mean.dtype)  # with keep = 0, the result is exactly `weight`
     return mean.assign(mean * keep + tf.convert_to_tensor(weight) * (1 - keep))

@@ -1,25 +1,25 @@
-"""How long a training goes on, and when it looks up: so many steps, or as many as fit into a time."""
+"""Length of a training run, in steps or by a time limit, and when it validates and saves checkpoints."""
 
 import math
 import time
 from dataclasses import dataclass
 
-# Of a run whose end is not known yet; steps are keys of random draws and stay below it.
+# Number of steps of a run whose end is not known yet. Steps are keys of random draws and must stay below it.
 ENDLESS = 2**31 - 1
-# A run with a time limit looks at its held-out cases by then, to know how long that takes.
-FIRST_LOOK = 0.1
+# A run with a time limit validates for the first time at or before this share of the run, to measure the duration.
+FIRST_VALIDATION = 0.1
 
 
 @dataclass(frozen=True)
 class Budget:
-    """How long, and when to look up.
+    """Length of a run, and how often it validates and saves.
 
     Attributes:
-        steps: Updates in all; with a time limit: at most. ENDLESS where the time alone decides.
-        validate_every: Updates between validations, where steps decide.
-        save_every: Updates between checkpoints at the most, where steps decide.
-        seconds: Time limit of stepping, validating and saving, over all the processes of a run; None for none.
-        validate_share: Share of the run between validations, where the time decides.
+        steps: Number of updates; with a time limit, the largest number. ENDLESS if only the time limit counts.
+        validate_every: Updates between validations, in a run without a time limit.
+        save_every: Largest number of updates between checkpoints, in a run without a time limit.
+        seconds: Time limit for training, validation and saving, summed over all processes of the run; None for none.
+        validate_share: Share of the run between validations, in a run with a time limit.
     """
 
     steps: int
@@ -30,18 +30,29 @@ class Budget:
 
     @classmethod
     def of(cls, steps: int | None, validate_share: float, minutes: float | None = None) -> "Budget":
-        """Validations every `validate_share` of the run; checkpoints every hundredth, at least 50 steps apart."""
-        most = ENDLESS if steps is None else steps
-        every = max(1, round(most * validate_share))
-        return cls(most, every, max(50, most // 100), None if minutes is None else 60 * minutes, validate_share)
+        """Build a budget with a validation after each `validate_share` of the run.
+
+        Args:
+            steps: Number of updates; None for a run with a time limit only.
+            validate_share: Share of the run between validations, above 0 and at most 1.
+            minutes: Time limit; None for none.
+
+        Returns:
+            The budget. Without a time limit, it saves a checkpoint after each hundredth of the steps, but not more
+            often than every 50 steps.
+        """
+        limit = ENDLESS if steps is None else steps
+        every = max(1, round(limit * validate_share))
+        return cls(limit, every, max(50, limit // 100), None if minutes is None else 60 * minutes, validate_share)
 
 
 class Rate:
-    """Seconds of a step; the first step, which traces the graph, and validations are left out.
+    """Duration of a step. The first step, which traces the graph, and validations do not count.
 
     Attributes:
-        seconds: Smoothed over the last ten or so; 0 until two steps are known.
-        mean: Smoothed over the last hundred or so, what is saved in between included; 0 likewise.
+        seconds: Duration smoothed over about the last 10 steps, in seconds; 0 until two steps are done.
+        mean: Duration smoothed over about the last 100 steps, in seconds, including checkpoints; 0 until two steps are
+            done.
     """
 
     def __init__(self) -> None:
@@ -51,7 +62,7 @@ class Rate:
         self.last: float | None = None
 
     def update(self) -> float:
-        """Call after each step; gives `seconds`."""
+        """Record the end of a step; call this after each step. Returns `seconds`."""
         now = time.perf_counter()
         if self.last is not None:
             self.steps += 1
@@ -61,42 +72,43 @@ class Rate:
         return self.seconds
 
     def restart(self) -> None:
-        """Leave out what came between two steps."""
+        """Exclude the time since the last step from the next measurement."""
         self.last = time.perf_counter()
 
 
 class Clock:
-    """When a run ends, looks at its held-out cases and saves; with a time limit it estimates its end anew at each step.
+    """Decides when a run ends, validates and saves. With a time limit, it estimates the last step again at each step.
 
-    The estimate is what is left of the time, less the validations to come and the last save, over the seconds of a
-    step: wrong at first, it is exact at the end, so that the schedule ends in time whatever the machine does.
-    At least half of the time is left to the steps: validations that take longer come less often.
+    The number of steps left is the time left, minus the coming validations and the last checkpoint, divided by the
+    duration of a step. The estimate becomes exact towards the end, so the learning-rate schedule reaches its end within
+    the time limit even if the machine slows down. At least half of the time left is kept for steps: long validations
+    become less frequent.
 
     Args:
-        budget: How long.
-        done: Steps that earlier processes have done.
-        spent: Seconds that they have taken; 0 where no time was kept.
-        look_seconds: What a validation took them; None if unknown, 0 if there is nothing to look at.
+        budget: Length of the run.
+        done: Steps done by earlier processes of the run.
+        spent: Seconds used by earlier processes; 0 if no time was recorded.
+        validation_seconds: Duration of a validation in earlier processes; None if unknown, 0 if there is no validation.
     """
 
     def __init__(self, budget: Budget, done: int, spent: float = 0.0, validation_seconds: float | None = None) -> None:
         self.budget = budget
         self.rate = Rate()
-        self.before = spent
-        self.begun = self.validated_at = self.saved_at = time.perf_counter()
+        self.spent_before = spent
+        self.started = self.validated_at = self.saved_at = time.perf_counter()
         self.first_guess = spent / done if done else 0.0
         self.validation_seconds = validation_seconds
         self.save_seconds = 0.0
-        self.last_validation = True  # whether there is time for one at the end
+        self.last_validation = True  # whether there is time for a validation at the end
         share = min(1.0, spent / budget.seconds) if budget.seconds else 0.0
         self.validations = math.floor(share / budget.validate_share)
 
     def spent(self) -> float | None:
-        """Seconds of the limit that are gone; None where steps decide."""
-        return None if self.budget.seconds is None else self.before + time.perf_counter() - self.begun
+        """Seconds of the time limit that are used up; None without a time limit."""
+        return None if self.budget.seconds is None else self.spent_before + time.perf_counter() - self.started
 
     def total(self, done: int) -> int:
-        """Steps of the whole run as far as can be told after `done` of them; `done` itself when it is over."""
+        """Estimated number of steps of the whole run after `done` steps; equal to `done` when the run is over."""
         spent, seconds = self.spent(), self.rate.mean or self.first_guess
         if spent is None or self.budget.seconds is None or not seconds:
             return self.budget.steps
@@ -109,17 +121,17 @@ class Clock:
         return min(self.budget.steps, done + max(0, int(left / seconds)))
 
     def validation_due(self, done: int, total: int) -> bool:
-        """Whether it is time for the held-out cases, after `done` of `total` steps."""
+        """Whether to validate now, after `done` of `total` steps."""
         if self.budget.seconds is None:
             return done % self.budget.validate_every == 0 or done >= total
         if done >= total:
             return self.last_validation
         due = (self.validations + 1) * self.budget.validate_share
         if self.validation_seconds is None:
-            return done / total >= min(due, FIRST_LOOK)
+            return done / total >= min(due, FIRST_VALIDATION)
         now = time.perf_counter()
-        left = self.budget.seconds - self.before - (now - self.begun)
-        # Not one that would cost the last one its time.
+        left = self.budget.seconds - self.spent_before - (now - self.started)
+        # Leave enough time for the validation at the end.
         return (
             done / total >= due
             and now - self.validated_at >= self.validation_seconds
@@ -127,7 +139,7 @@ class Clock:
         )
 
     def validated(self, seconds: float, done: int, total: int) -> None:
-        """Take note of a validation."""
+        """Record a validation that took `seconds`, after `done` of `total` steps."""
         self.validation_seconds = seconds
         self.validations = math.floor(done / total / self.budget.validate_share + 1e-9)
         self.validated_at = time.perf_counter()
@@ -136,13 +148,13 @@ class Clock:
         if spent is not None and self.budget.seconds is not None:
             self.last_validation = self.budget.seconds - spent >= 2 * seconds
 
-    def saves(self, done: int) -> bool:
-        """Whether a checkpoint is due."""
+    def checkpoint_due(self, done: int) -> bool:
+        """Whether to save now, after `done` steps; with a time limit, each hundredth of it, but at least 60 s apart."""
         if self.budget.seconds is None:
             return done % self.budget.save_every == 0
         return time.perf_counter() - self.saved_at >= max(60.0, self.budget.seconds / 100)
 
     def saved(self, seconds: float) -> None:
-        """Take note of a checkpoint."""
+        """Record a checkpoint that took `seconds` to write."""
         self.save_seconds = seconds
         self.saved_at = time.perf_counter()

@@ -1,4 +1,4 @@
-"""The training loop: draw, step, look at the loss, validate, save; resumable from any checkpoint."""
+"""Training loop: read a batch, update the weights, check the loss, validate, save; resumable from any checkpoint."""
 
 import math
 import signal
@@ -22,25 +22,32 @@ from brats_unet.training.schedules import Schedule
 from brats_unet.training.step import LossScale, Step, per_replica
 from brats_unet.training.strategy import Devices
 
-# Region name to mean Dice over the held-out cases looked at.
+# Returns the mean Dice over the validation cases, by region name.
 Validate = Callable[[], dict[str, float]]
 
 
 class ProgressReporter(Protocol):
-    """What shows a person how it goes; `steps` is the whole run's, None while it is not known."""
+    """Display of the progress. `step` counts from 1; `steps` is the length of the whole run, None if unknown."""
 
     def step(self, step: int, steps: int | None, loss: float, patches_per_second: float) -> None: ...
 
     def validation(self, step: int, steps: int | None, dice: dict[str, float], seconds: float, best: bool) -> None: ...
 
 
-class Running(NamedTuple):
-    """An update that was handed to the devices: its rate, its loss and norm when they are done, and the scale's end."""
+class PendingUpdate(NamedTuple):
+    """An update that was started on the devices; its loss and gradient norm have not been checked yet.
+
+    Attributes:
+        learning_rate: Learning rate of the update.
+        loss: Loss, scalar tensor; reading it waits for the device.
+        norm: Gradient norm, scalar tensor; reading it waits for the device.
+        scale_at_minimum: True if the loss scale cannot be reduced further, or there is none.
+    """
 
     learning_rate: float
     loss: Any
     norm: Any
-    scale_at_its_end: bool
+    scale_at_minimum: bool
 
 
 def train(
@@ -59,32 +66,32 @@ def train(
     validate: Validate | None,
     display: ProgressReporter,
 ) -> checkpoint.State:
-    """Go on from `state` to the end of the budget.
+    """Train from `state` to the end of the budget.
 
-    Where steps decide, the same settings give the same run. With a time limit the schedule follows the clock, so that
-    two runs differ as their machines' speeds do.
+    Without a time limit, the same settings give the same run. With a time limit, the learning-rate schedule follows the
+    clock, so the result depends on the speed of the machine.
 
     Args:
-        run: Where checkpoints, journal and TensorBoard's events go.
-        devices: Where it computes.
-        model: Its weights are those of `state`.
-        step: One update.
-        optimizer: Its slots are those of `state`.
-        schedule: Factor on the base learning rate.
-        sampler: Where patches are cut.
-        budget: How long.
-        state: Steps done, best Dice so far.
-        loss_scale: Of float16, already restored; None otherwise.
-        average: Of the weights, saved beside them; None for none.
-        validate: Mean Dice by region on the held-out cases; None if there are none.
-        display: For people.
+        run: Run folder for checkpoints, journal and TensorBoard events.
+        devices: Devices to train on.
+        model: Network with the weights of `state`.
+        step: Function that does one update; see `build_step`.
+        optimizer: Optimizer with the variables of `state`.
+        schedule: Learning-rate schedule.
+        sampler: Sampler that places the patches.
+        budget: Length of the run.
+        state: State to start from: steps done and best Dice so far.
+        loss_scale: Loss scale for float16, already restored from `state`; None for other precisions.
+        average: Moving average of the weights, saved in the checkpoints; None for none.
+        validate: Function that returns the mean Dice by region on the validation cases; None if there are no cases.
+        display: Display of the progress.
 
     Returns:
-        The state at the end; the last checkpoint holds it.
+        The state at the end, which is also in the last checkpoint.
 
     Raises:
-        DataError: The loss is not finite; the message names the step and the cases.
-        Interrupted: On Ctrl-C or a polite kill, once the step is done and saved.
+        DataError: The loss or the gradient is not finite; the message gives the step and the cases.
+        Interrupted: Ctrl-C or SIGTERM was received; the current step was finished and a checkpoint saved.
     """
     best = state.best
     validations = run.journal("validation")[-1:]
@@ -94,45 +101,46 @@ def train(
         state.seconds or 0.0,
         0.0 if validate is None else validations[0]["seconds"] if validations else None,
     )
-    running: list[Running] = []  # those that have not been looked at
-    named = None if average is None else average.named()
+    pending: list[PendingUpdate] = []
+    means = None if average is None else average.named()
 
-    def save(which: str, done: int, total: int) -> checkpoint.State:
-        begun = time.perf_counter()
+    def save_checkpoint(which: str, done: int, total: int) -> checkpoint.State:
+        started = time.perf_counter()
         scale = None if loss_scale is None else [loss_scale.value, loss_scale.since]
         spent = clock.spent()
         if spent is not None and budget.seconds is not None and done >= total:
-            spent = max(spent, budget.seconds)  # what is left is too short for a step
+            spent = max(spent, budget.seconds)  # the time left is shorter than a step
         reached = checkpoint.State(done, scale, best, spent)
-        checkpoint.save(run.checkpoint_file(which), model, optimizer.rule, reached, named)
-        clock.saved(time.perf_counter() - begun)
+        checkpoint.save(run.checkpoint_file(which), model, optimizer.rule, reached, means)
+        clock.saved(time.perf_counter() - started)
         return reached
 
     def finish_oldest(done: int, total: int) -> None:
-        """At the oldest update that has not been looked at: the device works meanwhile on those after it."""
-        learning_rate, loss, norm, scale_at_its_end = running.pop(0)
+        """Check and log the oldest pending update, step number `done`; the device works on later ones meanwhile."""
+        learning_rate, loss, norm, scale_at_minimum = pending.pop(0)
         loss, norm = float(loss), float(norm)
         if not math.isfinite(loss):
-            raise not_finite(sampler, done - 1, f"the loss is {loss}")
+            raise not_finite_error(sampler, done - 1, f"the loss is {loss}")
         overflowed = not math.isfinite(norm)
-        if overflowed and scale_at_its_end:
-            raise not_finite(sampler, done - 1, f"the loss is {loss:.4g}, but its gradient is not finite")
+        if overflowed and scale_at_minimum:
+            raise not_finite_error(sampler, done - 1, f"the loss is {loss:.4g}, but its gradient is not finite")
         seconds = clock.rate.update()
         speed = sampler.batch / seconds if seconds else 0.0
         facts = {"loss": loss, "learning_rate": learning_rate}
-        if not overflowed:  # else the loss scale has left this update out
+        if not overflowed:  # with a loss scale, an update that overflowed was skipped
             facts["gradient_norm"] = norm
         run.note("step", step=done, **facts, patches_per_second=round(speed, 3))
         for name, value in facts.items():
             tf.summary.scalar(f"train/{name}", value, step=done)
         display.step(done, None if total == ENDLESS else total, loss, speed)
 
-    def validated(done: int, total: int) -> None:
+    def run_validation(done: int, total: int) -> None:
+        """Validate after `done` steps, log the result, and save a checkpoint if it is the best so far."""
         nonlocal best
         assert validate is not None
-        begun = time.perf_counter()
+        started = time.perf_counter()
         dice = validate()
-        seconds = time.perf_counter() - begun
+        seconds = time.perf_counter() - started
         mean = sum(dice.values()) / len(dice)
         improved = best is None or mean > best
         run.note("validation", step=done, dice=dice, seconds=round(seconds, 2), best=improved)
@@ -140,68 +148,69 @@ def train(
             tf.summary.scalar(f"validation/dice_{region}", value, step=done)
         if improved:
             best = mean
-            save("best", done, total)
+            save_checkpoint("best", done, total)
         display.validation(done, None if total == ENDLESS else total, dice, seconds, improved)
         clock.validated(seconds, done, total)
 
     writer = tf.summary.create_file_writer(str(run.tensorboard_folder))
-    share = devices.replicas
-    dataset = iter(batches(sampler, first_step=state.step, steps=budget.steps, replicas=share))
+    dataset = iter(batches(sampler, first_step=state.step, steps=budget.steps, replicas=devices.replicas))
+    max_pending = int(devices.asynchronous)
     done, total = state.step, clock.total(state.step)
     try:
         with stop_requests() as stop, writer.as_default():
             while done < total:
                 learning_rate = optimizer.learning_rate * schedule(done, total)
                 optimizer.rule.learning_rate.assign(learning_rate)
-                inputs = per_replica(devices, [next(dataset) for _ in range(share)])
+                inputs = per_replica(devices, [next(dataset) for _ in range(devices.replicas)])
                 loss, norm = step(*inputs)
-                running.append(Running(learning_rate, loss, norm, loss_scale is None or loss_scale.value <= 1))
+                scale_at_minimum = loss_scale is None or loss_scale.value <= 1
+                pending.append(PendingUpdate(learning_rate, loss, norm, scale_at_minimum))
                 done += 1
-                if len(running) > devices.ahead:
-                    finish_oldest(done - devices.ahead, total)
+                if len(pending) > max_pending:
+                    finish_oldest(done - max_pending, total)
                 total = clock.total(done)
                 validation_due = validate is not None and clock.validation_due(done, total)
-                saves = validation_due or clock.saves(done) or done >= total
-                if running and (saves or stop()):
-                    finish_oldest(done, total)  # nothing is saved that has not been looked at
+                save_due = validation_due or clock.checkpoint_due(done) or done >= total
+                if pending and (save_due or stop()):
+                    finish_oldest(done, total)  # only checked updates may be saved
                 if validation_due:
-                    validated(done, total)
-                stopping = stop() and not running  # what is announced below must have been saved here
-                if saves or stopping:
-                    state = save("last", done, total)
+                    run_validation(done, total)
+                stopping = stop() and not pending  # stop only if this step is checked and can be saved
+                if save_due or stopping:
+                    state = save_checkpoint("last", done, total)
                 if stopping and done < total:
                     about = "about " if budget.seconds else ""
                     raise Interrupted(
-                        f"Stopped at step {done} of {about}{total}; everything up to there is saved in {run.folder}. "
-                        f"Give the same command again to go on."
+                        f"Stopped at step {done} of {about}{total}; the checkpoint is saved in {run.folder}. "
+                        f"Run the same command again to continue."
                     )
     finally:
-        del dataset  # ends the reading ahead: a thread that is still at it when Python ends would hang the process
+        del dataset  # stops prefetching: a thread that still reads when Python exits would hang the process
     return state
 
 
-def not_finite(sampler: Sampler, step: int, found: str) -> DataError:
-    """The message for a loss that is no number, with the cases to look at."""
+def not_finite_error(sampler: Sampler, step: int, problem: str) -> DataError:
+    """Error for a loss or gradient that is not finite, with the cases in the batch."""
     places = [sampler.place(step, sample) for sample in range(sampler.batch)]
     ids = ", ".join(sorted({sampler.cases[place.case].id for place in places}))
     return DataError(
-        f"Step {step + 1}: {found}; the batch was cut from {ids}. The last checkpoint is from before. Look at these "
-        f"cases with `brats-unet check`, or lower optimizer.learning_rate."
+        f"Step {step + 1}: {problem}; the batch was cut from {ids}. The last checkpoint is from before this step. "
+        f"Check these cases with `brats-unet check`, or lower optimizer.learning_rate."
     )
 
 
 @contextmanager
 def stop_requests() -> Iterator[Callable[[], bool]]:
-    """Whether Ctrl-C or SIGTERM has come: the step in hand is finished first. A second Ctrl-C stops at once."""
-    asked = []
+    """Catch Ctrl-C and SIGTERM; yields a function that tells whether one has come. A second Ctrl-C stops at once."""
+    received = []
 
-    def note(number: int, frame: Any) -> None:
-        asked.append(number)
+    def record(number: int, frame: Any) -> None:
+        received.append(number)
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
-    old = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    old = {number: signal.signal(number, record) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield lambda: bool(asked)
+        yield lambda: bool(received)
     finally:
         for number, handler in old.items():
             signal.signal(number, handler)

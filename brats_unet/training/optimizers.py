@@ -1,4 +1,4 @@
-"""Optimizers by name: Keras' own update rules, with what must happen to the gradients before them."""
+"""Optimizers by name: Keras update rules, and how gradients are clipped and decayed before them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,14 +10,17 @@ from brats_unet.errors import SettingsError
 
 @dataclass(frozen=True)
 class Optimizer:
-    """An update rule and how gradients are made ready for it.
+    """Update rule, and how gradients are prepared for it.
 
     Attributes:
-        rule: The Keras optimizer; its learning rate is set anew before each update.
-        learning_rate: Base rate, before the schedule's factor.
-        clip_norm: Greatest global norm of the gradients, taken over all replicas; None for no limit.
-        coupled_decay: Times the weights, added to the gradients (L2, as PyTorch's SGD does); 0 for none.
-        ema: Decay of the running mean of the weights that predicts in their place (see `averaging`); None for none.
+        rule: Keras optimizer; its learning rate is set before each update.
+        learning_rate: Base learning rate, before the factor of the schedule.
+        clip_norm: Largest global norm of the gradients after summing over the replicas; larger gradients are scaled
+            down to it. None for no limit.
+        coupled_decay: Factor by which the weights are added to the gradients (L2 penalty, as in PyTorch's SGD); 0 for
+            none.
+        ema: Decay of the exponential moving average of the weights that is used for prediction (see `averaging`); None
+            for none.
     """
 
     rule: keras.optimizers.Optimizer
@@ -40,7 +43,7 @@ def sgd(
     clip_norm: float | None = 12.0,
     ema: float | None = None,
 ) -> Optimizer:
-    """Stochastic gradient descent with Nesterov momentum; the defaults are nnU-Net's, its decay coupled as there."""
+    """Stochastic gradient descent with Nesterov momentum; defaults and coupled weight decay as in nnU-Net."""
     rule = keras.optimizers.SGD(float(learning_rate), momentum=momentum, nesterov=nesterov, name="sgd")
     return Optimizer(rule, learning_rate, clip_norm, weight_decay, ema)
 
@@ -53,7 +56,7 @@ def adam(
     epsilon: float = 1e-7,
     ema: float | None = None,
 ) -> Optimizer:
-    """Adam, or AdamW (decoupled decay) where `weight_decay` is above 0."""
+    """Adam; with `weight_decay` above 0, AdamW (decoupled weight decay)."""
     if weight_decay:
         return adamw(
             learning_rate=learning_rate, weight_decay=weight_decay, clip_norm=clip_norm, epsilon=epsilon, ema=ema
@@ -70,12 +73,12 @@ def adamw(
     epsilon: float = 1e-7,
     ema: float | None = None,
 ) -> Optimizer:
-    """Adam with a decoupled decay: each update first takes rate · `weight_decay` off every weight, biases too.
+    """Adam with decoupled weight decay: each update first multiplies all weights, biases too, by 1 - rate · decay.
 
     Source:
-        Loshchilov and Hutter 2019, arXiv:1711.05101; the decay times the rate, as PyTorch's AdamW has it.
+        Loshchilov and Hutter 2019, arXiv:1711.05101; the decay is multiplied by the learning rate, as in PyTorch.
     """
-    # The same slots as Adam, by the same name: a run may go on with the other.
+    # Adam and AdamW share the name and the variables, so that a run can switch between them.
     rule = keras.optimizers.AdamW(float(learning_rate), weight_decay=weight_decay, epsilon=epsilon, name="adam")
     return Optimizer(rule, learning_rate, clip_norm, 0.0, ema)
 

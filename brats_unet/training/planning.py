@@ -1,12 +1,12 @@
-"""From a dataset's shapes and a device's memory to patch, batch, depth and features, as nnU-Net plans them.
+"""Plan patch size, batch size, depth and features from the dataset's shapes and the device memory, as nnU-Net does.
 
-The patch starts as large as the median case. Stages are added while an edge has 8 voxels or more, at first only along
-the axes with the finest voxels. While a step of two patches does not fit into memory, the edge that is largest beside
-the median case gives way; memory that is left then goes into the batch. Features double from stage to stage.
+The patch starts as large as the median case. Stages are added while an edge has at least 8 voxels, at first only along
+the axes with the finest voxels. While a step of two patches does not fit into memory, the patch edge that is largest
+relative to the median case is reduced. Memory that is left is used for a larger batch. Features double at each stage.
 
 Source:
-    Isensee et al. 2021, doi:10.1038/s41592-020-01008-z, its rules read in nnunetv2 (ExperimentPlanner,
-    network_topology). Other than there, memory is counted in bytes (`memory`), and the batch has a limit of its own.
+    Isensee et al. 2021, doi:10.1038/s41592-020-01008-z; rules from the code of nnunetv2 (ExperimentPlanner,
+    network_topology). Two differences: memory is counted in bytes (`step_memory`), and the batch size has a limit.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,23 +16,23 @@ from math import ceil, prod
 from brats_unet.errors import MachineError
 
 Triple = tuple[int, int, int]
-LEAST_EDGE = 4  # voxels of the coarsest feature map
-MOST_FEATURES = {3: 320, 2: 512}
-LARGEST_PATCH = {3: 256**3, 2: 2048**2}  # voxels, where the cases are larger still
-LEAST_BATCH = 2
-DATASET_SHARE = 0.05  # of all voxels that one batch may cover
+MIN_EDGE = 4  # smallest edge of the coarsest feature map, in voxels
+MAX_FEATURES = {3: 320, 2: 512}
+MAX_PATCH = {3: 256**3, 2: 2048**2}  # largest patch in voxels, even if the cases are larger
+MIN_BATCH = 2
+DATASET_SHARE = 0.05  # largest share of all voxels of the dataset in one batch
 
 
 @dataclass(frozen=True)
 class Proposal:
-    """What was planned.
+    """Planned settings.
 
     Attributes:
-        patch: Voxels along x, y, z.
-        batch: Patches an update.
-        strides: Of each stage, along x, y, z.
-        features: Of each stage.
-        bytes: Memory that a step is expected to take.
+        patch: Patch size along x, y, z, in voxels.
+        batch: Patches per update, over all replicas.
+        strides: Stride of each stage along x, y, z.
+        features: Number of features of each stage.
+        bytes: Expected memory of a step on one device.
     """
 
     patch: Triple
@@ -42,25 +42,33 @@ class Proposal:
     bytes: int
 
 
-# (patch, patches a device, strides, features) -> bytes.
+# (patch, patches per device, strides, features) -> bytes.
 Cost = Callable[[Triple, int, tuple[Triple, ...], tuple[int, ...]], int]
 
 
 def pooling(patch: Sequence[int], spacing_mm: Sequence[float], rank: int) -> tuple[Triple, ...]:
-    """Strides of the stages after the first, for the grid of the first stage.
+    """Strides of the stages after the first.
 
-    An axis is halved while it leaves 4 voxels or more, and while its voxels are less than twice as long as the
-    shortest; a lone axis only from 12 voxels on.
+    An axis is halved if at least 4 voxels remain and its voxels are less than twice as long as the shortest ones. If
+    only one axis can be halved, it must have at least 12 voxels.
+
+    Args:
+        patch: Patch size on the grid of the first stage, in voxels.
+        spacing_mm: Voxel edge lengths on that grid, in millimetres.
+        rank: Number of axes, 3 for volumes and 2 for axial slices.
+
+    Returns:
+        Strides along x, y, z, each 1 or 2; empty if no axis can be halved.
     """
     size, spacing = list(patch), list(spacing_mm)
     strides = []
     while True:
-        long = [axis for axis in range(rank) if size[axis] >= 2 * LEAST_EDGE]
-        if not long:
+        divisible = [axis for axis in range(rank) if size[axis] >= 2 * MIN_EDGE]
+        if not divisible:
             break
-        finest = min(spacing[axis] for axis in long)
-        axes = [axis for axis in long if spacing[axis] / finest < 2]
-        if len(axes) == 1 and size[axes[0]] < 3 * LEAST_EDGE:
+        finest = min(spacing[axis] for axis in divisible)
+        axes = [axis for axis in divisible if spacing[axis] / finest < 2]
+        if len(axes) == 1 and size[axes[0]] < 3 * MIN_EDGE:
             break
         for axis in axes:
             size[axis], spacing[axis] = ceil(size[axis] / 2), 2 * spacing[axis]
@@ -82,68 +90,68 @@ def propose(
     largest_batch: int,
     replicas: int = 1,
 ) -> Proposal:
-    """The plan.
+    """Plan the largest patch, then the largest batch, that fit into memory.
 
     Args:
-        median_shape: Of the prepared cases, along x, y, z.
-        spacing_mm: Of the prepared grid.
+        median_shape: Median shape of the prepared cases along x, y, z, in voxels.
+        spacing_mm: Voxel edge lengths of the prepared grid along x, y, z, in millimetres.
         rank: 3 for volumes, 2 for axial slices.
-        first_stride: Of the first stage; above 1 where the network works on a coarser grid.
-        first_features: Of the first stage.
-        voxels: Of all cases together.
-        cost: What a step takes of a device's memory.
-        budget_bytes: What it may take of one device.
-        largest_batch: Never more patches an update.
-        replicas: Devices that share a batch.
+        first_stride: Stride of the first stage; above 1 if the network works on a coarser grid.
+        first_features: Number of features of the first stage.
+        voxels: Number of voxels in all cases together.
+        cost: Function that gives the memory of a step on one device.
+        budget_bytes: Memory that a step may take on one device.
+        largest_batch: Largest number of patches per update.
+        replicas: Number of devices that share a batch.
 
     Raises:
-        MachineError: Not even the smallest patch fits.
+        MachineError: Even the smallest patch does not fit.
     """
     voxel = [s * step for s, step in zip(spacing_mm, first_stride, strict=True)][:rank]
     shape = [ceil(n / step) for n, step in zip(median_shape, first_stride, strict=True)][:rank]
-    # As many millimetres along each axis, then no more than a case has.
-    edge = (LARGEST_PATCH[rank] / prod(first_stride[:rank]) * prod(voxel)) ** (1 / rank)
+    # Start with a cube in millimetres, limited to the shape of the median case.
+    edge = (MAX_PATCH[rank] / prod(first_stride[:rank]) * prod(voxel)) ** (1 / rank)
     patch = [min(round(edge / s), n) for s, n in zip(voxel, shape, strict=True)]
 
-    def completed(wanted: Sequence[int]) -> tuple[list[int], tuple[Triple, ...], list[int]]:
+    def rounded_up(wanted: Sequence[int]) -> tuple[list[int], tuple[Triple, ...], list[int]]:
         strides = pooling(wanted, voxel, rank)
         divisor = [prod(stride[axis] for stride in strides) for axis in range(rank)]
         return [ceil(n / d) * d for n, d in zip(wanted, divisor, strict=True)], strides, divisor
 
-    def measured(patch: Sequence[int], strides: tuple[Triple, ...], batch: int) -> Proposal:
-        whole = [n * step for n, step in zip(patch, first_stride, strict=False)] + [1] * (3 - rank)
+    def with_memory(patch: Sequence[int], strides: tuple[Triple, ...], batch: int) -> Proposal:
+        full_patch = [n * step for n, step in zip(patch, first_stride, strict=False)] + [1] * (3 - rank)
         stages = (first_stride, *strides)
-        features = tuple(min(MOST_FEATURES[rank], first_features * 2**level) for level in range(len(stages)))
-        x, y, z = whole
+        features = tuple(min(MAX_FEATURES[rank], first_features * 2**level) for level in range(len(stages)))
+        x, y, z = full_patch
         needed = cost((x, y, z), ceil(batch / replicas), stages, features)
         return Proposal((x, y, z), batch, stages, features, needed)
 
-    least = replicas * ceil(min(LEAST_BATCH, largest_batch) / replicas)
-    patch, strides, divisor = completed(patch)
-    found = measured(patch, strides, least)
-    while found.bytes > budget_bytes:
-        axis = max(range(rank), key=lambda a: (patch[a] / shape[a], a))  # the last of equals, as there
+    min_batch = replicas * ceil(min(MIN_BATCH, largest_batch) / replicas)
+    patch, strides, divisor = rounded_up(patch)
+    proposal = with_memory(patch, strides, min_batch)
+    while proposal.bytes > budget_bytes:
+        axis = max(range(rank), key=lambda a: (patch[a] / shape[a], a))  # of equal edges the last, as in nnU-Net
         smaller = list(patch)
-        # Fewer stages may follow from it; then the edge gives way in their smaller steps.
+        # A smaller edge may allow fewer stages; then it only has to shrink by their smaller divisor.
         smaller[axis] -= divisor[axis]
-        if smaller[axis] < 2 * LEAST_EDGE:
-            if least > replicas:
-                least -= replicas
-                found = measured(patch, strides, least)
+        if smaller[axis] < 2 * MIN_EDGE:
+            if min_batch > replicas:
+                min_batch -= replicas
+                proposal = with_memory(patch, strides, min_batch)
                 continue
             raise MachineError(
-                f"Even a patch of {'×'.join(map(str, found.patch))} voxels takes about {found.bytes / 2**30:.1f} GiB, "
-                f"and {budget_bytes / 2**30:.1f} may be taken. Give memory_gib=… more, or a smaller network: "
-                f"model.features=[16,…]."
+                f"Even a patch of {'×'.join(map(str, proposal.patch))} voxels takes about "
+                f"{proposal.bytes / 2**30:.1f} GiB, but only {budget_bytes / 2**30:.1f} GiB may be used. Increase "
+                f"memory_gib=…, or choose a smaller network: model.features=[16,…]."
             )
-        divisor = completed(smaller)[2]
+        divisor = rounded_up(smaller)[2]
         patch[axis] -= divisor[axis]
-        patch, strides, divisor = completed(patch)
-        found = measured(patch, strides, least)
-    most = max(least, min(largest_batch, int(voxels * DATASET_SHARE / prod(found.patch))))
-    for batch in range(least + replicas, most + 1, replicas):
-        larger = measured(patch, strides, batch)
+        patch, strides, divisor = rounded_up(patch)
+        proposal = with_memory(patch, strides, min_batch)
+    max_batch = max(min_batch, min(largest_batch, int(voxels * DATASET_SHARE / prod(proposal.patch))))
+    for batch in range(min_batch + replicas, max_batch + 1, replicas):
+        larger = with_memory(patch, strides, batch)
         if larger.bytes > budget_bytes:
             break
-        found = larger
-    return found
+        proposal = larger
+    return proposal

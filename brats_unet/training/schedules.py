@@ -1,4 +1,4 @@
-"""Learning-rate schedules: the factor on the base rate as a pure function of the step and of how many there are."""
+"""Learning-rate schedules: the factor on the base rate as a pure function of the step and the number of steps."""
 
 import math
 from collections.abc import Callable
@@ -9,10 +9,10 @@ Schedule = Callable[[int, int], float]
 
 
 def polynomial(*, power: float = 0.9, warmup_steps: int = 0) -> Schedule:
-    """(1 - step / steps) ** power, after a linear warm-up; nnU-Net's with power 0.9 and no warm-up.
+    """(1 - step / steps) ** power, after a linear warm-up; the default is the schedule of nnU-Net.
 
     Returns:
-        (step, steps) -> factor from 0 to 1; step counts from 0, so that the last update still moves.
+        Function (step, steps) -> factor from 0 to 1. Steps count from 0, so the factor of the last update is above 0.
     """
     refuse_negative(warmup_steps)
 
@@ -25,17 +25,19 @@ def polynomial(*, power: float = 0.9, warmup_steps: int = 0) -> Schedule:
 
 
 def cosine(*, warmup_steps: int = 0, floor: float = 0.0) -> Schedule:
-    """Half a cosine from 1 to `floor`, after a linear warm-up.
+    """Half a cosine period from 1 down to `floor`, after a linear warm-up.
 
     Returns:
-        (step, steps) -> factor from `floor` to 1.
+        Function (step, steps) -> factor from `floor` to 1; below `floor` only during the warm-up.
 
     Source:
         Loshchilov and Hutter 2017, arXiv:1608.03983, without restarts.
     """
     refuse_negative(warmup_steps)
     if not 0 <= floor < 1:
-        raise SettingsError(f"schedule.floor={floor}: expected a share of the first rate, from 0 to below 1.")
+        raise SettingsError(
+            f"schedule.floor={floor}: expected a fraction of the base learning rate, from 0 to below 1."
+        )
 
     def factor(step: int, steps: int) -> float:
         if step < warmup_steps:
@@ -46,18 +48,18 @@ def cosine(*, warmup_steps: int = 0, floor: float = 0.0) -> Schedule:
 
 
 def constant(*, warmup_steps: int = 0) -> Schedule:
-    """1 always, after a linear warm-up."""
+    """Factor 1 at every step, after a linear warm-up."""
     refuse_negative(warmup_steps)
     return lambda step, steps: (step + 1) / warmup_steps if step < warmup_steps else 1.0
 
 
 def progress(step: int, steps: int, warmup_steps: int) -> float:
-    """Share of the steps after the warm-up that are done, 0 to 1; 1 where there are none."""
+    """Share of the steps after the warm-up that are done, 0 to 1; 1 if all steps belong to the warm-up."""
     return min(1.0, (step - warmup_steps) / max(1, steps - warmup_steps))
 
 
 def refuse_negative(warmup_steps: int) -> None:
-    """Raise SettingsError for a warm-up below 0."""
+    """Raise SettingsError if the number of warm-up steps is negative."""
     if warmup_steps < 0:
         raise SettingsError(f"schedule.warmup_steps={warmup_steps}: expected 0 or more.")
 

@@ -1,4 +1,4 @@
-"""One update of the weights, on one device or mirrored on many, with the same result."""
+"""One update of the weights, on one device or mirrored on several, with the same result."""
 
 from collections.abc import Callable
 from typing import Any
@@ -13,9 +13,9 @@ from brats_unet.training.optimizers import Optimizer
 from brats_unet.training.strategy import Devices
 from brats_unet.training.tf_experimental import distributed, local_results
 
-# (step, samples, images, labels), each per replica, to (loss, gradient norm): what one update does.
+# Does one update: (step, samples, images, labels), each per replica -> (loss, gradient norm).
 Step = Callable[..., tuple[tf.Tensor, tf.Tensor]]
-# A network's logits, full resolution first, and labels to one loss a sample.
+# Logits of a network (full resolution first) and labels -> one loss per sample.
 PerSample = Callable[[list[Any], Any], Any]
 
 
@@ -34,65 +34,66 @@ def build_step(
 ) -> Step:
     """Compile the update.
 
-    The forward and backward pass is one graph function, compiled by XLA if the devices ask for it, that holds no
-    optimizer call; gradients are summed over the replicas, then looked at, clipped and applied. The loss of a sample
-    is divided by the whole batch, so the sum over replicas is the mean over samples however they are dealt out. What a
-    replica, or a part of accumulation, normalises or pools over its batch is its own share: batch normalisation, whose
-    moving statistics are the mean over the replicas, and batch Dice.
+    The forward and backward pass is one graph function without any optimizer call; XLA compiles it if `devices.jit` is
+    set. Gradients are summed over the replicas, then clipped and applied. The loss of a sample is divided by the size
+    of the whole batch, so the sum over replicas is the mean over all samples, however they are distributed. Batch
+    normalisation and batch Dice use only the patches of one replica, or of one part when gradients are accumulated;
+    the moving statistics of batch normalisation are averaged over the replicas.
 
-    On a CPU the same seed gives the same losses to the last bit, in every precision.
+    On a CPU, the same seed gives bit-identical losses in every precision.
 
     Args:
-        devices: Where it runs.
-        model: Built within the scope of the strategy; takes (b, X, Y, Z, M), or (b, X, Y, M) if of rank 2.
-        loss: One value per sample.
-        optimizer: Its variables are built here.
-        augmentation: Drawn from (seed, step, sample), applied on the device.
-        seed: Of the run.
-        batch: Patches of one update over all replicas.
-        accumulate: Parts that each replica computes its patches in, one after another, to spare memory; their
-            gradients are summed. Divides its share of the batch.
-        average: Takes in the weights after each update; None for none.
-        loss_scale: For float16; None otherwise.
+        devices: Devices to train on.
+        model: Network built within the scope of the strategy; its input is (b, X, Y, Z, M), or (b, X, Y, M) for rank 2.
+        loss: Loss function that gives one value per sample.
+        optimizer: Optimizer; its variables are built here.
+        augmentation: Augmentation, drawn from (seed, step, sample) and applied on the device.
+        seed: Seed of the run.
+        batch: Patches per update, over all replicas.
+        accumulate: Number of parts in which each replica computes its patches one after another to save memory; their
+            gradients are summed. Must divide the replica's number of patches.
+        average: Moving average that is updated with the weights after each update; None for none.
+        loss_scale: Loss scale for float16; None for other precisions.
 
     Returns:
-        The step. Its loss is the mean over the batch; a non-finite one comes back as it is. With a loss scale, an
-        update whose gradients overflowed on any replica is left out and the scale halved.
+        Function that does one update. Its loss is the mean over the batch; a loss that is not finite is returned
+        unchanged. With a loss scale, an update whose gradients overflow on any replica is skipped and the scale halved.
     """
     weights = model.trainable_variables
     statistics = model.non_trainable_variables if devices.replicas > 1 else []
     part_size = batch // devices.replicas // accumulate
-    flat = len(model.inputs[0].shape) == 4
+    two_dimensional = len(model.inputs[0].shape) == 4
     with devices.strategy.scope():
         optimizer.rule.build(weights)
 
     @tf.function(jit_compile=devices.jit, reduce_retracing=True)
     def forward_backward(images, labels, scale):
-        if flat:
+        if two_dimensional:
             images, labels = tf.squeeze(images, 3), tf.squeeze(labels, 3)
         with tf.GradientTape() as tape:
             value = tf.reduce_sum(loss(model(images, training=True), labels)) / batch
             scaled = value * scale
         return value, tape.gradient(scaled, [weight.value for weight in weights])
 
-    def part(step, samples, images, labels, scale, index):
+    def part_gradients(step, samples, images, labels, scale, index):
         if accumulate > 1:
-            here = slice(index * part_size, (index + 1) * part_size)
-            samples, images, labels = samples[here], images[here], labels[here]
-        # Out here: XLA's random numbers are others than TensorFlow's, and it would compute what was not drawn as well.
+            rows = slice(index * part_size, (index + 1) * part_size)
+            samples, images, labels = samples[rows], images[rows], labels[rows]
+        # Augment outside XLA: it generates other random numbers, and would compute transforms that were not drawn.
         images, labels = augmented(augmentation, seed, step, samples, images, labels)
         return forward_backward(images, labels, scale)
 
     def gradients(step, samples, images, labels, scale):
-        value, slopes = part(step, samples, images, labels, scale, 0)
+        value, slopes = part_gradients(step, samples, images, labels, scale, 0)
         for index in range(1, accumulate):
-            # Only when the part before is done: two at once would need the memory of both.
+            # Wait for the previous part: computing two at once would need the memory of both.
             with tf.control_dependencies(slopes):
-                more_value, more = part(step, samples, images, labels, scale, index)
-                value, slopes = value + more_value, [a + b for a, b in zip(slopes, more, strict=True)]
+                part_value, part_slopes = part_gradients(step, samples, images, labels, scale, index)
+                value = value + part_value
+                slopes = [a + b for a, b in zip(slopes, part_slopes, strict=True)]
         context = tf.distribute.get_replica_context()
         if statistics:
-            # Batch normalisation follows its own replica's patches: the mean of all is what prediction is given.
+            # Each replica updates its own moving statistics; prediction uses their mean over the replicas.
             means = context.all_reduce(tf.distribute.ReduceOp.MEAN, [moving.value for moving in statistics])
             for moving, mean in zip(statistics, means, strict=True):
                 moving.assign(mean)
@@ -106,7 +107,7 @@ def build_step(
         if optimizer.coupled_decay:
             decay = optimizer.coupled_decay
             slopes = [slope + decay * weight.value for slope, weight in zip(slopes, weights, strict=True)]
-        # Keras sums over the replicas once more inside apply: each hands in its share.
+        # Keras sums over the replicas once more in `apply`, so each replica passes its share.
         return value, norm, [slope / devices.replicas for slope in slopes]
 
     def apply(index, slopes):
@@ -127,21 +128,23 @@ def build_step(
 
         return step
 
-    computed = tf.function(lambda *inputs: devices.strategy.run(gradients, inputs), reduce_retracing=True)
-    applied = tf.function(apply, reduce_retracing=True)
+    compute_gradients = tf.function(lambda *inputs: devices.strategy.run(gradients, inputs), reduce_retracing=True)
+    apply_gradients = tf.function(apply, reduce_retracing=True)
 
     def scaled_step(index, samples, images, labels):
-        value, norm, slopes = computed(index, samples, images, labels, tf.constant(loss_scale.value, tf.float32))
-        # The sum over replicas is not finite if it overflowed on any of them.
+        value, norm, slopes = compute_gradients(
+            index, samples, images, labels, tf.constant(loss_scale.value, tf.float32)
+        )
+        # The sum over the replicas is not finite if the gradients overflowed on any of them.
         if loss_scale.update(bool(tf.math.is_finite(first(norm)))):
-            applied(index, slopes)
+            apply_gradients(index, slopes)
         return first(value), first(norm)
 
     return scaled_step
 
 
 def per_replica(devices: Devices, shares: list[tuple[Any, ...]]) -> tuple[Any, ...]:
-    """The shares of a batch as arguments for the strategy: distributed values if there are several."""
+    """Arguments for the strategy from the shares of a batch; with several replicas, they are distributed values."""
     if devices.replicas == 1:
         return shares[0]
     return tuple(
@@ -151,11 +154,11 @@ def per_replica(devices: Devices, shares: list[tuple[Any, ...]]) -> tuple[Any, .
 
 
 class LossScale:
-    """Dynamic scale of the loss for float16: halved on overflow, doubled after 2,000 updates without.
+    """Dynamic loss scale for float16: halved after an overflow, doubled after 2,000 updates without one.
 
     Attributes:
-        value: The scale now, from 1 to 2**24.
-        since: Updates since it last changed.
+        value: Current scale, from 1 to 2**24.
+        since: Number of updates since the scale last changed.
     """
 
     PATIENCE = 2000
@@ -166,7 +169,7 @@ class LossScale:
         self.since = since
 
     def update(self, finite: bool) -> bool:
-        """Take note of one update's gradients; whether they are fit to be applied."""
+        """Update the scale after one update; returns whether its gradients may be applied, which is `finite`."""
         if not finite:
             self.value, self.since = max(1.0, self.value / 2), 0
             return False

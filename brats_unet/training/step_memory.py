@@ -1,19 +1,22 @@
-"""How much memory a training step of a U-Net takes, from its shapes alone: a formula fitted to measured steps.
+"""Memory of a training step of a U-Net, estimated from its shapes with a formula fitted to measurements.
 
     bytes = program + 24 · parameters + batch · (feature maps · 7.4 or 9.3 + voxels read · 200)
 
-Measured with `commands.trial` on 2 EPYC cores, TensorFlow 2.21 with oneDNN, in MiB held by the whole process
-(`tests/training/test_memory.py` holds the formula against them): what a step holds grows by 7.4 bytes for each number
-in its feature maps in bfloat16 and 9.3 in float32 (normalisation computes in float32 in both), by 200 bytes for each
-voxel read (image and labels in the steps of augmentation), and by 24 bytes, six float32, for each weight (itself, its
-gradient and momentum, and copies in other layouts). GPUs were not measured: a probe has the last word there.
+Fitted to the memory of the whole process, measured with `commands.trial` on 2 EPYC cores with TensorFlow 2.21 and
+oneDNN (`tests/training/test_step_memory.py` compares the formula with these measurements). Memory grows by
+
+- 7.4 bytes per number in the feature maps in bfloat16, 9.3 in float32 (normalisation computes in float32 in both);
+- 200 bytes per voxel read (image and labels in the steps of augmentation), for four modalities;
+- 24 bytes (six float32) per weight: the weight, its gradient, its momentum, and copies in other layouts.
+
+GPUs were not measured; there, a trial step gives the reliable number.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
 
-PROGRAM_BYTES = 780 * 2**20  # Python and TensorFlow themselves; on a GPU they lie in the machine's memory instead
+PROGRAM_BYTES = 780 * 2**20  # Python and TensorFlow; when a GPU computes, they are in the memory of the machine
 BYTES_PER_FEATURE = {"float32": 9.3, "bfloat16": 7.4, "float16": 7.4}
 BYTES_PER_VOXEL = 200
 BYTES_PER_WEIGHT = 24
@@ -21,14 +24,14 @@ BYTES_PER_WEIGHT = 24
 
 @dataclass(frozen=True)
 class Topology:
-    """A U-Net's shape: one entry a stage, the finest first.
+    """Shape of a U-Net: one entry per stage, the finest stage first.
 
     Attributes:
-        strides: From the stage before, along x, y, z.
-        features: Channels.
-        convolutions: Of an encoder's stage.
-        decoder_convolutions: Of the decoder's, one fewer.
-        sums: Of residual blocks in an encoder's stage.
+        strides: Stride from the previous stage along x, y, z.
+        features: Number of channels.
+        convolutions: Number of convolutions in the encoder stage.
+        decoder_convolutions: Number of convolutions in the decoder stage; one entry fewer than `convolutions`.
+        sums: Number of residual sums in the encoder stage; empty for a network without residual blocks.
     """
 
     strides: tuple[tuple[int, int, int], ...]
@@ -39,7 +42,7 @@ class Topology:
 
 
 def feature_numbers(topology: Topology, patch: Sequence[int]) -> int:
-    """Numbers in all feature maps for one patch: convolutions, enlargements, and what is joined at the skips."""
+    """Count of numbers in all feature maps of one patch: convolutions, upsampling, and concatenation at the skips."""
     edges = list(patch)
     total = 0
     for level, (stride, features) in enumerate(zip(topology.strides, topology.features, strict=True)):
@@ -52,7 +55,7 @@ def feature_numbers(topology: Topology, patch: Sequence[int]) -> int:
 
 
 def weights(topology: Topology, channels: int) -> int:
-    """Weights of its 3×3×3 convolutions and 2×2×2 enlargements, about."""
+    """Approximate number of weights in the 3×3×3 convolutions and the 2×2×2 upsampling (3×3 and 2×2 for slices)."""
     total, before = 0, channels
     flat = all(stride[2] == 1 for stride in topology.strides)
     kernel, block = (9, 4) if flat else (27, 8)
@@ -76,16 +79,16 @@ def step_bytes(
     margin: Sequence[int] = (0, 0, 0),
     program: bool = True,
 ) -> int:
-    """Memory that a training step holds.
+    """Estimated memory of a training step, in bytes.
 
     Args:
-        topology: Of the network.
-        patch: Voxels along x, y, z.
+        topology: Shape of the network.
+        patch: Patch size along x, y, z, in voxels.
         batch: Patches that one device computes at once.
-        channels: Of the image.
+        channels: Number of channels of the image.
         precision: "float32", "bfloat16" or "float16".
-        margin: By which a patch is read wider on each side.
-        program: Whether Python and TensorFlow count, as they do where the CPU computes.
+        margin: Extra voxels read on each side of the patch along x, y, z.
+        program: Whether to add the memory of Python and TensorFlow; True if the CPU computes.
     """
     read = prod(p + 2 * m for p, m in zip(patch, margin, strict=True))
     sample = feature_numbers(topology, patch) * BYTES_PER_FEATURE[precision] + read * BYTES_PER_VOXEL * channels / 4

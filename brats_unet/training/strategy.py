@@ -1,4 +1,4 @@
-"""Which devices compute, in which precision, and whether XLA compiles: decided once, before TensorFlow starts work."""
+"""Choice of devices, precision and XLA compilation, made once before TensorFlow initialises the devices."""
 
 import os
 from dataclasses import dataclass
@@ -14,16 +14,17 @@ POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16", "float16": "mixe
 
 @dataclass(frozen=True)
 class Devices:
-    """What a run computes on.
+    """Devices that a run computes on.
 
     Attributes:
-        strategy: Of tf.distribute; the default one for a single device.
-        replicas: Devices that share a batch.
-        precision: "float32", "bfloat16" or "float16" of the layers' arithmetic; weights are float32 always.
+        strategy: tf.distribute strategy; the default one for a single device.
+        replicas: Number of devices that share a batch.
+        precision: Precision of the layers' arithmetic: "float32", "bfloat16" or "float16" (mixed precision). Weights
+            are always float32.
         jit: Whether XLA compiles the forward and backward pass.
-        description: For people.
-        ahead: Whether the devices work on while Python goes on, as GPUs do: a step's loss is then looked at when the
-            next one has been handed over.
+        description: Human-readable description.
+        asynchronous: Whether devices compute while Python continues, as GPUs do. The loss of a step is then read after
+            the next step has been started.
     """
 
     strategy: tf.distribute.Strategy
@@ -31,7 +32,7 @@ class Devices:
     precision: str
     jit: bool
     description: str
-    ahead: bool = False
+    asynchronous: bool = False
 
     @property
     def policy(self) -> str:
@@ -40,25 +41,26 @@ class Devices:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Of each replica's device, as TensorFlow names it."""
+        """TensorFlow name of each replica's device."""
         if self.replicas > 1:
             return tuple(self.strategy.extended.worker_devices)
         return ((tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU"))[0].name,)
 
 
 def choose_devices(*, device: str, precision: str, jit: str, replicas: int | None) -> Devices:
-    """Make the choice; "auto" takes what there is.
+    """Choose devices, precision and compilation; "auto" adapts to the hardware.
 
     Args:
-        device: "cpu", "gpu" (the first), "mirrored" (all GPUs, or `replicas` logical CPUs), or "auto" (all GPUs, else
-            the CPU).
-        precision: "auto": bfloat16 where the hardware computes in it, float16 on older GPUs, float32 elsewhere.
-        jit: "auto": on for GPUs, off for CPUs, where XLA's convolutions are many times slower.
-        replicas: Logical CPUs to mirror on, to try it without GPUs; None otherwise.
+        device: "cpu", "gpu" (the first GPU), "mirrored" (all GPUs, or `replicas` logical CPUs) or "auto" (all GPUs,
+            else the CPU).
+        precision: "float32", "bfloat16", "float16" or "auto": bfloat16 if the hardware supports it, float16 on older
+            GPUs, else float32.
+        jit: "on", "off" or "auto": on for GPUs, off for CPUs, where XLA's convolutions are many times slower.
+        replicas: Number of logical CPUs to mirror on, to try mirroring without GPUs; None otherwise.
 
     Raises:
-        SettingsError: Replicas without mirroring.
-        MachineError: A GPU was asked for and there is none.
+        SettingsError: `replicas` is given without device "mirrored", or is below 1.
+        MachineError: A GPU was requested, but TensorFlow finds none.
     """
     if replicas is not None and device != "mirrored":
         raise SettingsError(
@@ -72,12 +74,12 @@ def choose_devices(*, device: str, precision: str, jit: str, replicas: int | Non
         gpus = []
     if device == "gpu" and not gpus:
         raise MachineError(
-            "A GPU was asked for, but TensorFlow finds no GPU. Check nvidia-smi and that brats-unet[gpu] is installed, "
-            "or ask for the CPU: hardware=cpu to train, device=cpu to predict."
+            "A GPU was requested, but TensorFlow finds no GPU. Check nvidia-smi and that brats-unet[gpu] is installed, "
+            "or use the CPU: hardware=cpu to train, device=cpu to predict."
         )
     if device == "mirrored" and not gpus and replicas is None:
         raise MachineError(
-            "hardware=mirrored, but TensorFlow finds no GPU. Use hardware=cpu, or hardware.replicas=2 to try it."
+            "hardware=mirrored, but TensorFlow finds no GPU. Use hardware=cpu, or mirror on CPUs: hardware.replicas=2."
         )
     if device == "gpu":
         tf.config.set_visible_devices(gpus[:1], "GPU")
@@ -99,11 +101,11 @@ def choose_devices(*, device: str, precision: str, jit: str, replicas: int | Non
     if precision == "auto":
         precision = natural_precision(gpus)
     compiled = jit == "on" or (jit == "auto" and bool(gpus))
-    return Devices(strategy, count, precision, compiled, description, ahead=bool(gpus))
+    return Devices(strategy, count, precision, compiled, description, asynchronous=bool(gpus))
 
 
 def natural_precision(gpus: list) -> str:
-    """The fastest precision that these GPUs, or this CPU if there are none, compute in."""
+    """Fastest precision that the GPUs support, or the CPU if the list is empty."""
     if gpus:
         capability = device_details(gpus[0]).get("compute_capability", (0, 0))
         return "bfloat16" if capability >= (8, 0) else "float16"
@@ -111,5 +113,5 @@ def natural_precision(gpus: list) -> str:
 
 
 def gpu_name(gpu: tf.config.PhysicalDevice) -> str:
-    """What its maker calls it."""
+    """Name of the GPU as reported by its driver; "GPU" if unknown."""
     return str(device_details(gpu).get("device_name", "GPU"))

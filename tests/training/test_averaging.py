@@ -15,7 +15,7 @@ def linear(norm=False):
 
 
 def averaged(decay, path, model=None):
-    """The mean after each of the weights of `path`."""
+    """Mean after each update, when the weights take the values of `path`."""
     model = model or linear()
     average = Average(model, decay, tf.distribute.get_strategy())
     update = tf.function(average.update, reduce_retracing=True)
@@ -27,30 +27,30 @@ def averaged(decay, path, model=None):
     return found
 
 
-def test_a_mean_by_hand_begins_with_the_weights_after_the_first_update():
-    # shares of the mean before: 0, 1/10, 2/11, then the decay's 0.2
+def test_a_mean_by_hand_starts_with_the_weights_after_the_first_update():
+    # factors of the previous mean: 0, 1/10, 2/11, then the decay 0.2
     second = 5 * 0.1 + 7 * 0.9
     third = second * 2 / 11 + 1 * 9 / 11
     np.testing.assert_allclose(averaged(0.2, [5, 7, 1, 2]), [5, second, third, third * 0.2 + 2 * 0.8], rtol=1e-6)
 
 
-def test_the_mean_of_weights_that_stay_is_those_weights():
+def test_the_mean_of_constant_weights_is_those_weights():
     assert averaged(0.999, [3.0] * 20) == pytest.approx([3.0] * 20, rel=1e-6)
 
 
-def test_a_greater_decay_follows_more_slowly():
+def test_a_larger_decay_follows_more_slowly():
     path = [0.0] * 100 + [1.0] * 10
     slow, fast = averaged(0.99, path)[-1], averaged(0.5, path)[-1]
     assert slow < 0.6 < 0.99 < fast
 
 
-def test_whole_numbers_are_left_out_and_statistics_of_batch_normalisation_are_not():
+def test_batch_normalisation_statistics_are_averaged_and_integer_variables_are_not():
     model = linear(norm=True)
     average = Average(model, 0.9, tf.distribute.get_strategy())
     assert "norm/moving_mean" in average.means and set(average.means) < {v.path for v in model.variables}
 
 
-def test_a_network_is_given_the_means_and_keeps_the_rest():
+def test_into_assigns_the_means_to_another_network():
     model, other = linear(norm=True), linear(norm=True)
     average = Average(model, 0.9, tf.distribute.get_strategy())
     model.get_layer("w").kernel.assign(np.full((2, 1), 4.0))
@@ -61,5 +61,5 @@ def test_a_network_is_given_the_means_and_keeps_the_rest():
 
 
 @pytest.mark.parametrize("decay", [0.5, 0.999])
-def test_it_is_a_function_of_weights_and_numbers_alone(decay):
+def test_the_mean_depends_only_on_the_weights_and_the_step(decay):
     assert averaged(decay, [1.0, 2.0, 4.0]) == averaged(decay, [1.0, 2.0, 4.0], linear())

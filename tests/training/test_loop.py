@@ -40,7 +40,7 @@ def sampler(tmp_path_factory, write_prepared):
 
 
 class Watcher:
-    """A display that keeps what it is told, and does something at a step."""
+    """A display that records its calls, and calls `do` at step `at`."""
 
     def __init__(self, at=None, do=lambda: None):
         self.steps, self.validations, self.at, self.do = [], [], at, do
@@ -55,7 +55,7 @@ class Watcher:
 
 
 def network(ema=0.9):
-    """A tiny U-Net with an optimizer, the mean of its weights and the compiled update."""
+    """A tiny U-Net with its optimizer, the moving average of its weights and the compiled update."""
     model = unet3d(channels=2, outputs=3, seed=0, features=[4, 8], convolutions=1)
     optimizer = sgd(learning_rate=0.05, ema=ema)
     average = Average(model, ema, ONE.strategy)
@@ -73,20 +73,20 @@ def network(ema=0.9):
 
 
 def scripted(outcomes=None):
-    """No network to speak of: its update answers with (loss, norm) of a list, or falling losses."""
+    """A one-layer network whose update returns the given (loss, norm) by step, or else falling losses."""
     image = keras.Input((None, None, None, 2))
     model = keras.Model(image, keras.layers.Conv3D(1, 1, name="w")(image))
     optimizer = sgd(learning_rate=1.0)
     optimizer.rule.build(model.trainable_variables)
-    made = SimpleNamespace(model=model, optimizer=optimizer, average=None, rates=[], seen=[])
+    net = SimpleNamespace(model=model, optimizer=optimizer, average=None, rates=[], seen=[])
 
     def step(index, samples, images, labels):
-        made.seen.append(int(index))
-        made.rates.append(float(optimizer.rule.learning_rate))
+        net.seen.append(int(index))
+        net.rates.append(float(optimizer.rule.learning_rate))
         return (outcomes or {}).get(int(index), (1 / (1 + int(index)), 1.0))
 
-    made.step = step
-    return made
+    net.step = step
+    return net
 
 
 def go(
@@ -130,14 +130,14 @@ def interrupt():
     os.kill(os.getpid(), signal.SIGINT)
 
 
-def test_stopped_by_hand_and_resumed_it_ends_where_a_straight_run_does_to_the_last_bit(tmp_path, sampler):
+def test_stop_and_resume_gives_the_same_bits_as_running_straight_through(tmp_path, sampler):
     straight, parts = network(), network()
     whole, end = go(tmp_path / "whole", straight, sampler)
     with pytest.raises(Interrupted) as caught:
         go(tmp_path / "parts", parts, sampler, display=Watcher(3, interrupt))
-    assert "Stopped at step 3 of 6" in str(caught.value) and "Give the same command again" in str(caught.value)
+    assert "Stopped at step 3 of 6" in str(caught.value) and "Run the same command again" in str(caught.value)
 
-    # A new process begins with other weights and slots: all must come from the checkpoint.
+    # A new process starts with other values: all variables must come from the checkpoint.
     for variable in (*parts.model.variables, *parts.optimizer.rule.variables, *parts.average.means.values()):
         variable.assign(keras.ops.zeros_like(variable))
     run = Run(tmp_path / "parts")
@@ -146,15 +146,15 @@ def test_stopped_by_hand_and_resumed_it_ends_where_a_straight_run_does_to_the_la
     _, end_of_parts = go(tmp_path / "parts", parts, sampler, state=state)
 
     assert end == end_of_parts == checkpoint.State(6)
-    ours, theirs = (load_file(r.checkpoint_file("last")) for r in (whole, run))
-    assert ours.keys() == theirs.keys() and len(ours) > 30
-    for key, value in ours.items():
-        np.testing.assert_array_equal(value, theirs[key], err_msg=key)
+    expected, found = (load_file(r.checkpoint_file("last")) for r in (whole, run))
+    assert expected.keys() == found.keys() and len(expected) > 30
+    for key, value in expected.items():
+        np.testing.assert_array_equal(found[key], value, err_msg=key)
     assert [line["loss"] for line in whole.journal("step")] == [line["loss"] for line in run.journal("step")]
     assert [line["step"] for line in run.journal("step")] == [1, 2, 3, 4, 5, 6]
 
 
-def test_every_step_has_its_batch_its_rate_and_its_line_in_the_journal(tmp_path, sampler):
+def test_every_step_uses_its_batch_and_rate_and_is_logged(tmp_path, sampler):
     net, watcher = scripted(), Watcher()
     run, end = go(tmp_path, net, sampler, display=watcher)
     assert net.seen == list(range(6)) and end.step == 6
@@ -168,7 +168,7 @@ def test_every_step_has_its_batch_its_rate_and_its_line_in_the_journal(tmp_path,
     assert [file.name for file in run.tensorboard_folder.iterdir() if "tfevents" in file.name]
 
 
-def test_held_out_cases_are_looked_at_at_the_cadence_and_at_the_end_and_the_best_is_kept(tmp_path, sampler):
+def test_validation_runs_at_its_interval_and_at_the_end_and_the_best_is_saved(tmp_path, sampler):
     scores = iter([0.5, 0.7, 0.7, 0.6])
     net, watcher = scripted(), Watcher()
     run, end = go(
@@ -201,38 +201,38 @@ def test_a_resumed_run_remembers_its_best(tmp_path, sampler):
     assert watcher.validations == [(6, False)] and not Run(tmp_path).checkpoint_file("best").exists()
 
 
-def test_without_held_out_cases_there_is_a_last_checkpoint_and_no_best(tmp_path, sampler):
+def test_without_validation_only_the_last_checkpoint_is_saved(tmp_path, sampler):
     run, _ = go(tmp_path, scripted(), sampler, every=1)
     assert run.checkpoint_file("last").exists() and not run.checkpoint_file("best").exists()
     assert run.journal("validation") == []
 
 
-def test_checkpoints_are_written_at_least_so_often(tmp_path, sampler):
+def test_checkpoints_are_saved_every_save_every_steps(tmp_path, sampler):
     net, found = scripted(), []
     file = Run(tmp_path).checkpoint_file("last")
 
-    class Look(Watcher):
+    class CheckpointReader(Watcher):
         def step(self, step, steps, loss, patches_per_second):
             found.append(checkpoint.restore(file, net.model, None).step if file.exists() else 0)
 
-    go(tmp_path, net, sampler, save_every=2, display=Look())
+    go(tmp_path, net, sampler, save_every=2, display=CheckpointReader())
     assert found == [0, 0, 2, 2, 4, 4]
 
 
-def test_nothing_is_done_where_the_budget_is_spent(tmp_path, sampler):
+def test_a_run_at_the_end_of_its_budget_does_no_step(tmp_path, sampler):
     net = scripted()
     _, end = go(tmp_path, net, sampler, state=checkpoint.State(6, None, 0.4))
     assert net.seen == [] and end == checkpoint.State(6, None, 0.4)
 
 
 @pytest.mark.parametrize("loss", [float("nan"), float("inf")])
-def test_a_loss_that_is_not_finite_stops_with_the_step_and_the_cases(tmp_path, sampler, loss):
+def test_a_loss_that_is_not_finite_stops_and_names_the_step_and_the_cases(tmp_path, sampler, loss):
     net = scripted({3: (loss, 1.0)})
     with pytest.raises(DataError) as caught:
         go(tmp_path, net, sampler, save_every=2)
     cases = sorted({sampler.cases[sampler.place(3, sample).case].id for sample in range(2)})
     assert f"Step 4: the loss is {loss}; the batch was cut from {', '.join(cases)}." in str(caught.value)
-    assert resumed(Run(tmp_path), net).step == 2  # the last one from before
+    assert resumed(Run(tmp_path), net).step == 2  # the checkpoint from before step 4
 
 
 def test_a_gradient_that_is_not_finite_stops_too(tmp_path, sampler):
@@ -240,7 +240,7 @@ def test_a_gradient_that_is_not_finite_stops_too(tmp_path, sampler):
         go(tmp_path, scripted({1: (0.5, float("inf"))}), sampler)
 
 
-def test_in_float16_an_overflow_is_passed_over_unless_the_scale_is_at_its_end(tmp_path, sampler):
+def test_in_float16_an_overflow_is_skipped_unless_the_scale_is_at_its_minimum(tmp_path, sampler):
     overflow = {1: (0.5, float("inf")), 4: (0.5, float("nan"))}
     scale = LossScale(8.0, since=2)
     run, end = go(tmp_path / "a", scripted(overflow), sampler, scale=scale)
@@ -251,7 +251,7 @@ def test_in_float16_an_overflow_is_passed_over_unless_the_scale_is_at_its_end(tm
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_polite_stop_finishes_the_step_saves_and_says_so(tmp_path, sampler, number):
+def test_a_stop_signal_finishes_the_step_and_saves_a_checkpoint(tmp_path, sampler, number):
     net = scripted()
     before = signal.getsignal(number)
     with pytest.raises(Interrupted) as caught:
@@ -261,7 +261,7 @@ def test_a_polite_stop_finishes_the_step_saves_and_says_so(tmp_path, sampler, nu
     assert signal.getsignal(number) is before
 
 
-def test_a_stop_while_held_out_cases_are_looked_at_is_saved_as_well(tmp_path, sampler):
+def test_a_stop_during_validation_saves_its_result(tmp_path, sampler):
     def validate():
         interrupt()
         return {"WT": 0.5}
@@ -272,7 +272,7 @@ def test_a_stop_while_held_out_cases_are_looked_at_is_saved_as_well(tmp_path, sa
     assert resumed(Run(tmp_path), net) == checkpoint.State(2, None, 0.5)
 
 
-def test_a_stop_at_the_last_step_is_no_interruption(tmp_path, sampler):
+def test_a_stop_at_the_last_step_does_not_interrupt(tmp_path, sampler):
     _, end = go(tmp_path, scripted(), sampler, display=Watcher(STEPS, interrupt))
     assert end.step == STEPS
 
@@ -287,8 +287,8 @@ def test_a_second_ctrl_c_stops_at_once():
 
 
 @pytest.mark.parametrize("stop_at", [2, None])
-def test_no_reading_ahead_goes_on_behind_a_training_that_has_ended(tmp_path, sampler, monkeypatch, stop_at):
-    # A thread that still reads when Python ends would hang the process for ever.
+def test_prefetching_stops_when_training_ends(tmp_path, sampler, monkeypatch, stop_at):
+    # A thread that still reads when Python exits would hang the process.
     kept, original = [], loop.batches
 
     class Watched:
@@ -305,4 +305,4 @@ def test_no_reading_ahead_goes_on_behind_a_training_that_has_ended(tmp_path, sam
     with expected as caught:
         go(tmp_path, scripted(), sampler, display=Watcher(stop_at, interrupt))
     assert len(kept) == 1 and kept[0]() is None
-    assert not stop_at or caught.tb  # though what was raised still holds its frames
+    assert not stop_at or caught.tb  # although the traceback still holds the frames

@@ -30,9 +30,9 @@ def batch_of(step, edge=8, batch=BATCH, channels=2):
 
 
 def shares(devices, step, images, labels, samples=None):
-    """Arguments of a step: sample i to replica i modulo their number."""
+    """Arguments of a step; sample i goes to replica i modulo the number of replicas."""
     samples = np.arange(len(images)) if samples is None else np.asarray(samples)
-    dealt = [slice(replica, None, devices.replicas) for replica in range(devices.replicas)]
+    slices = [slice(replica, None, devices.replicas) for replica in range(devices.replicas)]
     return per_replica(
         devices,
         [
@@ -42,13 +42,13 @@ def shares(devices, step, images, labels, samples=None):
                 tf.constant(images[d]),
                 tf.constant(labels[d]),
             )
-            for d in dealt
+            for d in slices
         ],
     )
 
 
 def updates(devices, optimizer, steps=4, accumulate=1, augmentation=mirror):
-    """(loss, gradient norm) of each of a few updates of a tiny U-Net, and the weights and their means after them."""
+    """(loss, gradient norm) of some updates of a tiny U-Net, and the sums of its kernels and of their means after them."""
     with devices.strategy.scope():
         model = unet3d(channels=2, outputs=3, dtype=devices.policy, seed=0, features=[4, 8], convolutions=1)
         optimizer = optimizer()
@@ -66,36 +66,40 @@ def updates(devices, optimizer, steps=4, accumulate=1, augmentation=mirror):
         average=average,
     )
     found = [[float(x) for x in step(*shares(devices, t, *batch_of(t)))] for t in range(steps)]
-    # Biases before an instance norm have no effect and only noise for a gradient.
+    # Biases before an instance normalisation have no effect; their gradients are only rounding errors.
     kernels = [w for w in model.trainable_variables if w.path.endswith("kernel")]
     local = devices.strategy.experimental_local_results
     means = [[float(np.abs(m.numpy()).sum()) for m in local(average.means[w.path])] for w in kernels]
-    assert all(len(of_each) == devices.replicas and len(set(of_each)) == 1 for of_each in means)
-    return found, [float(np.abs(w.numpy()).sum()) for w in kernels], [of_each[0] for of_each in means]
+    assert all(len(replica_means) == devices.replicas and len(set(replica_means)) == 1 for replica_means in means)
+    return (
+        found,
+        [float(np.abs(w.numpy()).sum()) for w in kernels],
+        [replica_means[0] for replica_means in means],
+    )
 
 
 def statistics_after_an_update(devices):
-    """Moving mean and variance of a batch normalisation's first feature, on every replica, after one update."""
+    """Moving mean and variance of the first feature of a batch normalisation, on each replica, after one update."""
     with devices.strategy.scope():
         model = unet3d(channels=2, outputs=3, seed=0, features=[4, 8], convolutions=1, norm="batch")
         optimizer = sgd()
     loss = partial(deep_supervision, region_dice_bce())
-    given = {"optimizer": optimizer, "augmentation": none(), "seed": 5, "batch": BATCH}
-    build_step(devices=devices, model=model, loss=loss, **given)(*shares(devices, 0, *batch_of(0)))
+    options = {"optimizer": optimizer, "augmentation": none(), "seed": 5, "batch": BATCH}
+    build_step(devices=devices, model=model, loss=loss, **options)(*shares(devices, 0, *batch_of(0)))
     norm = model.get_layer("encoder_0_norm_0")
     local = devices.strategy.experimental_local_results
-    return [[float(here[0]) for here in local(moving.value)] for moving in (norm.moving_mean, norm.moving_variance)]
+    return [[float(values[0]) for values in local(moving.value)] for moving in (norm.moving_mean, norm.moving_variance)]
 
 
 @lru_cache
-def everything():
-    """nnU-Net's augmentation, always the same one: each of its parts is compiled once."""
+def full_augmentation():
+    """nnU-Net's augmentation; cached, so that each transform is compiled only once."""
     options = yaml.safe_load((Path(__file__).parents[2] / "conf" / "augmentation" / "nnunet.yaml").read_text())
     del options["name"]
     return full(**options)
 
 
-# All gradients are longer than 0.1, so that each update is clipped.
+# All gradient norms are above 0.1, so every update is clipped.
 RULES = {
     "sgd": lambda: sgd(learning_rate=0.1, clip_norm=0.1, weight_decay=0.01),
     "adam": lambda: adam(learning_rate=0.01, clip_norm=0.1, weight_decay=0.01),
@@ -103,7 +107,7 @@ RULES = {
 
 
 def overflow_on_one_replica(devices):
-    """Scale, weights and whether they moved, after an update whose second sample overflows float16, and one without."""
+    """Loss scale and change of the weights after an update whose second sample overflows float16, and after a normal one."""
     with devices.strategy.scope():
         model = linear(dtype="mixed_float16")
         rule = plain_sgd(0.5)
@@ -135,7 +139,7 @@ def overflow_on_one_replica(devices):
 
 
 def linear(channels=1, dtype="float32", start=1.0):
-    """logit = w · voxel, every w `start`."""
+    """Network with logit = w · voxel, where every w is `start`."""
     image = keras.Input((None, None, None, channels), name="image")
     layer = keras.layers.Conv3D(
         1, 1, use_bias=False, kernel_initializer=keras.initializers.Constant(start), name="w", dtype=dtype
@@ -144,7 +148,7 @@ def linear(channels=1, dtype="float32", start=1.0):
 
 
 def weighted(logits, labels):
-    """Sum over voxels of label · logit: its gradient is known by heart."""
+    """Sum over voxels of label · logit; its gradient is known exactly."""
     product = keras.ops.cast(labels[..., None], "float32") * keras.ops.cast(logits, "float32")
     return keras.ops.sum(product, axis=(1, 2, 3, 4))
 
@@ -192,34 +196,34 @@ def test_the_loss_is_the_mean_over_the_whole_batch():
     assert weights_of(model) == [1 - 2, 1 - 2]
 
 
-def test_gradients_longer_than_the_limit_are_shortened_to_it_and_shorter_ones_left():
+def test_gradients_above_the_norm_limit_are_scaled_down_and_others_are_unchanged():
     model, step = linear_step(plain_sgd(1.0, clip_norm=1.0))
     _, norm = step(*shares(ONE, 0, *one_voxel(3, 4)))
-    assert float(norm) == 5  # as it was before
+    assert float(norm) == 5  # the norm before clipping
     np.testing.assert_allclose(weights_of(model), [1 - 0.6, 1 - 0.8], rtol=1e-6)
     step(*shares(ONE, 1, *one_voxel(0.25, 0)))
     np.testing.assert_allclose(weights_of(model), [0.4 - 0.25, 0.2], rtol=1e-6)
 
 
-def test_coupled_decay_joins_the_gradient_after_it_was_clipped():
+def test_coupled_decay_is_added_after_clipping():
     model, step = linear_step(plain_sgd(0.5, clip_norm=1.0, weight_decay=0.1), start=2.0)
     step(*shares(ONE, 0, *one_voxel(3, 4)))
     np.testing.assert_allclose(weights_of(model), [2 - 0.5 * (0.6 + 0.2), 2 - 0.5 * (0.8 + 0.2)], rtol=1e-6)
 
 
-def test_a_loss_that_is_not_finite_comes_back_as_it_is():
+def test_a_loss_that_is_not_finite_is_returned_unchanged():
     _, step = linear_step(plain_sgd(0.5))
     loss, norm = step(*shares(ONE, 0, *one_voxel(np.inf, -np.inf)))
     assert np.isnan(float(loss)) and not np.isfinite(float(norm))
 
 
 def corner(logits, labels):
-    """The logit of the first voxel: it tells whether a patch was mirrored."""
+    """Logit of the first voxel; it shows whether a patch was mirrored."""
     return logits[:, 0, 0, 0, 0] + 0.0 * keras.ops.cast(labels[:, 0, 0, 0], "float32")
 
 
 @pytest.mark.parametrize("jit", [False, True], ids=["plain", "XLA"])
-def test_a_sample_is_augmented_alike_alone_in_company_and_compiled(jit):
+def test_a_sample_is_augmented_the_same_alone_in_a_batch_and_with_xla(jit):
     devices = Devices(ONE.strategy, 1, "float32", jit, "CPU")
     images = np.arange(4 * 8 * 2, dtype=np.float16).reshape(4, 2, 2, 2, 2)
     labels = np.ones((4, 2, 2, 2), np.uint8)
@@ -233,11 +237,11 @@ def test_a_sample_is_augmented_alike_alone_in_company_and_compiled(jit):
     assert alone == EXPECTED_CORNERS
 
 
-# Of seed 0, step 3: which corner of each sample came first. The same on every machine and with XLA.
+# Seed 0, step 3: the first voxel of each sample after mirroring. The same on every machine and with XLA.
 EXPECTED_CORNERS = [25.0, 57.0, 85.0, 121.0]
 
 
-def test_a_network_of_slices_takes_patches_of_one_slice():
+def test_a_2d_network_takes_patches_of_one_slice():
     model = unet2d(channels=2, outputs=3, features=[4, 8], convolutions=1)
     loss = partial(deep_supervision, region_dice_bce())
     step = build_step(devices=ONE, model=model, loss=loss, optimizer=adam(), augmentation=mirror(), seed=0, batch=4)
@@ -251,24 +255,24 @@ def on_one():
     return {name: updates(ONE, optimizer) for name, optimizer in RULES.items()}
 
 
-def test_the_same_seed_twice_gives_the_same_losses_to_the_last_bit(on_one):
+def test_the_same_seed_gives_bit_identical_losses(on_one):
     assert updates(ONE, RULES["adam"]) == on_one["adam"]
 
 
-def test_twenty_steps_with_everything_augmented_are_the_same_twice_to_the_last_bit():
-    once, again = (updates(ONE, RULES["sgd"], 20, 1, everything) for _ in range(2))
+def test_twenty_steps_with_full_augmentation_are_bit_identical():
+    once, again = (updates(ONE, RULES["sgd"], 20, 1, full_augmentation) for _ in range(2))
     assert len(once[0]) == 20 and once == again
 
 
 @pytest.mark.parametrize("accumulate", [2, 4])
 @pytest.mark.parametrize("name", RULES)
-def test_a_batch_in_parts_gives_the_update_of_the_whole(on_one, name, accumulate):
+def test_accumulating_gradients_gives_the_update_of_the_whole_batch(on_one, name, accumulate):
     found = updates(ONE, RULES[name], accumulate=accumulate)
     for parts, whole in zip(found, on_one[name], strict=True):
         np.testing.assert_allclose(parts, whole, rtol=1e-5, atol=1e-5)
 
 
-def test_a_batch_in_parts_is_the_sum_by_hand():
+def test_accumulated_gradients_are_summed_by_hand():
     model, step = linear_step(plain_sgd(1.0), batch=2, accumulate=2)
     images = np.concatenate([one_voxel(3, 4)[0], one_voxel(1, 0)[0]])
     loss, norm = step(*shares(ONE, 0, images, np.ones((2, 1, 1, 1), np.uint8)))
@@ -276,7 +280,7 @@ def test_a_batch_in_parts_is_the_sum_by_hand():
     assert weights_of(model) == [1 - 2, 1 - 2]
 
 
-def test_one_part_waits_for_the_one_before():
+def test_each_accumulation_part_waits_for_the_previous_one():
     order = []
 
     def watched(logits, labels):
@@ -292,19 +296,19 @@ def test_one_part_waits_for_the_one_before():
 
 
 @pytest.fixture(scope="module")
-def with_everything():
-    return updates(ONE, RULES["sgd"], 2, 1, everything)
+def with_full_augmentation():
+    return updates(ONE, RULES["sgd"], 2, 1, full_augmentation)
 
 
 @pytest.mark.parametrize("accumulate", [1, 2])
-def test_xla_changes_no_number_with_everything_augmented_whole_or_in_parts(with_everything, accumulate):
+def test_xla_gives_the_same_numbers_with_full_augmentation_and_accumulation(with_full_augmentation, accumulate):
     compiled = Devices(ONE.strategy, 1, "float32", True, "CPU")
-    found = updates(compiled, RULES["sgd"], 2, accumulate, everything)
-    for ours, theirs in zip(found, with_everything, strict=True):
-        np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-5)
+    found = updates(compiled, RULES["sgd"], 2, accumulate, full_augmentation)
+    for actual, expected in zip(found, with_full_augmentation, strict=True):
+        np.testing.assert_allclose(actual, expected, rtol=1e-5, atol=1e-5)
 
 
-def test_two_logical_devices_give_the_losses_of_one_also_in_parts_and_with_xla(on_one):
+def test_two_logical_devices_give_the_losses_of_one_also_with_accumulation_and_xla(on_one):
     script = (
         "import json, runpy, sys\n"
         "t = runpy.run_path(sys.argv[1])\n"
@@ -322,18 +326,18 @@ def test_two_logical_devices_give_the_losses_of_one_also_in_parts_and_with_xla(o
     assert replicas == 2
     for name in RULES:
         (steps_one, weights_one, means_one), (steps_two, weights_two, means_two) = on_one[name], on_two[name]
-        assert min(norm for _, norm in steps_one) > 0.1, "the limit on gradients was to be at work"
+        assert min(norm for _, norm in steps_one) > 0.1, "every update should be clipped"
         np.testing.assert_allclose(steps_two, steps_one, rtol=1e-5, atol=1e-5, err_msg=name)
         np.testing.assert_allclose(weights_two, weights_one, rtol=1e-4, err_msg=name)
         np.testing.assert_allclose(means_two, means_one, rtol=1e-4, err_msg=name)
-    for ours, theirs in zip(compiled, on_one["sgd"], strict=True):
-        np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-5)
-    # Moving means are those of the whole batch, on both; variances nearly, as each replica's leave out that of the means.
+    for actual, expected in zip(compiled, on_one["sgd"], strict=True):
+        np.testing.assert_allclose(actual, expected, rtol=1e-4, atol=1e-5)
+    # Moving means equal those of the whole batch. Variances almost do: they lack the variance between the replicas.
     (mean,), (variance,) = statistics_after_an_update(ONE)
     for means, variances in moving:
         assert means == pytest.approx([mean] * 2, rel=1e-4)
         assert variances[0] == variances[1] == pytest.approx(variance, rel=1e-3)
-    # An overflow on the second replica alone is left out on both.
+    # An overflow on the second replica only is skipped on both.
     assert overflow == overflow_on_one_replica(ONE) == [[2.0**11, 0.0], [2.0**11, 4.0]]
 
 
@@ -346,7 +350,7 @@ def test_a_loss_scale_is_halved_at_each_overflow_down_to_1():
     ]
 
 
-def test_a_loss_scale_is_doubled_after_2000_updates_without_up_to_2_to_the_24():
+def test_a_loss_scale_is_doubled_after_2000_updates_without_overflow_up_to_2_to_the_24():
     scale = LossScale(2.0**23)
     assert all(scale.update(True) for _ in range(1999)) and scale.value == 2.0**23
     assert scale.update(True) and (scale.value, scale.since) == (2.0**24, 0)
@@ -355,13 +359,13 @@ def test_a_loss_scale_is_doubled_after_2000_updates_without_up_to_2_to_the_24():
     assert scale.value == 2.0**24
 
 
-def test_an_overflow_begins_the_count_anew():
+def test_an_overflow_restarts_the_count():
     scale = LossScale(8.0)
     for finite in (*[True] * 1999, False, *[True] * 1999):
         scale.update(finite)
     assert (scale.value, scale.since) == (4, 1999)
 
 
-def test_the_devices_of_the_test_are_those_of_hardware_cpu():
+def test_the_devices_of_these_tests_equal_hardware_cpu():
     chosen = choose_devices(device="cpu", precision="float32", jit="auto", replicas=None)
     assert (chosen.replicas, chosen.precision, chosen.jit) == (ONE.replicas, ONE.precision, ONE.jit)
