@@ -1,4 +1,4 @@
-"""Whether evaluations can be paired: the same cases, reference masks and rules, and every score in each of them."""
+"""Check that evaluations can be paired: same cases, reference masks and protocol, and no missing score."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -8,64 +8,100 @@ from brats_unet.evaluation.record import Evaluation
 
 
 def refuse_incomparable(evaluations: Sequence[Evaluation], names: Sequence[str], metrics: Sequence[str]) -> list[str]:
-    """Raise DataError for evaluations whose `metrics` cannot be paired; what could not be checked, as sentences."""
+    """Refuse evaluations that cannot be paired.
+
+    Args:
+        evaluations: Two or more; each is compared with the first.
+        names: Their names, for the messages.
+        metrics: Scores that every evaluation must have for every case and region.
+
+    Returns:
+        Sentences that name what could not be checked; empty if everything was checked.
+
+    Raises:
+        DataError: Cases, reference masks, protocols or units differ, or scores are missing. All problems are listed.
+    """
     first, first_name = evaluations[0], names[0]
     problems: list[str] = []
     notes: list[str] = []
-    for other, name in zip(evaluations[1:], names[1:], strict=True):
-        for one, its, another, of in ((first, first_name, other, name), (other, name, first, first_name)):
-            alone = [case for case in one.cases if case not in set(another.cases)]
+    for second, second_name in zip(evaluations[1:], names[1:], strict=True):
+        for one, one_name, other, other_name in (
+            (first, first_name, second, second_name),
+            (second, second_name, first, first_name),
+        ):
+            alone = [case for case in one.cases if case not in set(other.cases)]
             if alone:
-                problems.append(f"{len(alone)} cases of {its} are not in {of}: {some(alone)}.")
-        problems += _unlike_references(first, first_name, other, name, notes)
-        problems += _unlike_rules(first, first_name, other, name, notes)
-    problems += _gaps(evaluations, names, metrics)
+                problems.append(f"{_cases(len(alone))} in {one_name} but not in {other_name}: {some(alone)}.")
+        problems += _reference_problems(first, first_name, second, second_name, notes)
+        problems += _protocol_problems(first, first_name, second, second_name, notes)
+    problems += _missing_scores(evaluations, names, metrics)
     if problems:
         lines = "\n".join(problems)
-        raise DataError(f"{lines}\nOnly evaluations of the same cases, masks and rules can be paired: evaluate again.")
+        raise DataError(
+            f"{lines}\nOnly evaluations of the same cases and reference masks, by the same protocol, can be compared: "
+            "evaluate again."
+        )
     return list(dict.fromkeys(notes))
 
 
-def _gaps(evaluations: Sequence[Evaluation], names: Sequence[str], metrics: Sequence[str]) -> list[str]:
-    """Scores that a table lacks: not those which a rule leaves undefined, which have a row; and units that differ."""
+def _missing_scores(evaluations: Sequence[Evaluation], names: Sequence[str], metrics: Sequence[str]) -> list[str]:
+    """Missing rows and differing units, as sentences. An undefined score has a row, so it is not missing."""
     problems = []
     regions = dict.fromkeys(row.region for evaluation in evaluations for row in evaluation.rows)
     units: dict[tuple[str, str], str] = {}
     for evaluation, name in zip(evaluations, names, strict=True):
         values = evaluation.values()
-        wanted = [(case, region, metric) for case in evaluation.cases for region in regions for metric in metrics]
-        absent = [" ".join(key) for key in wanted if key not in values]
-        if absent:
-            problems.append(f"{name} lacks {len(absent)} scores: {some(absent)}.")
+        needed = [(case, region, metric) for case in evaluation.cases for region in regions for metric in metrics]
+        missing = [" ".join(key) for key in needed if key not in values]
+        if missing:
+            problems.append(f"{name}: {len(missing)} missing score{_s(len(missing))}: {some(missing)}.")
         units |= {(row.metric, row.unit): name for row in evaluation.rows if row.metric in metrics}
     for metric in metrics:
-        found = [f"{unit} ({name})" for (of, unit), name in units.items() if of == metric]
+        found = [f"{unit} ({name})" for (scored, unit), name in units.items() if scored == metric]
         if len(found) > 1:
-            problems.append(f"{metric} has several units: {', '.join(found)}.")
+            problems.append(f"{metric} has different units: {', '.join(found)}.")
     return problems
 
 
-def _unlike_references(first: Evaluation, its: str, other: Evaluation, name: str, notes: list[str]) -> list[str]:
-    here: Mapping[str, Any] = first.summary.get("references", {})
-    there: Mapping[str, Any] = other.summary.get("references", {})
-    if here and there:
-        apart = [case for case in here if case in there and here[case] != there[case]]
-        return [f"{its} and {name} were scored against other reference masks: {some(apart)}."] if apart else []
-    notes.append(f"{its} or {name} has no hashes of its references: only their volumes were compared.")
-    one, two = first.values(), other.values()
-    keys = [key for key in one if key[2] == "volume_reference" and key in two]
-    apart = list(dict.fromkeys(key[0] for key in keys if one[key] != two[key]))
-    return [f"{its} and {name} were scored against references of other volumes: {some(apart)}."] if apart else []
+def _reference_problems(
+    first: Evaluation, first_name: str, second: Evaluation, second_name: str, notes: list[str]
+) -> list[str]:
+    one: Mapping[str, Any] = first.summary.get("references", {})
+    two: Mapping[str, Any] = second.summary.get("references", {})
+    if one and two:
+        differing = [case for case in one if case in two and one[case] != two[case]]
+        if not differing:
+            return []
+        return [f"{first_name} and {second_name} were scored against different reference masks: {some(differing)}."]
+    notes.append(
+        f"{first_name} or {second_name} has no hashes of its reference masks: only the reference volumes were compared."
+    )
+    scores, others = first.values(), second.values()
+    keys = [key for key in scores if key[2] == "volume_reference" and key in others]
+    differing = list(dict.fromkeys(key[0] for key in keys if scores[key] != others[key]))
+    if not differing:
+        return []
+    return [f"{first_name} and {second_name} have different reference volumes: {some(differing)}."]
 
 
-def _unlike_rules(first: Evaluation, its: str, other: Evaluation, name: str, notes: list[str]) -> list[str]:
-    here, there = first.summary.get("protocol"), other.summary.get("protocol")
-    if here is None or there is None:
-        notes.append(f"{its} or {name} does not say by which protocol it was scored.")
+def _protocol_problems(
+    first: Evaluation, first_name: str, second: Evaluation, second_name: str, notes: list[str]
+) -> list[str]:
+    one, two = first.summary.get("protocol"), second.summary.get("protocol")
+    if one is None or two is None:
+        notes.append(f"{first_name} or {second_name} does not record its protocol: it was not compared.")
         return []
-    if here == there:
+    if one == two:
         return []
-    if here.get("name") != there.get("name"):
-        return [f"{its} was scored by {here.get('name')}, {name} by {there.get('name')}."]
-    keys = [key for key in {**here, **there} if here.get(key) != there.get(key)]
-    return [f"{its} and {name} follow {here.get('name')} with different rules for {', '.join(keys)}."]
+    if one.get("name") != two.get("name"):
+        return [f"{first_name} was scored by {one.get('name')}, {second_name} by {two.get('name')}."]
+    keys = [key for key in {**one, **two} if one.get(key) != two.get(key)]
+    return [f"{first_name} and {second_name} follow {one.get('name')} with different rules for {', '.join(keys)}."]
+
+
+def _cases(n: int) -> str:
+    return f"{n} case{_s(n)}"
+
+
+def _s(n: int) -> str:
+    return "" if n == 1 else "s"

@@ -1,4 +1,4 @@
-"""Pair the masks of two folders by case, and refuse what cannot be scored before anything is."""
+"""Pair the masks of two folders by case, and check all of them before anything is scored."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -19,18 +19,18 @@ from brats_unet.processes import map_in_processes
 from brats_unet.run import PROBABILITIES, probability_file
 from brats_unet.volume import ImageFile
 
-LISTED = 50  # problems that one message lists
+LISTED = 50  # most problems that one message lists
 
 
 @dataclass(frozen=True)
 class Paired:
-    """Two folders, matched.
+    """Predictions and references of two folders, paired by case.
 
     Attributes:
-        pairs: One for each reference, sorted by case.
-        convention: What the integers of both folders mean.
-        missing: Cases without a prediction, which count as empty.
-        not_scored: Predictions that no reference belongs to.
+        pairs: One pair per reference, sorted by case.
+        convention: Label convention of both folders.
+        missing: Cases without a prediction; an empty prediction is scored for them.
+        not_scored: Predictions without a reference.
     """
 
     pairs: tuple[Pair, ...]
@@ -41,7 +41,7 @@ class Paired:
 
 @dataclass(frozen=True, eq=False)
 class _Mask:
-    """What one mask file turned out to be; `problem` is the sentence if it cannot be read."""
+    """Grid and integers of one mask file; `problem` is the error message if it cannot be read, else ""."""
 
     shape: tuple[int, ...] = ()
     affine: np.ndarray | None = None
@@ -58,34 +58,35 @@ def pair_folders(
     workers: int = 0,
     progress: Callable[[int, int], None] | None = None,
 ) -> Paired:
-    """Match predictions with references by case id, and check all of them.
+    """Pair predictions and references by case id, and check every file.
 
     Args:
         predictions: Folder of masks, flat or nested.
-        references: Folder of masks, or a dataset with scans beside them, which the pictures then show.
-        labels: Convention of the references, which the predictions inherit; "auto" decides as for training.
-        allow_missing: Whether a missing prediction counts as empty instead of stopping the evaluation.
-        workers: Processes that read; 0 takes one a core.
+        references: Folder of masks, or a dataset; the figures show the dataset's scans.
+        labels: Label convention of both folders; "auto" finds that of the references in the way that training does.
+        allow_missing: Score an empty prediction where one is missing, instead of stopping.
+        workers: Processes that read the files; 0 starts one per core.
         progress: Called with (done, total) after each file.
 
     Raises:
-        DataError: Missing predictions, unreadable files, other grids, wrong labels: all are named in one message.
-        SettingsError: The labels can be read in two ways, or both folders are one.
+        DataError: Predictions are missing, files cannot be read, grids differ or labels are unknown. One message lists
+            all problems.
+        SettingsError: The label convention is ambiguous, or both folders are the same.
     """
     if predictions.resolve() == references.resolve():
-        raise SettingsError(f"predictions and references are both {references}. Give two folders.")
+        raise SettingsError(f"predictions and references are the same folder, {references}. Give two folders.")
     expected, found = _masks_of(references, predictions)
     both = [case_id for case_id in expected if case_id in found]
     missing = tuple(case_id for case_id in expected if case_id not in found)
     not_scored = tuple(case_id for case_id in found if case_id not in expected)
     if not both:
         raise DataError(
-            f"No mask in {predictions} belongs to a reference: {_some(found)} there, {_some(expected)} in "
-            f"{references}. Expected files named by case, as <case>.nii.gz or <case>_seg.nii.gz, in both."
+            f"No prediction has the case id of a reference: found {_some(found)} in {predictions}, and "
+            f"{_some(expected)} in {references}. Expected files named <case>.nii.gz or <case>_seg.nii.gz in both."
         )
     files = [*(expected[case_id] for case_id in expected), *(found[case_id] for case_id in both)]
-    looked = map_in_processes(_inspected, files, seconds_each=0.04, workers=workers, progress=progress)
-    masks = dict(zip(files, looked, strict=True))
+    inspected = map_in_processes(_inspected, files, seconds_each=0.04, workers=workers, progress=progress)
+    masks = dict(zip(files, inspected, strict=True))
     problems = [mask.problem for mask in masks.values() if mask.problem]
     if missing and not allow_missing:
         problems += [f"{case_id}: no prediction in {predictions}." for case_id in missing]
@@ -114,11 +115,16 @@ def pair_folders(
 
 
 def with_probabilities(pairs: Sequence[Pair], predictions: Path, *, workers: int = 0) -> list[Pair]:
-    """The pairs with the files of probabilities that `predict probabilities=true` wrote beside their masks.
+    """Add to each pair the probability files that `predict probabilities=true` wrote beside the masks.
+
+    Args:
+        pairs: Pairs whose predictions lie in `predictions`; one without a prediction is returned unchanged.
+        predictions: Output folder of `predict`.
+        workers: Processes that read the files; 0 starts one per core.
 
     Raises:
-        DataError: Some are missing: all are named, and all that is wrong with the others. Where none is, what is in
-            them is checked as they are scored.
+        DataError: Files are missing. The message lists them, and all problems in the files that exist. If no file is
+            missing, their contents are checked later, during scoring.
     """
     folder = predictions / PROBABILITIES
     found = []
@@ -127,11 +133,12 @@ def with_probabilities(pairs: Sequence[Pair], predictions: Path, *, workers: int
         found.append(pair if pair.prediction is None else replace(pair, probabilities=files, softmax=False))
     missing = sum(not path.is_file() for pair in found for path in (pair.probabilities or {}).values())
     if missing:
-        looked = map_in_processes(_probability_problems, found, seconds_each=0.3, workers=workers)
-        lines = _listed([line for problems in looked for line in problems])
-        lacking = f"{missing} file of probabilities is" if missing == 1 else f"{missing} files of probabilities are"
+        by_pair = map_in_processes(_probability_problems, found, seconds_each=0.3, workers=workers)
+        lines = _listed([line for problems in by_pair for line in problems])
+        files_are = "1 probability file is" if missing == 1 else f"{missing} probability files are"
         raise DataError(
-            f"calibration=true, and {lacking} missing. Predict with probabilities=true, or leave it out.\n{lines}"
+            f"calibration=true, but {files_are} missing. Run `brats-unet predict` again with probabilities=true, or "
+            f"set calibration=false.\n{lines}"
         )
     return found
 
@@ -148,7 +155,7 @@ def _probability_problems(pair: Pair) -> list[str]:
 
 
 def _masks_of(*folders: Path) -> list[dict[str, Path]]:
-    """The masks of each folder by case; one DataError with all that is wrong with any (a case twice, no mask, …)."""
+    """Masks of each folder by case; one DataError lists the problems of all folders (duplicate case, no mask, …)."""
     masks, problems = [], []
     for folder in folders:
         try:
@@ -183,17 +190,18 @@ def _label_problem(case_id: str, path: Path, integers: frozenset[int], conventio
     known = " ".join(str(value) for value in sorted(convention.to_label))
     return [
         f"{case_id}: {path} holds label {' '.join(str(value) for value in wrong)}. The references follow "
-        f"{convention.name} ({convention.why}), which has {known}: predictions must too. Convert it, or set labels=…."
+        f"{convention.name} ({convention.why}), which has {known}, and the predictions must follow it too. Convert the "
+        f"file, or set labels=."
     ]
 
 
 def _dataset(
     references: Path,
 ) -> tuple[str, Mapping[str, int | list[int]] | None, dict[str, Mapping[Modality, ImageFile]]]:
-    """Layout, declared labels and scans by case, where the references lie in a dataset."""
+    """Layout, declared labels and scans by case of a dataset; a folder of masks alone has no layout and no scans."""
     try:
         found = survey(references, modalities=tuple(Modality))
-    except DataError:  # masks by themselves
+    except DataError:  # a folder of masks alone
         return "", declared_labels(read_description(references)), {}
     cases = (*found.dataset.cases, *found.incomplete)
     images = {case.id: case.images for case in cases if case.images}
@@ -206,10 +214,10 @@ def _refuse(problems: Sequence[str], missing: Sequence[str], not_scored: Sequenc
         return
     lines = [_listed(list(dict.fromkeys(problems)))]
     if missing and not allow_missing:
-        advice = "allow_missing=true counts missing predictions as empty."
+        advice = "allow_missing=true scores missing predictions as empty masks."
         if not_scored:
             have = "prediction has" if len(not_scored) == 1 else "predictions have"
-            advice = f"{len(not_scored)} {have} no reference ({_some(not_scored)}): named differently? {advice}"
+            advice = f"{len(not_scored)} {have} no reference ({_some(not_scored)}): check the file names. {advice}"
         lines.append(advice)
     raise DataError("\n".join(lines))
 

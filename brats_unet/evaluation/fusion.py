@@ -1,7 +1,7 @@
-"""One mask from several of the same case: majority vote, STAPLE, SIMPLE; of any origin, and without a network.
+"""Fuse several masks of one case into one: majority vote, STAPLE or SIMPLE. No network is needed.
 
-Masks are told apart by their pattern at each voxel (who claims it), and there are few patterns: an iteration costs
-thousands of operations, not millions.
+Voxels are grouped by their pattern: which masks contain them. There are few patterns, so an iteration costs thousands
+of operations instead of millions.
 """
 
 from collections.abc import Callable
@@ -11,21 +11,22 @@ import numpy as np
 
 from brats_unet.anatomy import REGION_TISSUE, Region, labels_from_regions, region_mask
 
-MOST_INPUTS = 62  # bits of a pattern
-ITERATIONS = 1000
-CONVERGED = 1e-7  # change of the performance estimates
+MOST_INPUTS = 62  # a pattern has one bit per mask
+ITERATIONS = 1000  # at most
+CONVERGED = 1e-7  # largest change of a performance estimate at which STAPLE stops
 SURE = 0.99999  # sensitivity and specificity that STAPLE starts from
-DISCARD_BELOW_SD = 1.0  # SIMPLE: masks that score so many standard deviations below the mean are discarded
-LEAST_KEPT = 3  # but never so many that fewer than these are left to vote: of alike masks one is always the worst
+DISCARD_BELOW_SD = 1.0  # SIMPLE discards masks that score this many standard deviations below the mean
+LEAST_KEPT = 3  # masks that SIMPLE always keeps: even among similar masks, one is the worst
 
 
 @dataclass(frozen=True)
 class Fused:
-    """A fused mask and what the method thinks of each input.
+    """A fused mask and the weight of each input.
 
     Attributes:
-        mask: bool, of the inputs' shape.
-        weight: Of each input, by the method: 1 (majority), sensitivity (STAPLE), Dice or 0 where discarded (SIMPLE).
+        mask: bool, the shape of one input.
+        weight: Weight of each input. Majority: 1. STAPLE: estimated sensitivity. SIMPLE: Dice with the fused mask, or 0
+            if the input was discarded.
     """
 
     mask: np.ndarray
@@ -34,12 +35,12 @@ class Fused:
 
 @dataclass(frozen=True)
 class _Patterns:
-    """Which inputs claim a voxel: the different patterns, their counts, and which one each voxel has.
+    """Patterns of a set of masks; a pattern says which inputs contain a voxel.
 
     Attributes:
-        claims: bool, shape (patterns, inputs).
-        voxels: How many voxels have each, float64.
-        which: Index of the pattern of each voxel.
+        claims: Inputs that contain the voxels of each pattern, bool, shape (patterns, inputs).
+        voxels: Number of voxels with each pattern, float64, shape (patterns,).
+        which: Index of the pattern of each voxel, shape (voxels,).
     """
 
     claims: np.ndarray
@@ -48,10 +49,13 @@ class _Patterns:
 
 
 def majority(masks: np.ndarray) -> Fused:
-    """Voxels that more than half of the masks claim; of two masks, those that both claim.
+    """Majority vote: voxels that lie in more than half of the masks; with two masks, in both.
 
     Args:
-        masks: bool, shape (N, …), N from 1 to 62; so for all methods.
+        masks: bool, shape (N, …), N from 1 to 62.
+
+    Raises:
+        ValueError: `masks` has another type or too many inputs.
     """
     _refuse_invalid(masks)
     votes = masks.sum(axis=0, dtype=np.int16)
@@ -59,13 +63,19 @@ def majority(masks: np.ndarray) -> Fused:
 
 
 def staple(masks: np.ndarray) -> Fused:
-    """Simultaneous truth and performance level estimation: voxels whose posterior probability is at least one half.
+    """Simultaneous truth and performance level estimation: voxels whose posterior probability is at least 0.5.
 
-    Sensitivity and specificity of each mask and the truth are estimated in turn (EM) over the whole array. The prior is
-    the mean share of voxels that the masks claim. Where none claims any, the result is empty.
+    Expectation-maximisation alternates between the truth and the sensitivity and specificity of each mask, over the
+    whole array. The prior is the mean share of voxels in the masks. Empty masks give an empty mask.
+
+    Args:
+        masks: bool, shape (N, …), N from 1 to 62.
+
+    Raises:
+        ValueError: `masks` has another type or too many inputs.
 
     Source:
-        Warfield et al. 2004, doi:10.1109/TMI.2004.828354; prior and start as ITK's STAPLEImageFilter has them.
+        Warfield et al. 2004, doi:10.1109/TMI.2004.828354; prior and starting values as in ITK's STAPLEImageFilter.
     """
     _refuse_invalid(masks)
     patterns = _patterns(masks)
@@ -92,11 +102,17 @@ def staple(masks: np.ndarray) -> Fused:
 
 
 def simple(masks: np.ndarray) -> Fused:
-    """Selective and iterative method for performance level estimation: a weighted vote of the masks that agree with it.
+    """Selective and iterative method for performance level estimation: a weighted vote that discards outliers.
 
-    In turn the masks vote, weighted, and are scored by their Dice with the outcome; those that lie more than a
-    standard deviation below the mean are discarded for good, three at least staying, and the others' weights are their
-    scores. It ends when no mask is discarded and the outcome stays.
+    Each iteration takes a weighted vote and scores every mask by its Dice with the outcome. Masks more than one
+    standard deviation below the mean score are discarded for good, as long as three remain; the scores of the others
+    become their weights. It stops when no mask is discarded and the outcome no longer changes.
+
+    Args:
+        masks: bool, shape (N, …), N from 1 to 62.
+
+    Raises:
+        ValueError: `masks` has another type or too many inputs.
 
     Source:
         Langerak et al. 2010, doi:10.1109/TMI.2010.2057442.
@@ -128,14 +144,14 @@ METHODS: dict[str, Callable[[np.ndarray], Fused]] = {"majority": majority, "stap
 
 
 def fused_by_region(labels: np.ndarray, method: str) -> tuple[np.ndarray, dict[str, tuple[float, ...]]]:
-    """Fuse WT, TC and ET each by itself, then nest them: a voxel of ET is tumour even where WT is not.
+    """Fuse WT, TC and ET separately, then nest them: a voxel in the fused ET is tumour even if the fused WT lacks it.
 
     Args:
-        labels: uint8 of `anatomy.Label`, shape (N, X, Y, Z).
-        method: Name of `METHODS`.
+        labels: Integers of `anatomy.Label`, uint8, shape (N, X, Y, Z).
+        method: Key of `METHODS`.
 
     Returns:
-        Labels (X, Y, Z), and the weights of the inputs by region.
+        Fused labels, shape (X, Y, Z), and the weights of the inputs by region.
     """
     found = {region: METHODS[method](region_mask(labels, region)) for region in Region}
     masks = np.stack([found[region].mask for region in Region], axis=-1)
@@ -143,9 +159,16 @@ def fused_by_region(labels: np.ndarray, method: str) -> tuple[np.ndarray, dict[s
 
 
 def fused_by_label(labels: np.ndarray, method: str) -> tuple[np.ndarray, dict[str, tuple[float, ...]]]:
-    """Fuse oedema, necrotic core and enhancing tumour each by itself; where two claim a voxel, the inner one has it.
+    """Fuse oedema, necrotic core and enhancing tumour separately; a voxel in two fused masks gets the inner label.
 
-    Where no label has a majority though most inputs see tumour, the voxel stays background: regions do better there.
+    A voxel that most inputs call tumour, but with different labels, becomes background. `fused_by_region` avoids that.
+
+    Args:
+        labels: Integers of `anatomy.Label`, uint8, shape (N, X, Y, Z).
+        method: Key of `METHODS`.
+
+    Returns:
+        Fused labels, shape (X, Y, Z), and the weights of the inputs by label.
     """
     result = np.zeros(labels.shape[1:], np.uint8)
     weights = {}
@@ -158,20 +181,23 @@ def fused_by_label(labels: np.ndarray, method: str) -> tuple[np.ndarray, dict[st
 
 def _patterns(masks: np.ndarray) -> _Patterns:
     masks = masks.reshape(len(masks), -1)
-    somebody = np.flatnonzero(masks.any(axis=0))  # all other voxels have the pattern 0
-    code = np.zeros(somebody.size, np.int64)
+    claimed = np.flatnonzero(masks.any(axis=0))  # all other voxels have pattern 0
+    code = np.zeros(claimed.size, np.int64)
     for bit, mask in enumerate(masks):
-        code |= mask[somebody].astype(np.int64) << bit
+        code |= mask[claimed].astype(np.int64) << bit
     values, found, counts = np.unique(code, return_inverse=True, return_counts=True)
     claims = ((values[:, None] >> np.arange(len(masks))) & 1).astype(bool)
     which = np.zeros(masks.shape[1], np.int64)
-    which[somebody] = found.ravel() + 1
-    nobody = masks.shape[1] - somebody.size
+    which[claimed] = found.ravel() + 1
+    unclaimed = masks.shape[1] - claimed.size
     return _Patterns(
-        np.concatenate([np.zeros((1, len(masks)), bool), claims]), np.array([nobody, *counts], np.float64), which
+        np.concatenate([np.zeros((1, len(masks)), bool), claims]), np.array([unclaimed, *counts], np.float64), which
     )
 
 
 def _refuse_invalid(masks: np.ndarray) -> None:
     if masks.dtype != bool or masks.ndim < 2 or not 1 <= len(masks) <= MOST_INPUTS:
-        raise ValueError(f"Expected from 1 to {MOST_INPUTS} bool masks on one grid, not {masks.dtype} {masks.shape}.")
+        raise ValueError(
+            f"Found masks of type {masks.dtype} and shape {masks.shape}. Expected an array of 1 to {MOST_INPUTS} bool "
+            "masks, the first axis being the mask."
+        )

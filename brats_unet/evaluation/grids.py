@@ -1,35 +1,35 @@
-"""Whether two masks lie on one grid."""
+"""Compare the grids of two masks: shape and affine."""
 
 import numpy as np
 
 from brats_unet.volume import corners_apart_mm, spacing_mm
 
-# Shares of the smallest voxel edge by which corners may differ: what float32 quaternions and rounded headers cost.
+# Allowed distance between corners, as a share of the smallest voxel edge: float32 quaternions and headers are rounded.
 TOLERANCE = 0.01
 
 
 def grid_mismatch(
     shape: tuple[int, ...], affine: np.ndarray, other_shape: tuple[int, ...], other_affine: np.ndarray
 ) -> str:
-    """What tells two grids apart, as the end of a sentence; "" where they are one.
+    """How the second grid differs from the first, as the end of a sentence; "" if they are equal.
 
     Args:
-        shape: Voxels along each axis of the first.
-        affine: Its voxel indices to millimetres, shape (4, 4).
-        other_shape: Of the second.
-        other_affine: Likewise.
+        shape: Voxels of the first grid along each axis.
+        affine: Voxel indices of the first grid to millimetres, shape (4, 4).
+        other_shape: Voxels of the second grid along each axis.
+        other_affine: Voxel indices of the second grid to millimetres, shape (4, 4).
     """
     if tuple(shape) != tuple(other_shape):
         return (
             f"{_times(other_shape)} voxels, not {_times(shape)}. "
-            "Resample it onto the reference's grid (nearest neighbour)."
+            "Resample it onto the expected grid (nearest neighbour)."
         )
-    away_mm = corners_apart_mm(shape, other_affine, affine)
-    if away_mm <= TOLERANCE * min(spacing_mm(affine)):
+    distance_mm = corners_apart_mm(shape, other_affine, affine)
+    if distance_mm <= TOLERANCE * min(spacing_mm(affine)):
         return ""
     return (
-        f"its corners lie up to {away_mm:.2f} mm away in the affine. "
-        "Write it with the reference's header, or resample it onto that grid."
+        f"the affines place the corners up to {distance_mm:.2f} mm apart. "
+        "Write it with the expected header, or resample it onto the expected grid."
     )
 
 

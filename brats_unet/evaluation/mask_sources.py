@@ -1,4 +1,4 @@
-"""Masks of the same cases from several folders: what their integers mean, which cases they have, on which grids."""
+"""Masks of the same cases from several folders: their label conventions, cases and grids."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -10,7 +10,7 @@ import numpy as np
 from brats_unet.data.labels.convention import Convention, decide, label_set
 from brats_unet.data.readers.discovery import find_masks
 from brats_unet.data.readers.task_folder import declared_labels, read_description
-from brats_unet.errors import DataError, SettingsError
+from brats_unet.errors import DataError, SettingsError, some
 from brats_unet.evaluation.grids import grid_mismatch
 from brats_unet.nifti import is_nifti, read_integers, stem
 from brats_unet.processes import map_in_processes
@@ -21,28 +21,42 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Source:
-    """One source of masks: its name in tables, its masks by case, and what their integers mean."""
+    """One source of masks.
+
+    Attributes:
+        name: Short name, for messages and tables.
+        masks: Mask file of each case.
+        convention: What the integers of the masks mean.
+    """
 
     name: str
     masks: Mapping[str, Path]
     convention: Convention
 
     def labels(self, case_id: str, volume: Volume) -> np.ndarray:
-        """The labels of a mask that was read."""
+        """Labels of a mask volume: integers of `anatomy.Label`, on the volume's grid."""
         return self.convention.decode(volume.array, where=str(self.masks[case_id]))
 
 
 def sources_of(sources: Sequence[str], labels: Sequence[str], log: Say) -> list[Source]:
-    """The sources with their conventions.
+    """Find the masks of each source and their label convention.
+
+    Args:
+        sources: Folders of masks, or mask files of one case; not mixed.
+        labels: Label convention of each source, or "auto".
+        log: Called with one sentence per source, which names its convention.
 
     Raises:
-        DataError: Files and folders mixed, or no mask in one.
-        SettingsError: What the integers mean is open.
+        DataError: Files and folders are mixed, a file is not NIfTI, or a folder has no mask.
+        SettingsError: The convention of a source is ambiguous.
     """
     paths = [Path(source) for source in sources]
     files = [path for path in paths if path.is_file()]
     if files and (len(files) < len(paths) or not all(map(is_nifti, files))):
-        raise DataError("inputs: files and folders, or files that are no NIfTI. Give folders, or masks of one case.")
+        raise DataError(
+            "inputs: found files mixed with folders, or files that are not NIfTI. "
+            "Give only folders, or only NIfTI masks of one case."
+        )
     if files:
         case_id = _common_start([stem(path) for path in paths]).rstrip("-_.") or "fused"
         found: list[dict[str, Path]] = [{case_id: path} for path in paths]
@@ -62,7 +76,7 @@ def sources_of(sources: Sequence[str], labels: Sequence[str], log: Say) -> list[
 
 
 def _common_start(names: Sequence[str]) -> str:
-    """The letters that all names begin with."""
+    """Longest prefix that all names share."""
     same = takewhile(lambda letters: len(set(letters)) == 1, zip(*names, strict=False))
     return "".join(letters[0] for letters in same)
 
@@ -70,7 +84,7 @@ def _common_start(names: Sequence[str]) -> str:
 def _set_or_problem(path: Path) -> frozenset[int] | str:
     try:
         return label_set(path)
-    except DataError as problem:  # said when its case comes up
+    except DataError as problem:  # reported when its case is read
         return str(problem)
 
 
@@ -80,7 +94,7 @@ def _conventions(
     found: Sequence[Mapping[str, Path]],
     held: Sequence[Mapping[str, frozenset[int]]],
 ) -> list[Convention]:
-    """What the integers of each input mean; one that leaves it open follows the others where those agree."""
+    """Label convention of each input; an ambiguous input follows the others if they agree."""
     decided: list[Convention | None] = []
     open_questions: dict[int, SettingsError] = {}
     for setting, path, masks, sets in zip(settings, paths, found, held, strict=True):
@@ -96,13 +110,15 @@ def _conventions(
         if decided[index] is None:
             integers = frozenset().union(*sets.values())
             if len(known) != 1 or others is None or not integers <= set(others.to_label):
-                raise SettingsError(f"{paths[index]}: {open_questions[index]} One for each input: labels=[…].")
-            decided[index] = replace(others, why="as the others")
+                raise SettingsError(
+                    f"{paths[index]}: {open_questions[index]} Give one convention per input, as labels=[…]."
+                )
+            decided[index] = replace(others, why="same as the other inputs")
     return [convention for convention in decided if convention is not None]
 
 
 def _names(paths: Sequence[Path]) -> list[str]:
-    """Short names that tell the inputs apart: of their files or folders, with those above where these are alike."""
+    """Short unique names of the inputs: file or folder name, with the parent folder where those are not unique."""
     plain = [stem(path) if path.is_file() else path.resolve().name for path in paths]
     if len(set(plain)) == len(plain):
         return plain
@@ -111,10 +127,14 @@ def _names(paths: Sequence[Path]) -> list[str]:
 
 
 def cases_of(inputs: Sequence[Source], allow_missing: bool) -> list[str]:
-    """The cases to fuse, sorted.
+    """Case ids to fuse, sorted.
+
+    Args:
+        inputs: Sources of masks.
+        allow_missing: Accept a case that is in two inputs or more, instead of in every input.
 
     Raises:
-        DataError: A case is not in every input (with `allow_missing`: in fewer than two); all are named.
+        DataError: A case is in too few inputs. All such cases are listed, up to 50.
     """
     cases = sorted({case_id for one in inputs for case_id in one.masks})
     least = 2 if allow_missing else len(inputs)
@@ -124,22 +144,32 @@ def cases_of(inputs: Sequence[Source], allow_missing: bool) -> list[str]:
         if len(inputs) - len(absent) < least:
             lines.append(f"{case_id}: no mask in {', '.join(absent)}.")
     if lines:
-        advice = "" if allow_missing else " allow_missing=true fuses what there is, two masks at least."
-        raise DataError("\n".join(lines[:50]) + f"\nExpected every case in every input.{advice}")
+        expected = "at least two inputs" if allow_missing else "every input"
+        advice = "" if allow_missing else " allow_missing=true fuses the masks that exist, at least two per case."
+        raise DataError("\n".join(lines[:50]) + f"\nExpected every case in {expected}.{advice}")
     return cases
 
 
 def references_of(folder: Path, cases: Sequence[str], inputs: Sequence[Source], log: Say) -> Source:
-    """The expert masks of the cases; where their integers leave it open, they follow the inputs.
+    """Expert masks of the cases. If their label convention is ambiguous, they follow the inputs.
+
+    Args:
+        folder: Folder of expert masks.
+        cases: Case ids that need a reference.
+        inputs: Sources of masks to fuse.
+        log: Called with one sentence, which names the convention.
 
     Raises:
-        DataError: A case has none, or one cannot be read.
-        SettingsError: What the integers mean is open.
+        DataError: A case has no reference, or a reference cannot be read.
+        SettingsError: The convention is ambiguous, and the inputs have different ones.
     """
     masks = find_masks(folder)
     lacking = [case_id for case_id in cases if case_id not in masks]
     if lacking:
-        raise DataError(f"{folder}: no reference for {', '.join(lacking[:5])} ({len(lacking)} cases). Add them.")
+        raise DataError(
+            f"{folder}: no reference for {some(lacking)}. Expected one for every case to fuse: add the missing masks, "
+            "or leave out references=."
+        )
     masks = {case_id: masks[case_id] for case_id in cases}
     sets = {case_id: label_set(path) for case_id, path in masks.items()}
     declared = declared_labels(read_description(folder))
@@ -149,24 +179,31 @@ def references_of(folder: Path, cases: Sequence[str], inputs: Sequence[Source], 
     except SettingsError:
         if len(agreed) != 1:
             raise
-        convention = replace(next(iter(agreed.values())), why="as the inputs")
+        convention = replace(next(iter(agreed.values())), why="same as the inputs")
     log(f"references: labels {convention.name} ({convention.why}).")
     return Source("references", masks, convention)
 
 
 def reference_of(case_id: str, references: Source, like: Volume) -> np.ndarray:
-    """The labels of an expert mask, which must lie on the grid of `like`; DataError otherwise."""
+    """Labels of an expert mask; DataError if it does not lie on the grid of `like`."""
     volume = read_integers(references.masks[case_id])
     if mismatch := grid_mismatch(like.array.shape, like.affine, volume.array.shape, volume.affine):
-        raise DataError(f"{case_id}: its reference lies on another grid: {mismatch}")
+        raise DataError(f"{case_id}: the reference does not lie on the grid of the inputs: {mismatch}")
     return references.labels(case_id, volume)
 
 
-def refuse_other_grids(case_id: str, here: Sequence[Source], volumes: Sequence[Volume]) -> None:
-    """Raise DataError unless all masks of a case lie on the grid of the first."""
+def refuse_other_grids(case_id: str, sources: Sequence[Source], volumes: Sequence[Volume]) -> None:
+    """Raise DataError unless all masks of a case lie on the grid of the first.
+
+    Args:
+        case_id: Case id, for the message.
+        sources: Sources that have a mask of the case.
+        volumes: Mask of each of these sources.
+    """
     first = volumes[0]
-    for one, volume in zip(here[1:], volumes[1:], strict=True):
+    for source, volume in zip(sources[1:], volumes[1:], strict=True):
         if mismatch := grid_mismatch(first.array.shape, first.affine, volume.array.shape, volume.affine):
             raise DataError(
-                f"{case_id}: the mask of {one.name} lies on another grid than that of {here[0].name}: {mismatch}"
+                f"{case_id}: the mask from {source.name} does not lie on the grid of the mask from {sources[0].name}: "
+                f"{mismatch}"
             )

@@ -1,4 +1,4 @@
-"""The mean shape of a run's training cases, kept beside the run: it is the same each time that the run is evaluated."""
+"""Cache of the mean tumour shape of a run's training cases, so that it is computed only once per run."""
 
 import hashlib
 import json
@@ -24,22 +24,22 @@ def cached_mean_shape(
     workers: int = 0,
     progress: Callable[[int, int], None] | None = None,
 ) -> MeanShape:
-    """`trivial.mean_shape_of`, read from `file` where that was made from the same files in the same state.
+    """`trivial.mean_shape_of`, cached in `file`.
 
     Args:
-        file: NPZ file; written if it is not there, is broken, or was made from others.
+        file: NPZ file. It is rewritten if it is missing or broken, or if the cases or their files have changed.
         cases: Training cases.
-        convention: What the integers of their masks mean.
-        workers: Processes that read; 0 takes one a core.
+        convention: What the integers of the training masks mean.
+        workers: Processes that read the cases; 0 starts one per core.
         progress: Called with (done, total) after each case that is read.
 
     Raises:
-        DataError: A file cannot be read; every such case is named.
+        DataError: Files cannot be read; every such case is named.
         MachineError: The disk is full.
     """
     state = _state(cases, convention)
-    if (kept := _read(file, state)) is not None:
-        return kept
+    if (cached := _read(file, state)) is not None:
+        return cached
     shape = mean_shape_of(cases, convention, workers=workers, progress=progress)
     with atomic_path(file) as temporary, open(temporary, "wb") as out:
         np.savez_compressed(
@@ -49,7 +49,7 @@ def cached_mean_shape(
 
 
 def _state(cases: Sequence[Case], convention: Convention) -> str:
-    """Hash of all that the shape follows from: which files, their sizes and times of change, and how they are read."""
+    """Hash of everything that the shape depends on: paths, sizes and modification times of the files, convention."""
     try:
         files = [
             (str(path), found.st_size, found.st_mtime_ns)
@@ -58,17 +58,18 @@ def _state(cases: Sequence[Case], convention: Convention) -> str:
             if path is not None and (found := path.stat())
         ]
     except OSError as problem:
-        raise DataError(f"{problem.filename}: {problem.strerror}. Expected a training case's file.") from problem
+        raise DataError(f"{problem.filename}: {problem.strerror}. Expected a file of a training case.") from problem
     known = sorted((integer, int(label)) for integer, label in convention.to_label.items())
     return hashlib.blake2b(json.dumps([FRAME, LEVELS, known, files]).encode(), digest_size=16).hexdigest()
 
 
 def _read(file: Path, state: str) -> MeanShape | None:
+    """The cached shape, or None if the file is missing, broken or of another state."""
     try:
-        with np.load(file) as kept:
-            if str(kept["state"]) != state:
+        with np.load(file) as stored:
+            if str(stored["state"]) != state:
                 return None
-            levels = tuple(float(level) for level in kept["levels"])
-            return MeanShape(kept["probabilities"], levels, int(kept["training"]))
+            levels = tuple(float(level) for level in stored["levels"])
+            return MeanShape(stored["probabilities"], levels, int(stored["training"]))
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
         return None

@@ -1,4 +1,4 @@
-"""Two evaluations or more, paired by case: differences, tests, wins, and a ranking in the manner of BraTS."""
+"""Compare evaluations, paired by case: differences, tests, wins and losses, and a ranking as in BraTS."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
@@ -15,17 +15,17 @@ from brats_unet.evaluation.record import Evaluation
 from brats_unet.metrics.glossary import MEANINGS
 from brats_unet.parts import suggestion
 
-MOVED = 5  # cases that are named
-SAME = 1e-9  # scores as near as that are a tie
-# What gets better as it falls; distances in mm of other packages do as well. The others rise.
+MOVED = 5  # cases listed per difference
+SAME = 1e-9  # scores this close are a tie
+# Metrics for which lower is better; so is every distance in mm (see `is_falling`). For the others, higher is better.
 FALLING = frozenset(name for name, meaning in MEANINGS.items() if meaning.better == "low")
-# Those that are no better for being higher or lower.
+# Metrics for which neither higher nor lower is better; they cannot be compared.
 NEUTRAL = frozenset(name for name, meaning in MEANINGS.items() if meaning.better in ("near 0", "–"))
 
 
 @dataclass(frozen=True)
 class Moved:
-    """A case and its two scores."""
+    """A case with its score in the first and in the second evaluation."""
 
     case: str
     first: float
@@ -34,24 +34,26 @@ class Moved:
 
 @dataclass(frozen=True)
 class Difference:
-    """One score of one region in two evaluations, over the cases where both have a value.
+    """Difference of one metric in one region between two evaluations, over the cases that have a value in both.
 
     Attributes:
-        first: Name of the evaluation that is compared with.
-        second: Name of the one whose scores the first's are taken from.
-        unit: Of the score; "1" for a share.
+        first: Name of the baseline evaluation.
+        second: Name of the evaluation that is compared with the baseline.
+        region: "WT", "TC" or "ET".
+        metric: Name of the metric.
+        unit: Unit of the metric; "1" for a share.
         falling: Whether lower is better.
-        n: Cases.
-        undefined: Cases without a value in either, left out.
-        mean: Of second less first, over cases; None for n = 0.
-        median: Likewise.
-        interval: Of the mean, at 95 %; None for n < 5.
-        wins: Cases where the second is better.
-        ties: Cases where both are equal.
-        losses: Cases where the second is worse.
-        p: Two-sided Wilcoxon signed-rank test; ties are left out of it. 1 where all are ties, None for n = 0.
-        p_holm: The same after Holm's correction for all tests of this comparison.
-        moved: The cases that differ most, most first.
+        n: Number of cases with a value in both.
+        undefined: Number of cases left out because the score is undefined in at least one of the two.
+        mean: Mean of second - first over cases; None for n = 0.
+        median: Median of second - first over cases; None for n = 0.
+        interval: 95 % confidence interval of the mean; None for n < 5.
+        wins: Cases in which the second is better.
+        ties: Cases in which both are equal.
+        losses: Cases in which the second is worse.
+        p: p value of the two-sided Wilcoxon signed-rank test without ties; 1 if all cases are ties, None for n = 0.
+        p_holm: p after Holm's correction over all tests of this comparison.
+        moved: Cases with the largest differences, largest first.
     """
 
     first: str
@@ -75,19 +77,18 @@ class Difference:
 
 @dataclass(frozen=True)
 class Comparison:
-    """All that was found.
+    """Result of a comparison.
 
     Attributes:
-        names: Of the evaluations; the first is the one that the others are compared with.
-        cases: Ids.
-        regions: That were compared.
-        metrics: That were compared.
-        protocol: Name of the rules, or "" if no summary says.
-        notes: Sentences that must be read with the numbers.
-        differences: By evaluation, then region, then metric.
-        ranking: Best first.
-        exchanges: (better, worse, p): how often an exchange of the two within cases would set their mean ranks as far
-            apart; two-sided.
+        names: Names of the evaluations; the first is the baseline.
+        cases: Case ids.
+        regions: Regions that were compared.
+        metrics: Metrics that were compared.
+        protocol: Name of the scoring protocol, or "" if the summary does not record it.
+        notes: Caveats to read with the numbers: what could not be checked.
+        differences: Sorted by evaluation, then region, then metric.
+        ranking: Ranking of the evaluations, best first.
+        exchanges: (better, worse, p) of every two evaluations; p of the two-sided permutation test of their mean ranks.
     """
 
     names: tuple[str, ...]
@@ -101,7 +102,7 @@ class Comparison:
     exchanges: tuple[tuple[str, str, float], ...]
 
     def as_json(self) -> dict[str, Any]:
-        """Plain types."""
+        """The comparison in plain types, for JSON."""
         return {
             **asdict(self),
             "exchanges": [{"better": a, "worse": b, "p": p} for a, b, p in self.exchanges],
@@ -111,22 +112,22 @@ class Comparison:
 
 
 def compare(evaluations: Sequence[Evaluation], *, metrics: Sequence[str] = ("dice", "hd95")) -> Comparison:
-    """Compare the second and every later evaluation with the first, and rank them all.
+    """Compare every evaluation with the first, and rank all of them.
 
     Args:
-        evaluations: Two or more, of the same cases.
-        metrics: Names of scores that all of them have.
+        evaluations: Two or more evaluations of the same cases.
+        metrics: Metrics that every evaluation has.
 
     Raises:
-        SettingsError: Fewer than two evaluations, one twice, or a metric that some lack.
-        DataError: They do not share cases, references or protocol, or lack scores: all that differs is named.
+        SettingsError: Fewer than two evaluations, the same one twice, or a metric that an evaluation lacks.
+        DataError: Cases, references or protocols differ, or scores are missing. All problems are listed.
     """
     if len(evaluations) < 2:
-        raise SettingsError(f"runs names {len(evaluations)} evaluation. Give two or more: brats-unet compare A B.")
+        raise SettingsError(f"runs= has {len(evaluations)} evaluation. Give two or more: brats-unet compare A B.")
     files = [evaluation.file.resolve() for evaluation in evaluations]
     if len(set(files)) < len(files):
         twice = next(str(e.file) for e, file in zip(evaluations, files, strict=True) if files.count(file) > 1)
-        raise SettingsError(f"{twice} is named twice. Expected evaluations of different runs.")
+        raise SettingsError(f"{twice} is given twice. Expected evaluations of different runs.")
     names = _names(evaluations)
     _refuse_unknown(evaluations, names, metrics)
     notes = refuse_incomparable(evaluations, names, metrics)
@@ -158,12 +159,12 @@ def compare(evaluations: Sequence[Evaluation], *, metrics: Sequence[str] = ("dic
 
 
 def is_falling(metric: str, unit: str) -> bool:
-    """Whether a score gets better as it falls."""
+    """Whether lower is better."""
     return unit == "mm" or metric in FALLING
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """Holm's step-down correction, in the order given (Holm 1979)."""
+    """p values after Holm's step-down correction (Holm 1979), in the given order."""
     order = np.argsort(p_values, kind="stable")
     corrected = np.empty(len(p_values))
     highest = 0.0
@@ -184,11 +185,11 @@ def _difference(
     after: np.ndarray,
 ) -> Difference:
     both = ~(np.isnan(before) | np.isnan(after))
-    away = np.where(both, after - before, 0.0)
-    away[np.abs(away) <= SAME] = 0.0
+    change = np.where(both, after - before, 0.0)
+    change[np.abs(change) <= SAME] = 0.0
     falling = is_falling(metric, unit)
-    gain = (-away if falling else away)[both]
-    order = np.argsort(-np.abs(away), kind="stable")[:MOVED]
+    gain = (-change if falling else change)[both]
+    order = np.argsort(-np.abs(change), kind="stable")[:MOVED]
     n = int(both.sum())
     return Difference(
         first=first,
@@ -199,23 +200,23 @@ def _difference(
         falling=falling,
         n=n,
         undefined=len(cases) - n,
-        mean=float(away[both].mean()) if n else None,
-        median=float(np.median(away[both])) if n else None,
-        interval=mean_interval(away[both]),
+        mean=float(change[both].mean()) if n else None,
+        median=float(np.median(change[both])) if n else None,
+        interval=mean_interval(change[both]),
         wins=int((gain > 0).sum()),
         ties=int((gain == 0).sum()),
         losses=int((gain < 0).sum()),
         p=_signed_rank_p(gain),
         p_holm=None,
-        moved=tuple(Moved(cases[i], float(before[i]), float(after[i])) for i in order if away[i]),
+        moved=tuple(Moved(cases[i], float(before[i]), float(after[i])) for i in order if change[i]),
     )
 
 
-def _signed_rank_p(away: np.ndarray) -> float | None:
-    if not away.size:
+def _signed_rank_p(gain: np.ndarray) -> float | None:
+    if not gain.size:
         return None
-    moved = away[away != 0]
-    return float(wilcoxon(moved).pvalue) if moved.size else 1.0
+    untied = gain[gain != 0]
+    return float(wilcoxon(untied).pvalue) if untied.size else 1.0
 
 
 def _with_holm(differences: Sequence[Difference]) -> list[Difference]:
@@ -234,6 +235,6 @@ def _refuse_unknown(evaluations: Sequence[Evaluation], names: Sequence[str], met
         known = {row.metric: None for row in evaluation.rows if row.metric not in NEUTRAL}
         for metric in metrics:
             if metric not in known:
-                raise SettingsError(f"{name} has no score named {metric}. {suggestion(metric, known)}")
+                raise SettingsError(f"{name} has no metric named {metric}. {suggestion(metric, known)}")
     if not metrics or len(set(metrics)) < len(metrics):
-        raise SettingsError(f"metrics={list(metrics)}: expected one or more different scores.")
+        raise SettingsError(f"metrics={list(metrics)}: expected one or more metrics, each only once.")

@@ -1,4 +1,4 @@
-"""Probabilities of the regions: read and checked beside their reference, and how well they are calibrated."""
+"""Read and check region probabilities, and measure their calibration against the reference."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,23 +14,29 @@ from brats_unet.nifti import read_volume
 
 
 def calibration(reference: np.ndarray, probabilities: np.ndarray) -> dict[Region, dict[str, float]]:
-    """Calibration of each region, by metric: "ece" and "brier", shares, judged around the reference's tumour.
+    """Calibration of each region, in a box around the reference tumour.
 
     Args:
         reference: Integers of `anatomy.Label`, shape (X, Y, Z).
-        probabilities: Of the regions, shape (X, Y, Z, 3), 0 to 1.
+        probabilities: Probability of each region, shape (X, Y, Z, 3), 0 to 1.
+
+    Returns:
+        By region: "ece" and "brier", both from 0 to 1, lower is better. Without a tumour, the box is the whole grid.
 
     Raises:
-        ValueError: They do not share one grid.
+        ValueError: The shapes do not match.
     """
     if probabilities.shape != (*reference.shape, len(Region)):
-        raise ValueError(f"Probabilities of shape {probabilities.shape} for masks of {reference.shape}.")
+        raise ValueError(
+            f"Probabilities have shape {probabilities.shape}. Expected {(*reference.shape, len(Region))}, the shape of "
+            "the mask and the number of regions."
+        )
     box = calibration_box(region_mask(reference, Region.WT))
     labels, near = crop(reference, box), crop(probabilities, box)
     found = {}
     for index, region in enumerate(Region):
-        mask, stated = region_mask(labels, region), near[..., index]
-        found[region] = {"ece": expected_calibration_error(mask, stated), "brier": brier(mask, stated)}
+        mask, probability = region_mask(labels, region), near[..., index]
+        found[region] = {"ece": expected_calibration_error(mask, probability), "brier": brier(mask, probability)}
     return found
 
 
@@ -40,14 +46,14 @@ def read_probabilities(
     """Region probabilities of a case, float32, shape (X, Y, Z, 3), 0 to 1.
 
     Args:
-        case_id: Named in messages.
-        files: One a region.
-        reference: The mask whose grid they must lie on.
-        shape: Its voxels along each axis.
-        affine: Its voxel indices to millimetres, shape (4, 4).
+        case_id: Case id, for messages.
+        files: Probability file of each region.
+        reference: Reference mask, for messages; the probabilities must lie on its grid.
+        shape: Voxels of the reference along each axis.
+        affine: Voxel indices of the reference to millimetres, shape (4, 4).
 
     Raises:
-        DataError: Files that cannot be read, lie on another grid, or hold what is no probability: all are named.
+        DataError: A file cannot be read, lies on another grid, or holds values outside 0 to 1. All problems are listed.
     """
     problems, regions = [], []
     for region in Region:
@@ -61,10 +67,10 @@ def read_probabilities(
         low, high = float(np.min(volume.array)), float(np.max(volume.array))
         if mismatch:
             problems.append(f"{case_id}: {path} does not lie on the grid of {reference}: {mismatch}")
-        elif not (low >= 0 and high <= 1):  # NaN is neither
+        elif not (low >= 0 and high <= 1):  # also true for NaN
             problems.append(
                 f"{case_id}: {path} holds values from {low:g} to {high:g}. Expected probabilities, 0 to 1: "
-                f"write them after the sigmoid or softmax."
+                f"apply the sigmoid or softmax before writing them."
             )
         regions.append(volume.array)
     if problems:

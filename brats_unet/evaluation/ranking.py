@@ -1,4 +1,4 @@
-"""A ranking of several runs in the manner of BraTS: ranks within each case are averaged, then exchanged at random.
+"""Rank several runs as in BraTS: average the ranks within each case, then test the means by random exchange.
 
 Source: Bakas et al. 2018, arXiv:1811.02629, section "Ranking".
 """
@@ -9,17 +9,19 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import rankdata
 
-DRAWS, SEED = 9999, 0  # of the permutation test
-EXACT_UP_TO = 13  # cases whose 2^n exchanges are all made
+DRAWS, SEED = 9999, 0  # random exchanges of the permutation test, and their seed
+EXACT_UP_TO = 13  # up to this many cases n, the test makes all 2^n exchanges
 
 
 @dataclass(frozen=True)
 class Ranked:
-    """One evaluation's place among all.
+    """Place of one evaluation in the ranking.
 
     Attributes:
-        mean_rank: Mean over cases of the mean rank over regions and metrics; 1 is the best there is.
-        first_in: Cases in which its mean rank is the lowest, alone or with others.
+        name: Name of the evaluation.
+        place: 1 for the best; evaluations with equal mean ranks share the better place.
+        mean_rank: Mean over cases of the mean rank over regions and metrics; 1 is the best possible.
+        first_in: Number of cases in which this evaluation has the lowest mean rank, alone or tied.
     """
 
     name: str
@@ -29,14 +31,15 @@ class Ranked:
 
 
 def case_ranks(table: np.ndarray, falling: Sequence[bool]) -> np.ndarray:
-    """Mean rank of each run in each case, over regions and metrics: 1 is best, equals share the mean of their ranks.
+    """Mean rank of each run in each case, over regions and metrics. Rank 1 is best; equal scores share a mean rank.
 
     Args:
-        table: Scores, shape (runs, cases, regions, metrics); an undefined one ranks last.
-        falling: By metric, whether lower is better.
+        table: Scores, shape (runs, cases, regions, metrics); NaN (undefined) ranks last.
+        falling: For each metric, whether lower is better.
 
     Returns:
-        Shape (runs, cases). Scores that no run has are left out of a case's mean; a case without any is a tie.
+        Mean ranks, shape (runs, cases). A score that is undefined for every run is left out of the mean; a case with no
+        defined score is a tie.
     """
     sign = np.where(falling, 1.0, -1.0)
     undefined = np.isnan(table)
@@ -50,27 +53,33 @@ def case_ranks(table: np.ndarray, falling: Sequence[bool]) -> np.ndarray:
 
 
 def exchange_p(first: np.ndarray, second: np.ndarray) -> float:
-    """How often exchanging two runs within cases at random sets their means at least as far apart as they are.
+    """p of the permutation test: how often a random exchange of the two runs within cases gives a difference as large.
 
     Args:
         first: Mean ranks of one run, shape (cases,).
-        second: Of the other.
+        second: Mean ranks of the other run, shape (cases,).
 
     Returns:
-        Two-sided p: of all 2^n exchanges for few cases, else of seeded draws with the observed one counted.
+        Two-sided p. Up to `EXACT_UP_TO` cases all 2^n exchanges are made; with more cases, `DRAWS` seeded random ones,
+        and the observed difference is counted as one of them.
     """
-    away = first - second
-    n = away.size
-    observed = abs(away.sum()) - 1e-9
+    difference = first - second
+    n = difference.size
+    observed = abs(difference.sum()) - 1e-9
     if n <= EXACT_UP_TO:
         signs = 1 - 2 * ((np.arange(2**n)[:, None] >> np.arange(n)) & 1)
-        return float(np.mean(np.abs(signs @ away) >= observed))
+        return float(np.mean(np.abs(signs @ difference) >= observed))
     signs = np.random.default_rng(SEED).choice([-1.0, 1.0], size=(DRAWS, n))
-    return float((1 + np.count_nonzero(np.abs(signs @ away) >= observed)) / (1 + DRAWS))
+    return float((1 + np.count_nonzero(np.abs(signs @ difference) >= observed)) / (1 + DRAWS))
 
 
 def ranking(names: Sequence[str], ranks: np.ndarray) -> list[Ranked]:
-    """Places by mean rank, best first; equals share the better place; `ranks` as `case_ranks` gives them."""
+    """Rank the runs by mean rank, best first; equal mean ranks share the better place.
+
+    Args:
+        names: Names of the runs.
+        ranks: Result of `case_ranks`, shape (runs, cases).
+    """
     means = np.round(ranks.mean(axis=1), 9)
     places = rankdata(means, method="min").astype(int)
     leads = (ranks <= ranks.min(axis=0) + 1e-9).sum(axis=1)
@@ -79,6 +88,11 @@ def ranking(names: Sequence[str], ranks: np.ndarray) -> list[Ranked]:
 
 
 def exchanges(names: Sequence[str], ranks: np.ndarray) -> list[tuple[str, str, float]]:
-    """(better, worse, p of `exchange_p`) of every two runs; `ranks` as `case_ranks` gives them."""
+    """(better, worse, p of `exchange_p`) for every two runs.
+
+    Args:
+        names: Names of the runs.
+        ranks: Result of `case_ranks`, shape (runs, cases).
+    """
     order = np.argsort(ranks.mean(axis=1), kind="stable")
     return [(names[a], names[b], exchange_p(ranks[a], ranks[b])) for i, a in enumerate(order) for b in order[i + 1 :]]

@@ -1,4 +1,4 @@
-"""What an evaluation leaves in its folder: names of the files, rows to CSV and back, and where the masks were."""
+"""Files in the folder of an evaluation: their names, score rows as CSV, and the paths of the masks."""
 
 import csv
 import json
@@ -17,21 +17,21 @@ from brats_unet.run import PREDICTIONS, Run
 from brats_unet.volume import ImageFile
 
 SCORES, SUMMARY, SEED_SCORES, FIGURES = "scores.csv", "summary.json", "seed_scores.csv", "figures"
-TRIVIAL_SCORES = "trivial_scores.csv"  # of predictors that look at no scan
+TRIVIAL_SCORES = "trivial_scores.csv"  # scores of the trivial predictors, which ignore the scans
 PAGE = "report.html"
-PARTS = ("title", "cases", "regions", "trivial_predictors", "interval", "protocol", "versions")  # of every summary
-OURS = (SCORES, SUMMARY, TRIVIAL_SCORES, SEED_SCORES, FIGURES, PREDICTIONS, PAGE)
+PARTS = ("title", "cases", "regions", "trivial_predictors", "interval", "protocol", "versions")  # keys of summary.json
+EVALUATION_FILES = (SCORES, SUMMARY, TRIVIAL_SCORES, SEED_SCORES, FIGURES, PREDICTIONS, PAGE)
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What was found in the folder of an evaluation.
+    """An evaluation, read from its folder.
 
     Attributes:
         name: Short name, for tables.
-        file: Its scores.csv.
+        file: Path of scores.csv.
         rows: All scores of the predictions.
-        summary: Content of summary.json; empty where there is none.
+        summary: Content of summary.json; empty if the file does not exist.
     """
 
     name: str
@@ -41,7 +41,7 @@ class Evaluation:
 
     @property
     def cases(self) -> list[str]:
-        """Ids of the cases, in the order of the file."""
+        """Case ids, in the order of the file."""
         return list(dict.fromkeys(row.case for row in self.rows))
 
     def values(self) -> dict[tuple[str, str, str], float]:
@@ -50,18 +50,18 @@ class Evaluation:
 
 
 def open_evaluation(path: Path) -> Evaluation:
-    """The evaluation of a run folder, of an evaluation's folder, or a scores.csv by itself.
+    """Read an evaluation from a run folder, from the folder of an evaluation, or from a scores.csv alone.
 
     Raises:
-        DataError: There are no scores, or they cannot be read.
+        DataError: The scores are missing or cannot be read.
     """
     candidates = [Run(path).evaluation_folder() / SCORES, path / SCORES] if path.is_dir() else [path]
     file = next((candidate for candidate in candidates if candidate.is_file()), None)
     if file is None:
         hint = f" Run `brats-unet evaluate run={path}` first." if (path / "settings.json").is_file() else ""
         raise DataError(
-            f"{path}: no scores there. Expected a run folder that was evaluated, the folder of an evaluation, or a "
-            f"{SCORES}.{hint}"
+            f"{path}: no scores found. Expected the folder of an evaluated run, the folder of an evaluation, or a "
+            f"{SCORES} file.{hint}"
         )
     name = path.resolve().name if path.is_dir() else file.resolve().parent.name
     summary: Any = {}
@@ -69,37 +69,40 @@ def open_evaluation(path: Path) -> Evaluation:
         try:
             summary = json.loads((file.parent / SUMMARY).read_text(encoding="utf-8"))
         except (OSError, ValueError) as problem:
-            raise DataError(f"{file.parent / SUMMARY}: not readable as JSON ({problem}). Evaluate again.") from problem
+            raise DataError(
+                f"{file.parent / SUMMARY}: cannot be read as JSON ({problem}). Evaluate again."
+            ) from problem
     if not isinstance(summary, dict):
-        raise DataError(f"{file.parent / SUMMARY}: holds no JSON object. Evaluate again.")
+        raise DataError(f"{file.parent / SUMMARY}: expected a JSON object. Evaluate again.")
     return Evaluation(name, file, tuple(read_rows(file)), summary)
 
 
 def require_whole(evaluation: Evaluation) -> None:
-    """Raise DataError unless there is a summary, it has all its parts, and the rows are of as many cases as it says.
+    """Raise DataError if the summary or scores of an evaluation are incomplete. All gaps are listed.
 
-    Every case must have the same scores of the same regions, Dice and HD95 among them: all gaps are named.
+    The summary must exist and have all keys of `PARTS`, and its number of cases must be that of scores.csv. Every case
+    must have the same metrics in the same regions, among them Dice and HD95.
     """
     folder, summary = evaluation.file.parent, evaluation.summary
     if not summary:
-        raise DataError(f"{folder}: no {SUMMARY} beside the scores. Evaluate again.")
+        raise DataError(f"{folder}: no {SUMMARY} beside {SCORES}. Evaluate again.")
     problems = []
     if absent := [part for part in PARTS if part not in summary]:
         problems.append(f"{SUMMARY} lacks {', '.join(absent)}")
     elif len(evaluation.cases) != summary["cases"]:
-        problems.append(f"{SCORES} is of {len(evaluation.cases)} cases, {SUMMARY} of {summary['cases']}")
+        problems.append(f"number of cases: {len(evaluation.cases)} in {SCORES}, {summary['cases']} in {SUMMARY}")
     values = evaluation.values()
     needed = [(region.value, metric) for region in Region for metric in ("dice", "hd95")]
     kinds = dict.fromkeys([*needed, *((region, metric) for _, region, metric in values)])
     gaps = [f"{case} {' '.join(kind)}" for case in evaluation.cases for kind in kinds if (case, *kind) not in values]
     if gaps:
-        problems.append(f"{SCORES} has no {some(gaps)}")
+        problems.append(f"{SCORES} lacks {some(gaps)}")
     if problems:
         raise DataError(f"{folder}: {'; '.join(problems)}. Evaluate again.")
 
 
 def write_rows(path: Path, kind: type, rows: Sequence[Any]) -> None:
-    """Dataclasses as CSV, one a line, under a heading of their fields."""
+    """Write dataclasses as CSV: a header with the field names, then one row each."""
     with atomic_path(path) as temporary, open(temporary, "w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow([field.name for field in fields(kind)])
@@ -107,20 +110,23 @@ def write_rows(path: Path, kind: type, rows: Sequence[Any]) -> None:
 
 
 def read_rows(path: Path) -> list[Row]:
-    """The rows of a scores.csv.
+    """Read the rows of a scores.csv.
 
     Raises:
-        DataError: Other columns, a value that is no number or out of its range, or one score twice: all are named.
+        DataError: Columns are missing, a value is not a number or is out of range, or a score occurs twice. The first
+            10 problems are listed.
     """
     wanted = [field.name for field in fields(Row)]
     try:
         with open(path, encoding="utf-8", newline="") as file:
             lines = list(csv.DictReader(file))
     except (OSError, UnicodeDecodeError, csv.Error) as problem:
-        raise DataError(f"{path}: cannot be read ({problem}). Expected a {SCORES} of an evaluation.") from problem
+        raise DataError(f"{path}: cannot be read ({problem}). Expected the {SCORES} of an evaluation.") from problem
     if not lines or any(name not in lines[0] for name in wanted):
         found = ", ".join(lines[0]) if lines else "nothing"
-        raise DataError(f"{path}: columns {found}. Expected {', '.join(wanted)}, as `brats-unet evaluate` writes them.")
+        raise DataError(
+            f"{path}: found columns {found}. Expected {', '.join(wanted)}, as `brats-unet evaluate` writes."
+        )
     rows, problems = [], []
     seen: set[tuple[str, str, str]] = set()
     for number, line in enumerate(lines, 2):
@@ -129,11 +135,11 @@ def read_rows(path: Path) -> list[Row]:
             rows.append(Row(*key, float(line["value"]), line["unit"]))
             meaning = meaning_of(key[2])
             if meaning is not None and out_of_range(rows[-1].value, meaning):
-                problems.append(f"line {number}: {' '.join(key)} is {line['value']}, not {meaning.range}")
+                problems.append(f"line {number}: {' '.join(key)} is {line['value']}, expected {meaning.range}")
         except (TypeError, ValueError):
-            problems.append(f"line {number}: {line['value']!r} is no number")
+            problems.append(f"line {number}: {line['value']!r} is not a number")
         if key in seen:
-            problems.append(f"line {number}: {' '.join(key)} is there twice")
+            problems.append(f"line {number}: {' '.join(key)} occurs twice")
         seen.add(key)
     if problems:
         more = f"; and {len(problems) - 10} more" if len(problems) > 10 else ""
@@ -142,7 +148,7 @@ def read_rows(path: Path) -> list[Row]:
 
 
 def described_files(pairs: Sequence[Pair]) -> dict[str, Any]:
-    """Where the masks and scans of an evaluation are, in plain types, by case."""
+    """Paths and label conventions of the masks and scans of an evaluation, in plain types, by case."""
     return {
         pair.case_id: {
             "reference": str(pair.reference),
@@ -159,7 +165,7 @@ def described_files(pairs: Sequence[Pair]) -> dict[str, Any]:
 
 
 def pairs_of(evaluation: Evaluation) -> dict[str, Pair]:
-    """The inverse of `described`, by case; empty for an evaluation whose summary does not say."""
+    """Inverse of `described_files`: pairs by case; empty if the summary does not record the paths."""
     return {
         case_id: Pair(
             case_id,

@@ -1,4 +1,4 @@
-"""From two label volumes to rows of scores: case × region × metric."""
+"""Score label volumes: one row per case, region and metric."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -34,17 +34,18 @@ class Row:
 
 @dataclass(frozen=True)
 class Pair:
-    """Where the two masks of one case are and how to read them; small enough to send to another process.
+    """Files of the two masks of one case and how to read them; small enough to send to another process.
 
     Attributes:
-        case_id: Names the rows and the picture.
-        reference: The expert's mask.
-        prediction: The model's mask, or None where it is missing and counts as empty.
-        images: Scans to draw the outlines on, or None.
-        reference_convention: What the reference's integers mean.
-        prediction_convention: What the prediction's integers mean.
-        probabilities: Files of the regions' probabilities on the case's own grid; None where there are none.
-        softmax: Whether they come from a softmax over the four classes: only then do they tell the classes'.
+        case_id: Case id, for the rows and the figure.
+        reference: Expert mask.
+        prediction: Model mask, or None if it is missing; an empty mask is then scored.
+        images: Scans under the outlines of the figure, or None.
+        reference_convention: What the integers of the reference mean.
+        prediction_convention: What the integers of the prediction mean.
+        probabilities: Probability file of each region, on the grid of the case, or None.
+        softmax: Whether the probabilities come from a softmax over the four classes; only then can class probabilities
+            be computed from them.
     """
 
     case_id: str
@@ -59,12 +60,13 @@ class Pair:
 
 @dataclass(frozen=True)
 class Scored:
-    """All numbers of one case.
+    """All scores of one case.
 
     Attributes:
+        case_id: Case id.
         rows: Scores by region and metric.
-        seed_rows: The seed's numbers, of the prediction and of the all-background predictor; empty unless asked for.
-        seed_left_out: Why there are none although they were asked for, or "".
+        seed_rows: Seed-notebook scores of the prediction and of an all-background prediction; empty unless requested.
+        seed_left_out: Why the seed-notebook scores are missing although they were requested, or "".
     """
 
     case_id: str
@@ -73,7 +75,7 @@ class Scored:
     seed_left_out: str = ""
 
     def value(self, region: str, metric: str) -> float:
-        """One score."""
+        """Score of one region in one metric; StopIteration if it was not scored."""
         return next(row.value for row in self.rows if (row.region, row.metric) == (region, metric))
 
 
@@ -87,26 +89,28 @@ def score_case(
     tolerances_mm: Sequence[float] = TOLERANCES_MM,
     probabilities: np.ndarray | None = None,
 ) -> list[Row]:
-    """Every metric of the protocol, of every region of one case, and its calibration where there are probabilities.
+    """Score every region of one case in every metric of the protocol, and in calibration if probabilities are given.
 
     Args:
-        case_id: Written into the rows.
+        case_id: Case id, for the rows.
         reference: Integers of `anatomy.Label`, shape (X, Y, Z).
-        prediction: Likewise, on the same grid.
-        spacing_mm: Edge lengths of a voxel along x, y, z.
-        protocol: Metrics, definitions and rules for empty masks; a name of `metrics.protocols.PROTOCOLS`.
-        tolerances_mm: Of the surface Dice.
-        probabilities: Of the regions, float, shape (X, Y, Z, 3), 0 to 1; None where there are none.
+        prediction: Integers of `anatomy.Label`, same shape and grid.
+        spacing_mm: Voxel edge lengths along x, y, z, in millimetres.
+        protocol: Key of `metrics.protocols.PROTOCOLS`: metrics, their definitions and the rules for empty masks.
+        tolerances_mm: Tolerances of the surface Dice, in millimetres.
+        probabilities: Probability of each region, float, shape (X, Y, Z, 3), 0 to 1, or None.
 
     Returns:
-        Rows by region (WT, TC, ET), then by metric. A value that a rule leaves undefined is NaN.
+        Rows by region (WT, TC, ET), then by metric. An undefined score is NaN.
 
     Raises:
-        ValueError: The arrays do not share one grid.
-        SettingsError: There is no such protocol.
+        ValueError: The two masks have different shapes.
+        SettingsError: The protocol is unknown.
     """
     if reference.shape != prediction.shape:
-        raise ValueError(f"{case_id}: the masks do not share one grid: {reference.shape} and {prediction.shape}.")
+        raise ValueError(
+            f"{case_id}: reference has shape {reference.shape}, prediction {prediction.shape}. Expected one grid."
+        )
     rules = protocol_named(protocol)
     metrics = metrics_of(rules, tolerances_mm)
     calibrated = calibration(reference, probabilities) if probabilities is not None else {}
@@ -121,17 +125,17 @@ def score_case(
 def region_pairs(
     reference: np.ndarray, prediction: np.ndarray, spacing_mm: tuple[float, float, float], rules: Protocol
 ) -> Iterator[tuple[Region, MaskPair]]:
-    """The two masks of each region, as metrics are given them: cropped to what they hold.
+    """The two masks of each region, cropped to their content, as the metrics take them.
 
     Args:
         reference: Integers of `anatomy.Label`, shape (X, Y, Z).
-        prediction: Likewise, on the same grid.
-        spacing_mm: Edge lengths of a voxel along x, y, z.
-        rules: What holds where a mask is empty.
+        prediction: Integers of `anatomy.Label`, same shape and grid.
+        spacing_mm: Voxel edge lengths along x, y, z, in millimetres.
+        rules: Protocol with the rules for empty masks.
     """
     voxels = reference.size
     tumour = (reference != Label.BACKGROUND) | (prediction != Label.BACKGROUND)
-    if tumour.any():  # all that is scored lies in this box; the voxels outside are counted, not visited
+    if tumour.any():  # only this box is scored; `outside_voxels` counts the rest
         box = bounding_box(tumour)
         reference, prediction = crop(reference, box), crop(prediction, box)
     for region in Region:
@@ -148,22 +152,22 @@ def score_cases(
     workers: int = 0,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[Scored]:
-    """Score many cases in parallel, in the order given.
+    """Score many cases in parallel; results are in the order of `pairs`.
 
     Args:
-        pairs: What to compare.
-        protocol: A name of `metrics.protocols.PROTOCOLS`.
-        tolerances_mm: Of the surface Dice.
-        seed_scores: Whether to compute the seed's numbers too.
-        workers: Processes; 0 takes one a core.
+        pairs: References and predictions to compare.
+        protocol: Key of `metrics.protocols.PROTOCOLS`.
+        tolerances_mm: Tolerances of the surface Dice, in millimetres.
+        seed_scores: Whether to compute the seed-notebook scores too.
+        workers: Number of processes; 0 starts one per core.
         progress: Called with (done, total) after each case.
 
     Raises:
-        DataError: Masks that cannot be read, or do not share one grid; every such case is named.
-            Probabilities that cannot be read, do not share it or lie outside 0 to 1: likewise.
-        SettingsError: There is no such protocol, or a tolerance is wrong.
+        DataError: Masks or probabilities cannot be read or lie on different grids, or probabilities lie outside 0 to 1.
+            Every such case is listed.
+        SettingsError: The protocol is unknown, or a tolerance is not valid.
     """
-    protocol_named(protocol)  # refuse before any work
+    protocol_named(protocol)  # an unknown protocol is refused before any work
     require_tolerances(tolerances_mm)
     arguments = [(pair, protocol, tuple(tolerances_mm), seed_scores) for pair in pairs]
     results = map_in_processes(_score_or_problem, arguments, seconds_each=0.3, workers=workers, progress=progress)
@@ -177,7 +181,7 @@ def read_labels(pair: Pair) -> tuple[Volume, Volume]:
     """Reference and prediction as `anatomy.Label` integers on one grid; a missing prediction is all background.
 
     Raises:
-        DataError: A file that cannot be read, a label the convention does not know, or two grids.
+        DataError: A file cannot be read, holds a label unknown to its convention, or the grids differ.
     """
     stored = read_integers(pair.reference)
     reference = Volume(pair.reference_convention.decode(stored.array, where=str(pair.reference)), stored.affine)
@@ -191,13 +195,13 @@ def read_labels(pair: Pair) -> tuple[Volume, Volume]:
 
 
 def _score_or_problem(argument: tuple[Pair, str, tuple[float, ...], bool]) -> Scored | str:
-    """A user's mistake comes back as its sentence, so that all of them are said at once."""
+    """The scores of one case, or the message of its DataError, so that all cases can be reported at once."""
     pair, protocol, tolerances_mm, seed_scores = argument
     try:
         reference, prediction = read_labels(pair)
-        stated = None
+        probabilities = None
         if pair.probabilities is not None:
-            stated = read_probabilities(
+            probabilities = read_probabilities(
                 pair.case_id, pair.probabilities, pair.reference, reference.array.shape, reference.affine
             )
         rows = score_case(
@@ -207,12 +211,12 @@ def _score_or_problem(argument: tuple[Pair, str, tuple[float, ...], bool]) -> Sc
             reference.spacing_mm,
             protocol=protocol,
             tolerances_mm=tolerances_mm,
-            probabilities=stated,
+            probabilities=probabilities,
         )
         if not seed_scores:
             return Scored(pair.case_id, rows, [])
-        turn = turn_to_lps(reference.affine)  # so that the third axis is the one that the seed slices
-        classes = classes_from_regions(stated) if stated is not None and pair.softmax else None
+        turn = turn_to_lps(reference.affine)  # the seed notebook slices along the third axis, S
+        classes = classes_from_regions(probabilities) if probabilities is not None and pair.softmax else None
         found, left_out = seed_rows(
             pair.case_id,
             turn.apply(reference.array),

@@ -1,4 +1,4 @@
-"""From rows of scores to the numbers of a paper: mean, median, quartiles and n by region and metric."""
+"""Summarise score rows: mean, median, quartiles and n by region and metric."""
 
 import platform
 from collections.abc import Mapping, Sequence
@@ -20,19 +20,20 @@ from brats_unet.metrics.seed import CLAIM, SeedRow
 
 @dataclass(frozen=True)
 class Statistics:
-    """One score over many cases; every number is None where no case has a value.
+    """Statistics of one score over cases. All are None if no case has a value.
 
     Attributes:
-        n: Cases that have a value.
-        undefined: Cases whose rule says that there is none; they are in no other number here.
+        n: Number of cases with a value.
+        undefined: Number of cases in which the protocol leaves the score undefined; no other statistic includes them.
         mean: Arithmetic mean.
-        sd: Standard deviation of the sample (n - 1), None for n < 2.
-        median: Second quartile; quartiles are interpolated linearly.
+        sd: Sample standard deviation (n - 1); None for n < 2.
+        median: Median; median and quartiles are interpolated linearly.
         q1: First quartile.
         q3: Third quartile.
         minimum: Smallest value.
         maximum: Largest value.
-        interval: Of the mean, at 95 %, over cases (see `bootstrap.mean_interval`); None for n < 5.
+        interval: 95 % confidence interval of the mean over cases (`bootstrap.mean_interval`); None for n < 5, or if a
+            value is infinite.
     """
 
     n: int
@@ -49,27 +50,27 @@ class Statistics:
 
 @dataclass(frozen=True)
 class Summary:
-    """What an evaluation found, over all its cases.
+    """Result of an evaluation over all cases.
 
     Attributes:
         title: What was evaluated.
-        note: A sentence that must be read with the numbers, or "".
-        protocol: The rules that held.
-        cases: Ids of all cases, scored in this order.
-        missing: Cases whose prediction was missing and counted as empty.
-        not_scored: Predictions that no reference belongs to.
-        regions: Statistics by region and metric, over all cases.
-        where_present: Likewise, over the cases whose reference has the region: no rule for empty masks is in these.
+        note: A caveat to read with the scores, or "".
+        protocol: Scoring protocol.
+        cases: Case ids, in the order of scoring.
+        missing: Cases without a prediction; an empty mask was scored.
+        not_scored: Predictions without a reference.
+        regions: Statistics by region, then metric, over all cases.
+        where_present: Statistics by region, then metric, over the cases whose reference has the region.
         units: Unit of each metric; "1" for a share.
-        empty_references: By region, cases without a voxel of it.
-        empty_predictions: Likewise in the prediction.
-        seed: Mean over cases of the seed's numbers by predictor, then masks ("hard", "soft"), then metric.
-        seed_n: Cases that they are the mean of.
-        seed_left_out: Why a case has none, by case.
-        trivial: Statistics by predictor that looks at no scan, then region and metric; never mixed with the others.
-        trivial_n: Cases that such a predictor was scored on.
-        trivial_left_out: Why the mean shape was not scored, by case, or under "" for all.
-        references: Hash of each case's reference.
+        empty_references: By region, number of cases whose reference lacks it.
+        empty_predictions: By region, number of cases whose prediction lacks it.
+        seed: Mean seed-notebook scores by predictor, then masks ("hard", "soft"), then metric.
+        seed_n: Number of cases in these means.
+        seed_left_out: By case, why it has no seed-notebook scores.
+        trivial: Statistics of the trivial predictors, by predictor, then region, then metric.
+        trivial_n: By trivial predictor, number of cases that it was scored on.
+        trivial_left_out: Why the mean shape was not scored, by case, or under "" for all cases.
+        references: Hash of the reference of each case.
     """
 
     title: str
@@ -92,7 +93,7 @@ class Summary:
     references: Mapping[str, str]
 
     def as_json(self) -> dict[str, Any]:
-        """Plain types, in the order of reading."""
+        """The summary in plain types, the content of summary.json."""
         document: dict[str, Any] = {
             "title": self.title,
             "note": self.note,
@@ -129,8 +130,8 @@ class Summary:
         }
         if self.seed or self.seed_left_out:
             document["seed"] = {
-                "read_this_first": "These average over pixels and over four classes, background included; "
-                "all_background is what finding no tumour at all scores. See docs/METRICS.md.",
+                "read_this_first": "These scores average over pixels and four classes, background included. "
+                "all_background is the score of a prediction without any tumour. See docs/METRICS.md.",
                 "claim": CLAIM,
                 "n": self.seed_n,
                 "left_out": dict(self.seed_left_out),
@@ -143,7 +144,7 @@ class Summary:
 
 
 def statistics(values: Sequence[float]) -> Statistics:
-    """Statistics of one score; NaN counts as undefined."""
+    """Statistics of one score over cases; NaN counts as undefined."""
     defined = np.sort([value for value in values if not is_undefined(value)]).astype(float)
     undefined = len(values) - defined.size
     if defined.size == 0:
@@ -174,20 +175,23 @@ def summarise(
     trivial: Sequence[TrivialScored] = (),
     trivial_left_out: str = "",
 ) -> Summary:
-    """Statistics over all cases.
+    """Summarise the scores of all cases.
 
     Args:
-        scored: At least one case.
-        protocol: The rules that it was scored by.
+        scored: Scores of at least one case.
+        protocol: Name of the protocol that the cases were scored by.
         title: What was evaluated.
-        note: A sentence that must be read with the numbers.
-        missing: Cases whose prediction counted as empty.
+        note: A caveat to read with the scores, or "".
+        missing: Cases without a prediction, for which an empty mask was scored.
         not_scored: Predictions without a reference.
-        trivial: What predictors that look at no scan score on the same cases.
-        trivial_left_out: Why there is no mean shape for any of them, or "".
+        trivial: Scores of the trivial predictors on the same cases.
+        trivial_left_out: Why the mean shape was not scored on any case, or "".
+
+    Raises:
+        ValueError: There is no case.
     """
     if not scored:
-        raise ValueError("No case was scored.")
+        raise ValueError("No case was scored. Expected the scores of at least one case.")
     rows = [row for case in scored for row in case.rows]
     absent = {(row.case, row.region) for row in rows if row.metric == "volume_reference" and row.value == 0}
     seed_rows = [row for case in scored for row in case.seed_rows]
@@ -244,7 +248,7 @@ def _seed_means(rows: Sequence[SeedRow]) -> dict[str, dict[str, dict[str, float]
 
 
 def _plain(value: Any) -> Any:
-    """JSON has no NaN: an undefined rule is null."""
+    """Replace NaN (undefined) by None, since JSON has no NaN."""
     if isinstance(value, dict):
         return {key: _plain(inner) for key, inner in value.items()}
     return None if isinstance(value, float) and is_undefined(value) else value

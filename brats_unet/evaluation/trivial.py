@@ -1,7 +1,7 @@
-"""What it takes no network to score: predictors that look at no scan, whose rows stand beside every prediction's.
+"""Trivial predictors, which ignore the scans. Their scores are the least that a network must beat.
 
-"all_background" finds nothing. "mean_shape" lays the training cases' mean tumour into the box of each brain, cut at
-the level that is best on the training cases.
+"all_background" predicts no tumour. "mean_shape" fits the mean tumour shape of the training cases into the bounding box
+of each brain, and thresholds it at the level that scores best on the training cases.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -23,26 +23,26 @@ from brats_unet.processes import map_in_processes
 from brats_unet.volume import Case, ImageFile, turn_to_lps
 
 ALL_BACKGROUND, MEAN_SHAPE = "all_background", "mean_shape"
-FRAME = (48, 60, 48)  # voxels that the box of a brain has in the common frame, axes L-P-S
-LEVELS = 19  # that are tried, evenly spread below the highest mean probability
+FRAME = (48, 60, 48)  # voxels of the common frame that every brain's bounding box is scaled to, axes L-P-S
+LEVELS = 19  # thresholds to try, evenly spaced below the highest mean probability
 
 
 @dataclass(frozen=True)
 class TrivialRow(Row):
-    """One score of a predictor that looks at no scan."""
+    """One score of a trivial predictor."""
 
     predictor: str
 
 
 @dataclass(frozen=True, eq=False)
 class MeanShape:
-    """The training cases' tumours, averaged in the box of the brain.
+    """Mean tumour shape of the training cases, in the common frame of the brains' bounding boxes.
 
     Attributes:
-        probabilities: Share of the training cases whose tumour reaches there, float16, shape (*FRAME, 3), regions in
+        probabilities: Share of the training cases with the region at each voxel, float16, shape (*FRAME, 3), regions in
             the order of `Region`.
-        levels: Share from which a region is claimed.
-        training: Cases that it is the mean of.
+        levels: Threshold of each region: a voxel is predicted if its share is at least this high.
+        training: Number of training cases.
     """
 
     probabilities: np.ndarray
@@ -50,7 +50,7 @@ class MeanShape:
     training: int
 
     def labels(self, shape: tuple[int, int, int]) -> np.ndarray:
-        """Its prediction for a brain whose box has that shape: uint8 of `anatomy.Label`, axes L-P-S."""
+        """Prediction for a brain whose bounding box has this shape: integers of `anatomy.Label`, uint8, axes L-P-S."""
         zoom = [n / frame for n, frame in zip(shape, FRAME, strict=True)]
         found = np.empty((*shape, len(Region)), bool)
         for index, level in enumerate(self.levels):
@@ -62,12 +62,13 @@ class MeanShape:
 
 @dataclass(frozen=True)
 class TrivialScored:
-    """What one case gave.
+    """Scores of the trivial predictors on one case.
 
     Attributes:
-        reference: Hash of the reference's labels: two evaluations with equal ones were scored against the same mask.
-        rows: Scores of each predictor.
-        left_out: Why there is no mean shape although there is one to lay, or "".
+        case_id: Case id.
+        reference: Hash of the reference labels; evaluations with equal hashes used the same reference mask.
+        rows: Scores of each trivial predictor.
+        left_out: Why the mean shape could not be scored on this case, or "".
     """
 
     case_id: str
@@ -77,17 +78,19 @@ class TrivialScored:
 
 
 def mean_shape(masks: Sequence[np.ndarray]) -> MeanShape:
-    """Average masks that lie in the common frame, and find the level of each region.
+    """Average masks in the common frame, and choose the threshold of each region.
+
+    The threshold has the best mean Dice over the training cases that have the region; of equally good ones, it is the
+    lowest. A region that no training case has gets an infinite threshold, so it is never predicted.
 
     Args:
-        masks: At least one; bool, shape (*FRAME, 3), as `in_frame` gives them.
+        masks: Results of `in_frame`, at least one, bool, shape (*FRAME, 3).
 
-    Returns:
-        Levels that give the best mean Dice over the training cases which have the region; the lowest of the best. A
-        region that no case has is never claimed.
+    Raises:
+        ValueError: There is no mask.
     """
     if not masks:
-        raise ValueError("A mean needs at least one case.")
+        raise ValueError("A mean shape needs at least one case.")
     stacked = np.stack([mask.reshape(-1, len(Region)) for mask in masks])
     probabilities = stacked.mean(axis=0, dtype=np.float32)
     levels = []
@@ -115,10 +118,16 @@ def mean_shape_of(
     workers: int = 0,
     progress: Callable[[int, int], None] | None = None,
 ) -> MeanShape:
-    """The mean shape of training cases, from one scan and the mask of each.
+    """Mean shape of training cases, from the mask and one scan of each.
+
+    Args:
+        cases: Training cases, each with a mask.
+        convention: What the integers of the masks mean.
+        workers: Processes that read the cases; 0 starts one per core.
+        progress: Called with (done, total) after each case.
 
     Raises:
-        DataError: A file cannot be read; every such case is named.
+        DataError: Files cannot be read; every such case is named.
     """
     arguments = [(case, convention) for case in cases]
     found = map_in_processes(_in_frame, arguments, seconds_each=0.1, workers=workers, progress=progress)
@@ -128,11 +137,11 @@ def mean_shape_of(
 
 
 def in_frame(labels: np.ndarray, box: Box) -> np.ndarray:
-    """Regions at the centres of the frame's voxels: bool, shape (*FRAME, 3).
+    """Sample the regions at the voxel centres of the common frame: bool, shape (*FRAME, 3).
 
     Args:
         labels: Integers of `anatomy.Label`, axes L-P-S.
-        box: The brain's.
+        box: Bounding box of the brain.
     """
     at = [
         start + ((np.arange(frame) + 0.5) * n / frame).astype(int)
@@ -142,14 +151,14 @@ def in_frame(labels: np.ndarray, box: Box) -> np.ndarray:
 
 
 def brain_box(images: Mapping[Modality, ImageFile], shape: tuple[int, ...]) -> Box | str:
-    """Box of what is not background in the first scan, in the axes of L-P-S; or the sentence that says why not."""
+    """Bounding box of the brain in the first scan, in L-P-S axes; or the reason why there is none."""
     file = next(iter(images.values()))
     volume = read_volume(file.path, file.channel)
     if volume.array.shape != shape:
-        return f"{file.path}: shape {volume.array.shape}. Expected {shape}, that of its mask."
+        return f"{file.path}: shape {volume.array.shape}. Expected {shape}, the shape of its mask."
     scan = turn_to_lps(volume.affine).apply(volume.array)
     inside = scan != border_value(scan)
-    return bounding_box(inside) if inside.any() else f"{file.path}: the scan is constant: no brain in it."
+    return bounding_box(inside) if inside.any() else f"{file.path}: the scan is constant, so it shows no brain."
 
 
 def score_trivial(
@@ -161,18 +170,19 @@ def score_trivial(
     workers: int = 0,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[TrivialScored]:
-    """Score the predictors that look at no scan, on the cases of an evaluation.
+    """Score the trivial predictors on the cases of an evaluation.
 
     Args:
-        pairs: Their references; predictions are not looked at.
-        shapes: By case, the mean shape of training cases that it is none of; cases without one get no such rows.
-        protocol: A name of `metrics.protocols.PROTOCOLS`.
-        tolerances_mm: Of the surface Dice.
-        workers: Processes; 0 takes one a core.
+        pairs: References and scans of the cases; the predictions are ignored.
+        shapes: Mean shape for each case, made from training cases that do not include it. A case without one is scored
+            by "all_background" alone.
+        protocol: Key of `metrics.protocols.PROTOCOLS`.
+        tolerances_mm: Tolerances of the surface Dice, in millimetres.
+        workers: Number of processes; 0 starts one per core.
         progress: Called with (done, total) after each case.
 
     Raises:
-        DataError: References that cannot be read.
+        DataError: References cannot be read; every such case is named.
     """
     arguments = [(pair, shapes.get(pair.case_id), protocol, tuple(tolerances_mm)) for pair in pairs]
     seconds = 0.4 if shapes else 0.15
@@ -197,7 +207,7 @@ def _in_frame(argument: tuple[Case, Convention]) -> np.ndarray | str:
 
 
 def _score(argument: tuple[Pair, MeanShape | None, str, tuple[float, ...]]) -> TrivialScored | str:
-    """A user's mistake comes back as its sentence, so that all of them are said at once."""
+    """The scores of one case, or the message of its DataError, so that all cases can be reported at once."""
     pair, shape, protocol, tolerances_mm = argument
     try:
         volume, _ = read_labels(replace(pair, prediction=None))
@@ -205,14 +215,14 @@ def _score(argument: tuple[Pair, MeanShape | None, str, tuple[float, ...]]) -> T
         predictions = {ALL_BACKGROUND: np.zeros_like(reference)}
         left_out = ""
         if shape is not None:
-            box = brain_box(pair.images, reference.shape) if pair.images else f"{pair.case_id}: no scan beside it"
+            box = brain_box(pair.images, reference.shape) if pair.images else f"{pair.case_id}: no scan found"
             if isinstance(box, str):
                 left_out = box
             else:
                 turn = turn_to_lps(volume.affine)
                 size = (box.shape[0], box.shape[1], box.shape[2])
-                laid = uncrop(shape.labels(size), box, turn.apply(reference).shape)
-                predictions[MEAN_SHAPE] = turn.undo(laid)
+                placed = uncrop(shape.labels(size), box, turn.apply(reference).shape)
+                predictions[MEAN_SHAPE] = turn.undo(placed)
     except DataError as problem:
         return str(problem)
     rows = [

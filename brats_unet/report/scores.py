@@ -11,8 +11,8 @@ from rich.console import Console
 
 from brats_unet.errors import SettingsError
 from brats_unet.evaluation.record import (
+    EVALUATION_FILES,
     FIGURES,
-    OURS,
     PAGE,
     SCORES,
     SEED_SCORES,
@@ -141,7 +141,11 @@ def refuse_foreign_folder(output: Path) -> None:
     """Raise SettingsError if `output` holds anything but what an evaluation writes."""
     if output.exists() and not output.is_dir():
         raise SettingsError(f"output={output} is a file. Give a folder, new or empty.")
-    foreign = sorted(entry.name for entry in output.iterdir() if entry.name not in OURS) if output.exists() else []
+    foreign = (
+        sorted(entry.name for entry in output.iterdir() if entry.name not in EVALUATION_FILES)
+        if output.exists()
+        else []
+    )
     if foreign:
         listed = ", ".join(foreign[:3]) + (", …" if len(foreign) > 3 else "")
         raise SettingsError(
@@ -185,4 +189,4 @@ def _take_away_last_time(output: Path) -> None:
 
 
 def _written(output: Path) -> list[str]:
-    return [name + ("/" if (output / name).is_dir() else "") for name in OURS if (output / name).exists()]
+    return [name + ("/" if (output / name).is_dir() else "") for name in EVALUATION_FILES if (output / name).exists()]

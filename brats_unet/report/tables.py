@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from brats_unet.errors import some
-from brats_unet.evaluation.bootstrap import LEAST
+from brats_unet.evaluation.bootstrap import LEAST_CASES
 from brats_unet.evaluation.summary import Statistics, Summary
 from brats_unet.evaluation.trivial import ALL_BACKGROUND as NOTHING
 from brats_unet.evaluation.trivial import MEAN_SHAPE
@@ -168,8 +168,8 @@ def sentences(summary: Summary) -> list[str]:
         found.append(f"Cases without the seed's numbers: {len(summary.seed_left_out)} ({case_id}: {why}).")
     if summary.trivial:
         found.append(_trivial_sentence(summary))
-    if len(summary.cases) < LEAST:
-        found.append(f"Fewer than {LEAST} cases: no confidence interval is given.")
+    if len(summary.cases) < LEAST_CASES:
+        found.append(f"Fewer than {LEAST_CASES} cases: no confidence interval is given.")
     if summary.note:
         found.append(summary.note)
     return found

@@ -117,7 +117,7 @@ def test_the_seed_protocol_writes_its_table_without_seed_scores(folders, capsys)
 
 def test_calibration_is_scored_from_the_probabilities_beside_the_masks(folders):
     masks = sorted((folders / "predictions").rglob("*.nii.gz"))
-    with pytest.raises(DataError, match="files of probabilities are missing"):
+    with pytest.raises(DataError, match="probability files are missing"):
         main(settings(folders, calibration=True))
     for path in masks:
         volume = read_integers(path)
@@ -131,9 +131,7 @@ def test_calibration_is_scored_from_the_probabilities_beside_the_masks(folders):
     volume = read_integers(wrong)
     write_volume(wrong, Volume(volume.array * np.float32(1.5) + 1, volume.affine))
     gone.unlink()
-    with pytest.raises(
-        DataError, match=rf"1 file of probabilities is missing(.|\n)*{wrong.name} holds values from 1 to"
-    ):
+    with pytest.raises(DataError, match=rf"1 probability file is missing(.|\n)*{wrong.name} holds values from 1 to"):
         main(settings(folders, calibration=True))
     for path, data in kept.items():
         path.write_bytes(data)

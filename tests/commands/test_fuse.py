@@ -68,7 +68,7 @@ def test_masks_that_agree_are_fused_into_the_same_mask(folders, method, per, cap
 def test_each_folder_may_have_its_own_label_convention(folders):
     for case_id in CASES:
         write(folders / "b" / f"{case_id}.nii.gz", LABELS, "brats2023")
-    with pytest.raises(SettingsError, match=r"/b: .*holds 3.*One for each input: labels=\["):
+    with pytest.raises(SettingsError, match=r"/b: .*holds 3.*Give one convention per input, as labels=\["):
         main(settings(folders))
     assert main(settings(folders, labels=["auto", "brats2023", "brats2017"], write="brats2023")) == 0
     assert set(np.unique(read_integers(folders / "out" / f"{CASES[0]}.nii.gz").array)) == {0, 1, 2, 3}
@@ -123,7 +123,9 @@ def test_a_mask_on_another_grid_is_named_and_the_other_cases_are_fused(folders, 
     (folders / "c" / f"{CASES[0]}.nii.gz").write_bytes(b"broken")
     assert main(settings(folders, inputs=[str(folders / n) for n in "ab"])) == 1
     told = json.loads(capsys.readouterr().out)
-    assert list(told["failed"]) == [CASES[0]] and "lies on another grid than that of a" in told["failed"][CASES[0]]
+    assert (
+        list(told["failed"]) == [CASES[0]] and "does not lie on the grid of the mask from a" in told["failed"][CASES[0]]
+    )
     assert (folders / "out" / f"{CASES[1]}.nii.gz").exists()
     assert main(settings(folders, inputs=[str(folders / n) for n in "ac"], overwrite=True)) == 1
     assert "cannot be read as NIfTI" in json.loads(capsys.readouterr().out)["failed"][CASES[0]]

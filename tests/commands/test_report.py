@@ -44,6 +44,6 @@ def test_each_refusal_is_one_sentence(folder, capsys):
     assert main(["report", f"run={folder}"]) == 2
     said = capsys.readouterr().err.splitlines()
     assert len(said) == 3
-    assert "no scores there" in said[0]
+    assert "no scores found" in said[0]
     assert "give the name of an HTML file" in said[1]
     assert "Evaluate again" in said[2]

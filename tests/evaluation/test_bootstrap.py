@@ -1,4 +1,4 @@
-"""Bootstrap intervals of a mean."""
+"""Bootstrap confidence intervals of a mean."""
 
 import numpy as np
 import pytest
@@ -15,11 +15,11 @@ SAMPLES = {
 
 
 @pytest.mark.parametrize("name", SAMPLES)
-def test_it_is_scipy_s_bca_interval_up_to_the_draws(name):
+def test_the_interval_is_scipys_bca_interval_except_for_the_random_draws(name):
     values = SAMPLES[name]
-    theirs = bootstrap((values,), np.mean, method="BCa", n_resamples=9999, rng=2).confidence_interval
-    width = theirs.high - theirs.low
-    assert mean_interval(values) == pytest.approx(tuple(theirs), abs=0.04 * width)
+    expected = bootstrap((values,), np.mean, method="BCa", n_resamples=9999, rng=2).confidence_interval
+    width = expected.high - expected.low
+    assert mean_interval(values) == pytest.approx(tuple(expected), abs=0.04 * width)
 
 
 def test_the_same_values_in_any_order_give_the_same_interval():
@@ -27,12 +27,12 @@ def test_the_same_values_in_any_order_give_the_same_interval():
     assert mean_interval(values) == mean_interval(values[::-1])
 
 
-def test_it_moves_and_stretches_with_the_values():
+def test_the_interval_shifts_and_scales_with_the_values():
     low, high = mean_interval(SAMPLES["dice"])
     assert mean_interval(3 * SAMPLES["dice"] + 1) == pytest.approx((3 * low + 1, 3 * high + 1))
 
 
-def test_values_that_are_all_one_give_that_value():
+def test_equal_values_give_that_value_as_both_ends():
     assert mean_interval([0.5] * 6) == (0.5, 0.5)
 
 
@@ -42,12 +42,12 @@ def test_four_cases_are_too_few_and_five_are_enough():
     assert 0.1 <= low < 0.3 < high <= 0.5
 
 
-def test_the_interval_of_a_normal_sample_holds_the_mean_about_as_often_as_it_says():
+def test_about_95_percent_of_the_intervals_of_normal_samples_contain_the_mean():
     random = np.random.default_rng(3)
     ends = [mean_interval(random.normal(size=40)) for _ in range(300)]
     assert 0.91 <= np.mean([low <= 0 <= high for low, high in ends]) <= 0.98
 
 
-def test_an_undefined_value_is_a_mistake():
-    with pytest.raises(ValueError, match="leave the undefined ones out"):
+def test_a_nan_is_refused():
+    with pytest.raises(ValueError, match="leave out NaN and infinite ones"):
         mean_interval([0.1, np.nan, 0.3, 0.4, 0.5])

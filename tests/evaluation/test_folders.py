@@ -1,4 +1,4 @@
-"""Two folders of masks, matched and checked."""
+"""Pairing and checking two folders of masks."""
 
 import numpy as np
 import pytest
@@ -21,7 +21,7 @@ def mask(*integers, shape=(8, 8, 8)) -> np.ndarray:
 
 @pytest.fixture
 def folders(tmp_path):
-    """References flat as <case>_seg.nii.gz, predictions nested as <case>/<case>.nii.gz."""
+    """A flat folder of references, <case>_seg.nii.gz, and nested predictions, <case>/<case>.nii.gz."""
     references, predictions = tmp_path / "references", tmp_path / "predictions"
     references.mkdir()
     for case in CASES:
@@ -43,7 +43,7 @@ def test_flat_and_nested_folders_are_paired_by_case(folders):
     assert (paired.missing, paired.not_scored) == ((), ())
 
 
-def test_scans_beside_the_references_are_found_for_the_pictures(tmp_path, folders):
+def test_scans_beside_the_references_are_found_for_the_figures(tmp_path, folders):
     predictions, _ = folders
     for case in CASES:
         folder = tmp_path / "data" / case
@@ -55,32 +55,32 @@ def test_scans_beside_the_references_are_found_for_the_pictures(tmp_path, folder
     assert pair.images[Modality.T1CE].path.name == f"{CASES[0]}_t1ce.nii.gz"
 
 
-def test_masks_by_themselves_have_no_scans(folders):
+def test_a_folder_of_masks_alone_has_no_scans(folders):
     assert pair_folders(*folders).pairs[0].images is None
 
 
-def test_a_missing_prediction_is_refused_by_name_and_the_setting_is_named(folders):
+def test_a_missing_prediction_is_refused_and_the_message_names_the_case_and_the_setting(folders):
     prediction_of(folders, CASES[1]).unlink()
     with pytest.raises(DataError, match=f"{CASES[1]}: no prediction") as refusal:
         pair_folders(*folders)
-    assert "allow_missing=true counts missing predictions as empty" in str(refusal.value)
+    assert "allow_missing=true scores missing predictions as empty masks" in str(refusal.value)
 
 
-def test_a_missing_prediction_that_is_allowed_is_counted(folders):
+def test_an_allowed_missing_prediction_is_counted(folders):
     prediction_of(folders, CASES[1]).unlink()
     paired = pair_folders(*folders, allow_missing=True)
     assert paired.missing == (CASES[1],)
     assert [pair.prediction is None for pair in paired.pairs] == [False, True, False]
 
 
-def test_a_prediction_without_a_reference_is_not_scored_but_told(folders):
+def test_a_prediction_without_a_reference_is_reported_but_not_scored(folders):
     (folders[1] / f"{CASES[2]}_seg.nii.gz").unlink()
     paired = pair_folders(*folders)
     assert paired.not_scored == (CASES[2],)
     assert len(paired.pairs) == 2
 
 
-def test_everything_wrong_is_said_at_once(folders):
+def test_one_message_lists_all_problems(folders):
     write_volume(prediction_of(folders, CASES[0]), Volume(mask(1, 2, 4, shape=(8, 8, 9))))
     write_volume(prediction_of(folders, CASES[1]), Volume(mask(1, 99)))
     prediction_of(folders, CASES[2]).unlink()
@@ -98,7 +98,7 @@ def test_a_shifted_affine_is_refused(folders):
     affine = np.diag([-1.0, -1.0, 1.0, 1.0])
     affine[2, 3] = 5.0
     write_volume(prediction_of(folders, CASES[0]), Volume(mask(1, 2, 4), affine))
-    with pytest.raises(DataError, match=r"corners lie up to 5\.00 mm away"):
+    with pytest.raises(DataError, match=r"corners up to 5\.00 mm apart"):
         pair_folders(*folders)
 
 
@@ -108,27 +108,27 @@ def test_predictions_in_another_convention_are_refused(folders):
         pair_folders(*folders)
 
 
-def test_the_convention_can_be_said(folders):
+def test_the_convention_can_be_set(folders):
     for case in CASES:
         for path in (folders[1] / f"{case}_seg.nii.gz", prediction_of(folders, case)):
             write_volume(path, Volume(mask(1, 2, 3)))
     assert pair_folders(*folders, labels="brats2023").convention.name == "brats2023"
 
 
-def test_folders_without_a_common_case_are_refused_with_examples(folders, tmp_path):
+def test_folders_without_a_common_case_are_refused_with_example_names(folders, tmp_path):
     other = tmp_path / "other"
     other.mkdir()
     write_volume(other / "case7.nii.gz", Volume(mask(1, 2, 4)))
-    with pytest.raises(DataError, match="No mask in .*other belongs to a reference: case7 there"):
+    with pytest.raises(DataError, match="No prediction has the case id of a reference: found case7 in .*other"):
         pair_folders(other, folders[1])
 
 
-def test_one_folder_twice_is_refused(folders):
+def test_the_same_folder_twice_is_refused(folders):
     with pytest.raises(SettingsError, match="Give two folders"):
         pair_folders(folders[1], folders[1])
 
 
-def test_a_case_twice_is_named_in_both_folders_at_once(folders):
+def test_duplicate_cases_of_both_folders_are_listed_in_one_message(folders):
     predictions, references = folders
     write_volume(references / f"{CASES[0]}.nii.gz", Volume(mask(1)))
     write_volume(predictions / f"{CASES[1]}_seg.nii.gz", Volume(mask(1)))

@@ -1,4 +1,4 @@
-"""Fusing masks: by hand, against a brute force, and where methods must agree."""
+"""Fusion of masks: by hand, against brute force, and where the methods must agree."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from brats_unet.evaluation.fusion import METHODS, fused_by_label, fused_by_regio
 
 
 def noisy(truth, wrong, seed):
-    """`truth` with a share of the voxels turned."""
+    """`truth` with a share `wrong` of the voxels flipped."""
     return truth ^ (np.random.default_rng(seed).random(truth.shape) < wrong)
 
 
@@ -17,7 +17,7 @@ TRUTH[3:9, 3:9, 3:9] = True
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_masks_that_are_alike_are_fused_into_themselves(method):
+def test_equal_masks_are_fused_into_the_same_mask(method):
     fused = METHODS[method](np.stack([TRUTH] * 3))
     np.testing.assert_array_equal(fused.mask, TRUTH)
     assert fused.weight == pytest.approx((1, 1, 1), abs=1e-3)
@@ -32,7 +32,7 @@ def test_the_order_of_the_masks_does_not_matter(method):
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_empty_masks_are_fused_into_an_empty_one(method):
+def test_empty_masks_are_fused_into_an_empty_mask(method):
     assert not METHODS[method](np.zeros((3, 4, 4, 4), bool)).mask.any()
 
 
@@ -43,7 +43,7 @@ def test_a_majority_is_more_than_half():
 
 
 def brute_force_staple(masks, iterations):
-    """Warfield 2004 as its equations stand, a voxel at a time."""
+    """The equations of Warfield 2004, voxel by voxel."""
     decisions = masks.reshape(len(masks), -1).astype(float)
     prior = decisions.mean()
     p = np.full(len(masks), 0.99999)
@@ -57,7 +57,7 @@ def brute_force_staple(masks, iterations):
     return (w >= 0.5).reshape(masks.shape[1:]), p
 
 
-def test_staple_is_what_its_equations_say():
+def test_staple_follows_its_equations():
     masks = np.stack([noisy(TRUTH, share, seed) for seed, share in enumerate((0.02, 0.05, 0.1, 0.25))])
     fused = staple(masks)
     mask, sensitivity = brute_force_staple(masks, 200)
@@ -65,7 +65,7 @@ def test_staple_is_what_its_equations_say():
     assert fused.weight == pytest.approx(sensitivity, abs=1e-5)
 
 
-def test_staple_finds_which_mask_misses_half():
+def test_staple_finds_the_mask_that_misses_half_of_the_tumour():
     half = TRUTH.copy()
     half[:6] = False
     fused = staple(np.stack([TRUTH, noisy(TRUTH, 0.001, 1), noisy(TRUTH, 0.001, 2), half]))
@@ -82,16 +82,16 @@ def test_simple_discards_the_mask_that_is_somewhere_else():
 
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("fuse", [fused_by_region, fused_by_label])
-def test_labels_that_are_alike_come_back(fuse, method):
+def test_equal_labels_are_fused_into_the_same_labels(fuse, method):
     labels = np.random.default_rng(0).choice(np.array([0, 1, 2, 4], np.uint8), (5, 5, 5))
     found, weights = fuse(np.stack([labels] * 3), method)
     np.testing.assert_array_equal(found, labels)
     assert len(weights) == 3
 
 
-def test_regions_have_a_majority_where_no_label_has_one():
+def test_a_region_can_have_a_majority_although_no_label_has_one():
     labels = np.array([[[[1]]], [[[2]]], [[[4]]]], np.uint8)
-    assert fused_by_region(labels, "majority")[0].item() == 1  # tumour by three, core by two, enhancing by one
+    assert fused_by_region(labels, "majority")[0].item() == 1  # three masks have WT, two have TC, one has ET
     assert fused_by_label(labels, "majority")[0].item() == 0
 
 
@@ -103,8 +103,8 @@ def test_fused_regions_are_nested():
         assert not (masks[..., 1] & ~masks[..., 0]).any() and not (masks[..., 2] & ~masks[..., 1]).any()
 
 
-def test_what_are_no_masks_is_refused():
-    with pytest.raises(ValueError, match="from 1 to 62 bool masks"):
+def test_integer_arrays_and_more_than_62_masks_are_refused():
+    with pytest.raises(ValueError, match=r"type uint8 and shape \(3, 4\)\. Expected an array of 1 to 62 bool masks"):
         majority(np.zeros((3, 4), np.uint8))
-    with pytest.raises(ValueError, match="from 1 to 62"):
+    with pytest.raises(ValueError, match=r"shape \(63, 4\)"):
         staple(np.zeros((63, 4), bool))

@@ -1,4 +1,4 @@
-"""The mean shape that is kept beside a run."""
+"""Cache of the mean tumour shape."""
 
 import os
 
@@ -23,7 +23,7 @@ def cases(phantom_root):
 
 @pytest.fixture
 def read(monkeypatch):
-    """How many cases were read, call by call."""
+    """Number of cases that each call has read."""
     calls = []
     real = mean_shape_file.mean_shape_of
 
@@ -43,14 +43,14 @@ def same(one, other):
     )
 
 
-def test_it_is_read_once_and_comes_back_as_it_was(cases, read, tmp_path):
+def test_the_cases_are_read_once_and_the_cached_shape_is_the_same(cases, read, tmp_path):
     file = tmp_path / "run" / "mean_shape.npz"
     first = cached_mean_shape(file, cases, BRATS2017)
     assert same(first, cached_mean_shape(file, cases, BRATS2017))
     assert read == [2]
 
 
-def test_another_meaning_of_the_integers_is_another_shape(cases, read, tmp_path):
+def test_another_label_convention_makes_the_shape_anew(cases, read, tmp_path):
     msd = CONVENTIONS["msd"]
     cached_mean_shape(tmp_path / "m.npz", cases, BRATS2017)
     with pytest.raises(DataError):  # msd has no label 4
@@ -67,7 +67,7 @@ def test_a_broken_file_is_made_anew(cases, read, tmp_path, content):
     assert read == [2]
 
 
-def test_other_cases_and_a_mask_that_changed_are_read_again(cases, read, tmp_path):
+def test_other_cases_and_changed_masks_are_read_again(cases, read, tmp_path):
     file = tmp_path / "m.npz"
     cached_mean_shape(file, cases, BRATS2017)
     cached_mean_shape(file, cases[:1], BRATS2017)
@@ -80,7 +80,7 @@ def test_other_cases_and_a_mask_that_changed_are_read_again(cases, read, tmp_pat
     assert read == [2, 1, 1, 1]
 
 
-def test_a_file_that_is_gone_is_named(cases, tmp_path):
+def test_a_missing_file_is_named(cases, tmp_path):
     gone = Case("a", cases[0].images, tmp_path / "gone.nii.gz")
     with pytest.raises(DataError, match=r"gone\.nii\.gz: No such file"):
         cached_mean_shape(tmp_path / "m.npz", [gone], BRATS2017)

@@ -1,4 +1,4 @@
-"""Evaluations paired by case."""
+"""Comparison of evaluations, paired by case."""
 
 import json
 import math
@@ -31,7 +31,7 @@ def evaluation(name, dice, hd95=None, *, references=None, protocol=RULES, volume
     return Evaluation(name, Path(name) / "scores.csv", tuple(rows), summary)
 
 
-def test_differences_wins_and_the_cases_that_moved_most_by_hand():
+def test_differences_wins_and_the_cases_with_the_largest_differences_by_hand():
     found = compare([evaluation("a", [0.5, 0.6, 0.7, 0.8]), evaluation("b", [0.9, 0.6, 0.6, 0.85])])
     one = found.differences[0]
     assert (one.region, one.metric, one.n) == ("WT", "dice", 4)
@@ -53,11 +53,11 @@ def test_a_shorter_distance_is_a_win():
     assert (distance.wins, distance.ties, distance.losses) == (1, 1, 1)
 
 
-def test_p_is_scipy_s_wilcoxon_without_the_ties_and_is_corrected_for_all_tests():
+def test_p_is_scipys_wilcoxon_without_ties_and_is_corrected_for_all_tests():
     before, after = [0.5, 0.6, 0.7, 0.8, 0.4, 0.3], [0.55, 0.66, 0.77, 0.88, 0.49, 0.3]
     one, other = compare([evaluation("a", before), evaluation("b", after)]).differences
-    away = [b - a for a, b in zip(before, after, strict=True) if a != b]
-    assert one.p == pytest.approx(wilcoxon(away).pvalue)
+    changes = [b - a for a, b in zip(before, after, strict=True) if a != b]
+    assert one.p == pytest.approx(wilcoxon(changes).pvalue)
     assert one.p_holm == pytest.approx(2 * one.p)
     assert (other.p, other.p_holm) == (1.0, 1.0)
 
@@ -68,7 +68,7 @@ def test_holm_by_hand():
     assert holm([]) == []
 
 
-def test_exchanging_the_two_turns_every_sign():
+def test_swapping_the_evaluations_reverses_every_sign():
     a, b = evaluation("a", [0.5, 0.6, 0.7, 0.9, 0.3]), evaluation("b", [0.9, 0.6, 0.6, 0.8, 0.7])
     there, back = compare([a, b]).differences[0], compare([b, a]).differences[0]
     assert there.mean == -back.mean
@@ -77,14 +77,14 @@ def test_exchanging_the_two_turns_every_sign():
     assert there.interval == pytest.approx((-back.interval[1], -back.interval[0]), abs=0.03)
 
 
-def test_a_case_without_a_value_in_either_is_left_out_and_counted():
+def test_a_case_with_an_undefined_score_is_left_out_and_counted():
     found = compare([evaluation("a", [0.5, math.nan, 0.7]), evaluation("b", [0.6, 0.6, 0.8])], metrics=["dice"])
     assert (found.differences[0].n, found.differences[0].undefined) == (2, 1)
     nothing = compare([evaluation("a", [math.nan]), evaluation("b", [math.nan])], metrics=["dice"]).differences[0]
     assert (nothing.n, nothing.mean, nothing.p, nothing.p_holm) == (0, None, None, None)
 
 
-def test_other_references_cases_and_rules_are_refused_all_at_once():
+def test_different_references_cases_and_protocols_are_refused_in_one_message():
     a = evaluation("a", [0.5, 0.6], references={"case0": "x", "case1": "y"})
     b = evaluation(
         "b",
@@ -95,63 +95,63 @@ def test_other_references_cases_and_rules_are_refused_all_at_once():
     with pytest.raises(DataError) as refusal:
         compare([a, b])
     message = str(refusal.value)
-    assert "1 cases of b are not in a: case2." in message
-    assert "a and b were scored against other reference masks: case1." in message
+    assert "1 case in b but not in a: case2." in message
+    assert "a and b were scored against different reference masks: case1." in message
     assert "a was scored by brats2020, b by brats2023." in message
 
 
-def test_a_score_that_one_table_lacks_is_refused_and_not_left_out_as_undefined():
+def test_a_missing_score_is_refused_and_not_treated_as_undefined():
     a, b = evaluation("a", [0.5, 0.6]), evaluation("b", [0.5, math.nan])
     assert compare([a, b]).differences[0].undefined == 1
     short = Evaluation(
         "short", b.file, tuple(row for row in b.rows if (row.case, row.metric) != ("case1", "dice")), b.summary
     )
-    with pytest.raises(DataError, match=r"short lacks 1 scores: case1 WT dice\."):
+    with pytest.raises(DataError, match=r"short: 1 missing score: case1 WT dice\."):
         compare([a, short])
     other = Evaluation("b", b.file, tuple(replace(row, region="XX") for row in b.rows), b.summary)
-    with pytest.raises(DataError, match=r"(?s)a lacks 4 scores: case0 XX dice.*b lacks 4 scores: case0 WT dice"):
+    with pytest.raises(DataError, match=r"(?s)a: 4 missing scores: case0 XX dice.*b: 4 missing scores: case0 WT dice"):
         compare([a, other])
 
 
-def test_one_score_in_two_units_is_refused():
+def test_a_metric_with_two_units_is_refused():
     a, b = evaluation("a", [0.5]), evaluation("b", [0.5])
     b = Evaluation(
         "b", b.file, tuple(replace(row, unit="cm") if row.unit == "mm" else row for row in b.rows), b.summary
     )
-    with pytest.raises(DataError, match=r"hd95 has several units: mm \(a\), cm \(b\)\."):
+    with pytest.raises(DataError, match=r"hd95 has different units: mm \(a\), cm \(b\)\."):
         compare([a, b])
 
 
-def test_one_protocol_with_two_rules_is_refused_by_the_rule():
+def test_one_protocol_with_different_rules_is_refused_and_the_rule_is_named():
     other = {"name": "brats2020", "dice": {"both": 0.0}}
     with pytest.raises(DataError, match="follow brats2020 with different rules for dice"):
         compare([evaluation("a", [0.5]), evaluation("b", [0.5], protocol=other)])
 
 
-def test_without_hashes_the_volumes_are_compared_and_that_is_said():
+def test_without_hashes_the_reference_volumes_are_compared_and_a_note_says_so():
     a, b = evaluation("a", [0.5], references={}), evaluation("b", [0.5])
-    assert "only their volumes were compared" in compare([a, b]).notes[0]
-    with pytest.raises(DataError, match="references of other volumes: case0"):
+    assert "only the reference volumes were compared" in compare([a, b]).notes[0]
+    with pytest.raises(DataError, match="a and b have different reference volumes: case0"):
         compare([a, evaluation("b", [0.5], volume=6.0)])
 
 
-def test_an_unknown_score_and_a_run_that_is_named_twice_are_refused():
+def test_an_unknown_metric_and_the_same_run_twice_are_refused():
     a, b = evaluation("a", [0.5]), evaluation("b", [0.5])
-    with pytest.raises(SettingsError, match="a has no score named dicee.*dice"):
+    with pytest.raises(SettingsError, match="a has no metric named dicee.*dice"):
         compare([a, b], metrics=["dicee"])
-    with pytest.raises(SettingsError, match="named twice"):
+    with pytest.raises(SettingsError, match="given twice"):
         compare([a, a])
     with pytest.raises(SettingsError, match="Give two or more"):
         compare([a])
 
 
-def test_runs_of_one_name_are_told_apart_by_their_folders():
+def test_runs_with_the_same_name_are_named_by_their_folders():
     one, two = evaluation("a", [0.5]), evaluation("a", [0.5])
     two = Evaluation("a", Path("elsewhere/scores.csv"), two.rows, two.summary)
     assert compare([one, two]).names == ("a", "elsewhere")
 
 
-def test_the_document_is_json():
+def test_the_comparison_can_be_written_as_json():
     found = compare([evaluation("a", [0.5, 0.6, 0.1]), evaluation("b", [0.5, 0.9, 0.2])])
     document = json.loads(json.dumps(found.as_json(), allow_nan=False))
     assert document["exchanges"] == [{"better": "b", "worse": "a", "p": 0.5}]

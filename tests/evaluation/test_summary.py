@@ -1,4 +1,4 @@
-"""Means, medians and quartiles with their n."""
+"""Means, medians and quartiles, and their n."""
 
 import json
 import math
@@ -28,23 +28,23 @@ def test_four_numbers_by_hand():
     assert found.sd == pytest.approx(math.sqrt(14 / 3))
 
 
-def test_an_undefined_score_is_in_no_mean_and_is_counted():
+def test_an_undefined_score_is_counted_and_left_out_of_the_mean():
     found = statistics([0.5, math.nan, 0.7])
     assert (found.n, found.undefined) == (2, 1)
     assert found.mean == pytest.approx(0.6)
 
 
-def test_one_case_has_no_standard_deviation_and_none_has_no_mean():
+def test_one_value_has_no_standard_deviation_and_no_value_has_no_mean():
     assert statistics([0.5]).sd is None
     assert statistics([math.nan]).mean is None
 
 
-def test_the_order_of_cases_changes_no_number():
+def test_the_order_of_the_cases_does_not_matter():
     cases = [scored("a", 0.2, 5.0), scored("b", 1.0, 0.0), scored("c", 0.7, 9.0)]
     assert summarise(cases, protocol="brats2020").regions == summarise(cases[::-1], protocol="brats2020").regions
 
 
-def test_cases_without_the_region_are_counted_and_told_apart():
+def test_cases_without_the_region_are_counted_and_left_out_of_where_present():
     summary = summarise([scored("a", 0.2, 5.0), scored("b", 1.0, 0.0)], protocol="brats2020")
     assert summary.empty_references == {"WT": 0, "TC": 0, "ET": 1}
     assert summary.empty_predictions == {"WT": 2, "TC": 2, "ET": 2}
@@ -53,7 +53,7 @@ def test_cases_without_the_region_are_counted_and_told_apart():
     assert summary.where_present["ET"]["dice"].n == 1
 
 
-def test_the_seeds_numbers_are_averaged_over_cases_and_those_left_out_are_named():
+def test_seed_scores_are_averaged_over_cases_and_cases_without_them_are_named():
     one = scored("a", 0.2, 5.0, [("prediction", "hard", "accuracy", 0.9), ("all_background", "hard", "accuracy", 0.8)])
     two = scored("b", 0.2, 5.0, [("prediction", "hard", "accuracy", 0.7), ("all_background", "hard", "accuracy", 0.6)])
     summary = summarise([one, two, scored("c", 0.2, 5.0)], protocol="brats2020")
@@ -63,7 +63,7 @@ def test_the_seeds_numbers_are_averaged_over_cases_and_those_left_out_are_named(
     assert summary.seed_left_out == {"c": "too few slices"}
 
 
-def test_the_document_is_json_and_says_what_every_number_is():
+def test_the_summary_can_be_written_as_json_with_units_and_rules():
     summary = summarise([scored("a", 0.2, 5.0)], protocol="brats2020", title="t", missing=["a"], not_scored=["z"])
     document = json.loads(json.dumps(summary.as_json(), allow_nan=False))
     assert document["missing_predictions_counted_as_empty"] == ["a"]
@@ -86,6 +86,6 @@ def test_the_document_is_json_and_says_what_every_number_is():
     assert document["versions"]["numpy"]
 
 
-def test_no_case_at_all_is_a_mistake():
+def test_summarising_no_case_is_refused():
     with pytest.raises(ValueError, match="No case was scored"):
         summarise([], protocol="brats2020")

@@ -1,4 +1,4 @@
-"""Predictors that look at no scan."""
+"""Trivial predictors, which ignore the scans."""
 
 import numpy as np
 import pytest
@@ -23,7 +23,7 @@ def frame_labels(stop=30):
 
 
 def case_files(folder, name, labels, affine=None):
-    """A scan that is bright everywhere but in a margin of 4 voxels, and a mask."""
+    """Write a scan that is bright except for a margin of 4 voxels, and a mask; return both paths."""
     shape = tuple(n + 8 for n in labels.shape)
     scan, mask = np.zeros(shape, np.int16), np.zeros(shape, np.uint8)
     inner = (slice(4, -4),) * 3
@@ -42,14 +42,14 @@ def test_the_mean_of_one_case_is_that_case():
     assert (region_masks(shape.labels(FRAME)) == masks).all()
 
 
-def test_where_two_of_three_cases_agree_is_claimed_and_where_one_stands_alone_is_not():
+def test_voxels_of_two_of_three_cases_are_predicted_and_voxels_of_one_case_are_not():
     masks = [in_frame(frame_labels(stop), WHOLE) for stop in (30, 30, 34)]
     labels = mean_shape(masks).labels(FRAME)
     assert labels[29, 15, 15] == Label.OEDEMA
     assert labels[31, 15, 15] == Label.BACKGROUND
 
 
-def test_the_level_is_the_best_on_the_training_cases():
+def test_the_threshold_has_the_best_dice_on_the_training_cases():
     random = np.random.default_rng(0)
     starts = random.integers(8, 16, 12)
     masks = []
@@ -67,7 +67,7 @@ def test_the_level_is_the_best_on_the_training_cases():
     assert score(shape.levels[0]) == max(score(level) for level in np.linspace(0, share.max(), 21)[1:-1])
 
 
-def test_a_region_that_no_training_case_has_is_never_claimed():
+def test_a_region_that_no_training_case_has_is_never_predicted():
     labels = frame_labels()
     labels[labels == Label.ENHANCING] = Label.NECROTIC
     found = mean_shape([in_frame(labels, WHOLE)]).labels(FRAME)
@@ -75,19 +75,19 @@ def test_a_region_that_no_training_case_has_is_never_claimed():
     assert Label.NECROTIC in found
 
 
-def test_a_frame_finds_the_same_place_in_a_brain_of_twice_the_size():
+def test_a_brain_of_twice_the_size_gives_the_same_mask_in_the_common_frame():
     labels = frame_labels()
     large = labels.repeat(2, 0).repeat(2, 1).repeat(2, 2)
     assert (in_frame(large, Box((0, 0, 0), large.shape)) == in_frame(labels, WHOLE)).all()
 
 
-def test_no_case_has_no_mean():
+def test_a_mean_shape_of_no_case_is_refused():
     with pytest.raises(ValueError, match="at least one case"):
         mean_shape([])
 
 
 @pytest.mark.parametrize("affine", [None, np.diag([1.0, 1.0, 1.0, 1.0])], ids=["LPS", "RAS"])
-def test_the_training_case_itself_is_found_again_in_its_own_axes(tmp_path, affine):
+def test_the_mean_shape_of_one_case_scores_perfectly_on_that_case_in_any_axes(tmp_path, affine):
     images, mask = case_files(tmp_path, "a", frame_labels(), affine)
     shape = mean_shape_of([Case("a", images, mask)], BRATS2017)
     [scored] = score_trivial([Pair("a", mask, None, images, BRATS2017, BRATS2017)], {"a": shape}, protocol="brats2020")
@@ -96,15 +96,15 @@ def test_the_training_case_itself_is_found_again_in_its_own_axes(tmp_path, affin
     assert all(dice["all_background", region.value] == 0.0 for region in Region)
 
 
-def test_without_a_scan_there_is_no_mean_shape_and_the_reason_is_kept(tmp_path):
+def test_without_a_scan_the_mean_shape_is_not_scored_and_the_reason_is_recorded(tmp_path):
     images, mask = case_files(tmp_path, "a", frame_labels())
     shape = mean_shape_of([Case("a", images, mask)], BRATS2017)
     [scored] = score_trivial([Pair("a", mask, None, None, BRATS2017, BRATS2017)], {"a": shape}, protocol="brats2020")
     assert {row.predictor for row in scored.rows} == {"all_background"}
-    assert scored.left_out == "a: no scan beside it"
+    assert scored.left_out == "a: no scan found"
 
 
-def test_every_training_case_that_cannot_be_read_is_named(tmp_path):
+def test_all_training_cases_that_cannot_be_read_are_named(tmp_path):
     cases = []
     for name in "ab":
         images, mask = case_files(tmp_path, name, frame_labels())

@@ -60,4 +60,4 @@ def test_it_reads_what_an_evaluation_left(evaluated_run, capsys):
 
 def test_a_folder_without_an_evaluation_is_refused_in_a_sentence(tmp_path, capsys):
     assert seed_protocol.main([str(tmp_path)]) == 2
-    assert "no scores there" in capsys.readouterr().err
+    assert "no scores found" in capsys.readouterr().err
