@@ -32,8 +32,7 @@ class Statistics:
         q3: Third quartile.
         minimum: Smallest value.
         maximum: Largest value.
-        interval: 95 % confidence interval of the mean over cases (`bootstrap.mean_interval`); None for n < 5, or if a
-            value is infinite.
+        interval: 95 % confidence interval of the mean (`bootstrap.mean_interval`); None for n < 5 or infinite values.
     """
 
     n: int
@@ -175,7 +174,7 @@ def summarise(
     trivial: Sequence[TrivialScored] = (),
     trivial_left_out: str = "",
 ) -> Summary:
-    """Summarise the scores of all cases.
+    """Summarise the scores of all cases; ValueError if there is none.
 
     Args:
         scored: Scores of at least one case.
@@ -186,9 +185,6 @@ def summarise(
         not_scored: Predictions without a reference.
         trivial: Scores of the trivial predictors on the same cases.
         trivial_left_out: Why the mean shape was not scored on any case, or "".
-
-    Raises:
-        ValueError: There is no case.
     """
     if not scored:
         raise ValueError("No case was scored. Expected the scores of at least one case.")

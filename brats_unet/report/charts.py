@@ -1,6 +1,6 @@
-"""Charts of the page as SVG text: sharp at every size, dark where the page is, each point with its case in words.
+"""Charts of the HTML page, as SVG text. They follow the page's dark mode, and every point has its case as a tooltip.
 
-Regions differ in colour, marker and dash (Okabe and Ito's colours), so that no chart needs colour to be read.
+Regions differ in colour (Okabe and Ito's palette), marker and dash, so the charts can be read without colour.
 """
 
 import math
@@ -10,16 +10,16 @@ from html import escape
 import numpy as np
 
 WIDTH, LEFT, RIGHT, TOP = 420, 44, 14, 12
-STRIP = 62  # height of one region's strip
-POINTS = 300  # of a line at most
+STRIP = 62  # height of the strip of one region
+POINTS = 300  # most points of a line
 DASHES = {"WT": "", "TC": "7 3", "ET": "2 3"}
 DISTANCE_TICKS = (0, 1, 3, 10, 30, 100, 300)
-# Value, drawn marker of a predictor that looks at no scan.
-Reference = tuple[str, float]
+# Name and mean score of a trivial predictor.
+Baseline = tuple[str, float]
 
 
 def smoothed(values: np.ndarray) -> np.ndarray:
-    """Mean over about a twentieth of the values around each, one-sided at both ends."""
+    """Centred moving average over about a twentieth of the values; the window is cut at both ends."""
     half = max(1, len(values) // 40)
     sums = np.concatenate([[0.0], np.cumsum(values)])
     at = np.arange(len(values))
@@ -32,15 +32,15 @@ def distribution(
     values: Mapping[str, Sequence[tuple[str, float]]],
     *,
     distance: bool = False,
-    trivial: Mapping[str, Sequence[Reference]] | None = None,
+    trivial: Mapping[str, Sequence[Baseline]] | None = None,
 ) -> str:
-    """Every case as a point, with the quartiles as a box, one strip a region.
+    """Chart of a score: every case as a point and the quartiles as a box, one strip per region.
 
     Args:
-        what: Name of the score, for those who hear the page.
-        values: (case, value) by region, undefined ones left out.
-        distance: Millimetres on a logarithmic axis; else shares from 0 to 1.
-        trivial: By region, (name, mean) of predictors that look at no scan, drawn as ticks.
+        what: Name of the score, for screen readers.
+        values: (case, value) by region, without undefined values.
+        distance: Whether values are millimetres, on a logarithmic axis; otherwise they are shares from 0 to 1.
+        trivial: (name, mean score) of the trivial predictors by region, drawn as triangles.
     """
     shown = [value for points in (*values.values(), *(trivial or {}).values()) for _, value in points]
     highest = max([300.0, *shown])
@@ -51,7 +51,7 @@ def distribution(
         return round(LEFT + span * share, 1)
 
     height = TOP + STRIP * len(values) + 26
-    parts = [_open(height, f"{what} of every case, by region")]
+    parts = [_open(height, f"{what}: every case, by region")]
     bottom = height - 26
     for tick in DISTANCE_TICKS if distance else (0, 0.2, 0.4, 0.6, 0.8, 1):
         parts.append(f'<line class="grid" x1="{x(tick)}" x2="{x(tick)}" y1="{TOP}" y2="{bottom}"/>')
@@ -82,7 +82,7 @@ def distribution(
 
 
 def loss_curve(steps: Mapping[int, float]) -> str:
-    """Loss of each step, and its mean over the steps around."""
+    """Chart of the loss of each step and its moving average."""
     at = np.array(sorted(steps), float)
     losses = np.array([steps[int(step)] for step in at])
     low, high = np.percentile(losses, (0, 99.5))
@@ -98,11 +98,12 @@ def loss_curve(steps: Mapping[int, float]) -> str:
 
 
 def dice_curves(validations: Mapping[str, Sequence[tuple[int, float]]]) -> str:
-    """Mean Dice of the held-out cases at each look, one line a region."""
+    """Chart of the mean Dice of the held-out cases at each validation, one line per region."""
     steps = [step for points in validations.values() for step, _ in points]
     frame = _Frame(np.array([0, *steps], float), 0.0, 1.0)
     ends = ", ".join(f"{region} {points[-1][1]:.2f}" for region, points in validations.items() if points)
-    parts = [_open(_Frame.HEIGHT, f"Dice of held-out cases while training, at last {ends}"), frame.axes("step")]
+    label = f"Mean Dice of the held-out cases during training; last validation: {ends}"
+    parts = [_open(_Frame.HEIGHT, label), frame.axes("step")]
     lowest = -math.inf
     for region, points in sorted(validations.items(), key=lambda item: -item[1][-1][1] if item[1] else 0):
         if not points:
@@ -119,7 +120,7 @@ def dice_curves(validations: Mapping[str, Sequence[tuple[int, float]]]) -> str:
 
 
 class _Frame:
-    """Axes of a curve; the right margin is for labels at the ends of lines."""
+    """Axes of a curve; the right margin holds the labels at the line ends."""
 
     HEIGHT, BOTTOM, MARGIN = 230, 34, 74
 
@@ -149,12 +150,12 @@ class _Frame:
             parts.append(_text(LEFT - 7, self.y(value) + 4, f"{value:g}", "end"))
         for step in _ticks(self.first, self.last):
             parts.append(_text(self.x(step), self.HEIGHT - self.BOTTOM + 16, f"{step:g}", "middle"))
-        parts.append(_text(WIDTH - self.MARGIN + 8, self.HEIGHT - self.BOTTOM + 16, below, "start"))
+        parts.append(_text(WIDTH - self.MARGIN + 22, self.HEIGHT - self.BOTTOM + 16, below, "start"))
         return "".join(parts)
 
 
 def _ticks(low: float, high: float) -> list[float]:
-    """About five round numbers from `low` to `high`."""
+    """About five round numbers between `low` and `high`."""
     rough = (high - low) / 5
     unit = 10 ** math.floor(math.log10(rough))
     step = next(unit * factor for factor in (1, 2, 5, 10) if unit * factor >= rough)
@@ -162,12 +163,12 @@ def _ticks(low: float, high: float) -> list[float]:
 
 
 def _spread(xs: Sequence[float], middle: float) -> list[float]:
-    """Heights of points so that near ones do not cover one another, the first of a heap in the middle."""
+    """y coordinates that keep points with nearly equal x apart, around `middle`."""
     taken: dict[int, int] = {}
     heights = []
     for x in xs:
-        place = int(x // 6)
-        n = taken[place] = taken.get(place, 0) + 1
+        column = int(x // 6)
+        n = taken[column] = taken.get(column, 0) + 1
         offset = (n // 2) * 6 * (1 if n % 2 else -1)
         heights.append(round(middle + max(-24, min(24, offset)), 1))
     return heights

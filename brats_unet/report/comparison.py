@@ -1,4 +1,4 @@
-"""Tables for the terminal: what differs between evaluations, whether that could be chance, and who ranks where."""
+"""Terminal tables of a comparison: differences between evaluations, their p values, and the ranking."""
 
 from rich.console import Console
 from rich.padding import Padding
@@ -8,26 +8,31 @@ from rich.text import Text
 from brats_unet.evaluation.paired import Comparison, Difference
 from brats_unet.report.tables import lines_of, plain_table
 
-WIDEST = 6  # cells that a bar of wins and losses takes on either side
-SIGNIFICANT = 0.05
-NAMED_CASES = 3
+WIDEST = 6  # characters of a bar for all cases, on either side
+SIGNIFICANT = 0.05  # below this corrected p, a row is bold
+NAMED_CASES = 3  # cases with the largest differences that are listed per region
+FEWEST_CASES = 6  # with fewer cases, no signed-rank test reaches p < 0.05
 
 
 def print_comparison(console: Console, found: Comparison) -> None:
-    """Everything that a person should see of a comparison."""
+    """Print a comparison: differences, caveats and ranking."""
     for second in found.names[1:]:
         console.print()
         console.print(_differences(found, second))
         console.print(Padding(_moved(found, second), (0, 2)))
+    other = "the other run" if len(found.names) > 2 else found.names[1]
     sentences = [
-        f"Changes are {'the later' if len(found.names) > 2 else found.names[1]} less {found.names[0]}, with 95 % "
-        "bootstrap intervals over cases. p: Wilcoxon signed-rank after Holm's correction over all of them. W T L: "
-        "cases in which it is better, equal, worse.",
+        f"change: {other} minus {found.names[0]}, mean over cases, with its bootstrap confidence interval. p: Wilcoxon "
+        f"signed-rank test, with Holm's correction over all rows; bold if p < {SIGNIFICANT}. W T L: cases in which "
+        f"{other} is better (win), equal (tie) and worse (loss).",
         *_undefined(found),
         *found.notes,
     ]
-    if len(found.cases) < 6:
-        sentences.append(f"With {len(found.cases)} cases no difference can reach p < 0.05.")
+    if len(found.cases) < FEWEST_CASES:
+        sentences.append(
+            f"With {_cases(len(found.cases))}, no difference can reach p < {SIGNIFICANT}: at least {FEWEST_CASES} "
+            "cases are needed."
+        )
     for sentence in sentences:
         console.print(Padding(Text(sentence, style="dim"), (0, 2)))
     console.print()
@@ -35,7 +40,7 @@ def print_comparison(console: Console, found: Comparison) -> None:
 
 
 def balance(wins: int, losses: int, n: int) -> Text:
-    """Losses to the left of a line and wins to its right, as bars; all n cases fill a side."""
+    """Bars of losses (left) and wins (right) on either side of a line; n cases fill one side."""
     left = round(losses / n * WIDEST) if n else 0
     right = round(wins / n * WIDEST) if n else 0
     text = Text(" " * (WIDEST - left))
@@ -59,7 +64,7 @@ def _differences(found: Comparison, second: str) -> Table:
             table.add_row(
                 f"{one.region} {_name(one)}",
                 "–" if one.mean is None else f"{one.mean:+.{_decimals(one)}f}",
-                "" if one.interval is None else " – ".join(f"{end:+.{_decimals(one)}f}" for end in one.interval),
+                "" if one.interval is None else " to ".join(f"{end:+.{_decimals(one)}f}" for end in one.interval),
                 "" if one.p_holm is None else _p(one.p_holm),
                 balance(one.wins, one.losses, one.n),
                 f"{one.wins} {one.ties} {one.losses}",
@@ -70,31 +75,31 @@ def _differences(found: Comparison, second: str) -> Table:
 
 
 def _undefined(found: Comparison) -> list[str]:
-    """What is left out, where anything is."""
+    """A sentence that names the cases left out because a score is undefined; none if all are defined."""
     left_out = [
         f"{one.region} {_name(one)} in {_cases(one.undefined)}" + (f" of {one.second}" if len(found.names) > 2 else "")
         for one in found.differences
         if one.undefined
     ]
-    return [f"Left out, being undefined in one of the two: {'; '.join(left_out)}."] if left_out else []
+    return [f"Left out because a score is undefined: {'; '.join(left_out)}."] if left_out else []
 
 
 def _moved(found: Comparison, second: str) -> Text:
-    """The cases that moved most, for the first metric."""
+    """The cases with the largest differences in the first metric."""
     lines = []
     for one in (d for d in found.differences if (d.second, d.metric) == (second, found.metrics[0])):
         moves = [f"{m.case} {_number(m.first, one)} → {_number(m.second, one)}" for m in one.moved[:NAMED_CASES]]
-        lines.append(f"{one.region} {_name(one)} moved most: {', '.join(moves) or 'none'}.")
+        lines.append(f"Largest changes in {one.region} {_name(one)}: {', '.join(moves) or 'none'}.")
     return Text("\n".join(lines), style="dim")
 
 
 def _ranking(found: Comparison) -> Table:
-    table = plain_table("Ranking as in BraTS: mean of the ranks within each case")
+    table = plain_table("Ranking as in BraTS, by the mean rank over cases")
     table.add_column("place", justify="right")
     table.add_column("run")
     table.add_column("mean rank", justify="right")
-    table.add_column("first in", justify="right")
-    table.add_column("p against the next", justify="right")
+    table.add_column("best in", justify="right")
+    table.add_column("p against next run", justify="right")
     order = [ranked.name for ranked in found.ranking]
     p = {(better, worse): value for better, worse, value in found.exchanges}
     for index, ranked in enumerate(found.ranking):

@@ -1,4 +1,4 @@
-"""The curves of a training, for a paper's supplement."""
+"""Training curves as a figure for a paper's supplement: loss, and Dice of the held-out cases."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,21 +11,21 @@ from matplotlib.figure import Figure
 from brats_unet.files import atomic_path
 from brats_unet.report.charts import smoothed
 
-# Okabe and Ito's colours: told apart by everybody, in print too.
+# Okabe and Ito's palette: colour-blind readers can distinguish these colours, also in print.
 ORANGE, SKY, GREEN, BLUE, VERMILLION = "#E69F00", "#56B4E9", "#009E73", "#0072B2", "#D55E00"
 DPI = 160
-PNG_LEVEL = 2  # half the time of the default 6, and a tenth more bytes
-LABEL_HEIGHT = 0.045  # of a line of small text, in Dice: labels at the end of curves keep so far apart
+PNG_LEVEL = 2  # takes half the time of the default 6, for 10 % more bytes
+LABEL_HEIGHT = 0.045  # least distance between the labels at the curve ends, in Dice
 
 
 def training_curves(journal: Sequence[Mapping[str, Any]], path: Path) -> None:
-    """Loss of every step, and Dice of the held-out cases, over the steps of a training.
+    """Draw the loss of every step and the mean Dice of the held-out cases, over the steps of a training.
 
     Args:
-        journal: Lines of a run's journal; {"event": "step", "step", "loss", …} and {"event": "validation", "step",
-            "dice": {region: mean}, "cases": n} are drawn, others are passed over. Steps that a resumed run took again
-            are drawn as taken last.
-        path: PNG to write.
+        journal: Lines of a run's journal. Drawn are {"event": "step", "step", "loss", …} and {"event": "validation",
+            "step", "dice": {region: mean}, "cases": n}; other lines are ignored. If a resumed run repeated a step, its
+            last line counts.
+        path: PNG file to write.
     """
     steps = {line["step"]: line["loss"] for line in journal if line["event"] == "step"}
     validations = {line["step"]: line for line in journal if line["event"] == "validation"}
@@ -35,7 +35,7 @@ def training_curves(journal: Sequence[Mapping[str, Any]], path: Path) -> None:
     if steps:
         at, losses = (np.array(values, float) for values in zip(*sorted(steps.items()), strict=True))
         left.plot(at, losses, color="#c4c4c4", linewidth=0.7, label="each step")
-        left.plot(at, smoothed(losses), color=BLUE, linewidth=1.8, label="mean of the steps around")
+        left.plot(at, smoothed(losses), color=BLUE, linewidth=1.8, label="moving average")
         low, high = np.percentile(losses, (0, 99.5))
         left.set_ylim(low - 0.06 * (high - low) - 1e-6, high + 0.06 * (high - low) + 1e-6)
         left.legend(frameon=False, fontsize=8)
@@ -44,9 +44,9 @@ def training_curves(journal: Sequence[Mapping[str, Any]], path: Path) -> None:
     for region, (colour, marker, dash) in styles.items():
         points = sorted((step, line["dice"][region]) for step, line in validations.items() if region in line["dice"])
         if points:
-            looked, dice = zip(*points, strict=True)
-            right.plot(looked, dice, color=colour, marker=marker, markersize=4.5, linestyle=dash, label=region)
-            ends.append((dice[-1], looked[-1], region, colour))
+            validated, dice = zip(*points, strict=True)
+            right.plot(validated, dice, color=colour, marker=marker, markersize=4.5, linestyle=dash, label=region)
+            ends.append((dice[-1], validated[-1], region, colour))
     lowest = np.inf
     for value, step, region, colour in sorted(ends, reverse=True):
         lowest = min(value, lowest - LABEL_HEIGHT)
@@ -77,7 +77,7 @@ def training_curves(journal: Sequence[Mapping[str, Any]], path: Path) -> None:
 
 
 def save_figure(figure: Figure, path: Path) -> None:
-    """Write a PNG under its final name only once it is whole."""
+    """Write a figure as PNG; the file appears under its final name only when it is complete."""
     with atomic_path(path) as temporary:
         figure.savefig(
             temporary, format="png", facecolor=figure.get_facecolor(), pil_kwargs={"compress_level": PNG_LEVEL}

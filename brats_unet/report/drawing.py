@@ -1,4 +1,4 @@
-"""Draw the cases of an evaluation: read both masks and two scans, and hand them to `figures.case_figure`."""
+"""Draw the cases of an evaluation: read both masks and up to two scans, and pass them to `figures.case_figure`."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +16,14 @@ from brats_unet.volume import turn_to_lps
 
 @dataclass(frozen=True)
 class Drawing:
-    """One picture to draw: whose, the scores to write over it by (region, metric), where to, and its title."""
+    """One figure to draw.
+
+    Attributes:
+        pair: Masks and scans of the case.
+        scores: Scores to print over the figure, by (region, metric).
+        path: PNG file to write.
+        title: Title of the figure.
+    """
 
     pair: Pair
     scores: Mapping[tuple[str, str], float]
@@ -27,17 +34,26 @@ class Drawing:
 def draw_cases(
     drawings: Sequence[Drawing], *, workers: int = 0, progress: Callable[[int, int], None] | None = None
 ) -> None:
-    """Draw cases in processes; `progress` is called with (done, total) after each."""
+    """Draw cases in parallel.
+
+    Args:
+        drawings: Figures to draw.
+        workers: Number of processes; 0 starts one per core.
+        progress: Called with (done, total) after each figure.
+
+    Raises:
+        DataError: A file cannot be read, or a scan and its mask differ in shape.
+    """
     map_in_processes(draw_case, drawings, seconds_each=0.8, workers=workers, progress=progress)
 
 
 def draw_case(drawing: Drawing) -> None:
-    """One picture, as PNG.
+    """Draw one figure and write it as PNG.
 
     Raises:
-        DataError: A file cannot be read, or a scan does not fit its mask.
+        DataError: A file cannot be read, or a scan and its mask differ in shape.
     """
-    from brats_unet.report.figures import case_figure  # matplotlib takes half a second, and is not always wanted
+    from brats_unet.report.figures import case_figure  # importing matplotlib takes half a second; not every call draws
 
     pair = drawing.pair
     reference, prediction = read_labels(pair)
@@ -49,7 +65,7 @@ def draw_case(drawing: Drawing) -> None:
             array = read_volume(file.path, file.channel).array
             if array.shape != reference.array.shape:
                 raise DataError(
-                    f"{file.path}: shape {array.shape}. Expected {reference.array.shape}, that of its mask."
+                    f"{file.path}: shape {array.shape}. Expected {reference.array.shape}, the shape of its mask."
                 )
             images[modality] = turn.apply(array)
     spacing = reference.spacing_mm

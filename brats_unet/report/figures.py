@@ -1,6 +1,6 @@
-"""Pictures for a paper's supplement: a case in three planes with the outlines of reference and prediction.
+"""Figure of a case for a paper's supplement: three planes with the outlines of reference and prediction.
 
-They differ in dash and in colour, and the two colours look different to everybody (Okabe and Ito 2008).
+The outlines differ in dash and in colour; colour-blind readers can distinguish the colours (Okabe and Ito 2008).
 """
 
 from collections.abc import Mapping, Sequence
@@ -26,7 +26,7 @@ OUTLINES: tuple[tuple[str, str, Dash], ...] = (
 )
 DARK, LIGHT, MUTED = "#101014", "#f0f0f0", "#a0a0a8"
 NAMES = {Modality.FLAIR: "FLAIR", Modality.T1: "T1", Modality.T1CE: "T1ce", Modality.T2: "T2"}
-# Greys of the tissues by label, where there is no scan to draw on.
+# Grey level of each label, drawn if there is no scan.
 TISSUE_GREYS = [0.0, 0.35, 0.2, 0.1, 0.6]
 DPI = 160
 WIDTH_INCHES, HEAD_INCHES, FOOT_INCHES = 10.0, 0.68, 0.34
@@ -42,23 +42,26 @@ def case_figure(
     *,
     spacing_mm: tuple[float, float, float] = (1.0, 1.0, 1.0),
 ) -> None:
-    """Three planes through the tumour: whole scans, and close to it the outlines of each region.
+    """Draw three planes through the tumour: whole scans, and close-ups with the outlines of each region.
 
-    WT is outlined on FLAIR, TC and ET on T1ce, where they are seen; on what there is if those two are lacking, and on
-    grey tissues of the reference where there is no scan at all.
+    WT is outlined on FLAIR, TC and ET on T1ce, where they are visible. If that scan is missing, the first given scan is
+    used; without any scan, the labels of the reference are drawn in grey.
 
     Args:
         images: Scans by modality, shape (X, Y, Z), axes L-P-S; any number.
         reference: Integers of `anatomy.Label`, same shape, or None.
-        prediction: Likewise; None where it is missing.
-        scores: By (region, metric); "dice" and "hd95" are written over the columns, where they are there.
-        path: PNG to write.
-        title: Over the picture.
-        spacing_mm: Edge lengths of a voxel along the three axes.
+        prediction: Integers of `anatomy.Label`, same shape, or None.
+        scores: Scores by (region, metric); "dice" and "hd95" are printed over the close-ups if given.
+        path: PNG file to write.
+        title: Title of the figure.
+        spacing_mm: Voxel edge lengths along the three axes, in millimetres.
+
+    Raises:
+        ValueError: There is neither a reference nor a prediction.
     """
     labels = reference if reference is not None else prediction
     if labels is None:
-        raise ValueError("A case without reference and prediction has nothing to outline.")
+        raise ValueError("There is nothing to outline: expected a reference, a prediction or both.")
     reference, prediction = (np.zeros_like(labels) if mask is None else mask for mask in (reference, prediction))
     shown = {modality: windowed(image) for modality, image in images.items()}
     tissues = Scan(np.array(TISSUE_GREYS, np.float32)[labels], black=0.0, white=1.0, background=0.0)
@@ -89,14 +92,12 @@ def case_figure(
         if region is not None and not any(mask.any() for mask in masks[region]):
             axes.text(0.5, 0.04, "absent from both", color=LIGHT, fontsize=7.5, ha="center", transform=axes.transAxes)
     _scale_bar(panels[0][len(shown)])
-    _captions(
-        figure, title, "; frames show where the close-ups lie" if shown else "; greys are the reference's tissues"
-    )
+    _captions(figure, title, "frames mark the close-ups" if shown else "grey: labels of the reference")
     save_figure(figure, path)
 
 
 def _seen_best_on(region: Region, shown: Mapping[Modality, Scan]) -> Modality | None:
-    """Oedema is bright on FLAIR, the core's rim on T1ce; None where there is no scan."""
+    """FLAIR for WT (bright oedema), T1ce for TC and ET (bright rim), else the first scan; None without a scan."""
     best = Modality.FLAIR if region is Region.WT else Modality.T1CE
     return best if best in shown else next(iter(shown), None)
 
@@ -104,7 +105,11 @@ def _seen_best_on(region: Region, shown: Mapping[Modality, Scan]) -> Modality | 
 def _grid_of_panels(
     whole: Box, is_whole: Sequence[bool], spacing_mm: tuple[float, float, float]
 ) -> tuple[Figure, list[list[Axes]]]:
-    """Rows as high as their plane is; columns of whole scans as wide as the widest plane, close-ups as the highest."""
+    """Figure and panels by row and column.
+
+    A row is as high as its plane; a column of whole scans is as wide as the widest plane, one of close-ups as the
+    highest plane is high.
+    """
     sizes = [plane.extent_mm(whole, spacing_mm) for plane in PLANES]
     heights = [height for _, height in sizes]
     widths = [max(width for width, _ in sizes) if whole_scan else max(heights) for whole_scan in is_whole]
@@ -134,7 +139,7 @@ def _show(
     box: Box,
     spacing_mm: tuple[float, float, float],
 ) -> None:
-    """One slice of greys in millimetres, cut to the box."""
+    """Draw one slice in millimetres, limited to the box."""
     across, up = spacing_mm[plane.horizontal], spacing_mm[plane.vertical]
     right, top = (flat.shape[1] - 0.5) * across, (flat.shape[0] - 0.5) * up
     axes.imshow(
@@ -167,7 +172,7 @@ def _outline(
     centre: tuple[int, int, int],
     spacing_mm: tuple[float, float, float],
 ) -> None:
-    """The reference's outline solid, the prediction's dashed over it."""
+    """Draw the outline of the reference (solid) and of the prediction (dashed) over it."""
     for mask, (_, colour, dash) in zip(masks, OUTLINES, strict=True):
         flat = np.pad(plane.cut(mask, centre), 1).astype(float)
         if flat.any():
@@ -177,7 +182,7 @@ def _outline(
 
 
 def _frame(axes: Axes, plane: Plane, box: Box, spacing_mm: tuple[float, float, float]) -> None:
-    """Where the close-ups lie."""
+    """Draw a frame where the close-ups lie."""
     left, right, low, high = plane.edges_mm(box, spacing_mm)
     axes.plot([left, right, right, left, left], [low, low, high, high, low], color=LIGHT, linewidth=0.6, alpha=0.7)
 
@@ -189,7 +194,7 @@ def _letters(axes: Axes, plane: Plane) -> None:
 
 
 def _scale_bar(axes: Axes) -> None:
-    """Ten millimetres, in the corner of a close-up."""
+    """Draw a scale bar of 10 mm in the corner of a close-up."""
     left, right = sorted(axes.get_xlim())
     low, high = axes.get_ylim()
     x, y = left + 0.95 * (right - left), low + 0.06 * (high - low)
@@ -216,4 +221,5 @@ def _captions(figure: Figure, title: str, hint: str) -> None:
     )
     for text in legend.get_texts():
         text.set_color(LIGHT)
-    figure.text(0.992, 0.12 / height, f"the patient's left is on the right{hint}", color=MUTED, fontsize=7, ha="right")
+    note = f"patient's left is on the right; {hint}"
+    figure.text(0.992, 0.12 / height, note, color=MUTED, fontsize=7, ha="right")

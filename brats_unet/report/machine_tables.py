@@ -1,4 +1,4 @@
-"""What `brats-unet doctor` found, on a terminal: facts a line each, rates side by side, and the sentence below."""
+"""Terminal tables of `brats-unet doctor`: the machine, the measured rates, and the verdict."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -11,11 +11,11 @@ from brats_unet.files import size_text
 
 
 def show_machine(facts: dict[str, Any], console: Console) -> None:
-    """The facts, a line each."""
+    """Print the machine's hardware and software, one line each."""
     table = Table.grid(padding=(0, 2))
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
-    units = ", ".join(facts["vector_units"]) or "none known"
+    units = ", ".join(facts["vector_units"]) or "unknown"
     threads = "".join(f", {name}={value}" for name, value in facts["threads_set"].items())
     commit_text = f" ({facts['commit']})" if facts["commit"] else ""
     for name, text in (
@@ -23,7 +23,7 @@ def show_machine(facts: dict[str, Any], console: Console) -> None:
         ("TensorFlow", f"{facts['tensorflow'] or 'missing'}, Keras {facts['keras'] or 'missing'}"),
         ("GPU", _gpu_text(facts)),
         ("CPU", f"{facts['processor']}, {facts['usable_cores']} of {facts['cores']} cores{threads}"),
-        ("vector units", f"{units}; oneDNN {'on' if facts['onednn'] else 'off'}; computes in {facts['cpu_precision']}"),
+        ("vector units", f"{units}; oneDNN {'on' if facts['onednn'] else 'off'}; precision {facts['cpu_precision']}"),
         ("memory", f"{size_text(facts['memory_free_bytes'])} free of {size_text(facts['memory_bytes'])}"),
         (
             "cache disk",
@@ -46,21 +46,21 @@ def show_rates(
     batch: int,
     console: Console,
 ) -> None:
-    """The rates side by side, and the verdict.
+    """Print the measured rates and the verdict.
 
     Args:
-        rates: Of `brats-unet doctor`, in plain types.
-        experiment: Its name.
-        model: Its name.
-        augmentation: Its name.
-        patch: Voxels along x, y, z.
-        batch: Patches of a step.
-        console: Where they are printed.
+        rates: Rates that `brats-unet doctor` measured, in plain types.
+        experiment: Name of the experiment.
+        model: Name of the network.
+        augmentation: Name of the augmentation.
+        patch: Patch size in voxels along x, y, z.
+        batch: Patches per step.
+        console: Console to print on.
     """
     if rates["fits"]:
         console.print(
-            f"experiment={experiment}: patches of {'×'.join(map(str, patch))}, {batch} a step, "
-            f"{model} with {rates['parameters']:,} weights, {rates['precision']} on {rates['devices']}",
+            f"experiment={experiment}: {batch} patch{'' if batch == 1 else 'es'} of {'×'.join(map(str, patch))} per "
+            f"step, {model} with {rates['parameters']:,} weights, {rates['precision']} on {rates['devices']}",
             markup=False,
         )
         table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="bold")
@@ -72,15 +72,15 @@ def show_rates(
         table.add_row(
             "loader",
             rate_text(rates["loader_patches_per_second"]),
-            f"cut from disk, {rates['loader_patches_per_second'] / step:.0f}× what a step takes",
+            f"reads from disk; {rates['loader_patches_per_second'] / step:.0f}× as fast as the step needs",
         )
-        share = "nothing to do" if augmented is None else f"{augmentation}, {step / augmented:.0%} of a step"
+        share = "none" if augmented is None else f"{augmentation}; {step / augmented:.0%} of the step"
         table.add_row("augmentation", "–" if augmented is None else rate_text(augmented), share)
         table.add_row(
             "step",
             rate_text(step),
-            f"augmentation included; {rate_text(rates['step_seconds'])} s each, "
-            f"the first {rates['first_step_seconds']:.0f} s; {size_text(rates['peak_bytes'])} at the most",
+            f"with augmentation; {rate_text(rates['step_seconds'])} s per step, first step "
+            f"{rates['first_step_seconds']:.0f} s; peak memory {size_text(rates['peak_bytes'])}",
         )
         console.print(table)
         console.print()
@@ -95,11 +95,11 @@ def _gpu_text(facts: dict[str, Any]) -> str:
         for card in facts["gpus"]
     )
     libraries = (
-        "" if facts["cuda_libraries"] else "; CUDA libraries are not installed with pip: brats-unet[gpu] brings them"
+        "" if facts["cuda_libraries"] else "; no CUDA libraries from pip: install them with pip install brats-unet[gpu]"
     )
-    return (cards or f"{facts['gpu_count']}, which nvidia-smi does not describe") + libraries
+    return (cards or f"{facts['gpu_count']} (nvidia-smi gives no details)") + libraries
 
 
 def rate_text(value: float) -> str:
-    """A rate with two digits, or with all before the point."""
+    """A number with two significant digits below 10, and as an integer from 10 on."""
     return f"{value:.0f}" if value >= 10 else f"{value:.2g}"

@@ -1,4 +1,4 @@
-"""`MODEL_CARD.md` of an exported network: its use, data, scores, origin and limits."""
+"""`MODEL_CARD.md` of an exported network: intended use, data, scores, origin and limits."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,28 +10,29 @@ from brats_unet.report.page_facts import headline
 from brats_unet.run import PREDICTIONS, PREDICTIONS_MARK, Run
 
 INTENDED = """\
-Outlining of brain tumours in MR scans, for research: comparing methods, first masks for a person to correct, measuring
-volumes in studies where every mask is looked at.
+Segmentation of brain tumours in MR scans, for research: to compare methods, to give an expert a first mask to correct,
+or to measure volumes in studies in which an expert checks every mask.
 
 **Not a medical device. Not for diagnosis, treatment, or any decision about a patient.**"""
 LIMITS = """\
-- Scans must be skull-stripped and co-registered, as BraTS has them. Nothing is known of other diseases, ages, stages of
-  treatment or scanners than those of the data above.
-- Probabilities are not calibrated unless an evaluation says so; a mask without a flag can be wrong.
-- Scores on phantoms say nothing about patients. Scores are of one dataset and need not hold on another.
-- In bfloat16 or float16, as training may have computed, single voxels at borders differ from this float32 network."""
+- Scans must be skull-stripped and co-registered, as in BraTS. The network was not tested on other diseases, ages,
+  stages of treatment or scanners than those of the data above.
+- Probabilities are not calibrated unless an evaluation shows that they are. A mask can be wrong without any warning.
+- Scores on phantoms say nothing about patients. Scores on one dataset may not hold on another.
+- Training may have computed in bfloat16 or float16. This network computes in float32, so single voxels at the borders
+  of regions can differ."""
 
 
 def card(run: Run, content: Mapping[str, Any], checkpoint: str) -> str:
-    """The model card, in Markdown.
+    """Text of the model card, in Markdown.
 
     Args:
-        run: Of the network; a folder that is no run leaves out what only a run knows.
-        content: Of `prediction.json`.
+        run: Run of the network. If the folder is not a run, the card says that data and scores are unknown.
+        content: Content of `prediction.json`.
         checkpoint: "last" or "best".
     """
     known = run.settings_file.exists()
-    unknown = "Not known: the network was exported without its run."
+    unknown = "Unknown: the network was exported without its run."
     source = content["source"]
     name = source["run"] or source["file"] or "network"
     parts = [
@@ -41,7 +42,7 @@ def card(run: Run, content: Mapping[str, Any], checkpoint: str) -> str:
         f"## Data\n\n{_data(run) if known else unknown}",
         f"## Scores\n\n{_scores(run, content, checkpoint) if known else unknown}",
         f"## Post-processing\n\n{_postprocessing(run, content)}",
-        f"## Where it comes from\n\n{_source(source, content)}",
+        f"## Origin\n\n{_source(source, content)}",
         f"## Limits\n\n{LIMITS}",
     ]
     return "\n\n".join(parts) + "\n"
@@ -53,28 +54,28 @@ def _what(run: Run, content: Mapping[str, Any]) -> str:
     integers = ", ".join(f"{integer} {word}" for word, integer in labels["integers"].items())
     architecture = run.settings()["model"]["name"] if run.settings_file.exists() else "A network"
     return (
-        f"{architecture}, {content['source']['weights']:,} weights, {network['format']}, float32: from "
-        f"{', '.join(network['input']['modalities'])} at {spacing} mm to the probabilities of "
+        f"{architecture} with {content['source']['weights']:,} weights ({network['format']}, float32). Input: "
+        f"{', '.join(network['input']['modalities'])} at {spacing} mm. Output: the probabilities of "
         f"{', '.join(network['output']['regions'])} (whole tumour, tumour core, enhancing tumour) at each voxel. Masks "
-        f"are written in the {labels['convention']} convention: {integers}. `prediction.json` says how scans are "
-        f"prepared and masks made."
+        f"follow the label convention {labels['convention']}: {integers}. `prediction.json` describes the "
+        f"preprocessing and the post-processing."
     )
 
 
 def _data(run: Run) -> str:
-    told, division = run.settings()["data"], read_json(run.folds_file, what=str(run.folder))
+    data, division = run.settings()["data"], read_json(run.folds_file, what=str(run.folder))
     held_out, trained = division["validation"], division["train"]
-    root = Path(told["root"]).name if told["root"] else told["name"]
-    kind = "synthetic phantoms, no patients" if told["name"] == "phantom" else "reader brats"
-    fold = "every case was trained on" if told["fold"] == "all" else f"fold {told['fold']} of {told['folds']}"
+    root = Path(data["root"]).name if data["root"] else data["name"]
+    kind = "synthetic phantoms, no patients" if data["name"] == "phantom" else "reader brats"
+    fold = "trained on every case" if data["fold"] == "all" else f"fold {data['fold']} of {data['folds']}"
     lines = [
-        f"- Dataset: `{root}` ({kind}); labels {run.recipe()['convention']}.",
-        f"- Trained on {len(trained)} cases; {len(held_out)} held out ({fold}, fold seed {told['fold_seed']}).",
+        f"- Dataset: `{root}` ({kind}); label convention {run.recipe()['convention']}.",
+        f"- Trained on {len(trained)} cases; {len(held_out)} held out ({fold}, fold seed {data['fold_seed']}).",
     ]
-    if told.get("splits"):
-        lines.append(f"- Divided by a file of the user's own, `{Path(told['splits']).name}`.")
-    if told.get("validation_root"):
-        lines.append(f"- Held-out cases from another folder, `{Path(told['validation_root']).name}`.")
+    if data.get("splits"):
+        lines.append(f"- Split by the file `{Path(data['splits']).name}`.")
+    if data.get("validation_root"):
+        lines.append(f"- Held-out cases from a separate folder, `{Path(data['validation_root']).name}`.")
     if held_out:
         lines.append(f"- Held out: {', '.join(held_out)}.")
     return "\n".join(lines)
@@ -83,24 +84,24 @@ def _data(run: Run) -> str:
 def _scores(run: Run, content: Mapping[str, Any], checkpoint: str) -> str:
     folder = run.evaluation_folder(checkpoint)
     if not (folder / SUMMARY).is_file():
-        asked = "" if checkpoint == "last" else f" checkpoint={checkpoint}"
-        command = f"brats-unet evaluate run={run.name}{asked}"
-        return f"Not evaluated. `{command}` scores the cases it held out; then export again."
+        option = "" if checkpoint == "last" else f" checkpoint={checkpoint}"
+        command = f"brats-unet evaluate run={run.name}{option}"
+        return f"Not evaluated. `{command}` scores the held-out cases; export again after it."
     evaluation = open_evaluation(folder)
     text = _table(evaluation)
     weights = run.checkpoint_file(checkpoint)
     if weights.exists() and (folder / SUMMARY).stat().st_mtime < weights.stat().st_mtime:
-        text += "\n\nThe weights' file is newer than these scores: they may be of earlier weights."
+        text += "\n\nThe weights file is newer than these scores: they may belong to earlier weights."
     if not _scored_as_exported(folder, content):
         text += (
-            "\n\nThese scores are of masks made with other thresholds, or in another mode, than this export's. "
-            "Evaluate again, then export again."
+            "\n\nThe scored masks were made with other thresholds, or in another inference mode, than this export "
+            "uses. Evaluate again, then export again."
         )
     return text
 
 
 def _scored_as_exported(folder: Path, content: Mapping[str, Any]) -> bool:
-    """Whether the scored masks were made as `prediction.json` says masks are made."""
+    """Whether the scored masks were made with the post-processing and inference options of `prediction.json`."""
     mark = folder / PREDICTIONS / PREDICTIONS_MARK
     if not mark.exists():
         return False
@@ -125,9 +126,9 @@ def _table(evaluation: Evaluation) -> str:
         lines.append(f"| {row['name']} | {' | '.join(cells)} |")
     note = f" {summary['note']}" if summary.get("note") else ""
     about = (
-        f"On the {len(evaluation.cases)} held-out cases, by protocol {summary['protocol']['name']}; summary.json of "
-        f"the evaluation has all scores.{note} "
-        f"Intervals are of the mean over cases; with fewer than five there is none."
+        f"On the {len(evaluation.cases)} held-out cases, by the protocol {summary['protocol']['name']}. The "
+        f"summary.json of the evaluation has all scores.{note} "
+        f"Intervals are confidence intervals of the mean over cases; with fewer than five cases there is none."
     )
     return about + "\n\n" + "\n".join(lines)
 
@@ -141,7 +142,7 @@ def _postprocessing(run: Run, content: Mapping[str, Any]) -> str:
         return rules
     return (
         f"{rules}\n\nChosen by `brats-unet tune` on {tuned['n']} held-out cases: cross-fitted gain "
-        f"{tuned['gain']:+.4f} ({tuned['metric']}); scores with these thresholds on those very cases flatter."
+        f"{tuned['gain']:+.4f} ({tuned['metric']}). Scores of the same cases with these thresholds are too optimistic."
     )
 
 
@@ -160,10 +161,10 @@ def _source(source: Mapping[str, Any], content: Mapping[str, Any]) -> str:
         ("Commit of the training", source["trained_by_commit"]),
         ("Commit of the export", source["exported_by_commit"]),
         ("Packages of the training", packages or None),
-        ("Largest difference of a probability from the trained network's", _apart(content)),
+        ("Largest difference in probability between exported and trained network", _difference(content)),
     ]
     return "\n".join(f"- {name}: {value}" for name, value in lines if value is not None)
 
 
-def _apart(content: Mapping[str, Any]) -> str:
+def _difference(content: Mapping[str, Any]) -> str:
     return f"{content['largest_difference_from_training_framework']:.1e}"

@@ -1,6 +1,6 @@
-"""One HTML page of a run that opens without a network: everything it shows lies in the file itself.
+"""HTML report of an evaluation: one self-contained file that needs no internet.
 
-Template, style and scripts are in template/; what stands in them comes from summary.json, scores.csv and the run.
+Template, style and scripts are in template/; the content comes from summary.json, scores.csv and the run.
 """
 
 import base64
@@ -28,14 +28,22 @@ from brats_unet.report.drawing import Drawing, draw_case
 from brats_unet.report.scans import GREYS, Packed, packed_case
 from brats_unet.run import Run
 
-PICTURE_WIDTH, PICTURE_QUALITY = 1400, 82  # of WebP; a fifth of the PNG's bytes
+PICTURE_WIDTH, PICTURE_QUALITY = 1400, 82  # WebP pictures have a fifth of the bytes of PNG
 REGION_NAMES = {"WT": "whole tumour", "TC": "tumour core", "ET": "enhancing tumour"}
 Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
 class Page:
-    """What was written: file, bytes, the cases to scroll, the cases drawn, and what could not be shown."""
+    """A report that was written.
+
+    Attributes:
+        path: HTML file.
+        size_bytes: Size of the file.
+        scrolled: Cases in the scan viewer.
+        drawn: Cases shown as figures.
+        left_out: Sentences that name what could not be shown.
+    """
 
     path: Path
     size_bytes: int
@@ -55,24 +63,24 @@ def write_page(
     command: Sequence[str] = (),
     progress: Progress | None = None,
 ) -> Page:
-    """Write the page of an evaluation.
+    """Write the HTML report of an evaluation.
 
     Args:
-        evaluation: With its summary.
-        run: Whose settings, curves and environment are shown; None for an evaluation of two folders.
-        path: HTML file.
-        viewer: Cases whose scans are put into it, spread from the worst to the best.
-        cases: Their ids instead.
-        pictures: Cases that are drawn from either end.
-        command: What was typed to write it, without the program's name.
-        progress: Called as work goes on.
+        evaluation: Evaluation with a summary.
+        run: Run whose settings, curves and environment are shown; None for an evaluation of two folders.
+        path: HTML file to write.
+        viewer: Number of cases in the scan viewer, spread evenly from the worst to the best.
+        cases: Ids of the cases in the scan viewer, instead of `viewer`.
+        pictures: Number of worst cases and of best cases that are shown as figures.
+        command: Command-line arguments that wrote the report, without the program name.
+        progress: Called with (task, done, total).
 
     Raises:
-        SettingsError: A case that was not scored, or counts below 0.
+        SettingsError: A case was not scored, or a count is negative.
         MachineError: The disk is full.
     """
     if viewer < 0 or pictures < 0:
-        raise SettingsError(f"viewer={viewer}, pictures={pictures}: cases are counted from 0.")
+        raise SettingsError(f"viewer={viewer}, pictures={pictures}: expected 0 or more.")
     order = page_facts.by_score(evaluation)
     if unknown := [case for case in cases or () if case not in order]:
         were = "was" if len(unknown) == 1 else "were"
@@ -87,7 +95,7 @@ def write_page(
     left_out = [
         *problems,
         *unseen,
-        *(f"{case}: the evaluation does not say where its masks are." for case in chosen if case not in pairs),
+        *(f"{case}: the evaluation does not record the path of its masks." for case in chosen if case not in pairs),
     ]
     niivue = _resource("vendor/niivue.umd.js.gz") if packed else b""
     html = _template().render(
@@ -124,7 +132,7 @@ def write_page(
 def _pictures(
     evaluation: Evaluation, pairs: Mapping[str, Pair], chosen: Sequence[str], log: Progress
 ) -> tuple[dict[str, dict[str, Any]], list[str]]:
-    """Pictures of cases as WebP: those that the evaluation drew, and where it drew none, drawn now."""
+    """Figures of cases as WebP, and a sentence for each case without one. Missing figures are drawn."""
     from PIL import Image
 
     values, problems = evaluation.values(), []
@@ -148,7 +156,7 @@ def _pictures(
                 drawn[case] = {"case": case, "dice": dice, "data": data, "width": rgb.width, "height": rgb.height}
             else:
                 problems.append(
-                    f"{case}: no picture of it, and {lacking[0] if lacking else 'its masks'} cannot be found."
+                    f"{case}: no figure, and none can be drawn without {lacking[0] if lacking else 'its masks'}."
                 )
             log("Pictures", done, len(chosen))
     return drawn, problems
@@ -162,7 +170,7 @@ def _packed(pairs: Sequence[Pair], log: Progress) -> tuple[list[Packed], list[st
 
 
 def _spread(order: Sequence[str], count: int) -> list[str]:
-    """`count` cases from the worst to the best, evenly; the middle one if it is a single one."""
+    """`count` cases, evenly spread from the worst to the best; the middle case if `count` is 1."""
     if count >= len(order):
         return list(order)
     if count <= 1:

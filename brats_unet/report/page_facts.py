@@ -1,4 +1,4 @@
-"""What stands in the page, in plain types: from summary.json, scores.csv, the journal and the settings of a run."""
+"""Content of the HTML report in plain types, from summary.json, scores.csv, and the run's journal and settings."""
 
 import math
 import shlex
@@ -18,7 +18,7 @@ from brats_unet.run import Run
 
 
 def by_score(evaluation: Evaluation) -> list[str]:
-    """Cases from the lowest mean Dice over the regions to the highest; those without any come first."""
+    """Case ids sorted by mean Dice over the regions, lowest first; cases without any defined Dice come before."""
     dice: dict[str, list[float]] = {case: [] for case in evaluation.cases}
     for row in evaluation.rows:
         if row.metric == "dice" and not math.isnan(row.value):
@@ -27,7 +27,7 @@ def by_score(evaluation: Evaluation) -> list[str]:
 
 
 def headline(evaluation: Evaluation) -> list[dict[str, Any]]:
-    """Rows of the first table: a score's name and, by region, mean, interval, median, and the trivial predictors'."""
+    """Rows of the score table: metric name and, by region, mean, interval, median, quartiles and trivial predictors."""
     summary = evaluation.summary
     rows = []
     for metric, name, factor, decimals, important in lines_of(_units(summary)):
@@ -58,7 +58,7 @@ def headline(evaluation: Evaluation) -> list[dict[str, Any]]:
 
 
 def charts(evaluation: Evaluation) -> list[dict[str, str]]:
-    """Distributions of Dice and HD95: title and SVG."""
+    """Charts of the distributions of Dice and HD95: title and SVG."""
     drawn = []
     trivial = evaluation.summary.get("trivial_predictors", {})
     for metric, title, is_distance in (
@@ -82,7 +82,7 @@ def charts(evaluation: Evaluation) -> list[dict[str, str]]:
 
 
 def curves(run: Run) -> list[dict[str, str]]:
-    """Loss and held-out Dice over the steps, where the journal has them: title and SVG."""
+    """Charts of the loss and of the held-out Dice over the steps, if the journal has them: title and SVG."""
     steps = {line["step"]: line["loss"] for line in run.journal("step")}
     validations: dict[str, list[tuple[int, float]]] = {}
     for line in run.journal("validation"):
@@ -92,12 +92,12 @@ def curves(run: Run) -> list[dict[str, str]]:
     if len(steps) > 1:
         drawn.append({"title": "Loss", "svg": loss_curve(steps)})
     if validations:
-        drawn.append({"title": "Mean Dice of held-out cases", "svg": dice_curves(validations)})
+        drawn.append({"title": "Mean Dice of the held-out cases", "svg": dice_curves(validations)})
     return drawn
 
 
 def case_rows(evaluation: Evaluation, order: Sequence[str]) -> list[dict[str, Any]]:
-    """Dice and HD95 of every case, in that order; NaN where undefined."""
+    """Rows of the case table: Dice and HD95 of every case in every region, in the given order; NaN if undefined."""
     values = evaluation.values()
     return [
         {
@@ -113,7 +113,7 @@ def case_rows(evaluation: Evaluation, order: Sequence[str]) -> list[dict[str, An
 
 
 def seed(summary: Mapping[str, Any]) -> dict[str, Any]:
-    """The seed's numbers beside its claim and beside finding nothing; empty where they were not computed."""
+    """Seed-notebook scores beside the notebook's claims and an all-background prediction; empty if not computed."""
     means = summary.get("seed", {}).get("means", {})
     if not means:
         return {}
@@ -127,25 +127,27 @@ def seed(summary: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def glossary(summary: Mapping[str, Any]) -> list[tuple[str, str, str]]:
-    """What every score of the first table means: its names there, definition, and range with unit and direction."""
+    """Every metric of the score table: names, definition, and range with unit and direction."""
     names: dict[Meaning, list[str]] = {}
     of_packages = []
     for metric, name, *_ in lines_of(_units(summary)):
         meaning = meaning_of(metric)
         if meaning is None:
-            of_packages.append((name.strip(), "A score of an installed package, which defines it.", ""))
+            of_packages.append((name.strip(), "A metric that an installed package adds and defines.", ""))
         else:
             names.setdefault(meaning, []).append(name.strip())
     used = summary["protocol"]["hd95_definition"]
     found = []
-    for meaning, its in names.items():
+    for meaning, shown_names in names.items():
         definition = meaning.definition
         if meaning is MEANINGS["hd95"]:
             surface, percentile, _ = HD95_MEANINGS[used]
-            definition += f" Here “{used.replace('_', ' ')}”: surface, {surface}; percentile, {percentile}."
-        unit = " mm" if meaning.unit == "mm" else ""  # volumes are shown in another unit, which their names say
+            definition += (
+                f" Definition used here: “{used.replace('_', ' ')}” (surface: {surface}; percentile: {percentile})."
+            )
+        unit = " mm" if meaning.unit == "mm" else ""  # volumes are shown in mL, as their names say
         better = {"high": "; higher is better", "low": "; lower is better", "near 0": "; best near 0"}
-        shown = ", ".join(its)
+        shown = ", ".join(shown_names)
         found.append(
             (shown[0].upper() + shown[1:], definition, f"{meaning.range}{unit}{better.get(meaning.better, '')}")
         )
@@ -153,7 +155,7 @@ def glossary(summary: Mapping[str, Any]) -> list[tuple[str, str, str]]:
 
 
 def rules(summary: Mapping[str, Any]) -> list[tuple[str, list[str]]]:
-    """What scores are where a region is absent, of those scored: name; absent from both, reference, prediction."""
+    """Scores by the protocol if a region is absent: metric; absent from both masks, reference only, prediction only."""
     scored = summary["protocol"]["metrics"]
     names = {metric: name.strip() for metric, name, *_ in LINES} | {SURFACE_DICE: "NSD"}
     found = []
@@ -166,7 +168,7 @@ def rules(summary: Mapping[str, Any]) -> list[tuple[str, list[str]]]:
 
 
 def environment(run: Run | None) -> dict[str, Any]:
-    """What made a run, without its command; empty where that is not known."""
+    """Environment of a training, without its command; empty if unknown."""
     if run is None or not run.environment_file.is_file():
         return {}
     facts = read_json(run.environment_file, what=f"{run.folder} is not a run folder")
@@ -174,7 +176,7 @@ def environment(run: Run | None) -> dict[str, Any]:
 
 
 def commands(evaluation: Evaluation, run: Run | None, command: Sequence[str]) -> list[str]:
-    """What was typed to train, to evaluate and to write the page, as far as it is known."""
+    """Commands that trained, evaluated and wrote the report, as far as they were recorded."""
     typed = []
     if run is not None and run.environment_file.is_file():
         typed.append(read_json(run.environment_file, what=f"{run.folder} is not a run folder").get("command", []))
@@ -183,7 +185,7 @@ def commands(evaluation: Evaluation, run: Run | None, command: Sequence[str]) ->
 
 
 def typed_values(nested: Mapping[str, Any]) -> dict[str, str]:
-    """Dotted keys and values, as they are typed on the command line."""
+    """Dotted keys and values, in the form of the command line."""
     return {key: "null" if value is None else str(value) for key, value in flat(nested).items()}
 
 

@@ -1,4 +1,4 @@
-"""How a volume is cut for a picture: three planes, the slices that show the tumour best, and the window around it."""
+"""How a figure cuts a volume: three planes, the slices that show the tumour best, and the close-up around it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,15 +14,15 @@ LEAST_WINDOW_MM, MARGIN_MM = 56.0, 12.0
 
 @dataclass(frozen=True)
 class Plane:
-    """A way to cut a volume in L-P-S axes, as radiologists look at it: the patient's left on the right.
+    """A plane through a volume with L-P-S axes, in radiological convention: the patient's left is on the right.
 
     Attributes:
-        name: In words.
-        across: Axis that the slices are numbered along.
-        horizontal: Axis that runs to the right.
-        vertical: Axis that runs up or down; it comes after `horizontal`.
-        down: Whether `vertical` grows downwards in the picture.
-        letters: What lies at the left, right, top and bottom.
+        name: "axial", "coronal" or "sagittal".
+        across: Axis along which the slices are numbered.
+        horizontal: Axis that runs to the right in the figure.
+        vertical: Axis that runs up or down in the figure; it comes after `horizontal`.
+        down: Whether `vertical` increases downwards.
+        letters: Anatomical directions at the left, right, top and bottom.
     """
 
     name: str
@@ -33,13 +33,13 @@ class Plane:
     letters: tuple[str, str, str, str]
 
     def cut(self, volume: np.ndarray, centre: Triple) -> np.ndarray:
-        """The slice through `centre`: rows along `vertical`, columns along `horizontal`."""
+        """Slice through `centre`: rows along `vertical`, columns along `horizontal`."""
         at: list[slice | int] = [slice(None)] * 3
         at[self.across] = centre[self.across]
         return volume[tuple(at)].T
 
     def edges_mm(self, box: Box, spacing_mm: Spacing) -> tuple[float, float, float, float]:
-        """Left, right, low and high edge of a box, in millimetres from the centre of the first voxel."""
+        """Left, right, lower and upper edge of a box, in millimetres from the centre of the first voxel."""
         h, v = self.horizontal, self.vertical
         return (
             (box.start[h] - 0.5) * spacing_mm[h],
@@ -49,7 +49,7 @@ class Plane:
         )
 
     def extent_mm(self, box: Box, spacing_mm: Spacing) -> tuple[float, float]:
-        """Width and height of a box in this plane."""
+        """Width and height of a box in this plane, in millimetres."""
         left, right, low, high = self.edges_mm(box, spacing_mm)
         return right - left, high - low
 
@@ -63,10 +63,13 @@ PLANES = (
 
 @dataclass(frozen=True, eq=False)
 class Scan:
-    """A scan and the intensities that become black and white.
+    """A scan and its intensity window.
 
     Attributes:
-        background: Value of the air around the head, which is black whatever it is.
+        image: Intensities, shape (X, Y, Z).
+        black: Intensity drawn as the darkest grey.
+        white: Intensity drawn as white.
+        background: Intensity of the air around the head; it is always black.
     """
 
     image: np.ndarray
@@ -75,14 +78,14 @@ class Scan:
     background: float
 
     def greys(self, plane: Plane, centre: Triple) -> np.ndarray:
-        """One slice, from 0 to 1; the head's darkest is a little above the background."""
+        """Grey levels of one slice, 0 to 1; the darkest grey of the head is a little above the background."""
         flat = plane.cut(self.image, centre).astype(np.float32)
         greys = 0.04 + 0.96 * np.clip((flat - self.black) / max(self.white - self.black, 1e-6), 0, 1)
         return np.where(flat == self.background, 0, greys)
 
 
 def windowed(image: np.ndarray) -> Scan:
-    """A scan whose brightest 0.5 % are white; every third voxel along each axis is asked."""
+    """A scan with a window from the 0.5th to the 99.5th percentile of every third voxel of the head along each axis."""
     background = float(image[0, 0, 0])
     few = image[::3, ::3, ::3]
     head = few[few != background]
@@ -91,11 +94,11 @@ def windowed(image: np.ndarray) -> Scan:
 
 
 def slices_through(masks: Sequence[np.ndarray], whole: Box) -> Triple:
-    """Where to cut so that every region is seen well: along each axis the slice with the largest shares of them.
+    """Slice along each axis that shows the regions best: it has the largest sum of relative areas.
 
     Args:
-        masks: One bool array per region, some perhaps empty.
-        whole: The head; its middle is taken where all are empty.
+        masks: One bool array per region; each can be empty.
+        whole: Bounding box of the head; its middle is used if all masks are empty.
     """
     centre = []
     for axis in range(3):
@@ -110,12 +113,12 @@ def slices_through(masks: Sequence[np.ndarray], whole: Box) -> Triple:
 
 
 def box_of(mask: np.ndarray) -> Box:
-    """The box of a mask, or the whole array where it is empty."""
+    """Bounding box of a mask; the whole array if the mask is empty."""
     return bounding_box(mask) if mask.any() else Box((0,) * mask.ndim, mask.shape)
 
 
 def with_margin(box: Box, voxels: int, shape: tuple[int, ...]) -> Box:
-    """`box` grown on all sides as far as the array goes."""
+    """`box` extended on all sides, but not beyond an array of this shape."""
     return Box(
         tuple(max(0, start - voxels) for start in box.start),
         tuple(min(n, stop + voxels) for stop, n in zip(box.stop, shape, strict=True)),
@@ -123,13 +126,13 @@ def with_margin(box: Box, voxels: int, shape: tuple[int, ...]) -> Box:
 
 
 def around(tumour: Box, centre: Triple, spacing_mm: Spacing, shape: tuple[int, ...]) -> Box:
-    """A cube that holds the tumour with a margin, no smaller than a few centimetres, moved into the array.
+    """Box of the close-up: a cube of at least `LEAST_WINDOW_MM` around the tumour and a margin, shifted into the array.
 
     Args:
-        tumour: Box of both masks; the whole array where both are empty, and the cube then lies around `centre`.
-        centre: The slices that are shown.
-        spacing_mm: Edge lengths of a voxel.
-        shape: Of the array; the cube is cut where it is longer.
+        tumour: Bounding box of both masks; the whole array if both are empty: the cube is then centred on `centre`.
+        centre: Slices that are shown.
+        spacing_mm: Voxel edge lengths, in millimetres.
+        shape: Shape of the array; the cube is cut along an axis that is shorter than it.
     """
     absent = tumour.shape == tuple(shape)
     edge_mm = LEAST_WINDOW_MM

@@ -1,4 +1,4 @@
-"""Scans for the page's viewer: cropped to the brain, few greys, packed so that five cases stay below 20 MB."""
+"""Scans for the viewer of the HTML report: cropped to the brain, in 64 greys, compressed to under 20 MB for 5 cases."""
 
 import base64
 import zlib
@@ -15,21 +15,23 @@ from brats_unet.nifti import read_volume
 from brats_unet.report.planes import windowed, with_margin
 from brats_unet.volume import turn_to_lps
 
-GREYS = 64  # 0 is the background; fewer greys than a screen has, and half the bytes of 256
-GZIP = 31  # zlib's number for a gzip header, without name and clock
+GREYS = 64  # 0 is the background; takes half the bytes of 256 greys
+GZIP = 31  # zlib's window size for a gzip header without name and time
 MARGIN = 2  # voxels around the brain
 
 
 @dataclass(frozen=True)
 class Packed:
-    """One case, as text for the page.
+    """One case as text for the HTML report.
 
     Attributes:
+        case_id: Case id.
         shape: Voxels along L, P, S after cropping.
-        spacing_mm: Of these voxels.
-        scans: By name of the modality, `packed` greys.
-        masks: "reference" and "prediction": `packed_mask` depth, 0 outside, 1 in WT only, 2 in TC too, 3 in ET too.
-        centre: Voxel in the middle of the tumour, where the viewer begins.
+        spacing_mm: Voxel edge lengths along L, P, S, in millimetres.
+        scans: `packed` grey levels by modality.
+        masks: `packed_mask` of "reference" and "prediction". Voxels are 0 outside the tumour, 1 in WT only, 2 in TC but
+            not ET, 3 in ET.
+        centre: Voxel in the middle of the tumour, where the viewer starts.
     """
 
     case_id: str
@@ -41,12 +43,12 @@ class Packed:
 
     @property
     def size_bytes(self) -> int:
-        """Of all its text."""
+        """Bytes of all scans and masks."""
         return sum(len(text) for text in (*self.scans.values(), *self.masks.values()))
 
 
 def packed_case(pair: Pair) -> Packed | str:
-    """A case for the viewer, or the sentence that says why it cannot be shown."""
+    """Pack a case for the viewer, or return a sentence with the reason why it cannot be shown."""
     try:
         reference, prediction = read_labels(pair)
         turn = turn_to_lps(reference.affine)
@@ -56,17 +58,19 @@ def packed_case(pair: Pair) -> Packed | str:
                 file = pair.images[modality]
                 array = read_volume(file.path, file.channel).array
                 if array.shape != reference.array.shape:
-                    raise DataError(f"{file.path}: shape {array.shape}. Expected {reference.array.shape}.")
+                    raise DataError(
+                        f"{file.path}: shape {array.shape}. Expected {reference.array.shape}, the shape of its mask."
+                    )
                 volumes[modality] = turn.apply(array)
     except DataError as problem:
         return str(problem)
     if not volumes:
-        return f"{pair.case_id}: no scan beside its mask."
+        return f"{pair.case_id}: it has no scan."
     greys = {modality: grey_levels(array) for modality, array in volumes.items()}
     labels = [turn.apply(volume.array) for volume in (reference, prediction)]
     inside = np.logical_or.reduce([*(grey > 0 for grey in greys.values()), *(mask > 0 for mask in labels)])
     if not inside.any():
-        return f"{pair.case_id}: its scans are constant."
+        return f"{pair.case_id}: its scans are constant, so they show no brain."
     box = with_margin(bounding_box(inside), MARGIN, inside.shape)
     depths = [crop(region_masks(mask).sum(axis=-1, dtype=np.uint8), box) for mask in labels]
     tumour = depths[0] if depths[0].any() else depths[1]
@@ -83,7 +87,7 @@ def packed_case(pair: Pair) -> Packed | str:
 
 
 def grey_levels(image: np.ndarray) -> np.ndarray:
-    """A scan as uint8: 0 for the background, 1 to GREYS - 1 for the head's darkest to brightest 0.5 %."""
+    """Grey levels of a scan, uint8: 0 for the background, 1 to GREYS - 1 within the window of `planes.windowed`."""
     scan = windowed(image)
     share = np.clip((image.astype(np.float32) - scan.black) / max(scan.white - scan.black, 1e-6), 0, 1)
     levels = 1 + np.rint(share * (GREYS - 2)).astype(np.uint8)
@@ -92,21 +96,29 @@ def grey_levels(image: np.ndarray) -> np.ndarray:
 
 
 def packed(volume: np.ndarray) -> str:
-    """uint8 voxels, x fastest, each less the mean of its three neighbours before it, gzipped, as base64.
+    """Compress grey levels: predict each voxel, then gzip the differences and encode them as base64.
 
-    Neighbours foretell a voxel. What is left is noise and runs of zeros, which deflate's run-length strategy packs a
-    tenth smaller than its default, and in a fortieth of the time. template/viewer.js has the inverse.
+    The prediction is the mean of the three preceding neighbours. The differences are noise and runs of zeros; deflate's
+    run-length strategy compresses them to 10 % fewer bytes than the default strategy, 40 times faster. The inverse is
+    in template/viewer.js.
+
+    Args:
+        volume: uint8, shape (X, Y, Z); written with x fastest.
     """
     whole = np.pad(volume.astype(np.int16), ((1, 0), (1, 0), (1, 0)))
-    foretold = (whole[:-1, 1:, 1:] + whole[1:, :-1, 1:] + whole[1:, 1:, :-1]) // 3
-    left = ((whole[1:, 1:, 1:] - foretold) & 255).astype(np.uint8)
-    return _gzipped(left, zlib.Z_RLE)
+    predicted = (whole[:-1, 1:, 1:] + whole[1:, :-1, 1:] + whole[1:, 1:, :-1]) // 3
+    differences = ((whole[1:, 1:, 1:] - predicted) & 255).astype(np.uint8)
+    return _gzipped(differences, zlib.Z_RLE)
 
 
 def packed_mask(volume: np.ndarray) -> str:
-    """uint8 voxels, x fastest, gzipped, as base64: where values are few and patterns recur, nothing need be foretold.
+    """Compress a mask: gzip without prediction, as base64.
 
-    A third smaller than `packed` for the speckled masks of a network that has learnt little.
+    A mask has few values and recurring patterns. For the speckled masks of a badly trained network this takes a third
+    fewer bytes than `packed`.
+
+    Args:
+        volume: uint8, shape (X, Y, Z); written with x fastest.
     """
     return _gzipped(volume, zlib.Z_DEFAULT_STRATEGY)
 

@@ -1,6 +1,7 @@
-"""Score pairs of masks, and leave what was found: scores.csv, summary.json, figures/, tables, ….
+"""Score pairs of masks, write scores.csv, summary.json and figures/, and print the tables.
 
-What predictors that look at no scan score is always there beside it, in a file and rows of its own.
+The trivial predictors, which ignore the scans, are always scored too; their scores have a file and table rows of their
+own.
 """
 
 import json as json_text
@@ -33,7 +34,7 @@ from brats_unet.report.tables import print_summary
 
 __all__ = ["refuse_foreign_folder", "report_scores"]
 
-# (what is being done, done, total)
+# Called with (task, done, total).
 Progress = Callable[[str, int, int], None]
 
 
@@ -55,28 +56,28 @@ def report_scores(
     json: bool = False,
     progress: Progress | None = None,
 ) -> Summary:
-    """Score, write and show. Nothing is written before every case has been scored.
+    """Score pairs of masks, write the results and print them. Nothing is written before every case has been scored.
 
     Args:
-        pairs: What to compare; a pair without a prediction counts as empty and is said to be missing.
-        output: Folder to write to, made if need be; None shows the tables only.
-        protocol: Metrics, definitions and rules for empty masks; "seed" brings the seed's numbers by itself.
-        tolerances_mm: Of the surface Dice.
-        seed_scores: Whether to compute the seed's numbers too, into a file and table of their own.
-        figures: Whether to draw each case (with `output` only).
-        workers: Processes; 0 takes one a core.
-        title: What is evaluated, for the tables and pictures.
-        note: A sentence that must be read with the numbers.
-        not_scored: Predictions that no reference belongs to.
-        shapes: By case, the mean shape of training cases that it is none of, to score beside the predictions.
-        shapes_left_out: Why there are none.
-        command: What was typed, to repeat it.
+        pairs: References and predictions to compare; for a pair without a prediction, an empty mask is scored.
+        output: Folder to write to, created if needed; None prints the tables only.
+        protocol: Key of `metrics.protocols.PROTOCOLS`; "seed" always computes the seed-notebook scores.
+        tolerances_mm: Tolerances of the surface Dice, in millimetres.
+        seed_scores: Whether to compute the seed-notebook scores too, for a file and a table of their own.
+        figures: Whether to draw each case; needs `output`.
+        workers: Number of processes; 0 starts one per core.
+        title: What is evaluated, for tables and figures.
+        note: A caveat to read with the scores.
+        not_scored: Predictions without a reference.
+        shapes: Mean shape for each case, made from training cases that do not include it.
+        shapes_left_out: Why there is no mean shape, or "".
+        command: Command-line arguments, recorded so that the evaluation can be repeated.
         json: Print one JSON document (the content of summary.json) instead of the tables.
-        progress: Called as work goes on.
+        progress: Called with (task, done, total).
 
     Raises:
-        DataError: Masks that cannot be read or do not share a grid.
-        SettingsError: No such protocol, a wrong tolerance, or `output` holds files of the user's.
+        DataError: Masks cannot be read, or lie on different grids.
+        SettingsError: The protocol or a tolerance is not valid, or `output` holds other files.
         MachineError: The disk is full.
     """
     log = progress or (lambda what, done, total: None)
@@ -113,7 +114,7 @@ def report_scores(
     if output is not None:
         with explain_write_errors(output):
             output.mkdir(parents=True, exist_ok=True)
-        _take_away_last_time(output)
+        _remove_earlier_files(output)
         write_rows(output / SCORES, Row, [row for case in scored for row in case.rows])
         write_rows(output / TRIVIAL_SCORES, TrivialRow, [row for case in trivial for row in case.rows])
         if seed_scores:
@@ -138,9 +139,9 @@ def report_scores(
 
 
 def refuse_foreign_folder(output: Path) -> None:
-    """Raise SettingsError if `output` holds anything but what an evaluation writes."""
+    """Raise SettingsError if `output` is a file, or holds files that an evaluation does not write."""
     if output.exists() and not output.is_dir():
-        raise SettingsError(f"output={output} is a file. Give a folder, new or empty.")
+        raise SettingsError(f"output={output} is a file. Give a new or empty folder.")
     foreign = (
         sorted(entry.name for entry in output.iterdir() if entry.name not in EVALUATION_FILES)
         if output.exists()
@@ -149,7 +150,7 @@ def refuse_foreign_folder(output: Path) -> None:
     if foreign:
         listed = ", ".join(foreign[:3]) + (", …" if len(foreign) > 3 else "")
         raise SettingsError(
-            f"output={output} holds other files ({listed}). Give a folder that is new, empty, or of an evaluation."
+            f"output={output} holds other files ({listed}). Give a new folder, an empty one, or that of an evaluation."
         )
 
 
@@ -171,8 +172,8 @@ def _draw(
     return [drawing.path.name for drawing in drawings]
 
 
-def _take_away_last_time(output: Path) -> None:
-    """Remove what an earlier evaluation of this folder wrote and this one might not, so that nothing stale is left."""
+def _remove_earlier_files(output: Path) -> None:
+    """Remove files of an earlier evaluation that this one may not overwrite, so that no outdated file remains."""
     try:
         drawn = json_text.loads((output / SUMMARY).read_text(encoding="utf-8")).get("figures", [])
     except (OSError, ValueError):

@@ -1,4 +1,4 @@
-"""Tables for the terminal: how well tumours were found, and beside it what the seed's numbers would say."""
+"""Terminal tables of an evaluation: the scores of the regions, and the seed-notebook scores beside them."""
 
 from collections.abc import Mapping, Sequence
 
@@ -17,29 +17,29 @@ from brats_unet.metrics.empty import is_undefined
 from brats_unet.metrics.protocols import SURFACE_DICE
 from brats_unet.metrics.seed import ALL_BACKGROUND, CLAIM, HARD, PREDICTION, SOFT
 
-PREDICTORS = {NOTHING: "finding no tumour", MEAN_SHAPE: "the mean shape"}  # that look at no scan
+PREDICTORS = {NOTHING: "no tumour found", MEAN_SHAPE: "mean training shape"}  # trivial predictors, which ignore scans
 BARS = "▁▂▃▄▅▆▇█"
-BINS = 10  # of a histogram in a cell
-# Metric, what the table calls it, factor to the unit shown, decimals, whether the median has a line of its own.
+BINS = 10  # bins of a histogram in a cell
+# Metric, name in the table, factor to the displayed unit, decimals, whether interval and median have rows of their own.
 LINES = (
     ("dice", "Dice", 1.0, 3, True),
     ("hd95", "HD95, mm", 1.0, 1, True),
-    ("lesion_dice", "Dice by lesion", 1.0, 3, False),
-    ("lesion_hd95", "HD95 by lesion, mm", 1.0, 1, False),
-    ("lesion_f1", "F1 of lesions", 1.0, 3, False),
+    ("lesion_dice", "Lesion-wise Dice", 1.0, 3, False),
+    ("lesion_hd95", "Lesion-wise HD95, mm", 1.0, 1, False),
+    ("lesion_f1", "Lesion F1", 1.0, 3, False),
     ("lesions_found", "Lesions found", 1.0, 1, False),
     ("lesions_missed", "Lesions missed", 1.0, 1, False),
-    ("lesions_false", "Lesions false", 1.0, 1, False),
+    ("lesions_false", "False lesions", 1.0, 1, False),
     ("sensitivity", "Sensitivity", 1.0, 3, False),
     ("precision", "Precision", 1.0, 3, False),
     ("specificity", "Specificity", 1.0, 4, False),
     ("accuracy", "Accuracy", 1.0, 4, False),
     ("iou", "IoU", 1.0, 3, False),
     ("assd", "ASSD, mm", 1.0, 2, False),
-    ("volume_reference", "Reference, mL", 1e-3, 1, False),
-    ("volume_prediction", "Prediction, mL", 1e-3, 1, False),
-    ("volume_difference", "  difference, mL", 1e-3, 1, False),
-    ("volume_difference_relative", "  as a share", 1.0, 3, False),
+    ("volume_reference", "Reference volume, mL", 1e-3, 1, False),
+    ("volume_prediction", "Predicted volume, mL", 1e-3, 1, False),
+    ("volume_difference", "Volume difference, mL", 1e-3, 1, False),
+    ("volume_difference_relative", "  relative difference", 1.0, 3, False),
     ("ece", "Calibration error", 1.0, 4, False),
     ("brier", "Brier score", 1.0, 4, False),
 )
@@ -48,7 +48,13 @@ LINES = (
 def print_summary(
     console: Console, summary: Summary, distributions: Mapping[str, Sequence[float]] | None = None
 ) -> None:
-    """Everything that a person should see of an evaluation; `distributions` are the cases' Dice by region."""
+    """Print an evaluation: score table, caveats, and the seed-notebook scores if they were computed.
+
+    Args:
+        console: Console to print on.
+        summary: Summary of the evaluation.
+        distributions: Dice of the cases by region, for the histograms; None leaves them out.
+    """
     console.print()
     console.print(headline_table(summary, distributions))
     for sentence in sentences(summary):
@@ -59,7 +65,11 @@ def print_summary(
 
 
 def lines_of(units: Mapping[str, str]) -> list[tuple[str, str, float, int, bool]]:
-    """`LINES` of the metrics that were scored, given with their units; then one for every other."""
+    """Rows of the table: `LINES` of the metrics that were scored, then one row for every other metric.
+
+    Args:
+        units: Unit of each metric that was scored.
+    """
     named = {line[0] for line in LINES}
     others = [(name, _other(name, unit), 1.0, 3, False) for name, unit in sorted(units.items()) if name not in named]
     return [line for line in LINES if line[0] in units] + others
@@ -72,29 +82,26 @@ def _other(metric: str, unit: str) -> str:
 
 
 def histogram(values: Sequence[float]) -> str:
-    """How many values lie in each tenth from 0 to 1, as bars: the highest is full, a dot is none, 1 is in the last.
+    """Histogram of values from 0 to 1 in `BINS` characters. The highest bar is full; a dot marks an empty bin.
 
     Raises:
-        ValueError: A value lies outside.
+        ValueError: A value lies outside 0 to 1.
     """
     counts = [0] * BINS
     for value in values:
         if not 0 <= value <= 1:
-            raise ValueError(f"A histogram from 0 to 1 has no place for {value}.")
+            raise ValueError(f"The histogram got the value {value}. Expected values from 0 to 1.")
         counts[min(BINS - 1, int(value * BINS))] += 1
     most = max(counts)
     return "".join(BARS[max(0, round(count / most * len(BARS)) - 1)] if count else "·" for count in counts)
 
 
 def headline_table(summary: Summary, distributions: Mapping[str, Sequence[float]] | None = None) -> Table:
-    """Metrics × regions: mean ± standard deviation, its interval, medians, and beside them what no network scores.
-
-    Eighty columns are enough.
-    """
+    """Table of metrics × regions in 80 columns: mean ± SD, confidence interval, median, and trivial predictors."""
     n = len(summary.cases)
     cases = f"{n} case{'s' if n != 1 else ''}"
     table = plain_table(f"{summary.title} · {cases}" if summary.title else cases)
-    table.add_column("mean ± sd", no_wrap=True)
+    table.add_column("mean ± SD", no_wrap=True)
     for region in summary.regions:
         table.add_column(region, justify="right", no_wrap=True)
     everywhere, present = summary.regions.values(), summary.where_present.values()
@@ -111,23 +118,23 @@ def headline_table(summary: Summary, distributions: Mapping[str, Sequence[float]
             medians = [_number(metrics[metric].median, factor, decimals) for metrics in everywhere]
             table.add_row("  median", *medians, style="dim")
         if metric == "dice" and distributions is not None:
-            bars = [_or_nothing(distributions.get(region, ())) for region in summary.regions]
-            table.add_row("  cases from 0 to 1", *bars, style="cyan")
+            bars = [_histogram_or_undefined(distributions.get(region, ())) for region in summary.regions]
+            table.add_row("  histogram, 0 to 1", *bars, style="cyan")
         if metric == "dice" and any(summary.empty_references.values()):
             cells = [_mean(metrics[metric], factor, decimals) for metrics in present]
-            table.add_row("  where in reference", *cells, style="dim")
+            table.add_row("  if in reference", *cells, style="dim")
         if with_median:
             for predictor, regions in summary.trivial.items():
                 cells = [_number(regions[region][metric].mean, factor, decimals) for region in summary.regions]
                 table.add_row(f"  {PREDICTORS[predictor]}", *cells, style="yellow")
     table.add_section()
-    table.add_row("n", *[_n(metrics["dice"]) for metrics in everywhere])
-    table.add_row("  absent in reference", *[str(count) for count in summary.empty_references.values()], style="dim")
-    table.add_row("  absent in prediction", *[str(count) for count in summary.empty_predictions.values()], style="dim")
+    table.add_row("n (cases with Dice)", *[_n(metrics["dice"]) for metrics in everywhere])
+    table.add_row("  not in reference", *[str(count) for count in summary.empty_references.values()], style="dim")
+    table.add_row("  not in prediction", *[str(count) for count in summary.empty_predictions.values()], style="dim")
     return table
 
 
-def _or_nothing(values: Sequence[float]) -> str:
+def _histogram_or_undefined(values: Sequence[float]) -> str:
     return histogram(values) if values else "undefined"
 
 
@@ -139,37 +146,37 @@ def _interval(found: Statistics, factor: float, decimals: int) -> str:
 
 
 def sentences(summary: Summary) -> list[str]:
-    """What must be read with the numbers."""
+    """Caveats to read with the scores: rules that applied, cases left out, missing files."""
     rule, distances = summary.protocol.dice, summary.protocol.hd95_mm
     found = []
     if any(summary.empty_references.values()) or any(summary.empty_predictions.values()):
         found.append(
-            f"A region absent from both masks scores Dice {_said(rule.both)} and HD95 {_said(distances.both, 'mm')}, "
-            f"one absent from one of them Dice {_said(rule.reference)} and {_said(distances.reference, 'mm')} "
-            f"({summary.protocol.name})."
+            f"By the rules of {summary.protocol.name}, a region absent from both masks scores Dice "
+            f"{_rule_text(rule.both)} and HD95 {_rule_text(distances.both, 'mm')}; a region absent from only one mask "
+            f"scores Dice {_rule_text(rule.reference)} and HD95 {_rule_text(distances.reference, 'mm')}."
         )
     undefined: dict[str, list[str]] = {}
     for region, metrics in summary.regions.items():
         for metric, stats in metrics.items():
             if stats.undefined:
-                where = f"in {stats.undefined} of {stats.undefined + stats.n} cases {region}"
+                where = f"{region} in {stats.undefined} of {stats.undefined + stats.n} cases"
                 undefined.setdefault(where, []).append(metric)
     if undefined:
-        listed = "; ".join(f"{where} {', '.join(names)}" for where, names in undefined.items())
-        found.append(f"Undefined, hence in no mean: {listed}.")
+        listed = "; ".join(f"{where} ({', '.join(names)})" for where, names in undefined.items())
+        found.append(f"Undefined, so left out of the means: {listed}.")
     if summary.missing:
-        found.append(f"Predictions that are missing and count as empty: {some(summary.missing)}.")
+        found.append(f"Missing predictions, scored as empty masks: {some(summary.missing)}.")
     if summary.not_scored:
         found.append(
-            f"{len(summary.not_scored)} predictions have no reference, not scored: {some(summary.not_scored)}."
+            f"Predictions without a reference, not scored: {len(summary.not_scored)} ({some(summary.not_scored)})."
         )
     if summary.seed_left_out:
         case_id, why = next(iter(summary.seed_left_out.items()))
-        found.append(f"Cases without the seed's numbers: {len(summary.seed_left_out)} ({case_id}: {why}).")
+        found.append(f"Cases without seed-notebook scores: {len(summary.seed_left_out)} ({case_id}: {why}).")
     if summary.trivial:
         found.append(_trivial_sentence(summary))
     if len(summary.cases) < LEAST_CASES:
-        found.append(f"Fewer than {LEAST_CASES} cases: no confidence interval is given.")
+        found.append(f"Fewer than {LEAST_CASES} cases, so there is no confidence interval.")
     if summary.note:
         found.append(summary.note)
     return found
@@ -177,29 +184,35 @@ def sentences(summary: Summary) -> list[str]:
 
 def _trivial_sentence(summary: Summary) -> str:
     if MEAN_SHAPE in summary.trivial:
-        n, of = summary.trivial_n[MEAN_SHAPE], len(summary.cases)
-        some = f" ({n} of {of} cases)" if n < of else ""
-        return f"Yellow lines look at no scan: no tumour at all, and the training cases' mean shape{some}."
+        n, total = summary.trivial_n[MEAN_SHAPE], len(summary.cases)
+        partly = f" (scored on {n} of {total} cases)" if n < total else ""
+        return (
+            "Yellow rows are predictions that ignore the scan: no tumour at all, and the mean tumour shape of the "
+            f"training cases{partly}."
+        )
     why = next(iter(summary.trivial_left_out.values()), "")
-    return f"Yellow lines look at no scan. No mean shape of training cases{f': {why}' if why else '.'}"
+    return (
+        "The yellow rows are a prediction that ignores the scan: no tumour at all. "
+        f"The mean shape of the training cases was not scored{f': {why}' if why else '.'}"
+    )
 
 
 def seed_table(summary: Summary) -> Group:
-    """The seed's numbers beside its claim and beside a predictor that finds nothing, and what that means."""
-    table = plain_table(f"The seed's numbers · slices 22-121 at 128×128 · n = {summary.seed_n}")
+    """Table of the seed-notebook scores beside the notebook's claims and an all-background prediction, and a caveat."""
+    table = plain_table(f"Scores of the seed notebook · slices 22-121 at 128×128 · n = {summary.seed_n}")
     kinds = [kind for kind in (HARD, SOFT) if kind in summary.seed[PREDICTION]]
     table.add_column("mean over cases", no_wrap=True)
-    table.add_column("its page", justify="right")
+    table.add_column("notebook", justify="right")
     for kind in kinds:
         soft = ", soft" if kind == SOFT else ""
-        table.add_column(f"here{soft}", justify="right")
+        table.add_column(f"this prediction{soft}", justify="right")
         table.add_column(f"no tumour found{soft}", justify="right", style="yellow")
     for metric in summary.seed[PREDICTION][kinds[0]]:
         values = [summary.seed[who][kind][metric] for kind in kinds for who in (PREDICTION, ALL_BACKGROUND)]
         claim = CLAIM.get(metric)
         table.add_row(metric, "" if claim is None else f"{claim:g}", *[f"{value:.4f}" for value in values])
     table.add_section()
-    table.add_row("Dice, kind unknown", f"{CLAIM['dice']:g}", *["" for _ in range(2 * len(kinds))])
+    table.add_row("Dice, formula unknown", f"{CLAIM['dice']:g}", *["" for _ in range(2 * len(kinds))])
     dice = ", ".join(
         f"{region} {metrics['dice'].mean:.3f}"
         for region, metrics in summary.regions.items()
@@ -207,14 +220,15 @@ def seed_table(summary: Summary) -> Group:
     )
     nothing = summary.seed[ALL_BACKGROUND][kinds[0]]["accuracy"]
     meaning = (
-        "These average over pixels and four classes, background included: a network that finds no tumour at all "
-        f"scores {nothing:.4f}. How well tumours were found says the Dice of the regions: {dice}."
+        "These scores average over pixels and four classes, background included: a prediction without any tumour has "
+        f"an accuracy of {nothing:.4f}. How well the tumours were segmented is shown by the Dice of the regions: "
+        f"{dice}."
     )
     return Group(table, Padding(Text(meaning, style="dim"), (0, 2)))
 
 
 def plain_table(title: str) -> Table:
-    """A table of ours: a bold title at the left, a line under the heads."""
+    """An empty table in the style of all terminal tables: bold title on the left, a line under the header."""
     return Table(title=Text(title, style="bold"), title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1))
 
 
@@ -231,5 +245,5 @@ def _n(found: Statistics) -> str:
     return f"{found.n} of {found.n + found.undefined}" if found.undefined else str(found.n)
 
 
-def _said(rule: float, unit: str = "") -> str:
+def _rule_text(rule: float, unit: str = "") -> str:
     return "undefined" if is_undefined(rule) else f"{rule:.9g} {unit}".strip()

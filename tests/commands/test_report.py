@@ -34,7 +34,7 @@ def test_the_page_is_written_to_the_folder_and_json_describes_it(folder, capsys)
     document = json.loads(capsys.readouterr().out)
     assert document["bytes"] == (folder / "report.html").stat().st_size
     assert document["cases_to_scroll"] == []
-    assert any("does not say where" in sentence for sentence in document["left_out"])
+    assert any("does not record the path" in sentence for sentence in document["left_out"])
 
 
 def test_each_refusal_is_one_sentence(folder, capsys):

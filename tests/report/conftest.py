@@ -1,4 +1,4 @@
-"""A small run that was evaluated, made by hand on phantoms: no network is trained."""
+"""A small evaluated run, made from phantoms without training a network."""
 
 import json
 
@@ -18,7 +18,7 @@ from brats_unet.volume import Volume
 
 @pytest.fixture(scope="session")
 def evaluated_run(phantom_root, tmp_path_factory):
-    """Its predictions are the references, moved by one to three voxels; not to be written to."""
+    """An evaluated run whose predictions are the references shifted by 0, 1, 2 … voxels. Read-only."""
     run = Run(tmp_path_factory.mktemp("runs") / "by-hand")
     masks = run.evaluation_folder() / "predictions"
     masks.mkdir(parents=True)

@@ -12,14 +12,14 @@ from brats_unet.report.charts import LEFT, RIGHT, WIDTH, dice_curves, distributi
 POINTS = {"WT": [("case<1>", 0.0), ("b", 0.5), ("c", 1.0)], "TC": [], "ET": [("a", 0.5)] * 4}
 
 
-def test_every_case_is_a_mark_with_its_name_and_score_in_words():
+def test_every_case_is_a_mark_with_its_name_and_score_as_a_tooltip():
     svg = ET.fromstring(distribution("Dice", POINTS))
     titles = [title.text for title in svg.iter("title")]
     assert titles[:2] == ["case<1>: 0.000", "b: 0.500"]
     assert len(titles) == 7
 
 
-def test_zero_is_at_the_left_one_at_the_right_and_a_half_between():
+def test_zero_is_on_the_left_one_on_the_right_and_one_half_in_the_middle():
     xs = [float(x) for x in re.findall(r'<circle cx="([\d.]+)"', distribution("Dice", POINTS))]
     assert xs == [LEFT, (LEFT + WIDTH - RIGHT) / 2, WIDTH - RIGHT]
 
@@ -35,30 +35,31 @@ def test_equal_scores_do_not_cover_one_another():
     assert len(set(re.findall(r'cy="([\d.]+)"', svg))) == 5
 
 
-def test_regions_differ_in_their_marks_and_those_without_a_case_have_none():
+def test_each_region_has_its_own_mark_and_a_region_without_cases_has_none():
     svg = distribution("Dice", {"WT": [("a", 0.5)], "TC": [("a", 0.5)], "ET": [("a", 0.5)]})
     assert {"circle", "rect", "path"} <= set(re.findall(r"<(\w+)[^>]* class=\"point\"", svg))
     assert 'class="point"' not in distribution("Dice", {"WT": []})
 
 
-def test_predictors_that_look_at_no_scan_are_named_at_their_place():
-    svg = distribution("Dice", {"WT": [("a", 0.5)]}, trivial={"WT": [("the mean shape", 0.3)]})
-    assert "<title>the mean shape: 0.3</title>" in svg
+def test_trivial_predictors_have_a_mark_with_their_name():
+    svg = distribution("Dice", {"WT": [("a", 0.5)]}, trivial={"WT": [("mean training shape", 0.3)]})
+    assert "<title>mean training shape: 0.3</title>" in svg
 
 
-def test_curves_are_well_formed_and_say_in_words_where_they_end():
+def test_curves_are_well_formed_and_their_labels_give_the_last_values():
     svg = ET.fromstring(loss_curve({step: 2 / step for step in range(1, 2000)}))
     assert svg.get("aria-label") == "Loss over 1999 steps, from 2.000 to 0.001"
     svg = ET.fromstring(dice_curves({"WT": [(10, 0.5), (20, 0.912)], "ET": []}))
-    assert svg.get("aria-label") == "Dice of held-out cases while training, at last WT 0.91"
+    label = "Mean Dice of the held-out cases during training; last validation: WT 0.91"
+    assert svg.get("aria-label") == label
 
 
-def test_a_constant_loss_and_a_single_look_can_be_drawn():
+def test_a_constant_loss_and_a_single_validation_can_be_drawn():
     ET.fromstring(loss_curve({1: 0.5, 2: 0.5}))
     ET.fromstring(dice_curves({"WT": [(10, 0.5)]}))
 
 
-def test_smoothing_keeps_a_constant_and_a_line_in_its_middle():
+def test_smoothing_changes_neither_a_constant_nor_the_middle_of_a_line():
     assert smoothed(np.full(100, 2.0)) == pytest.approx(np.full(100, 2.0))
     line = np.arange(200.0)
     assert smoothed(line)[50:150] == pytest.approx(line[50:150])

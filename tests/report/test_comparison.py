@@ -1,4 +1,4 @@
-"""What a comparison shows."""
+"""Terminal tables of a comparison."""
 
 import io
 import math
@@ -33,14 +33,14 @@ def shown(*shifts):
     return console.file.getvalue()
 
 
-def test_differences_tests_wins_and_the_ranking_are_shown_in_ninety_columns():
+def test_differences_p_values_wins_and_ranking_are_shown_in_90_columns():
     text = shown(0.0, 0.1, 0.2)
     for words in ("run0 → run1 · 8 cases", "WT Dice", "+0.100", "8 0 0", "Ranking as in BraTS", "Holm's correction"):
         assert words in text
     assert "…" not in text
 
 
-def test_eighty_columns_are_enough_and_what_is_left_out_is_said():
+def test_80_columns_are_enough_and_cases_left_out_are_named():
     console = Console(file=io.StringIO(), width=80, highlight=False)
     one, other = evaluation("a", 0.0), evaluation("b", 0.1)
     rows = [replace(row, value=math.nan) if (row.region, row.metric) == ("ET", "hd95") else row for row in other.rows]
@@ -48,16 +48,18 @@ def test_eighty_columns_are_enough_and_what_is_left_out_is_said():
     text = console.file.getvalue()
     assert "…" not in text
     assert "  ET HD95, mm        –" in text
-    assert "being undefined in one of the two: ET HD95, mm in 8 cases." in " ".join(text.split())
+    assert "Left out because a score is undefined: ET HD95, mm in 8 cases." in " ".join(text.split())
 
 
-def test_few_cases_are_said_to_prove_nothing():
+def test_too_few_cases_for_significance_are_reported():
     console = Console(file=io.StringIO(), width=90)
     few = [Evaluation(e.name, e.file, e.rows[:6], e.summary) for e in (evaluation("a", 0.0), evaluation("b", 0.1))]
     print_comparison(console, compare(few))
-    assert "With 1 cases no difference can reach p < 0.05." in console.file.getvalue()
+    assert "With 1 case, no difference can reach p < 0.05: at least 6 cases are needed." in " ".join(
+        console.file.getvalue().split()
+    )
 
 
-def test_a_bar_has_losses_on_its_left_and_wins_on_its_right():
+def test_bars_show_losses_on_the_left_and_wins_on_the_right():
     assert balance(wins=4, losses=2, n=4).plain == "   ▇▇▇│▇▇▇▇▇▇"
     assert balance(wins=0, losses=0, n=0).plain == "      │      "

@@ -1,4 +1,4 @@
-"""Pictures: what must be right about them without looking; looking is done by people."""
+"""Figures: size, planes, slices and windows. How they look is checked by eye."""
 
 import numpy as np
 import pytest
@@ -27,7 +27,7 @@ def labels(shape=(40, 48, 32)) -> np.ndarray:
 
 @pytest.mark.parametrize("modalities", [(Modality.FLAIR, Modality.T1CE), (Modality.T2,), ()])
 @pytest.mark.parametrize("with_prediction", [True, False])
-def test_every_case_is_drawn_whatever_is_there(tmp_path, modalities, with_prediction):
+def test_a_case_is_drawn_with_any_scans_and_with_or_without_a_prediction(tmp_path, modalities, with_prediction):
     prediction = np.roll(labels(), 2, 0) if with_prediction else None
     path = tmp_path / "case.png"
     scores = {("WT", "dice"): 0.9, ("WT", "hd95"): 2.0}
@@ -38,14 +38,14 @@ def test_every_case_is_drawn_whatever_is_there(tmp_path, modalities, with_predic
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_empty_masks_and_a_flat_scan_are_drawn_too(tmp_path):
+def test_empty_masks_and_a_constant_scan_are_drawn(tmp_path):
     nothing = np.zeros((40, 48, 32), np.uint8)
     case_figure({Modality.FLAIR: nothing}, nothing, nothing, {}, tmp_path / "a.png", "a", spacing_mm=(1.0, 2.0, 3.0))
     assert (tmp_path / "a.png").stat().st_size > 0
 
 
-def test_a_case_without_any_mask_is_a_mistake(tmp_path):
-    with pytest.raises(ValueError, match="nothing to outline"):
+def test_a_case_without_any_mask_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="nothing to outline: expected a reference, a prediction or both"):
         case_figure({}, None, None, {}, tmp_path / "a.png", "a")
 
 
@@ -61,7 +61,7 @@ def test_planes_are_cut_in_radiological_convention():
     assert (columns[0], rows[0], sagittal.down, sagittal.letters) == (3, 37, False, ("A", "P", "S", "I"))
 
 
-def test_slices_go_where_every_region_is_seen():
+def test_slices_go_through_every_region():
     whole, core = np.zeros((20, 30, 40), bool), np.zeros((20, 30, 40), bool)
     whole[2:10, 5:20, 10:30] = True
     core[7:9, 15:17, 25:27] = True
@@ -72,7 +72,7 @@ def test_slices_go_through_the_middle_of_the_head_where_there_is_no_tumour():
     assert slices_through([np.zeros((20, 30, 40), bool)], Box((2, 4, 6), (12, 14, 16))) == (7, 9, 11)
 
 
-def test_a_close_up_holds_the_tumour_and_stays_in_the_volume():
+def test_a_close_up_contains_the_tumour_and_stays_in_the_volume():
     tumour = Box((0, 100, 90), (30, 190, 130))
     box = around(tumour, (15, 150, 100), MM, (240, 240, 155))
     assert box.shape == (114, 114, 114)
@@ -86,7 +86,7 @@ def test_a_close_up_of_a_small_tumour_is_a_few_centimetres_wide():
     assert box.shape == (LEAST_WINDOW_MM, LEAST_WINDOW_MM, LEAST_WINDOW_MM / 2)
 
 
-def test_the_air_is_black_whatever_its_value():
+def test_air_is_black_at_any_background_intensity():
     image = head().astype(np.float32)
     image[image == 0] = -7.0
     greys = windowed(image).greys(PLANES[0], (0, 0, 16))
@@ -96,7 +96,7 @@ def test_the_air_is_black_whatever_its_value():
 
 
 @pytest.mark.parametrize("steps", [0, 1, 2, 300])
-def test_curves_are_drawn_from_however_few_steps(tmp_path, steps):
+def test_curves_are_drawn_for_any_number_of_steps(tmp_path, steps):
     journal = [{"event": "start"}]
     for step in range(1, steps + 1):
         journal.append({"event": "step", "step": step, "loss": 1 / step})

@@ -1,4 +1,4 @@
-"""The page of a run: all in one file, and readable by everyone."""
+"""The HTML report: self-contained, complete and accessible."""
 
 import re
 from html.parser import HTMLParser
@@ -15,7 +15,7 @@ from brats_unet.report.page import write_page
 
 
 class Elements(HTMLParser):
-    """Start tags with their attributes, and the ids and nesting of a page."""
+    """Parser that collects the start tags with their attributes, and checks their nesting."""
 
     VOID = frozenset({"meta", "link", "input", "img", "br"})
 
@@ -52,7 +52,7 @@ def elements(written):
     return parser.tags
 
 
-def test_it_loads_nothing_from_elsewhere(elements):
+def test_the_report_loads_nothing_from_the_internet(elements):
     for tag, attributes in elements:
         for name in ("src", "href", "srcset", "action", "data"):
             value = attributes.get(name) or ""
@@ -60,22 +60,22 @@ def test_it_loads_nothing_from_elsewhere(elements):
     assert not [attributes for tag, attributes in elements if tag in ("iframe", "object", "embed", "base")]
 
 
-def test_style_and_scripts_of_ours_name_no_address(written):
-    ours = re.sub(
+def test_the_report_contains_no_address_except_in_the_code_of_niivue(written):
+    own_text = re.sub(
         r'<script type="text/plain".*?</script>|<details><summary>Licence.*?</details>', "", written[1], flags=re.S
     )
-    assert "://" not in ours
+    assert "://" not in own_text
 
 
-def test_every_part_is_there(written):
+def test_the_report_has_all_its_parts(written):
     for words in (
         "<title>by hand &lt;b&gt;",
-        "finding no tumour",
-        "Scroll through the scans",
+        "no tumour found",
+        "Scan viewer",
         "Worst and best cases",
-        "Every case",
-        "Mean Dice of held-out cases",
-        "The seed’s numbers, beside the honest ones",
+        "All cases",
+        "Mean Dice of the held-out cases",
+        "Scores of the seed notebook",
         "373.12866",
         "brats-unet train &#39;name=it&#39;&#34;&#39;&#34;&#39;s mine&#39;",
         "brats-unet evaluate run=x",
@@ -85,7 +85,7 @@ def test_every_part_is_there(written):
         assert words in written[1]
 
 
-def test_pictures_have_words_inputs_have_names_and_ids_are_unique(elements):
+def test_figures_have_texts_and_ids_are_unique_and_every_link_has_a_target(elements):
     assert all(attributes.get("alt") for tag, attributes in elements if tag == "img")
     assert all(attributes.get("aria-label") for tag, attributes in elements if tag in ("svg", "canvas"))
     ids = [attributes["id"] for _, attributes in elements if "id" in attributes]
@@ -95,7 +95,7 @@ def test_pictures_have_words_inputs_have_names_and_ids_are_unique(elements):
     assert links <= set(ids)
 
 
-def test_the_cases_to_scroll_and_to_draw_are_from_both_ends(written):
+def test_viewer_and_figures_show_the_worst_and_the_best_case(written):
     page, text = written
     assert len(page.scrolled) == 2
     assert page.drawn[0] == page.scrolled[0]  # the worst
@@ -104,7 +104,7 @@ def test_the_cases_to_scroll_and_to_draw_are_from_both_ends(written):
     assert page.left_out == ()
 
 
-def test_a_page_without_scans_has_no_viewer_and_is_small(evaluated_run, tmp_path):
+def test_a_report_without_scans_has_no_viewer_and_is_small(evaluated_run, tmp_path):
     page = write_page(open_evaluation(evaluated_run.folder), None, tmp_path / "p.html", viewer=0, pictures=0)
     text = (tmp_path / "p.html").read_text(encoding="utf-8")
     assert page.size_bytes < 100_000
@@ -112,14 +112,14 @@ def test_a_page_without_scans_has_no_viewer_and_is_small(evaluated_run, tmp_path
     assert "Worst and best" not in text
 
 
-def test_the_same_run_gives_the_same_page(evaluated_run, tmp_path):
+def test_the_same_run_gives_the_same_report(evaluated_run, tmp_path):
     evaluation = open_evaluation(evaluated_run.folder)
     for name in "ab":
         write_page(evaluation, evaluated_run, tmp_path / f"{name}.html", viewer=1, pictures=0)
     assert (tmp_path / "a.html").read_bytes() == (tmp_path / "b.html").read_bytes()
 
 
-def test_chosen_cases_are_those_and_a_misspelt_one_is_refused(evaluated_run, tmp_path):
+def test_the_viewer_shows_the_chosen_cases_and_an_unknown_case_is_refused(evaluated_run, tmp_path):
     evaluation = open_evaluation(evaluated_run.folder)
     case = evaluation.cases[1]
     page = write_page(evaluation, None, tmp_path / "p.html", cases=[case], pictures=0)
@@ -129,18 +129,18 @@ def test_chosen_cases_are_those_and_a_misspelt_one_is_refused(evaluated_run, tmp
     assert not (tmp_path / "q.html").exists()
 
 
-def test_an_evaluation_that_does_not_say_where_its_masks_are_has_a_page_and_says_so(evaluated_run, tmp_path):
+def test_a_report_of_an_evaluation_without_paths_names_what_it_cannot_show(evaluated_run, tmp_path):
     whole = open_evaluation(evaluated_run.folder)
     summary = {key: value for key, value in whole.summary.items() if key != "files"}
     page = write_page(
         Evaluation(whole.name, whole.file, whole.rows, summary), None, tmp_path / "p.html", viewer=1, pictures=1
     )
     assert page.scrolled == ()
-    assert any("does not say where its masks are" in sentence for sentence in page.left_out)
+    assert any("does not record the path of its masks" in sentence for sentence in page.left_out)
     assert "Not shown:" in (tmp_path / "p.html").read_text(encoding="utf-8")
 
 
-def test_every_score_and_every_one_of_the_seeds_numbers_on_the_page_is_defined_there(evaluated_run, written):
+def test_every_metric_in_the_report_is_defined_there(evaluated_run, written):
     evaluation = open_evaluation(evaluated_run.folder)
     terms = [words.strip() for words in re.findall(r"<dt>([^<]*)</dt>", written[1])]
     headline = [row["name"] for row in page_facts.headline(evaluation)]
@@ -151,7 +151,7 @@ def test_every_score_and_every_one_of_the_seeds_numbers_on_the_page_is_defined_t
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
-def test_the_glossary_defines_every_score_of_a_protocol_in_the_words_of_its_table(protocol):
+def test_the_glossary_defines_every_metric_of_a_protocol(protocol):
     units = {name: unit for name, (_, unit) in metrics_of(PROTOCOLS[protocol], [0.5]).items()}
     scored = {"all_cases": {name: {"unit": unit} for name, unit in {**units, "ece": "1", "brier": "1"}.items()}}
     rules = {"metrics": PROTOCOLS[protocol].metrics, "hd95_definition": PROTOCOLS[protocol].hd95_definition}
@@ -161,13 +161,13 @@ def test_the_glossary_defines_every_score_of_a_protocol_in_the_words_of_its_tabl
         assert any(definition.startswith(meaning_of(name).definition) for _, definition, _ in shown), name
 
 
-def test_a_score_of_another_package_is_said_to_be_defined_there():
+def test_the_glossary_refers_to_the_package_of_an_added_metric():
     scored = {"all_cases": {"dice": {"unit": "1"}, "apples": {"unit": "kg"}}}
     shown = page_facts.glossary({"regions": {"WT": scored}, "protocol": {"hd95_definition": "pooled"}})
-    assert shown[-1] == ("apples, kg", "A score of an installed package, which defines it.", "")
+    assert shown[-1] == ("apples, kg", "A metric that an installed package adds and defines.", "")
 
 
-def test_rules_for_absent_regions_are_those_of_what_was_scored(evaluated_run):
+def test_rules_for_absent_regions_are_listed_for_the_scored_metrics_only(evaluated_run):
     summary = open_evaluation(evaluated_run.folder).summary
     shown = dict(page_facts.rules(summary))
     assert shown["HD95, mm"] == ["0", "373.12866", "373.12866"]

@@ -1,4 +1,4 @@
-"""The page in a real Chromium: no network, no word on the console, pixels, toggles, a phone."""
+"""The HTML report in Chromium: no internet, no console messages, correct pixels, working controls, phone size."""
 
 import io
 import shutil
@@ -38,7 +38,7 @@ def browser():
 
 @pytest.fixture
 def opened(browser, page_file):
-    """Open the page at a size; what it asked for or complained of is kept in `heard`."""
+    """Open the report in a window of a given size; `heard` collects its console messages, errors and requests."""
     contexts = []
 
     def at(width, height, **options):
@@ -65,7 +65,7 @@ def start(page):
 
 
 def pixels(page):
-    """The viewer's canvas as it is seen, once it no longer changes."""
+    """Screenshot of the viewer's canvas, once it no longer changes."""
     before = None
     for _ in range(40):
         page.wait_for_timeout(50)
@@ -84,7 +84,7 @@ def silent(page):
     return [heard for heard in page.heard if not heard.startswith(("data:", "blob:"))] == []
 
 
-def test_it_shows_scans_and_masks_and_every_toggle_changes_them(opened):
+def test_the_viewer_shows_scans_and_masks_and_every_control_changes_them(opened):
     page = opened(1280, 900)
     start(page)
     first = pixels(page)
@@ -108,7 +108,7 @@ def test_it_shows_scans_and_masks_and_every_toggle_changes_them(opened):
     assert silent(page)
 
 
-def test_the_keyboard_scrolls_and_another_case_is_another_picture(opened):
+def test_the_arrow_keys_scroll_and_another_case_changes_the_picture(opened):
     page = opened(1280, 900)
     start(page)
     first = pixels(page)
@@ -124,7 +124,7 @@ def test_the_keyboard_scrolls_and_another_case_is_another_picture(opened):
     assert silent(page)
 
 
-def test_a_click_in_a_plane_moves_the_sliders_to_where_it_was(opened):
+def test_a_click_in_a_plane_moves_the_sliders_to_the_clicked_position(opened):
     page = opened(1280, 900)
     start(page)
     box = page.locator("#viewer-canvas").bounding_box()
@@ -132,11 +132,11 @@ def test_a_click_in_a_plane_moves_the_sliders_to_where_it_was(opened):
     page.mouse.click(box["x"] + box["width"] * 0.12, box["y"] + box["height"] * 0.45)
     clicked = pixels(page)
     assert (page.locator("#viewer-coronal").input_value(), page.locator("#viewer-sagittal").input_value()) != before
-    page.dispatch_event("#viewer-axial", "input")  # where the sliders say it is, it is
+    page.dispatch_event("#viewer-axial", "input")  # moving to the position of the sliders changes nothing
     assert abs(pixels(page) - clicked).mean() < 2
 
 
-def test_a_phone_needs_no_sideways_scrolling_and_starts_the_viewer(opened):
+def test_the_report_fits_a_phone_and_the_viewer_starts_there(opened):
     page = opened(390, 844, device_scale_factor=2, is_mobile=True, has_touch=True)
     assert page.evaluate("document.documentElement.scrollWidth") == 390
     start(page)
@@ -144,7 +144,7 @@ def test_a_phone_needs_no_sideways_scrolling_and_starts_the_viewer(opened):
     assert silent(page)
 
 
-def test_the_table_of_cases_sorts_by_the_head_that_is_pressed(opened):
+def test_a_click_on_a_column_header_sorts_the_case_table(opened):
     page = opened(1280, 900)
     column = page.locator(".sortable tbody td:nth-child(2)")
     page.locator(".sortable th:nth-child(2) button").click()
@@ -154,7 +154,7 @@ def test_the_table_of_cases_sorts_by_the_head_that_is_pressed(opened):
     assert [float(text) for text in column.all_text_contents()] == rising[::-1]
 
 
-def test_without_webgl_the_page_says_so_and_the_rest_works(browser, page_file):
+def test_without_webgl_the_viewer_reports_it(browser, page_file):
     context = browser.new_context(offline=True)
     context.add_init_script("HTMLCanvasElement.prototype.getContext = () => null")
     page = context.new_page()

@@ -1,4 +1,4 @@
-"""What an evaluation leaves behind, and what it shows."""
+"""Files and tables of an evaluation."""
 
 import csv
 import json
@@ -45,7 +45,7 @@ def rows_of(path):
         return list(csv.DictReader(file))
 
 
-def test_scores_summary_seed_scores_and_pictures_are_written(pairs, tmp_path, capsys):
+def test_scores_summary_seed_scores_and_figures_are_written(pairs, tmp_path, capsys):
     output = tmp_path / "deep" / "out"
     summary = report_scores(pairs, output, title="perfect", note="Read this.", workers=1)
     rows = rows_of(output / "scores.csv")
@@ -60,11 +60,11 @@ def test_scores_summary_seed_scores_and_pictures_are_written(pairs, tmp_path, ca
     assert sorted(path.name for path in (output / "figures").iterdir()) == ["case0.png", "case1.png"]
     assert summary.regions["WT"]["dice"].mean == 1.0
     shown = capsys.readouterr().out
-    for words in ("perfect · 2 cases", "Dice", "HD95, mm", "absent in reference", "no tumour found", "Read this."):
+    for words in ("perfect · 2 cases", "Dice", "HD95, mm", "not in reference", "no tumour found", "Read this."):
         assert words in shown
 
 
-def test_eighty_columns_are_enough(pairs, monkeypatch, capsys):
+def test_80_columns_are_enough(pairs, monkeypatch, capsys):
     monkeypatch.setenv("COLUMNS", "80")
     report_scores(pairs, None)
     shown = capsys.readouterr().out
@@ -79,13 +79,13 @@ def test_without_an_output_folder_nothing_is_written(pairs, tmp_path, capsys):
     assert "Dice" in capsys.readouterr().out
 
 
-def test_json_is_one_document_and_nothing_else(pairs, tmp_path, capsys):
+def test_json_prints_one_document_and_nothing_else(pairs, tmp_path, capsys):
     report_scores(pairs, tmp_path / "out", figures=False, json=True)
     document = json.loads(capsys.readouterr().out)
     assert document["regions"]["WT"]["all_cases"]["dice"]["n"] == 2
 
 
-def test_a_second_evaluation_replaces_the_first_and_leaves_nothing_stale(pairs, tmp_path):
+def test_a_second_evaluation_replaces_all_files_of_the_first(pairs, tmp_path):
     output = tmp_path / "out"
     report_scores(pairs, output, workers=1)
     report_scores(pairs[:1], output, seed_scores=False)
@@ -100,7 +100,7 @@ def test_a_second_evaluation_replaces_the_first_and_leaves_nothing_stale(pairs, 
     assert sorted(path.name for path in output.rglob("*")) == ["scores.csv", "summary.json", "trivial_scores.csv"]
 
 
-def test_a_picture_of_the_user_s_in_figures_stays(pairs, tmp_path):
+def test_other_files_in_figures_are_kept(pairs, tmp_path):
     output = tmp_path / "out"
     report_scores(pairs[:1], output)
     (output / "figures" / "mine.png").write_bytes(b"mine")
@@ -108,7 +108,7 @@ def test_a_picture_of_the_user_s_in_figures_stays(pairs, tmp_path):
     assert [path.name for path in (output / "figures").iterdir()] == ["mine.png"]
 
 
-def test_a_folder_of_the_user_s_is_refused_and_untouched(pairs, tmp_path):
+def test_a_folder_with_other_files_is_refused_and_left_unchanged(pairs, tmp_path):
     output = tmp_path / "thesis"
     output.mkdir()
     (output / "chapter1.tex").write_text("…")
@@ -117,27 +117,27 @@ def test_a_folder_of_the_user_s_is_refused_and_untouched(pairs, tmp_path):
     assert [path.name for path in output.iterdir()] == ["chapter1.tex"]
 
 
-def test_a_file_in_place_of_the_folder_is_refused(pairs, tmp_path):
+def test_a_file_as_output_is_refused(pairs, tmp_path):
     (tmp_path / "out").write_text("")
     with pytest.raises(SettingsError, match="is a file"):
         report_scores(pairs, tmp_path / "out")
 
 
-def test_nothing_is_written_when_a_mask_is_broken(pairs, tmp_path):
+def test_nothing_is_written_if_a_mask_is_broken(pairs, tmp_path):
     pairs[1].prediction.write_bytes(b"x")
     with pytest.raises(DataError, match="cannot be read"):
         report_scores(pairs, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
-def test_a_missing_prediction_is_counted_and_said(pairs, tmp_path, capsys):
+def test_a_missing_prediction_is_scored_as_empty_and_named(pairs, tmp_path, capsys):
     summary = report_scores([replace(pairs[0], prediction=None), pairs[1]], None, seed_scores=False)
     assert summary.missing == ("case0",)
     assert summary.regions["WT"]["dice"].mean == 0.5
-    assert "missing and count as empty: case0" in capsys.readouterr().out
+    assert "Missing predictions, scored as empty masks: case0" in capsys.readouterr().out
 
 
-def test_volumes_too_low_for_the_seed_are_named(pairs, tmp_path, capsys):
+def test_volumes_with_too_few_slices_for_the_seed_scores_are_named(pairs, tmp_path, capsys):
     low = np.zeros((8, 8, 8), np.uint8)
     low[2:4] = 2
     for path in (pairs[0].reference, pairs[0].prediction):
@@ -148,26 +148,26 @@ def test_volumes_too_low_for_the_seed_are_named(pairs, tmp_path, capsys):
     assert "8 axial slices" in capsys.readouterr().out
 
 
-def test_predictors_that_look_at_no_scan_have_a_file_and_rows_of_their_own(pairs, tmp_path, capsys):
+def test_trivial_predictors_have_a_file_and_table_rows_of_their_own(pairs, tmp_path, capsys):
     summary = report_scores(pairs, tmp_path / "out", figures=False, shapes_left_out="No training cases.")
     assert {row["predictor"] for row in rows_of(tmp_path / "out" / "trivial_scores.csv")} == {"all_background"}
     assert "predictor" not in rows_of(tmp_path / "out" / "scores.csv")[0]
     assert summary.trivial["all_background"]["WT"]["dice"].mean == 0.0
-    assert summary.trivial["all_background"]["ET"]["dice"].mean == 0.5  # one reference has none
+    assert summary.trivial["all_background"]["ET"]["dice"].mean == 0.5  # one reference has no ET
     shown = " ".join(capsys.readouterr().out.split())
-    assert "finding no tumour" in shown
-    assert "No mean shape of training cases: No training cases." in shown
+    assert "no tumour found" in shown
+    assert "The mean shape of the training cases was not scored: No training cases." in shown
 
 
-def test_the_references_of_an_evaluation_can_be_told_from_others(pairs, tmp_path):
+def test_equal_references_have_equal_hashes_and_different_ones_differ(pairs, tmp_path):
     one = report_scores(pairs, None).references
     two = report_scores([replace(pairs[0], reference=pairs[1].reference), pairs[1]], None).references
     assert one["case1"] == two["case1"]
     assert one["case0"] != two["case0"] == two["case1"]
 
 
-def test_fewer_than_five_cases_get_no_interval_and_that_is_said(pairs, capsys):
+def test_fewer_than_five_cases_have_no_interval_and_a_sentence_explains_it(pairs, capsys):
     report_scores(pairs, None)
     shown = capsys.readouterr().out
-    assert "Fewer than 5 cases: no confidence interval is given." in shown
+    assert "Fewer than 5 cases, so there is no confidence interval." in shown
     assert "95 % interval" not in shown

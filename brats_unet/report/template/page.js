@@ -1,5 +1,5 @@
 "use strict";
-// Columns of the table of cases sort by a click on their head; undefined scores stay last.
+// Sort the case table when a column header is clicked; undefined scores stay last.
 for (const table of document.querySelectorAll(".sortable")) {
   const heads = [...table.tHead.rows[0].cells];
   heads.forEach((head, column) => head.querySelector("button").addEventListener("click", () => {

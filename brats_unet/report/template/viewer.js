@@ -1,5 +1,5 @@
 "use strict";
-// The scans of a few cases, unpacked when they are looked at and drawn by NiiVue; nothing is fetched.
+// Viewer for the scans of a few cases: they are unpacked on demand and drawn by NiiVue. Nothing is fetched.
 (() => {
   const section = document.getElementById("viewer");
   const part = (name) => document.getElementById(`viewer-${name}`);
@@ -19,18 +19,18 @@
     return new Uint8Array(await new Response(stream).arrayBuffer());
   }
 
-  // Inverse of `report/scans.py: packed`: gunzip, then add to each voxel the mean of the three before it.
+  // Inverse of `packed` in report/scans.py: gunzip, then add the mean of the three preceding neighbours to each voxel.
   async function unpack(id, [X, Y, Z]) {
     const voxels = await gunzipped(id);
     const XY = X * Y;
     for (let z = 0, i = 0; z < Z; z++) for (let y = 0; y < Y; y++) for (let x = 0; x < X; x++, i++) {
-      const foretold = (x ? voxels[i - 1] : 0) + (y ? voxels[i - X] : 0) + (z ? voxels[i - XY] : 0);
-      voxels[i] += (foretold / 3) | 0;
+      const sum = (x ? voxels[i - 1] : 0) + (y ? voxels[i - X] : 0) + (z ? voxels[i - XY] : 0);
+      voxels[i] += (sum / 3) | 0;
     }
     return voxels;
   }
 
-  // A NIfTI-1 file of uint8 voxels whose axes run to the left, back and top.
+  // A NIfTI-1 file of uint8 voxels, axes L-P-S.
   function nifti({shape, spacing}, voxels) {
     const file = new ArrayBuffer(352 + voxels.length);
     const head = new DataView(file);
@@ -55,7 +55,7 @@
     return state.unpacked.get(key);
   }
 
-  // 1 in the reference only, 2 in the prediction only, 3 in both, of the chosen region.
+  // For the chosen region: 1 in the reference only, 2 in the prediction only, 3 in both.
   function agreement() {
     const depth = Number(document.querySelector("input[name=viewer-region]:checked").value);
     const reference = part("reference").checked, prediction = part("prediction").checked;
@@ -84,7 +84,7 @@
   function place() {
     const {shape} = cases[state.index];
     const at = (name) => Number(part(name).value);
-    // Shares of the box from its left, back and bottom, as NiiVue has them; the inverse is in onLocationChange.
+    // NiiVue takes fractions of the volume from its left, posterior and inferior corner; onLocationChange is the inverse.
     view.scene.crosshairPos = [(at("sagittal") + 0.5) / shape[0], (at("coronal") + 0.5) / shape[1], (at("axial") + 0.5) / shape[2]];
     view.drawScene();
     label();
@@ -111,14 +111,14 @@
     ground = await niivue.NVImage.new(nifti(facts, voxels), "scan.nii", "gray", 1, null, 0, GREYS);
     const marks = await niivue.NVImage.new(nifti(facts, agreement()), "marks.nii", "gray", 1, null, 0, 3);
     marks.setColormapLabel({R: [0, 230, 86, 0], G: [0, 159, 180, 158], B: [0, 0, 233, 115], A: [0, 255, 255, 255], I: [0, 1, 2, 3], labels: ["", "missed", "false", "both"]});
-    marks.hdr.intent_code = 1002; // labels: NiiVue then draws their edges
+    marks.hdr.intent_code = 1002; // label image, so that NiiVue draws outlines
     view.volumes = [];
     view.addVolume(ground);
     view.addVolume(marks);
     overlay = marks;
     for (const [name, axis] of Object.entries(axes)) {
       part(name).max = facts.shape[axis] - 1;
-      // Voxels run to the left and back, the crosshair and the sliders to the right and front.
+      // Voxel indices run to the left and posterior, the crosshair and the sliders to the right and anterior.
       part(name).value = axis < 2 ? facts.shape[axis] - 1 - facts.centre[axis] : facts.centre[axis];
     }
     refresh();
@@ -132,7 +132,7 @@
     if (section.dataset.state !== "waiting") return;
     section.dataset.state = "loading";
     if (typeof DecompressionStream === "undefined" || !document.createElement("canvas").getContext("webgl2")) {
-      fail("This browser has no WebGL 2: the scans cannot be scrolled here. Everything else on this page works.");
+      fail("This browser has no WebGL 2, so it cannot show the scans. Everything else on this page works.");
       return;
     }
     try {
@@ -157,7 +157,7 @@
       };
       await showCase(0);
     } catch (problem) {
-      fail(`The viewer could not start (${problem.message}). Everything else on this page works.`);
+      fail(`The scan viewer could not start (${problem.message}). Everything else on this page works.`);
     }
   }
 
