@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Phantoms -> train -> evaluate -> predict, with pictures, all in runs/demo. Repeat it: what is done is not done again.
+# Phantoms -> train -> evaluate -> predict, with figures, all in runs/demo. Running it again continues where it stopped.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 tool=.venv/bin/brats-unet
@@ -12,5 +12,5 @@ show evaluate run=$demo
 show phantom output=$demo/unseen cases=2 seed=1
 show predict run=$demo input=$demo/unseen output=$demo/predictions
 
-printf '\nLook at:\n'
+printf '\nResults:\n'
 printf '  %s\n' $demo/figures/training.png "$(ls -d $demo/evaluation/figures)/" $demo/evaluation/scores.csv $demo/predictions/

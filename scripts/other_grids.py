@@ -1,16 +1,17 @@
-"""Whether a mask depends on the grid that the scans happen to lie on.
+"""Measure how much a predicted mask depends on the grid of the scans.
 
     python scripts/other_grids.py RUN CASE_FOLDER [CASE_FOLDER …] [--mode tiles] [--mirror all]
 
-Each case is written anew as another scanner or program would have it: with its axes turned to R-A-S, with other
-spacing, tilted, and all of that at once; scans are interpolated linearly. The run predicts the original and the copies,
-and what it says of a copy is brought back to the original grid by linear interpolation: once its mask, halves and
-more of a voxel, and once its probabilities, cut at one half only there, so that the copy's voxels round nothing.
-Beside each, what the geometry alone allows: what it says of the original, carried so to the copy's grid and back.
+Each case is resampled (linear interpolation) to the grids that another scanner or program might use: axes reoriented to
+R-A-S, other spacing, tilted, and all of these together. The run predicts the original and the copies. The prediction of
+a copy is resampled back to the original grid in two ways: as a mask, thresholded at 0.5 after interpolation, and as
+probabilities, which are thresholded at 0.5 only on the original grid, so that the copy's voxels round nothing. For
+comparison, the prediction of the original is resampled to the grid of the copy and back: this is the Dice that the
+geometry alone allows.
 
-Prints Dice of each region against the mask of the original, mean and least over the cases where that holds 100 voxels
-or more, and as its last line JSON. Of cases with an expert's mask that mask, carried there and back, stands below: a
-perfect network would score so, its masks being that one on every grid.
+Prints the Dice of each region against the mask of the original: mean and minimum over the cases in which that mask has
+100 voxels or more; as the last line, JSON. For cases with an expert mask, the expert mask is resampled there and back
+too: a perfect network would have this score, because its masks would be the expert mask on every grid.
 """
 
 import argparse
@@ -43,19 +44,19 @@ EXPERT = "expert's mask"
 FORMS = ("mask", "probabilities", EXPERT)
 LEAST_VOXELS = 100
 RULE = PROTOCOLS["brats2020"].dice
-# Name: degrees about x, y, z by which the axes are tilted from R-A-S, and spacing in mm.
+# By name: rotation of the axes from R-A-S, in degrees about x, y, z, and spacing in mm.
 GRIDS = {
     "turned to R-A-S": ((0, 0, 0), (1.0, 1.0, 1.0)),
     "1.2×0.8×1.5 mm": ((0, 0, 0), (1.2, 0.8, 1.5)),
     "tilted by 15°": ((5, 8, 12), (1.0, 1.0, 1.0)),
     "all of it": ((5, 8, 12), (1.2, 0.8, 1.5)),
 }
-# By grid, form and region, of each case: Dice of the copy's, and of the original's carried there and back.
+# By grid, form and region, for each case: Dice of the copy, and of the original resampled there and back.
 Scores = dict[tuple[str, str, Region], list[tuple[float, float]]]
 
 
 def grid_around(volume: Volume, degrees: tuple[float, ...], spacing: tuple[float, ...]) -> Volume:
-    """An empty grid in R-A-S order, so tilted and spaced, that covers a volume."""
+    """Empty volume that covers another one, with R-A-S axes, this tilt and this spacing."""
     turn = Rotation.from_euler("xyz", degrees, degrees=True).as_matrix()
     matrix = turn @ np.diag(spacing)
     ends = np.array(volume.array.shape) - 1
@@ -67,33 +68,33 @@ def grid_around(volume: Volume, degrees: tuple[float, ...], spacing: tuple[float
     return Volume(np.zeros(tuple(int(n) for n in np.ceil(seen.max(axis=1)) - low + 1), np.uint8), affine)
 
 
-def carried(said: np.ndarray, start: Volume, end: Volume) -> np.ndarray:
-    """Masks or probabilities (X, Y, Z, R) on another grid, as shares of a voxel; 0 beyond them."""
-    return resliced(said, start.affine, end.array.shape, end.affine)
+def resampled(maps: np.ndarray, start: Volume, end: Volume) -> np.ndarray:
+    """Masks or probabilities (X, Y, Z, R) resampled linearly from one grid to another; 0 outside the first grid."""
+    return resliced(maps, start.affine, end.array.shape, end.affine)
 
 
-def said_of(network: Network, case: Case) -> dict[str, np.ndarray]:
-    """What the run says of a case, (X, Y, Z, R) on its own grid: its mask as regions, and their probabilities."""
+def predicted(network: Network, case: Case) -> dict[str, np.ndarray]:
+    """Region masks and region probabilities of a case on its own grid, each of shape (X, Y, Z, R)."""
     answer = predict_ensemble([network], {network.preparation: prepare(case, network.preparation, None)})
     mask = region_masks(outcome_of(answer, (), Postprocessing()).labels)
     return {"mask": mask, "probabilities": answer.probabilities()}
 
 
 def main() -> None:
-    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    options.add_argument("run", type=Path)
-    options.add_argument("case", type=Path, nargs="+")
-    options.add_argument("--mode", default="auto")
-    options.add_argument("--mirror", default="auto")
-    told = options.parse_args()
-    networks = open_networks([told.run], checkpoint="last", device="auto", log=lambda text: None)
-    (network,) = with_inference_options(networks, mode=told.mode, mirror=told.mirror)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("run", type=Path, help="folder of a trained run")
+    parser.add_argument("case", type=Path, nargs="+", help="folder of a case")
+    parser.add_argument("--mode", default="auto", help="tiles, whole, or auto: the mode of the run")
+    parser.add_argument("--mirror", default="auto", help="mirroring, or auto: that of the run")
+    args = parser.parse_args()
+    networks = open_networks([args.run], checkpoint="last", device="auto", log=lambda text: None)
+    (network,) = with_inference_options(networks, mode=args.mode, mirror=args.mirror)
     scores: Scores = {key: [] for key in product(GRIDS, FORMS, Region)}
-    for folder in told.case:
+    for folder in args.case:
         (case,) = find_cases(folder, modalities=list(Modality)).cases
         volumes = {m: read_volume(file.path, file.channel) for m, file in case.images.items()}
         first = volumes[Modality.FLAIR]
-        original = said_of(network, case)
+        original = predicted(network, case)
         if case.mask is not None:
             convention = CONVENTIONS[network.recipe["convention"]]
             original[EXPERT] = region_masks(convention.decode(read_integers(case.mask).array, where=case.mask.name))
@@ -106,31 +107,31 @@ def main() -> None:
                     scan = resliced(volume.array, volume.affine, grid.array.shape, grid.affine, outside=outside)
                     files[modality] = ImageFile(Path(place) / f"{modality}.nii")
                     write_volume(files[modality].path, Volume(scan, grid.affine))
-                copy = said_of(network, Case(case.id, files))
-            for form, said in original.items():
-                there = carried(said, first, grid)
-                kept = carried(there if form == "probabilities" else there >= 0.5, grid, first) >= 0.5
-                back = carried(copy[form], grid, first) >= 0.5 if form in copy else kept
-                reference = said if form == EXPERT else original["mask"]
+                copy = predicted(network, Case(case.id, files))
+            for form, maps in original.items():
+                there = resampled(maps, first, grid)
+                limit = resampled(there if form == "probabilities" else there >= 0.5, grid, first) >= 0.5
+                back = resampled(copy[form], grid, first) >= 0.5 if form in copy else limit
+                reference = maps if form == EXPERT else original["mask"]
                 for index, region in enumerate(Region):
-                    here = reference[..., index]
-                    if np.count_nonzero(here) >= LEAST_VOXELS:
-                        both = [dice(count(here, other[..., index]), RULE) for other in (back, kept)]
+                    mask = reference[..., index]
+                    if np.count_nonzero(mask) >= LEAST_VOXELS:
+                        both = [dice(count(mask, other[..., index]), RULE) for other in (back, limit)]
                         scores[name, form, region].append((both[0], both[1]))
         print(f"{case.id}: done", file=sys.stderr)
     show(scores)
 
 
 def show(scores: Scores) -> None:
-    """The table and the last line."""
+    """Print the table and the JSON line."""
     from rich.console import Console
     from rich.table import Table
 
     table = Table(
         title="Dice against the mask of the original",
-        caption="mean, least, number of cases; in brackets the mean of the original's carried there and back",
+        caption="mean, minimum, number of cases; [mean of the original resampled there and back]",
     )
-    for heading in ("grid", "brought back", *Region):
+    for heading in ("grid", "resampled back", *Region):
         table.add_column(heading, justify="right" if heading in set(Region) else "left")
     result: dict[str, dict[str, dict[str, dict[str, float]]]] = {}
     shown_forms = [form for form in FORMS if any(scores[name, form, Region.WT] for name in GRIDS)]
@@ -141,8 +142,8 @@ def show(scores: Scores) -> None:
             if not scores[name, form, region]:
                 cells.append("–")
                 continue
-            found, kept = np.array(scores[name, form, region]).T
-            mean, least, geometry = float(found.mean()), float(found.min()), float(kept.mean())
+            found, limits = np.array(scores[name, form, region]).T
+            mean, least, geometry = float(found.mean()), float(found.min()), float(limits.mean())
             cells.append(f"{mean:.3f}  {least:.3f}  {len(found)}  [{geometry:.3f}]")
             shown = {"mean": mean, "least": least, "carried": geometry}
             figures[str(region)] = {key: round(value, 4) for key, value in shown.items()} | {"cases": len(found)}

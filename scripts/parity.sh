@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Compare our scores, augmentation and networks with other packages', in the environment of scripts/peers.sh.
+# Compare scores, augmentation and networks of brats-unet with other packages, in the environment of scripts/peers.sh.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 scripts/peers.sh

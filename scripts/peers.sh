@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Build the peers' environment, .venv-peers (PEERS=folder for another), if it is not there as scripts/peers-requirements.txt
-# says: other packages that we are compared with pin what TensorFlow needs newer. Prints nothing where all is well.
+# Build the environment of the peers, .venv-peers (PEERS=folder for another folder): the packages that brats-unet is
+# compared with. They need an environment of their own, since they pin older versions than TensorFlow needs.
+# Prints nothing and does nothing if the environment matches scripts/peers-requirements.txt.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 peers=${PEERS:-.venv-peers}
@@ -9,7 +10,7 @@ if cmp -s $wanted "$peers/ready"; then exit 0; fi
 echo "Setting up $peers ..."
 [ -x "$peers/bin/python" ] || .venv/bin/python -m venv "$peers"
 pip=("$peers/bin/python" -m pip install --quiet --disable-pip-version-check)
-# torch may bring what its build needs; of its builds the +cpu one is the smallest, where the index has it.
+# torch is installed with its dependencies. The +cpu build is the smallest, if the package index has it.
 "${pip[@]}" -c $wanted "$(grep '^torch==' $wanted)"
 "${pip[@]}" --no-deps -r $wanted
 "$peers/bin/python" - <<'CHECK'

@@ -1,15 +1,15 @@
-"""What augmentation buys: the same network trained with each recipe, tested on cases as they are and disturbed.
+"""Measure the gain of augmentation: train the same network with each recipe, test it on original and disturbed cases.
 
     python scripts/recipe_gain.py OUTPUT [--root DATA_ROOT] [--recipe NAME[,key=value…]]… [--fold K]… [--set key=value]…
 
-Trains `experiment=quick` with each recipe on the same folds for the same number of steps (runs that are there already
-are taken as they are), on phantoms or on the cases under DATA_ROOT. Every held-out case is then written anew with one
-thing changed, as another scanner or another head would have it, prepared as any case is, and predicted by every
-network: turned in space, brightness bent by a gamma, noise added, one modality missing (zeros in its place, which
-`predict` refuses of a network that was trained without modality dropout). Dice at the case's own grid, 1 where both
-masks are empty, 0 where one is; each recipe is paired by case with the first.
+A recipe is an augmentation with options. The script trains `experiment=quick` with each recipe on the same folds, for
+the same number of steps, on phantoms or on the cases under DATA_ROOT; existing runs are reused. Then it writes
+disturbed copies of every held-out case, as another scanner or head might give: rotated, with another gamma, with noise,
+or without one modality. Every network predicts every copy after the usual preprocessing. A missing modality is filled
+with zeros, which `predict` refuses for a network trained without modality dropout. Dice is computed on the grid of the
+case: 1 if both masks are empty, 0 if one is. Every recipe is compared with the first one, paired by case.
 
-Prints a table and, as its last line, JSON; OUTPUT/gain.csv holds every case, change, recipe and region.
+Prints a table and, as the last line, JSON. OUTPUT/gain.csv has the Dice of every case, change, recipe and region.
 """
 
 import argparse
@@ -45,7 +45,7 @@ from brats_unet.run import Run
 from brats_unet.volume import Case, ImageFile, Volume
 
 Scans = dict[Modality, np.ndarray]
-# Scans and labels of a case to those of the disturbed one; a generator for what is drawn.
+# Maps scans and labels of a case to those of the disturbed case; the generator is for random changes.
 Change = Callable[[Scans, np.ndarray, np.random.Generator], tuple[Scans, np.ndarray]]
 # (case, change, recipe, region) to Dice.
 Scores = dict[tuple[str, str, str, Region], float]
@@ -53,12 +53,12 @@ RULE = PROTOCOLS["brats2020"].dice
 
 
 def as_it_is(scans: Scans, labels: np.ndarray, rng: np.random.Generator) -> tuple[Scans, np.ndarray]:
-    """Nothing changed."""
+    """The original case."""
     return scans, labels
 
 
 def turned(*degrees: float) -> Change:
-    """Turned about the centre by an angle about each axis; scans linearly, labels by the nearest voxel."""
+    """Rotation about the centre, in degrees about each axis; scans linearly, labels by the nearest neighbour."""
 
     def change(scans: Scans, labels: np.ndarray, rng: np.random.Generator) -> tuple[Scans, np.ndarray]:
         turn = Rotation.from_euler("xyz", degrees, degrees=True).as_matrix()
@@ -72,7 +72,7 @@ def turned(*degrees: float) -> Change:
 
 
 def within_brain(change: Callable[[np.ndarray, np.random.Generator], np.ndarray]) -> Change:
-    """The intensities of each brain changed, voxels in any order."""
+    """A change of the intensities within the brain of each scan; `change` gets them as a flat array."""
 
     def everywhere(scans: Scans, labels: np.ndarray, rng: np.random.Generator) -> tuple[Scans, np.ndarray]:
         found = {}
@@ -86,7 +86,7 @@ def within_brain(change: Callable[[np.ndarray, np.random.Generator], np.ndarray]
 
 
 def bent(exponent: float) -> Change:
-    """Intensities of each brain raised to a power between its least and its greatest."""
+    """Gamma correction of each scan between the lowest and the highest intensity of the brain."""
 
     def change(inside: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         low, high = inside.min(), inside.max()
@@ -96,12 +96,12 @@ def bent(exponent: float) -> Change:
 
 
 def noisy(share: float) -> Change:
-    """Normal noise within the brain, its deviation a share of that of the scan there."""
+    """Gaussian noise within the brain; its SD is this share of the scan's SD there."""
     return within_brain(lambda inside, rng: inside + rng.normal(0, share * inside.std(), inside.size))
 
 
 def without(modality: Modality) -> Change:
-    """One scan left out."""
+    """A case without one modality."""
 
     def change(scans: Scans, labels: np.ndarray, rng: np.random.Generator) -> tuple[Scans, np.ndarray]:
         return {m: scan for m, scan in scans.items() if m != modality}, labels
@@ -121,7 +121,7 @@ CHANGES: dict[str, Change] = {
 
 
 def disturbed(case: Case, change: Change, labels: np.ndarray, folder: Path) -> tuple[Case, np.ndarray]:
-    """The case as the change has it, written to a folder, and its labels."""
+    """Write the disturbed case to a folder; the case and its labels."""
     volumes = {m: read_volume(file.path, file.channel) for m, file in case.images.items()}
     scans = {m: volume.array for m, volume in volumes.items()}
     rng = np.random.default_rng(np.frombuffer(case.id.encode(), np.uint8))
@@ -134,32 +134,32 @@ def disturbed(case: Case, change: Change, labels: np.ndarray, folder: Path) -> t
     return Case(case.id, files), labels
 
 
-def trained(told: argparse.Namespace) -> dict[tuple[str, int], Run]:
-    """The runs by recipe and fold, trained where they are not there yet."""
+def trained(args: argparse.Namespace) -> dict[tuple[str, int], Run]:
+    """Runs by recipe and fold; those that do not exist yet are trained."""
     command = [str(Path(sys.executable).with_name("brats-unet"))]
-    data = ["data=brats", f"data.root={told.root}"] if told.root else ["data=phantom"]
-    if not told.root:
-        data.append(f"data.root={told.output / 'phantoms'}")
+    data = ["data=brats", f"data.root={args.root}"] if args.root else ["data=phantom"]
+    if not args.root:
+        data.append(f"data.root={args.output / 'phantoms'}")
     runs = {}
-    for recipe in told.recipe:
+    for recipe in args.recipe:
         group, *options = recipe.split(",")
-        for fold in told.fold:
+        for fold in args.fold:
             name = f"{recipe.replace(',', '-').replace('=', '-')}-fold{fold}"
-            settings = [f"augmentation={group}", *(f"augmentation.{option}" for option in options), *told.set]
-            where = [f"runs={told.output}", f"name={name}", f"data.cache={told.output / 'cache'}", f"data.fold={fold}"]
+            settings = [f"augmentation={group}", *(f"augmentation.{option}" for option in options), *args.set]
+            where = [f"runs={args.output}", f"name={name}", f"data.cache={args.output / 'cache'}", f"data.fold={fold}"]
             subprocess.run([*command, "train", "experiment=quick", *data, *where, *settings], check=True)
-            runs[recipe, fold] = Run(told.output / name)
+            runs[recipe, fold] = Run(args.output / name)
     return runs
 
 
 def scored(runs: dict[tuple[str, int], Run], mode: str) -> Scores:
-    """Dice of every held-out case, changed in every way, by every recipe."""
+    """Dice of every held-out case with every change, by every recipe."""
     scores: Scores = {}
     for fold in sorted({fold for _, fold in runs}):
-        here = {recipe: run for (recipe, at), run in runs.items() if at == fold}
-        opened = open_networks([run.folder for run in here.values()], checkpoint="last", device="auto", log=print)
-        networks = dict(zip(here, with_inference_options(opened, mode=mode, mirror="auto"), strict=True))
-        run = next(iter(here.values()))
+        of_fold = {recipe: run for (recipe, at), run in runs.items() if at == fold}
+        opened = open_networks([run.folder for run in of_fold.values()], checkpoint="last", device="auto", log=print)
+        networks = dict(zip(of_fold, with_inference_options(opened, mode=mode, mirror="auto"), strict=True))
+        run = next(iter(of_fold.values()))
         convention = CONVENTIONS[run.recipe()["convention"]]
         for case in held_out_cases(run):
             assert case.mask is not None
@@ -177,7 +177,7 @@ def scored(runs: dict[tuple[str, int], Run], mode: str) -> Scores:
 
 
 def predicted(networks: dict[str, Network], case: Case) -> dict[str, np.ndarray]:
-    """Labels on the case's own grid by each network; all take the same preparation."""
+    """Labels of each network on the grid of the case; all networks need the same preparation."""
     preparation = next(iter(networks.values())).preparation
     prepared = {preparation: prepare(case, preparation, None, fill_missing=True)}
     return {
@@ -187,14 +187,14 @@ def predicted(networks: dict[str, Network], case: Case) -> dict[str, np.ndarray]
 
 
 def show(scores: Scores, recipes: list[str]) -> dict[str, dict[str, dict[str, object]]]:
-    """The table; its figures by change and recipe."""
+    """Print the table; its numbers by change and recipe."""
     from rich.console import Console
     from rich.table import Table
 
     cases = sorted({case for case, *_ in scores})
-    caption = f"gain on {recipes[0]}: mean of the regions, by case; + = -: cases better, alike to 0.005, worse"
+    caption = f"gain over {recipes[0]}: mean over regions and cases; + = -: cases better, equal within 0.005, worse"
     table = Table(title=f"Mean Dice over {len(cases)} held-out cases", caption=caption)
-    for heading in ("", "recipe", *Region, "mean", "gain", "95 %", "+ = -"):
+    for heading in ("", "recipe", *Region, "mean", "gain", "95 % interval", "+ = -"):
         table.add_column(heading, justify="left" if heading in ("", "recipe") else "right")
     result: dict[str, dict[str, dict[str, object]]] = defaultdict(dict)
     for change in CHANGES:
@@ -226,23 +226,23 @@ def show(scores: Scores, recipes: list[str]) -> dict[str, dict[str, dict[str, ob
 
 
 def main() -> None:
-    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    options.add_argument("output", type=Path)
-    options.add_argument("--root", type=Path, help="folder of cases; without it, phantoms")
-    options.add_argument("--recipe", action="append", help="augmentation and its options; the first is compared with")
-    options.add_argument("--fold", action="append", type=int, help="held out, one after another; 0")
-    options.add_argument("--set", action="append", default=[], help="any other setting of `train`")
-    options.add_argument("--mode", default="auto", help="whole, tiles, or auto: as the run was made")
-    told = options.parse_args()
-    told.recipe = told.recipe or ["mirror", "nnunet", "da_star", "da_star,modality_dropout=0.15"]
-    told.fold = told.fold or [0]
-    told.output.mkdir(parents=True, exist_ok=True)
-    scores = scored(trained(told), told.mode)
-    with (told.output / "gain.csv").open("w", newline="") as stream:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("output", type=Path, help="folder for runs, cache and gain.csv")
+    parser.add_argument("--root", type=Path, help="folder of cases; default: phantoms")
+    parser.add_argument("--recipe", action="append", help="augmentation,option=value…; repeatable, baseline first")
+    parser.add_argument("--fold", action="append", type=int, help="held-out fold; repeatable, default 0")
+    parser.add_argument("--set", action="append", default=[], help="any other setting of `train`; repeatable")
+    parser.add_argument("--mode", default="auto", help="tiles, whole, or auto: the mode of the run")
+    args = parser.parse_args()
+    args.recipe = args.recipe or ["mirror", "nnunet", "da_star", "da_star,modality_dropout=0.15"]
+    args.fold = args.fold or [0]
+    args.output.mkdir(parents=True, exist_ok=True)
+    scores = scored(trained(args), args.mode)
+    with (args.output / "gain.csv").open("w", newline="") as stream:
         writer = csv.writer(stream)
         writer.writerow(["case", "change", "recipe", "region", "dice"])
         writer.writerows((*key, value) for key, value in scores.items())
-    result = show(scores, told.recipe)
+    result = show(scores, args.recipe)
     print(json.dumps({"cases": len({case for case, *_ in scores}), "changes": result}))
 
 

@@ -1,12 +1,12 @@
-"""The seed notebook's own numbers beside the honest ones, of a network and of who finds no tumour: a Markdown table.
+"""Print a Markdown table of the seed notebook's scores and the region scores, for a network and for no tumour found.
 
     python scripts/seed_protocol.py references=/data/BraTS2021
     python scripts/seed_protocol.py 'run=[runs/a,runs/b]' output=scores
     python scripts/seed_protocol.py predictions=masks references=/data/BraTS2021
     python scripts/seed_protocol.py runs/a
 
-With references alone it needs no network: all masks are taken to be empty. Otherwise it hands on what it is told to
-`brats-unet evaluate`, which scores; or it reads an evaluation that lies there already. docs/METRICS.md defines all.
+With references= alone, empty masks are scored and no network is needed. Other settings are passed to `brats-unet
+evaluate`. A path reads an evaluation that exists already. docs/METRICS.md defines all scores.
 """
 
 import json
@@ -27,7 +27,7 @@ from brats_unet.metrics.seed import ALL_BACKGROUND, CLAIM, HARD, PREDICTION, SOF
 from brats_unet.nifti import read_integers, write_volume
 from brats_unet.volume import Volume
 
-# The seed's numbers that are shown, and what the notebook's page calls what they may be.
+# Seed-notebook scores in the table, and their row names.
 SEED_ROWS = {
     "accuracy": "accuracy",
     "precision_micro": "precision",
@@ -37,26 +37,26 @@ SEED_ROWS = {
     "dice_micro_all": "Dice, four classes pooled",
     "dice_slice_mean_s1": "Dice WT, mean over slices",
 }
-HONEST_ROWS = (("dice", "Dice {}", 3), ("hd95", "HD95 {}, mm", 1))
+REGION_ROWS = (("dice", "Dice {}", 3), ("hd95", "HD95 {}, mm", 1))
 
 
 def table(summary: dict[str, Any], *, network: bool = True) -> str:
     """The table, as Markdown.
 
     Args:
-        summary: Content of a summary.json with the seed's numbers.
-        network: Whether its predictions are a network's; False leaves their columns out.
+        summary: Content of a summary.json with seed-notebook scores.
+        network: Whether the predictions come from a network; False leaves their columns out.
 
     Raises:
-        DataError: The seed's numbers are not in it.
+        DataError: The summary has no seed-notebook scores.
     """
     means = summary.get("seed", {}).get("means", {})
     if not means:
-        raise DataError("The seed's numbers are not there. Evaluate again, with seed_scores=true.")
+        raise DataError("The evaluation has no seed-notebook scores. Evaluate again with seed_scores=true.")
     trivial = summary["trivial_predictors"]
-    # By column: its name, the seed's numbers, and the mean of (region, metric); None where it has none.
-    Honest = Callable[[str, str], float | None]
-    columns: list[tuple[str, dict[str, float], Honest]] = [
+    # For each column: name, seed-notebook scores, and the mean of (region, metric) or None.
+    RegionMean = Callable[[str, str], float | None]
+    columns: list[tuple[str, dict[str, float], RegionMean]] = [
         ("no tumour found", means[ALL_BACKGROUND][HARD], lambda r, m: trivial[ALL_BACKGROUND][r][m]["mean"])
     ]
     if MEAN_SHAPE in trivial:
@@ -69,15 +69,15 @@ def table(summary: dict[str, Any], *, network: bool = True) -> str:
     lines = [["mean over cases", "the notebook", *[name for name, *_ in columns]]]
     for metric, name in SEED_ROWS.items():
         claim = CLAIM.get(metric)
-        lines.append([name, _shown(claim, None), *[_shown(seed.get(metric), 4) for _, seed, _ in columns]])
-    lines.append(["Dice, kind unknown", _shown(CLAIM["dice"], None), *["–"] * len(columns)])
-    for metric, name, decimals in HONEST_ROWS:
+        lines.append([name, _number(claim, None), *[_number(seed.get(metric), 4) for _, seed, _ in columns]])
+    lines.append(["Dice, kind unknown", _number(CLAIM["dice"], None), *["–"] * len(columns)])
+    for metric, name, decimals in REGION_ROWS:
         for region in summary["regions"]:
             lines.append(
                 [
                     f"**{name.format(region)}**",
                     "–",
-                    *[_shown(honest(region, metric), decimals) for *_, honest in columns],
+                    *[_number(region_mean(region, metric), decimals) for *_, region_mean in columns],
                 ]
             )
     counts = summary["cases"], summary["seed"]["n"]
@@ -87,14 +87,14 @@ def table(summary: dict[str, Any], *, network: bool = True) -> str:
     return "\n".join([rows[0], f"|---|{'---|' * (len(columns) + 1)}", *rows[1:]])
 
 
-def _shown(value: float | None, decimals: int | None) -> str:
+def _number(value: float | None, decimals: int | None) -> str:
     if value is None:
         return "–"
     return f"{value:g}" if decimals is None else f"{value:.{decimals}f}"
 
 
 def evaluated(arguments: Sequence[str]) -> dict[str, Any] | int:
-    """What `brats-unet evaluate` says of these settings; its exit code where it refuses, having said why."""
+    """Summary of `brats-unet evaluate` with these settings; its exit code if it fails (it prints the reason)."""
     command = [
         sys.executable,
         "-m",
@@ -109,8 +109,8 @@ def evaluated(arguments: Sequence[str]) -> dict[str, Any] | int:
     return done.returncode or json.loads(done.stdout)
 
 
-def of_no_tumour(references: Path) -> dict[str, Any] | int:
-    """The evaluation of empty masks for all cases of a folder."""
+def evaluated_empty(references: Path) -> dict[str, Any] | int:
+    """Summary of an evaluation of empty masks for all references of a folder; its exit code if it fails."""
     with tempfile.TemporaryDirectory() as folder:
         for case_id, path in find_masks(references).items():
             reference = read_integers(path)
@@ -120,7 +120,7 @@ def of_no_tumour(references: Path) -> dict[str, Any] | int:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Print the table; the exit code."""
+    """Print the table; returns the exit code."""
     if not arguments or arguments[0] in ("-h", "--help"):
         print(__doc__)
         return 0 if arguments else 2
@@ -129,7 +129,7 @@ def main(arguments: Sequence[str]) -> int:
         if not named:
             found: dict[str, Any] | int = dict(open_evaluation(Path(arguments[0])).summary)
         elif set(named) == {"references"}:
-            found = of_no_tumour(Path(named["references"]))
+            found = evaluated_empty(Path(named["references"]))
         else:
             found = evaluated(arguments)
         if isinstance(found, int):

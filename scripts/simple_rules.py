@@ -1,13 +1,13 @@
-"""How far a rule gets without learning: a threshold and the largest connected component, per region.
+"""Measure the Dice of simple rules without learning: a threshold and the largest connected component, per region.
 
     python scripts/simple_rules.py DATA_ROOT [DATA_ROOT …] [--json] [--folds N]
 
-For every case folder in BraTS 2018-2021 naming under a root: the scans are z-scored within the brain, and every rule
-of `RULES` (a contrast, a threshold, with or without an opening) marks the largest connected component of what exceeds
-it. A region's rule is the one with the best mean Dice over the other cases (leave one out, or those of the other of N
-folds), so that no case is scored by a rule that was tuned on it. Dice of two empty masks is 1, of one empty mask 0;
-what marking nothing at all would score stands beside it. The yardstick for networks, and for phantoms: these must be
-no easier than real scans.
+It scores every case folder in BraTS 2018-2021 naming under a root. Scans are z-scored within the brain. Every rule of
+`RULES` (a contrast, a threshold, with or without opening) marks the largest connected component above the threshold. A
+case is scored by the rule with the best mean Dice over the other cases (leave-one-out, or the other folds with
+--folds), so that no rule is tuned on the case it is scored on. Dice of two empty masks is 1, of one empty mask 0. The
+score of marking nothing is printed too. The results are a baseline for networks, and for phantoms, which must not be
+easier than real scans.
 """
 
 import argparse
@@ -37,13 +37,13 @@ RULES: dict[Region, list[tuple[str, float, bool]]] = {
 
 
 def dice(a: np.ndarray, b: np.ndarray) -> float:
-    """Overlap of two masks in [0, 1]; 1 if both are empty, 0 if one is."""
+    """Dice of two masks, 0 to 1; 1 if both are empty, 0 if only one is."""
     total = np.count_nonzero(a) + np.count_nonzero(b)
     return 1.0 if total == 0 else 2 * np.count_nonzero(a & b) / total
 
 
 def opened(mask: np.ndarray) -> np.ndarray:
-    """Opening by a voxel's six neighbours."""
+    """Binary opening of a mask, with the six face neighbours."""
     core = mask.copy()
     for axis in range(3):
         along, source = np.moveaxis(core, axis, 0), np.moveaxis(mask, axis, 0)
@@ -59,7 +59,7 @@ def opened(mask: np.ndarray) -> np.ndarray:
 
 
 def contrasts(scans: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Z-scores within the brain (all that is not 0 in every scan), and T1ce less T1."""
+    """Z-scores within the brain (voxels that are not 0 in at least one scan), and T1ce - T1; -9 outside."""
     brain = np.logical_or.reduce([scan != 0 for scan in scans.values()])
     z = {}
     for name, scan in scans.items():
@@ -70,7 +70,7 @@ def contrasts(scans: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 
 def rule_scores(folder: Path) -> dict[Region, np.ndarray]:
-    """Dice of every rule on one case, per region, in the order of `RULES`; last, Dice of marking nothing."""
+    """Dice of every rule on one case, by region, in the order of `RULES`; the last is the Dice of marking nothing."""
     names = [str(m) for m in Modality]
     found = {part: sorted(folder.glob(f"{folder.name}_{part}.nii*")) for part in (*names, "seg")}
     missing = [part for part, paths in found.items() if not paths]
@@ -83,7 +83,8 @@ def rule_scores(folder: Path) -> dict[Region, np.ndarray]:
     masks = {region: region_mask(crop(labels, box), region) for region in Region}
     outside = {region: int(region_mask(labels, region).sum()) - int(mask.sum()) for region, mask in masks.items()}
     if any(outside.values()):
-        print(f"{folder.name}: {outside} mask voxels lie outside the brain and are not counted.", file=sys.stderr)
+        listed = ", ".join(f"{region} {n}" for region, n in outside.items())
+        print(f"{folder.name}: ignored mask voxels outside the brain: {listed}.", file=sys.stderr)
     scores = {region: np.zeros(len(RULES[region]) + 1) for region in Region}
     for rule in sorted(set(itertools.chain(*RULES.values()))):
         name, threshold, opening = rule
@@ -100,11 +101,11 @@ def rule_scores(folder: Path) -> dict[Region, np.ndarray]:
 
 
 def held_out(scores: np.ndarray, folds: int) -> tuple[np.ndarray, list[int]]:
-    """Score of each case under the rule that is best on the cases of the other folds, and those rules.
+    """Dice of each case by the rule that is best on the other folds, and the index of that rule for each fold.
 
     Args:
         scores: Dice, shape (cases, rules).
-        folds: At most the number of cases; case i is of fold i modulo `folds`.
+        folds: Number of folds, at most the number of cases; case i is in fold i modulo `folds`.
     """
     fold = np.arange(len(scores)) % folds
     best = [int(np.argmax(scores[fold != k].mean(axis=0))) for k in range(folds)]
@@ -113,22 +114,22 @@ def held_out(scores: np.ndarray, folds: int) -> tuple[np.ndarray, list[int]]:
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("roots", nargs="+", type=Path, metavar="DATA_ROOT")
+    parser.add_argument("roots", nargs="+", type=Path, metavar="DATA_ROOT", help="folder of cases")
     parser.add_argument("--json", action="store_true", help="print one JSON document instead of the table")
-    parser.add_argument("--folds", type=int, help="tune on the cases of the other folds; default: leave one out")
-    told = parser.parse_args(arguments)
+    parser.add_argument("--folds", type=int, help="number of folds; default: leave-one-out")
+    args = parser.parse_args(arguments)
     report: dict[str, dict[str, Any]] = {}
-    for root in told.roots:
+    for root in args.roots:
         folders = sorted(p.parent for p in root.rglob("*_seg.nii*") if p.name.startswith(p.parent.name))
         if len(folders) < 2:
             raise DataError(
-                f"{root}: {len(folders)} cases with a mask. Expected two or more folders as BraTS names them."
+                f"{root}: found {len(folders)} cases with a mask. Expected two or more folders in BraTS naming."
             )
         rows = [rule_scores(folder) for folder in folders]
         report[str(root)] = {"cases": [f.name for f in folders]}
         for region in Region:
             scores = np.stack([row[region] for row in rows])
-            dices, best = held_out(scores[:, :-1], told.folds or len(folders))
+            dices, best = held_out(scores[:, :-1], args.folds or len(folders))
             name, threshold, opening = RULES[region][max(set(best), key=best.count)]
             rule = f"{name} > {threshold:g}" + (", opened" if opening else "")
             report[str(root)][str(region)] = {
@@ -138,7 +139,7 @@ def main(arguments: list[str] | None = None) -> int:
                 "marking_nothing": round(float(scores[:, -1].mean()), 4),
                 "dice": [round(float(d), 4) for d in dices],
             }
-    if told.json:
+    if args.json:
         print(json.dumps(report))
         return 0
     for root, facts in report.items():

@@ -1,16 +1,17 @@
-"""How far an exported ONNX network is from Keras in float32, and how fast, on one full-size case.
+"""Compare an exported ONNX network with its Keras network in float32: difference and speed on one full-size case.
 
     python scripts/bench/export.py [--run RUN] [--case FOLDER] [--mode tiles] [--threads 2] [--steps 60]
 
-Without --run, `quick` is trained for a few steps on phantoms first, in float32 at 2 mm: enough that its masks are not
-noise. The case is a phantom of 240×240×155, made first, unless --case names a folder of a real one. Both predict it
-through the same code, in the mode of the run or in --mode; compared is the grid of the case. Seconds are of the network
-alone on the prepared image, the second pass of two (the first traces the graph), each in a process of its own.
+Without --run, `experiment=quick` is first trained on phantoms for a few steps (float32, 2 mm), enough for masks that
+are not noise. The case is a new phantom of 240×240×155 voxels, unless --case names the folder of a real one. Both
+networks predict it with the same code, in --mode or the mode of the run, and are compared on the grid of the case. The
+seconds are those of the network alone on the prepared image: the second of two passes (the first traces the graph),
+each network in its own process.
 
-Prints a table and, as its last line, JSON:
-  disagreement        share of brain voxels whose label differs.
-  largest_difference  of any region's probability at any voxel.
-  keras_seconds, onnx_seconds, ratio   of one prediction, and ONNX's over Keras'.
+Prints a table and, as the last line, JSON:
+  disagreement        share of brain voxels with a different label.
+  largest_difference  largest difference in probability, over all regions and voxels.
+  keras_seconds, onnx_seconds, ratio   seconds per prediction, and ONNX seconds / Keras seconds.
 """
 
 import argparse
@@ -23,11 +24,11 @@ import time
 from pathlib import Path
 from typing import Any
 
-HERE = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def predicted(run: Path, case: Path, output: Path, mode: str) -> dict[str, Any]:
-    """Predict with one network in this process; labels and probabilities go to a file."""
+    """Predict with one network in this process; write labels, probabilities and brain mask to `output`."""
     import numpy as np
 
     from brats_unet.assembly.networks import with_inference_options
@@ -53,18 +54,18 @@ def predicted(run: Path, case: Path, output: Path, mode: str) -> dict[str, Any]:
     return {"seconds": seconds[1], "shape": list(seen.image.shape[:3]), "case": list(outcome.labels.shape)}
 
 
-def in_a_process(command: list[str]) -> str:
-    """What a command prints."""
+def output_of(command: list[str]) -> str:
+    """Standard output of a command; exits with its error message if it fails."""
     environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1"}
-    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=HERE, env=environment)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT, env=environment)
     if done.returncode:
         sys.exit(f"{' '.join(command[:4])} … failed:\n{done.stderr[-3000:]}")
     return done.stdout
 
 
 def trained(folder: Path, steps: int) -> Path:
-    """A run on phantoms, in float32."""
-    told = [
+    """Train a run on phantoms, in float32."""
+    paths = [
         "experiment=quick",
         "data=phantom",
         f"runs={folder / 'runs'}",
@@ -72,19 +73,19 @@ def trained(folder: Path, steps: int) -> Path:
         f"data.cache={folder / 'cache'}",
     ]
     sizes = ["data.cases=5", f"steps={steps}", "validation.cases=1", "hardware.precision=float32", "name=small"]
-    in_a_process([sys.executable, "-m", "brats_unet", "train", *told, *sizes])
+    output_of([sys.executable, "-m", "brats_unet", "train", *paths, *sizes])
     return folder / "runs" / "small"
 
 
 def main() -> None:
-    told = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    told.add_argument("--run", type=Path, help="a trained run")
-    told.add_argument("--case", type=Path, help="folder of one case")
-    told.add_argument("--mode", default="auto", help="tiles or whole; auto: as the run has it")
-    told.add_argument("--threads", type=int, default=2)
-    told.add_argument("--steps", type=int, default=60, help="of the run that is made where none is given")
-    told.add_argument("--child", nargs=3, metavar=("RUN", "CASE", "OUTPUT"), help=argparse.SUPPRESS)
-    args = told.parse_args()
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--run", type=Path, help="folder of a trained run")
+    parser.add_argument("--case", type=Path, help="folder of one case")
+    parser.add_argument("--mode", default="auto", help="tiles, whole, or auto: the mode of the run")
+    parser.add_argument("--threads", type=int, default=2, help="number of CPU threads")
+    parser.add_argument("--steps", type=int, default=60, help="training steps if no run is given")
+    parser.add_argument("--child", nargs=3, metavar=("RUN", "CASE", "OUTPUT"), help=argparse.SUPPRESS)
+    args = parser.parse_args()
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: args.threads])  # inherited
     if args.child:
         print(json.dumps(predicted(*map(Path, args.child), args.mode)))
@@ -92,19 +93,19 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         run = args.run.resolve() if args.run else trained(folder, args.steps)
-        case = args.case.resolve() if args.case else a_phantom(folder / "case")
+        case = args.case.resolve() if args.case else phantom_case(folder / "case")
         exported = folder / "exported"
-        in_a_process([sys.executable, "-m", "brats_unet", "export", f"run={run}", f"output={exported}"])
+        output_of([sys.executable, "-m", "brats_unet", "export", f"run={run}", f"output={exported}"])
         found = {}
         for kind, path in (("keras", run), ("onnx", exported)):
             child = [sys.executable, __file__, "--threads", str(args.threads), "--mode", args.mode, "--child"]
-            printed = in_a_process([*child, str(path), str(case), str(folder / f"{kind}.npz")])
+            printed = output_of([*child, str(path), str(case), str(folder / f"{kind}.npz")])
             found[kind] = json.loads(printed.strip().splitlines()[-1])
         show(run, case, args.threads, found, folder)
 
 
-def a_phantom(folder: Path) -> Path:
-    """A phantom of full size that no training has seen."""
+def phantom_case(folder: Path) -> Path:
+    """Write a full-size phantom that is not among the training phantoms."""
     from brats_unet.data.phantom.phantoms import write_dataset
 
     write_dataset(folder, cases=1, seed=99)
@@ -112,7 +113,7 @@ def a_phantom(folder: Path) -> Path:
 
 
 def show(run: Path, case: Path, threads: int, found: dict[str, Any], folder: Path) -> None:
-    """The table and the last line."""
+    """Print the table and the JSON line."""
     import numpy as np
     from rich.console import Console
     from rich.table import Table
@@ -132,8 +133,8 @@ def show(run: Path, case: Path, threads: int, found: dict[str, Any], folder: Pat
     console = Console()
     console.print(table)
     console.print(
-        f"{differ} of {int(brain.sum()):,} brain voxels have another label ({tumour:,} are tumour); probabilities "
-        f"differ by {largest:.2g} at the most. The network saw {'×'.join(map(str, found['keras']['shape']))} voxels."
+        f"{differ} of {int(brain.sum()):,} brain voxels have a different label ({tumour:,} are tumour). The largest "
+        f"difference in probability is {largest:.2g}. Network input: {'×'.join(map(str, found['keras']['shape']))}."
     )
     result = {
         "disagreement": differ / int(brain.sum()),

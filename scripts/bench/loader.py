@@ -1,17 +1,18 @@
-"""What a patch costs before the network sees it, beside nnU-Net: read, and augmented as augmentation=nnunet does.
+"""Measure the time to load and augment a patch (augmentation=nnunet), and compare it with nnU-Net.
 
     python scripts/bench/loader.py [--threads 1] [--patches 120] [--rounds 4] [--patch 128] [--batch 2] [--cases 4]
 
-It writes cases of the size of a cropped BraTS brain (144×176×144, 4 modalities, float16) into a temporary folder, reads
-them once so that they lie in the page cache, and takes batches as training does, on as many cores as threads; and by
-turns, on the same cores, patches of the same cases with nnU-Net's own transforms (nnunetv2 and batchgeneratorsv2 in
-.venv-peers, built by `make peers`). Both read a patch with the same margin. Compilation, and nnU-Net's trials of
-convolutions, are left out.
+The script writes cases of the size of a cropped BraTS brain (144×176×144 voxels, 4 modalities, float16) to a temporary
+folder and reads them once, so that they are in the page cache. Then it alternates, on the same cores, between batches
+from the loader of brats-unet and patches of the same cases from nnU-Net's own transforms (nnunetv2 and
+batchgeneratorsv2 in .venv-peers, built by `make peers`). Both read a patch with the same margin. Compilation and
+nnU-Net's convolution benchmarks are not timed.
 
-Prints a table and, as its last line, JSON:
-  ratio_host    CPU time of nnU-Net's patch over that of ours when a GPU augments it: all that the host does is read.
-  ratio_cpu     seconds of nnU-Net's patch over ours with everything on the same cores.
-  ours_seconds, peer_seconds, host_seconds    of a patch, the last of CPU time.
+Prints a table and, as the last line, JSON:
+  ratio_host    CPU time per patch, nnU-Net / brats-unet, if a GPU augments and the host only reads.
+  ratio_cpu     seconds per patch, nnU-Net / brats-unet, with everything on the same cores.
+  ours_seconds, peer_seconds   seconds per patch with augmentation, brats-unet and nnU-Net.
+  host_seconds  CPU seconds per patch of brats-unet, without augmentation.
 """
 
 import argparse
@@ -24,12 +25,19 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-told = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-for name, value in (("threads", 1), ("patches", 120), ("rounds", 4), ("patch", 128), ("batch", 2), ("cases", 4)):
-    told.add_argument(f"--{name}", type=int, default=value)
-TOLD = told.parse_args()
-CORES = set(sorted(os.sched_getaffinity(0))[: TOLD.threads])
-os.sched_setaffinity(0, CORES)  # before TensorFlow counts them; the peer inherits it
+parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+for name, value, meaning in (
+    ("threads", 1, "number of CPU threads"),
+    ("patches", 120, "patches to time"),
+    ("rounds", 4, "turns of each contender"),
+    ("patch", 128, "edge length of a patch, in voxels"),
+    ("batch", 2, "patches per batch"),
+    ("cases", 4, "cases to write"),
+):
+    parser.add_argument(f"--{name}", type=int, default=value, help=f"{meaning} (default {value})")
+ARGS = parser.parse_args()
+CORES = set(sorted(os.sched_getaffinity(0))[: ARGS.threads])
+os.sched_setaffinity(0, CORES)  # before TensorFlow counts the cores; the peer process inherits it
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 
 from brats_unet.hardware import set_tensorflow_environment  # noqa: E402
@@ -54,12 +62,12 @@ from brats_unet.geometry import Box  # noqa: E402
 from brats_unet.parts import build  # noqa: E402
 from brats_unet.volume import Turn  # noqa: E402
 
-HERE = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[2]
 SHAPE = (144, 176, 144)
 
 
 def written(folder: Path, index: int) -> PreparedCase:
-    """An ellipsoid of noise with a tumour of three boxes, prepared by hand."""
+    """Write one prepared case: an ellipsoid of noise with a tumour of three boxes."""
     rng = np.random.default_rng(index)
     labels = np.zeros(SHAPE, np.uint8)
     for label, reach in ((2, 25), (1, 15), (4, 8)):
@@ -82,19 +90,19 @@ def written(folder: Path, index: int) -> PreparedCase:
 
 
 class Peer:
-    """nnU-Net's transforms in a process of their own."""
+    """nnU-Net's transforms, in a process of the peers' environment."""
 
     def __init__(self, folder: Path, sampler: Sampler) -> None:
-        python = HERE / ".venv-peers" / "bin" / "python"
+        python = ROOT / ".venv-peers" / "bin" / "python"
         if not python.exists():
-            sys.exit("There is no .venv-peers: build it with `make peers`.")
-        script = HERE / "scripts" / "bench" / "peers" / "augment_nnunet.py"
-        command = [str(python), str(script), str(TOLD.threads), str(folder / "peer")]
+            sys.exit(f"{python} does not exist. Build the environment of the peers with `make peers`.")
+        script = ROOT / "scripts" / "bench" / "peers" / "augment_nnunet.py"
+        command = [str(python), str(script), str(ARGS.threads), str(folder / "peer")]
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.question = {"patch": sampler.patch, "read": sampler.read_shape}
 
     def patches(self, count: int) -> tuple[float, float]:
-        """Seconds and CPU seconds of a patch, the mean over `count`."""
+        """Seconds and CPU seconds per patch, mean over `count` patches."""
         assert self.process.stdin and self.process.stdout
         self.process.stdin.write(json.dumps(self.question | {"count": count}) + "\n")
         self.process.stdin.flush()
@@ -106,17 +114,17 @@ class Peer:
 
 
 def timed(take: Callable[[], tf.Tensor], count: int) -> tuple[float, float]:
-    """Seconds and CPU seconds of a patch, the mean over `count`; `take` gives a batch."""
+    """Seconds and CPU seconds per patch, mean over `count` patches; `take` returns a batch of images."""
     begun, cpu_begun = time.perf_counter(), time.process_time()
-    for _ in range(count // TOLD.batch):
+    for _ in range(count // ARGS.batch):
         float(take()[-1, -1, -1, -1, -1])
-    taken = count // TOLD.batch * TOLD.batch
+    taken = count // ARGS.batch * ARGS.batch
     return (time.perf_counter() - begun) / taken, (time.process_time() - cpu_begun) / taken
 
 
 def compile_all(augmentation: Augmentation, take: Callable[[], tf.Tensor]) -> None:
-    """Take batches from the first on until each transform has been drawn, and compiled, once."""
-    left, step, samples = {transform.name for transform in augmentation.transforms}, 0, tf.range(TOLD.batch)
+    """Take batches until every transform has been applied, and so compiled, at least once."""
+    left, step, samples = {transform.name for transform in augmentation.transforms}, 0, tf.range(ARGS.batch)
     while left:
         take()
         numbers = uniforms(0, tf.constant(step, tf.int64), samples, augmentation.uniforms)
@@ -127,40 +135,44 @@ def compile_all(augmentation: Augmentation, take: Callable[[], tf.Tensor]) -> No
 
 
 def main() -> None:
-    tf.config.threading.set_intra_op_parallelism_threads(TOLD.threads)
+    tf.config.threading.set_intra_op_parallelism_threads(ARGS.threads)
     tf.config.threading.set_inter_op_parallelism_threads(1)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        cases = [written(folder, index) for index in range(TOLD.cases)]
+        cases = [written(folder, index) for index in range(ARGS.cases)]
         for case in cases:
             case.image.sum(dtype=np.float32), case.labels.sum()
-        patch = (TOLD.patch,) * 3
-        told = yaml.safe_load((HERE / "conf" / "augmentation" / "nnunet.yaml").read_text(encoding="utf-8"))
-        augmentation = build("augmentation", AUGMENTATIONS, told).for_patches(patch, SHAPE)
-        sampler = Sampler(cases, patch, TOLD.batch, 1 / 3, None, 0, augmentation.margin)
-        vary = tf.function(lambda step, samples, images, labels: augmented(
+        patch = (ARGS.patch,) * 3
+        options = yaml.safe_load((ROOT / "conf" / "augmentation" / "nnunet.yaml").read_text(encoding="utf-8"))
+        augmentation = build("augmentation", AUGMENTATIONS, options).for_patches(patch, SHAPE)
+        sampler = Sampler(cases, patch, ARGS.batch, 1 / 3, None, 0, augmentation.margin)
+        augment = tf.function(lambda step, samples, images, labels: augmented(
             augmentation, 0, step, samples, images, labels)[0])  # fmt: skip
         read = iter(batches(sampler, first_step=0, steps=10**6))
         fed = iter(batches(sampler, first_step=0, steps=10**6))
         peer = Peer(folder, sampler)
         peer.patches(40)
-        compile_all(augmentation, lambda: vary(*next(fed)))
+        compile_all(augmentation, lambda: augment(*next(fed)))
         timed(lambda: next(read)[2], 20)
         found = {"read": [], "ours": [], "peer": []}
-        for _ in range(TOLD.rounds):
-            share = TOLD.patches // TOLD.rounds
+        for _ in range(ARGS.rounds):
+            share = ARGS.patches // ARGS.rounds
             found["read"].append(timed(lambda: next(read)[2], share))
-            found["ours"].append(timed(lambda: vary(*next(fed)), share))
+            found["ours"].append(timed(lambda: augment(*next(fed)), share))
             found["peer"].append(peer.patches(share))
         peer.end()
-        read = fed = iter(())  # ends the reading ahead
+        read = fed = iter(())  # stops prefetching
     seconds = {key: tuple(np.mean(value, axis=0)) for key, value in found.items()}
     shape = "×".join(str(n) for n in sampler.read_shape)
-    title = f"{TOLD.patch}³×{len(Modality)} patches read as {shape}, {len(CORES)} core(s)"
+    title = f"Time per patch of {ARGS.patch}³×{len(Modality)} (read as {shape}), {len(CORES)} core(s)"
     table = Table(title=title)
-    for column in ("what", "seconds", "CPU seconds", "patches/s"):
-        table.add_column(column, justify="left" if column == "what" else "right")
-    names = {"read": "ours, read alone", "ours": "ours, read and augmented", "peer": "nnU-Net, cut and augmented"}
+    for column in ("", "seconds", "CPU seconds", "patches/s"):
+        table.add_column(column, justify="right" if column else "left")
+    names = {
+        "read": "brats-unet, read only",
+        "ours": "brats-unet, read and augment",
+        "peer": "nnU-Net, crop and augment",
+    }
     for key, (wall, cpu) in seconds.items():
         table.add_row(names[key], f"{wall:.4f}", f"{cpu:.4f}", f"{1 / wall:.1f}")
     Console().print(table)
@@ -170,8 +182,8 @@ def main() -> None:
         "ours_seconds": round(seconds["ours"][0], 4),
         "peer_seconds": round(seconds["peer"][0], 4),
         "host_seconds": round(seconds["read"][1], 4),
-        "patches": TOLD.patches,
-        "threads": TOLD.threads,
+        "patches": ARGS.patches,
+        "threads": ARGS.threads,
     }
     print(json.dumps(facts))
 

@@ -1,17 +1,18 @@
-"""What scoring a case costs, beside MONAI: full-size masks, three regions, one core, by turns.
+"""Measure the time to score a case, and compare it with MONAI: full-size masks, three regions, one core, in turns.
 
     python scripts/bench/metrics.py [--rounds 3]
 
-Both programs get the same label volumes (240×240×155 voxels, in memory) and work out Dice and HD95 of WT, TC and ET;
-their scores are compared on the way. Then all of the protocols brats2020 and brats2023 by ours alone. The masks are
-real ones (BRATS_UNET_REAL, or ../shared/real beside the checkout): five challenge entries beside their fusion, and
-each expert mask beside itself moved and mottled; without them, made-up tumours. MONAI runs in .venv-peers.
+Both programs get the same label volumes (240×240×155 voxels, in memory) and compute Dice and HD95 of WT, TC and ET; the
+script stops if their scores differ. Then brats-unet alone computes every metric of the protocols brats2020 and
+brats2023. The masks are real ones from BRATS_UNET_REAL or ../shared/real: five challenge entries against their fusion,
+and each expert mask against a shifted and speckled copy. Without them, synthetic tumours are used. MONAI runs in
+.venv-peers, built by `make peers`.
 
-Prints a table and, as its last line, JSON:
-  ratio                 ours / MONAI's, of the mean seconds a case for Dice and HD95.
-  ours_seconds, peer_seconds
-  seconds_brats2020     mean of a case, every metric of that protocol; seconds_brats2020_worst the slowest case.
-  seconds_lesionwise    mean of a case, every metric of brats2023; seconds_lesionwise_worst the slowest.
+Prints a table and, as the last line, JSON:
+  ratio                 brats-unet / MONAI, mean seconds per case for Dice and HD95.
+  ours_seconds, peer_seconds   mean seconds per case for Dice and HD95, brats-unet and MONAI.
+  seconds_brats2020     mean seconds per case, all metrics of brats2020; seconds_brats2020_worst: slowest case.
+  seconds_lesionwise    mean seconds per case, all metrics of brats2023; seconds_lesionwise_worst: slowest case.
 """
 
 import argparse
@@ -24,10 +25,10 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-told = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-told.add_argument("--rounds", type=int, default=3)
-TOLD = told.parse_args()
-os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})  # the peer inherits it
+parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+parser.add_argument("--rounds", type=int, default=3, help="how often each case is scored; the fastest time counts")
+ARGS = parser.parse_args()
+os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})  # the peer process inherits it
 
 import numpy as np  # noqa: E402
 from rich.console import Console  # noqa: E402
@@ -39,8 +40,8 @@ from brats_unet.metrics import metrics_of  # noqa: E402
 from brats_unet.metrics.protocols import PROTOCOLS  # noqa: E402
 from brats_unet.nifti import read_integers  # noqa: E402
 
-HERE = Path(__file__).parents[2]
-REAL = Path(os.environ.get("BRATS_UNET_REAL") or HERE.parent / "shared" / "real")
+ROOT = Path(__file__).parents[2]
+REAL = Path(os.environ.get("BRATS_UNET_REAL") or ROOT.parent / "shared" / "real")
 MM = (1.0, 1.0, 1.0)
 SHAPE = (240, 240, 155)
 TWO = replace(PROTOCOLS["brats2020"], metrics=("dice", "hd95"))
@@ -48,12 +49,13 @@ Labels = tuple[str, np.ndarray, np.ndarray]
 
 
 def cases() -> Iterator[Labels]:
+    """(name, reference, prediction) of the real cases, or of synthetic ones if there are none."""
     entries = sorted(REAL.glob("predictions/*/*.nii.gz"))
     experts = sorted(REAL.glob("BraTS2021/*/*_seg.nii.gz"))
     if not (entries and experts):
         for index in range(6):
-            reference = made_up(index)
-            yield f"made up {index}", reference, moved(reference, index)
+            reference = synthetic(index)
+            yield f"synthetic {index}", reference, disturbed(reference, index)
         return
     fusion = read_integers(next(path for path in entries if "fusion" in path.name)).array
     for path in entries:
@@ -61,24 +63,24 @@ def cases() -> Iterator[Labels]:
             yield path.name.removesuffix(".nii.gz")[-20:], fusion, read_integers(path).array
     for index, path in enumerate(experts):
         reference = read_integers(path).array
-        yield f"{path.parent.name}, moved", reference, moved(reference, index)
+        yield f"{path.parent.name}, disturbed", reference, disturbed(reference, index)
 
 
-def made_up(seed: int) -> np.ndarray:
-    """A lumpy tumour of a few to 400 mL: an enhancing rim around a core, in oedema."""
+def synthetic(seed: int) -> np.ndarray:
+    """An irregular tumour of up to 400 mL: a core with an enhancing rim, surrounded by oedema."""
     random = np.random.default_rng(seed)
     lumps = ndimage.zoom(ndimage.gaussian_filter(random.standard_normal((60, 60, 39)), 2), 4, order=1)[:, :, :155]
     grid = np.ogrid[tuple(slice(n) for n in SHAPE)]
-    away = sum(((axis - n * random.uniform(0.4, 0.6)) / 28) ** 2 for axis, n in zip(grid, SHAPE, strict=True))
-    field = away + lumps / lumps.std() * 0.3
+    radius2 = sum(((axis - n * random.uniform(0.4, 0.6)) / 28) ** 2 for axis, n in zip(grid, SHAPE, strict=True))
+    field = radius2 + lumps / lumps.std() * 0.3
     labels = np.zeros(SHAPE, np.uint8)
     for level, label in ((1.2, 2), (0.6, 4), (0.3, 1)):
         labels[field < level * (0.5 + seed / 4)] = label
     return labels
 
 
-def moved(labels: np.ndarray, seed: int) -> np.ndarray:
-    """A mediocre prediction: three voxels aside, a tenth of the voxels around the surface wrong, two false islands."""
+def disturbed(labels: np.ndarray, seed: int) -> np.ndarray:
+    """A mediocre prediction: shifted by 3, -2 and 1 voxels, 10 % wrong voxels near the surface, two false islands."""
     random = np.random.default_rng(seed)
     found = np.roll(labels, (3, -2, 1), (0, 1, 2)).copy()
     rim = ndimage.binary_dilation(found > 0, iterations=2) & (random.random(found.shape, np.float32) < 0.1)
@@ -88,7 +90,7 @@ def moved(labels: np.ndarray, seed: int) -> np.ndarray:
 
 
 def seconds(reference: np.ndarray, prediction: np.ndarray) -> tuple[float, list[float]]:
-    """Of Dice and HD95 of three regions, and the six scores."""
+    """Seconds to compute Dice and HD95 of the three regions, and the six scores."""
     start = time.perf_counter()
     pairs = [pair for _, pair in region_pairs(reference, prediction, MM, TWO)]
     values = [metric(pair) for metric, _ in metrics_of(TWO).values() for pair in pairs]
@@ -96,6 +98,7 @@ def seconds(reference: np.ndarray, prediction: np.ndarray) -> tuple[float, list[
 
 
 def protocol_seconds(protocol: str, reference: np.ndarray, prediction: np.ndarray) -> float:
+    """Seconds to compute every metric of a protocol."""
     start = time.perf_counter()
     score_case("case", reference, prediction, MM, protocol=protocol)
     return time.perf_counter() - start
@@ -103,30 +106,30 @@ def protocol_seconds(protocol: str, reference: np.ndarray, prediction: np.ndarra
 
 def main() -> None:
     every = list(cases())
-    ours, theirs, all2020, all2023 = (np.zeros((TOLD.rounds, len(every))) for _ in range(4))
+    ours, theirs, all2020, all2023 = (np.zeros((ARGS.rounds, len(every))) for _ in range(4))
     with tempfile.TemporaryDirectory() as folder:
         for index, (_, reference, prediction) in enumerate(every):
             np.save(Path(folder) / f"reference_{index}.npy", reference)
             np.save(Path(folder) / f"prediction_{index}.npy", prediction)
-        command = [str(HERE / ".venv-peers/bin/python"), str(HERE / "scripts/bench/peers/metrics.py"), folder]
+        command = [str(ROOT / ".venv-peers/bin/python"), str(ROOT / "scripts/bench/peers/metrics.py"), folder]
         with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as peer:
             assert peer.stdin is not None and peer.stdout is not None
-            for turn in range(TOLD.rounds):
+            for turn in range(ARGS.rounds):
                 for index, (name, reference, prediction) in enumerate(every):
                     print(index, file=peer.stdin, flush=True)
                     answer = json.loads(peer.stdout.readline())
                     theirs[turn, index] = answer["seconds"]
                     ours[turn, index], values = seconds(reference, prediction)
                     for mine, other in zip(values, answer["scores"], strict=True):
-                        # where a mask is empty MONAI says NaN or infinite, and ours follows the rule
+                        # for an empty mask, MONAI returns NaN or infinity, and brats-unet follows the protocol
                         assert not np.isfinite(other) or abs(mine - other) <= 1e-4 * max(1, other), (name, mine, other)
                     all2020[turn, index] = protocol_seconds("brats2020", reference, prediction)
                     all2023[turn, index] = protocol_seconds("brats2023", reference, prediction)
             peer.stdin.close()
     columns = [times.min(axis=0) for times in (ours, theirs, all2020, all2023)]
-    table = Table(title=f"Seconds a case, best of {TOLD.rounds}, one core")
+    table = Table(title=f"Seconds per case, best of {ARGS.rounds}, one core")
     table.add_column("case")
-    for name in ("Dice + HD95", "MONAI's", "brats2020", "brats2023"):
+    for name in ("Dice + HD95", "MONAI, the same", "brats2020", "brats2023"):
         table.add_column(name, justify="right")
     for index, (name, _, _) in enumerate(every):
         table.add_row(name, *[f"{column[index]:.3f}" for column in columns])

@@ -1,23 +1,26 @@
-"""What predicting a case costs, reading and writing included, beside nnU-Net's own predictor.
+"""Measure the time to predict a case, reading and writing included, and compare it with nnU-Net's predictor.
 
     python scripts/bench/predict.py [--case FOLDER] [--device cpu] [--threads 2] [--precision auto] [--peer-json FILE]
 
-Both run nnU-Net's plain 3-D network (32-64-128-256-320-320, random weights) on one 240×240×155 case of four scans: the
-first case of $BRATS_UNET_REAL/BraTS2021, ../shared/real beside the checkout, or else a phantom that is made first. Ours
-predicts the cropped brain in one pass, without and with mirroring (8 passes), and as is its default in tiles of 128³
-that overlap by half, in the precision that training would use. nnU-Net's predictor (nnunetv2 in .venv-peers, built by
-`make peers`) takes such tiles too. Its plain case is run in full; its mirrored one, a quarter of an hour here, and ours
-in tiles are computed as 8 times the plain one's tiles, and marked so. Every measurement is a process of its own;
-starting it, importing and building the network are left out, tracing the graph is not. Peak memory is that of our
-process, imports and all. With --device gpu both compute on the first GPU, nnU-Net's in float16 as it does there, and
-the case is counted when it comes for the second time, both having chosen their kernels by then; ours in tiles is
-mirrored in full.
+Both run nnU-Net's plain 3D network (32-64-128-256-320-320, random weights) on one case of four scans, 240×240×155
+voxels: --case, the first case of $BRATS_UNET_REAL/BraTS2021 or ../shared/real/BraTS2021, or else a new phantom.
+brats-unet predicts the cropped brain in three ways: in one pass, in one pass with mirroring (8 passes), and in tiles of
+128³ that overlap by half, as is its default. Its precision is that of training. nnU-Net's predictor (nnunetv2 in
+.venv-peers, built by `make peers`) uses the same tiles.
 
-Prints a table and, as its last line, JSON:
-  ratio_plain, ratio_mirrored   our seconds over nnU-Net's in one pass, without and with mirroring.
-  ratio_tiles                   the same in tiles, without mirroring.
-  peak_gib                      of our process, the largest of all ways.
-  ours_seconds, peer_seconds    of the case without mirroring; ours in one pass.
+Mirroring in tiles takes a quarter of an hour on a CPU. It is not run, but computed as 8 times the time of the tiles,
+and marked so. With --device gpu both compute on the first GPU, nnU-Net in float16, its default there. Each predicts the
+case twice and the second time counts, since the first one chooses the kernels; brats-unet then also runs mirroring in
+tiles.
+
+Every measurement is a process of its own. Starting it, imports and building the network are not timed; tracing the
+graph is. Peak memory is that of the process of brats-unet, imports included.
+
+Prints a table and, as the last line, JSON:
+  ratio_plain, ratio_mirrored   brats-unet in one pass / nnU-Net, without and with mirroring.
+  ratio_tiles                   brats-unet in tiles / nnU-Net, without mirroring.
+  peak_gib                      peak memory of brats-unet, the largest of all ways.
+  ours_seconds, peer_seconds    seconds without mirroring; brats-unet in one pass.
 """
 
 import argparse
@@ -31,12 +34,12 @@ import time
 from pathlib import Path
 from typing import Any
 
-HERE = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[2]
 FEATURES = [32, 64, 128, 256, 320, 320]
 
 
 def ours(case: Path, output: Path, mode: str, mirror: str, precision: str, device: str) -> dict[str, Any]:
-    """Seconds and peak memory of this process for one case."""
+    """Predict one case in this process; its seconds and peak memory."""
     if device == "cpu":
         os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
     from brats_unet.hardware import set_tensorflow_environment
@@ -58,7 +61,7 @@ def ours(case: Path, output: Path, mode: str, mirror: str, precision: str, devic
     settings = {"name": "unet3d", "features": FEATURES, "convolutions": 2, "strides": None, "deep_supervision": True}
     model = build("model", models.known(), settings, channels=4, outputs=3, dtype=devices.policy, seed=0)
     plan = models.describe("unet3d", {key: value for key, value in settings.items() if key != "name"})
-    told = recipe(
+    network_recipe = recipe(
         model=settings,
         outputs="regions",
         logits=3,
@@ -68,8 +71,8 @@ def ours(case: Path, output: Path, mode: str, mirror: str, precision: str, devic
         convention="brats2017",
         precision=devices.precision,
     )
-    said: list[str] = []
-    network = network_of(model, told, said.append)
+    messages: list[str] = []
+    network = network_of(model, network_recipe, messages.append)
     for place in [output] if device == "cpu" else [output / "before", output / "counted"]:
         begin = time.perf_counter()
         predict_cases(
@@ -79,7 +82,7 @@ def ours(case: Path, output: Path, mode: str, mirror: str, precision: str, devic
             CONVENTIONS["brats2017"],
             rules=Postprocessing(),
             origin={},
-            log=said.append,
+            log=messages.append,
             progress=lambda done, total: None,
         )
         seconds = time.perf_counter() - begin
@@ -89,41 +92,41 @@ def ours(case: Path, output: Path, mode: str, mirror: str, precision: str, devic
         "peak_gib": peak_gib,
         "precision": devices.precision,
         "weights": int(model.count_params()),
-        "said": said,
+        "messages": messages,
     }
 
 
 def phantom_case(folder: Path) -> Path:
-    """A phantom of full size."""
+    """Write a full-size phantom."""
     from brats_unet.data.phantom.phantoms import write_dataset
 
     write_dataset(folder, cases=1, seed=0)
     return next(path for path in sorted(folder.iterdir()) if path.is_dir())
 
 
-def a_case(folder: Path) -> Path:
-    """The first real case there is, else a phantom."""
-    real = Path(os.environ.get("BRATS_UNET_REAL") or HERE.parent / "shared" / "real") / "BraTS2021"
+def default_case(folder: Path) -> Path:
+    """The first real case, or else a phantom."""
+    real = Path(os.environ.get("BRATS_UNET_REAL") or ROOT.parent / "shared" / "real") / "BraTS2021"
     return sorted(real.iterdir())[0] if real.is_dir() else phantom_case(folder / "phantom")
 
 
-def in_a_process(command: list[str]) -> dict[str, Any]:
-    """The JSON on the last line of what a command prints."""
-    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=HERE)
+def result_of(command: list[str]) -> dict[str, Any]:
+    """The JSON on the last line that a command prints; exits with its error message if it fails."""
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
     if done.returncode:
         sys.exit(f"{' '.join(command[:3])} … failed:\n{done.stderr[-3000:]}")
     return json.loads(done.stdout.strip().splitlines()[-1])
 
 
 def main() -> None:
-    told = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    told.add_argument("--case", type=Path, help="folder of one case")
-    told.add_argument("--device", choices=("cpu", "gpu"), default="cpu")
-    told.add_argument("--threads", type=int, default=2)
-    told.add_argument("--precision", default="auto")
-    told.add_argument("--peer-json", type=Path, help="an earlier answer of the peer's half, instead of running it")
-    told.add_argument("--child", nargs=4, metavar=("CASE", "OUTPUT", "MODE", "MIRROR"), help=argparse.SUPPRESS)
-    args = told.parse_args()
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--case", type=Path, help="folder of one case")
+    parser.add_argument("--device", choices=("cpu", "gpu"), default="cpu", help="where both predictors run")
+    parser.add_argument("--threads", type=int, default=2, help="number of CPU threads")
+    parser.add_argument("--precision", default="auto", help="hardware.precision of brats-unet")
+    parser.add_argument("--peer-json", type=Path, help="JSON of an earlier run of nnU-Net, instead of running it again")
+    parser.add_argument("--child", nargs=4, metavar=("CASE", "OUTPUT", "MODE", "MIRROR"), help=argparse.SUPPRESS)
+    args = parser.parse_args()
     cores = sorted(os.sched_getaffinity(0))[: args.threads]
     os.sched_setaffinity(0, cores)  # inherited
     if args.child:
@@ -132,28 +135,28 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        case = args.case or a_case(folder)
-        told_all = ["--threads", str(args.threads), "--precision", args.precision, "--device", args.device]
-        child = [sys.executable, __file__, *told_all, "--child"]
+        case = args.case or default_case(folder)
+        common = ["--threads", str(args.threads), "--precision", args.precision, "--device", args.device]
+        child = [sys.executable, __file__, *common, "--child"]
         ways = {"plain": ("whole", "none"), "mirrored": ("whole", "all"), "tiles": ("tiles", "none")}
         if args.device == "gpu":
             ways["tiles mirrored"] = ("tiles", "all")
-        mine = {name: in_a_process([*child, str(case), str(folder / name), *way]) for name, way in ways.items()}
+        mine = {name: result_of([*child, str(case), str(folder / name), *way]) for name, way in ways.items()}
         if args.peer_json:
             peer = json.loads(args.peer_json.read_text())
         else:
-            python = HERE / ".venv-peers" / "bin" / "python"
+            python = ROOT / ".venv-peers" / "bin" / "python"
             if not python.exists():
-                sys.exit("There is no .venv-peers. Build it with `make peers`.")
-            script = HERE / "scripts" / "bench" / "peers" / "predict.py"
-            peer = in_a_process(
+                sys.exit(f"{python} does not exist. Build the environment of the peers with `make peers`.")
+            script = ROOT / "scripts" / "bench" / "peers" / "predict.py"
+            peer = result_of(
                 [str(python), str(script), str(case), str(folder / "peer"), str(args.threads), args.device]
             )
     show(case, "a GPU" if args.device == "gpu" else f"{args.threads} threads", mine, peer)
 
 
 def show(case: Path, where: str, mine: dict[str, dict[str, Any]], peer: dict[str, Any]) -> None:
-    """The table and the last line."""
+    """Print the table and the JSON line."""
     from rich.console import Console
     from rich.table import Table
 
@@ -172,12 +175,12 @@ def show(case: Path, where: str, mine: dict[str, dict[str, Any]], peer: dict[str
     table.add_row(
         f"nnU-Net, {peer['precision']}, {peer['tiles']} tiles of {peer['tile_seconds']:.3g} s",
         f"{peer['seconds']:.1f}",
-        f"{peer['mirrored_seconds']:.0f} (from a tile's)",
+        f"{peer['mirrored_seconds']:.0f} (8 × tiles)",
         f"{peer['peak_gib']:.2f}",
     )
     ratio_plain, ratio_mirrored = plain / peer["seconds"], mirrored / peer["mirrored_seconds"]
-    table.add_row("one pass / nnU-Net's", f"{ratio_plain:.3f}", f"{ratio_mirrored:.3f}", "")
-    table.add_row("tiles / nnU-Net's", f"{tiles / peer['seconds']:.3f}", "", "")
+    table.add_row("one pass / nnU-Net", f"{ratio_plain:.3f}", f"{ratio_mirrored:.3f}", "")
+    table.add_row("tiles / nnU-Net", f"{tiles / peer['seconds']:.3f}", "", "")
     Console().print(table)
     result = {
         "ratio_plain": round(ratio_plain, 4),

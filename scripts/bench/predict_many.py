@@ -1,17 +1,17 @@
-"""Whether many cases cost what one costs: time and memory of fifty cases in one go.
+"""Check that time and memory per case stay constant when one command predicts many cases.
 
     python scripts/bench/predict_many.py [--run RUN] [--case FOLDER] [--cases 50]
 
-Fifty copies of a case (links to its folder's files under other names) are predicted by one `brats-unet predict`, and
-eleven by another before it and by a third after it, so that a machine that grows slower weighs on both. Memory is
-looked at twice a second. A case's seconds are the time between two masks; the first three of each command, in which
-graphs are traced, are left out. Without a run, one of two steps on phantoms is made first (`experiment=quick`); without
-a case, a phantom is taken.
+One `brats-unet predict` predicts 50 copies of a case (links to its files under other names). Two other commands predict
+11 copies, one before and one after it, to account for a machine that becomes slower. Memory is sampled twice per
+second. The seconds of a case are the time between two masks; the first three cases of each command, which trace the
+graphs, are left out. Without --run, a run of two steps on phantoms is made first (`experiment=quick`); without --case,
+a phantom is used.
 
-Prints a table and, as its last line, JSON:
-  ratio         seconds a case of the fifty over those of the few before and the few after, medians.
-  seconds       a case of the fifty, median; of its last ten: `late_seconds`.
-  early_gib, late_gib   most memory held during cases 4-10 and during the last 10.
+Prints a table and, as the last line, JSON:
+  ratio         median seconds per case, of the 50 cases / of the 11 cases before and after.
+  seconds, late_seconds   median seconds per case, of all 50 cases and of the last 10.
+  early_gib, late_gib     peak memory during cases 4-10 and during the last 10.
 """
 
 import argparse
@@ -30,12 +30,12 @@ from brats_unet.data.phantom.phantoms import case_id, write_dataset
 from brats_unet.data.readers.discovery import find_cases
 
 BRATS_UNET = str(Path(sys.executable).with_name("brats-unet"))
-WARM = 3  # cases at the start that trace graphs
+WARM = 3  # first cases of a command, which trace the graphs
 FEW = WARM + 8
 
 
 def copies(case: Path, folder: Path, count: int) -> None:
-    """Links to the scans of a case, as so many cases in BraTS 2020 naming."""
+    """Write `count` cases in BraTS 2020 naming, as links to the scans of one case."""
     scans = find_cases(case, modalities=list(Modality)).cases[0].images
     for index in range(1, count + 1):
         name = f"BraTS20_Training_{index:03d}"
@@ -46,7 +46,7 @@ def copies(case: Path, folder: Path, count: int) -> None:
 
 
 def predicted(run: Path, scans: Path, output: Path) -> tuple[list[float], list[tuple[float, float]]]:
-    """When each mask was there, and (time, GiB held), both in seconds of one clock."""
+    """Predict the cases: the time at which each mask was written, and (time, GiB in use) samples; same clock."""
     command = [BRATS_UNET, "predict", f"run={run}", f"input={scans}"]
     process = subprocess.Popen([*command, f"output={output}"], stdout=subprocess.DEVNULL)
     watched = psutil.Process(process.pid)
@@ -58,12 +58,12 @@ def predicted(run: Path, scans: Path, output: Path) -> tuple[list[float], list[t
             break
         time.sleep(0.5)
     if process.wait():
-        sys.exit("predict failed; its message is above.")
+        sys.exit("`brats-unet predict` failed; see its message above.")
     return sorted(path.stat().st_mtime for path in output.glob("*.nii.gz")), held
 
 
-def a_run(folder: Path) -> Path:
-    """A run of two steps."""
+def short_run(folder: Path) -> Path:
+    """Train a run of two steps."""
     settings = ["data=phantom", "data.cases=5", f"data.root={folder / 'phantoms'}", f"data.cache={folder / 'cache'}"]
     command = [BRATS_UNET, "train", "experiment=quick", "steps=2", "name=two", f"runs={folder}", *settings]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
@@ -71,21 +71,21 @@ def a_run(folder: Path) -> Path:
 
 
 def main() -> None:
-    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    options.add_argument("--run", type=Path)
-    options.add_argument("--case", type=Path, help="folder of one case")
-    options.add_argument("--cases", type=int, default=50)
-    told = options.parse_args()
-    if told.cases < 10 + WARM:
-        options.error(f"--cases {told.cases}: memory early and late needs {10 + WARM} or more.")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--run", type=Path, help="folder of a trained run")
+    parser.add_argument("--case", type=Path, help="folder of one case")
+    parser.add_argument("--cases", type=int, default=50, help="number of copies of the case")
+    args = parser.parse_args()
+    if args.cases < 10 + WARM:
+        parser.error(f"--cases {args.cases}: expected {10 + WARM} or more, to compare early and late memory.")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        run, case = a_run(folder) if told.run is None else told.run, told.case
+        run, case = short_run(folder) if args.run is None else args.run, args.case
         if case is None:
             write_dataset(folder / "phantoms", cases=5, seed=0)
             case = folder / "phantoms" / case_id(0)
         found = []
-        for place, count in enumerate((FEW, told.cases, FEW)):
+        for place, count in enumerate((FEW, args.cases, FEW)):
             copies(case, folder / f"{place}", count)
             found.append(predicted(run, folder / f"{place}", folder / f"masks{place}"))
     (before, _), (written, held), (after, _) = found
@@ -93,22 +93,22 @@ def main() -> None:
     few = [between(before), between(after)]
     early = max(gib for at, gib in held if written[WARM] <= at <= written[9])
     late = max(gib for at, gib in held if at >= written[-10])
-    show(told.cases, few, seconds, early, late)
+    show(args.cases, few, seconds, early, late)
 
 
 def between(written: list[float]) -> list[float]:
-    """Seconds from mask to mask, those at the start left out."""
+    """Seconds between consecutive masks, without the first cases."""
     return [after - before for before, after in zip(written[WARM:], written[WARM + 1 :], strict=False)]
 
 
 def show(cases: int, few: list[list[float]], seconds: list[float], early: float, late: float) -> None:
-    """The table and the last line."""
+    """Print the table and the JSON line."""
     from rich.console import Console
     from rich.table import Table
 
     last = statistics.median(seconds[-10:])
-    table = Table(title=f"{cases} cases in one go")
-    for heading in ("", "seconds a case", "GiB at most"):
+    table = Table(title=f"{cases} cases in one command")
+    for heading in ("", "seconds per case", "peak GiB"):
         table.add_column(heading, justify="left" if not heading else "right")
     for when, took in zip(("before", "after"), few, strict=True):
         table.add_row(f"{FEW} cases {when}", f"{statistics.median(took):.2f}", "")

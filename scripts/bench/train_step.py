@@ -1,20 +1,20 @@
-"""One training step beside nnU-Net's own in PyTorch: same network, patch, batch, loss and optimizer.
+"""Time one training step, and compare it with nnU-Net's in PyTorch: same network, patch, batch, loss and optimizer.
 
     python scripts/bench/train_step.py [--device cpu] [--patch 64] [--batch 2] [--threads 2] [--rounds 4] [--steps 3]
                                        [--augmentation nnunet] [--jit auto]
 
-The network is nnU-Net's 3d_fullres for the patch (32-64-128-256-320 for 64³, down to 4³), with deep supervision; the
-number of weights must agree to the last one. Our step is the one that `train` takes: patches as they lie in the cache,
-float16 and wider than the patch where augmentation turns them, the whole of nnU-Net's augmentation, and the masks of
-every resolution made within the step. nnU-Net's half (scripts/bench/peers/, in the environment of `make peers`) is
-handed finished images and masks. Every contender is a process of its own; they take blocks of steps in turn, so that
-what else the machine does falls on all alike. Starting, tracing and the first steps are left out.
+The network is nnU-Net's 3d_fullres for the patch (32-64-128-256-320 for 64³, down to 4³), with deep supervision; both
+must have exactly the same number of weights. The step of brats-unet is the one that `train` takes: it gets float16
+patches as in the cache, with the margin that rotation needs, applies the whole augmentation, and makes the masks of
+every resolution. nnU-Net's step (scripts/bench/peers/, in the environment of `make peers`) gets finished images and
+masks. Every contender runs in its own process. They take blocks of steps in turn, so that other load on the machine
+affects all of them. Start-up, tracing and the first steps are not timed.
 
-Prints a table and, as its last line, JSON:
-  ratio_best_to_peer_float32     the faster of our precisions over nnU-Net's default float32; medians over all steps.
-  ratio_bfloat16, ratio_float32  ours over nnU-Net's in the same precision.
-  ours_seconds, peer_seconds     medians by precision.
-  parameters                     of both networks.
+Prints a table and, as the last line, JSON:
+  ratio_best_to_peer_float32     brats-unet in its faster precision / nnU-Net in float32, its default; medians.
+  ratio_bfloat16, ratio_float32  brats-unet / nnU-Net in the same precision.
+  ours_seconds, peer_seconds     median seconds by precision, brats-unet and nnU-Net.
+  parameters                     number of weights of each network.
 """
 
 import argparse
@@ -27,20 +27,20 @@ import time
 from pathlib import Path
 from typing import IO, Any
 
-HERE = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[2]
 PRECISIONS = ("float32", "bfloat16")
-BRAIN = (144, 176, 144)  # voxels of a cropped BraTS brain, which bound how wide a patch is read
+BRAIN = (144, 176, 144)  # voxels of a cropped BraTS brain; a patch is read at most this large
 
 
 def features_for(patch: int) -> list[int]:
-    """Features of each stage as nnU-Net plans them: halved until 4 voxels are left, six stages at most."""
+    """Features of each stage as nnU-Net plans them: the patch is halved down to 4 voxels, with at most six stages."""
     stages = min(6, max(2, (patch // 4).bit_length()))
     return [min(32 * 2**level, 320) for level in range(stages)]
 
 
-def ours(told: argparse.Namespace) -> None:
-    """Our half: as the peer's, for one precision."""
-    if told.device == "cpu":
+def ours(args: argparse.Namespace) -> None:
+    """Answer like scripts/bench/peers/train_step.py, but with the step of brats-unet and for one precision."""
+    if args.device == "cpu":
         os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
     from brats_unet.hardware import set_tensorflow_environment
 
@@ -60,12 +60,12 @@ def ours(told: argparse.Namespace) -> None:
     from brats_unet.training.step import build_step
     from brats_unet.training.strategy import choose_devices
 
-    tf.config.threading.set_intra_op_parallelism_threads(told.threads)
-    devices = choose_devices(device=told.device, precision=told.precision, jit=told.jit, replicas=None)
-    options = {"name": "unet3d", "features": features_for(told.patch)}
+    tf.config.threading.set_intra_op_parallelism_threads(args.threads)
+    devices = choose_devices(device=args.device, precision=args.precision, jit=args.jit, replicas=None)
+    options = {"name": "unet3d", "features": features_for(args.patch)}
     model = build("model", models.known(), options, channels=4, outputs=3, dtype=devices.policy, seed=0)
-    recipe = yaml.safe_load((own_folder() / "augmentation" / f"{told.augmentation}.yaml").read_text())
-    augmentation = build("augmentation", AUGMENTATIONS, recipe).for_patches((told.patch,) * 3, BRAIN)
+    recipe = yaml.safe_load((own_folder() / "augmentation" / f"{args.augmentation}.yaml").read_text())
+    augmentation = build("augmentation", AUGMENTATIONS, recipe).for_patches((args.patch,) * 3, BRAIN)
     loss = region_dice_bce(batch_dice=True)
     step = build_step(
         devices=devices,
@@ -74,15 +74,15 @@ def ours(told: argparse.Namespace) -> None:
         optimizer=sgd(),
         augmentation=augmentation,
         seed=0,
-        batch=told.batch,
+        batch=args.batch,
     )
-    read = tuple(told.patch + 2 * margin for margin in augmentation.margin)
+    read = tuple(args.patch + 2 * margin for margin in augmentation.margin)
     rng = np.random.default_rng(0)
-    images = tf.constant(rng.standard_normal((told.batch, *read, 4), np.float32).astype(np.float16))
-    labels = tf.constant(rng.choice(np.array([0] * 9 + [1, 2, 4], np.uint8), size=(told.batch, *read)))
-    samples = tf.range(told.batch, dtype=tf.int64)
+    images = tf.constant(rng.standard_normal((args.batch, *read, 4), np.float32).astype(np.float16))
+    labels = tf.constant(rng.choice(np.array([0] * 9 + [1, 2, 4], np.uint8), size=(args.batch, *read)))
+    samples = tf.range(args.batch, dtype=tf.int64)
     count = 0
-    # Each of its parts is compiled when it is first drawn, some only after dozens of steps.
+    # A transform is compiled when it is first drawn, which can take dozens of steps: draw all of them before timing.
     alone = tf.function(lambda index: augmented(augmentation, 1, index, samples, images, labels))
     for index in range(60 if augmentation.uniforms else 0):
         alone(tf.constant(index, tf.int64))
@@ -99,25 +99,25 @@ def ours(told: argparse.Namespace) -> None:
 
 
 class Contender:
-    """A process that takes steps when it is asked to."""
+    """A process that takes training steps on request."""
 
     def __init__(self, command: list[str]) -> None:
         self.command = command
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=HERE)
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT)
         self.parameters = self.answer()["parameters"]
 
     def answer(self) -> Any:
-        """The next line it prints."""
+        """The next line that it prints, parsed as JSON."""
         line = _pipe(self.process.stdout).readline()
         if not line:
-            sys.exit(f"{' '.join(self.command[:2])} ended early; its message is above.")
+            sys.exit(f"{' '.join(self.command[:2])} stopped early; see its message above.")
         return json.loads(line)
 
     def seconds(self, precision: str, steps: int) -> list[float]:
-        """Of each of so many steps."""
-        asked = _pipe(self.process.stdin)
-        asked.write(f"{precision} {steps}\n")
-        asked.flush()
+        """Take a number of steps; seconds of each."""
+        request = _pipe(self.process.stdin)
+        request.write(f"{precision} {steps}\n")
+        request.flush()
         return self.answer()
 
     def close(self) -> None:
@@ -131,47 +131,52 @@ def _pipe(pipe: IO[str] | None) -> IO[str]:
 
 
 def main() -> None:
-    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    options.add_argument("--device", choices=("cpu", "gpu"), default="cpu")
-    options.add_argument("--jit", choices=("auto", "on", "off"), default="auto", help="whether XLA compiles ours")
-    options.add_argument("--patch", type=int, default=64)
-    options.add_argument("--batch", type=int, default=2)
-    options.add_argument("--threads", type=int, default=2)
-    options.add_argument("--rounds", type=int, default=4, help="blocks of each contender")
-    options.add_argument("--steps", type=int, default=3, help="steps of a block")
-    options.add_argument("--augmentation", default="nnunet", help="of ours; a name in conf/augmentation")
-    options.add_argument("--precision", help=argparse.SUPPRESS)
-    told = options.parse_args()
-    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: told.threads])  # inherited
-    if told.precision:
-        ours(told)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--device", choices=("cpu", "gpu"), default="cpu", help="where both networks run")
+    parser.add_argument("--jit", choices=("auto", "on", "off"), default="auto", help="compile brats-unet with XLA")
+    parser.add_argument("--patch", type=int, default=64, help="edge length of a patch, in voxels")
+    parser.add_argument("--batch", type=int, default=2, help="patches per step")
+    parser.add_argument("--threads", type=int, default=2, help="number of CPU threads")
+    parser.add_argument("--rounds", type=int, default=4, help="blocks of steps per contender")
+    parser.add_argument("--steps", type=int, default=3, help="steps per block")
+    parser.add_argument(
+        "--augmentation", default="nnunet", help="augmentation of brats-unet: a name in conf/augmentation"
+    )
+    parser.add_argument("--precision", help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: args.threads])  # inherited
+    if args.precision:
+        ours(args)
         return
-    if told.device == "cpu" and os.getloadavg()[0] > 0.3:
-        print("Other work is running: it slows PyTorch, whose threads spin, more than TensorFlow.", file=sys.stderr)
-    python = HERE / os.environ.get("PEERS", ".venv-peers") / "bin" / "python"
+    if args.device == "cpu" and os.getloadavg()[0] > 0.3:
+        print(
+            "Warning: the machine is busy. Other load slows PyTorch, whose threads spin, more than TensorFlow.",
+            file=sys.stderr,
+        )
+    python = ROOT / os.environ.get("PEERS", ".venv-peers") / "bin" / "python"
     if not python.exists():
-        sys.exit(f"There is no {python}. Build the peers' environment with `make peers`.")
-    numbers = [told.device, *map(str, (told.patch, told.batch, told.threads, *features_for(told.patch)))]
-    peer = Contender([str(python), str(HERE / "scripts" / "bench" / "peers" / "train_step.py"), *numbers])
+        sys.exit(f"{python} does not exist. Build the environment of the peers with `make peers`.")
+    numbers = [args.device, *map(str, (args.patch, args.batch, args.threads, *features_for(args.patch)))]
+    peer = Contender([str(python), str(ROOT / "scripts" / "bench" / "peers" / "train_step.py"), *numbers])
     mine = {p: Contender([sys.executable, __file__, *sys.argv[1:], "--precision", p]) for p in PRECISIONS}
     everyone = [peer, *mine.values()]
     parameters = {contender.parameters for contender in everyone}
     if len(parameters) > 1:
-        sys.exit(f"The networks differ: {sorted(parameters)} parameters.")
+        sys.exit(f"The networks have {sorted(parameters)} weights. Expected the same number.")
     found: dict[tuple[str, str], list[float]] = {(who, p): [] for who in ("peer", "ours") for p in PRECISIONS}
-    for index in range(told.rounds + 1):
+    for index in range(args.rounds + 1):
         for precision in PRECISIONS:
             for who, contender in (("peer", peer), ("ours", mine[precision])):
-                seconds = contender.seconds(precision, told.steps if index else 2)
+                seconds = contender.seconds(precision, args.steps if index else 2)
                 if index:  # the first round warms up
                     found[who, precision] += seconds
     for contender in everyone:
         contender.close()
-    show(told, parameters.pop(), found)
+    show(args, parameters.pop(), found)
 
 
-def show(told: argparse.Namespace, parameters: int, found: dict[tuple[str, str], list[float]]) -> None:
-    """The table and the last line."""
+def show(args: argparse.Namespace, parameters: int, found: dict[tuple[str, str], list[float]]) -> None:
+    """Print the table and the JSON line."""
     from rich.console import Console
     from rich.table import Table
 
@@ -179,12 +184,12 @@ def show(told: argparse.Namespace, parameters: int, found: dict[tuple[str, str],
     base = median["peer", "float32"]
     names = {
         "peer": "nnU-Net, no augmentation",
-        "ours": f"brats-unet, {told.augmentation}",
+        "ours": f"brats-unet, {args.augmentation}",
     }
-    where = "a GPU" if told.device == "gpu" else f"{told.threads} threads"
-    title = f"A step: {parameters:,} weights, {told.patch}³, batch {told.batch}, {where}"
+    where = "a GPU" if args.device == "gpu" else f"{args.threads} threads"
+    title = f"One training step: {parameters:,} weights, {args.patch}³, batch {args.batch}, {where}"
     table = Table(title=title, caption=f"{len(found['peer', 'float32'])} steps each, in turns")
-    for heading in ("", "precision", "median s", "least", "most", "to first"):
+    for heading in ("", "precision", "median s", "min s", "max s", "/ first row"):
         table.add_column(heading, justify="left" if heading in ("", "precision") else "right")
     for (who, precision), seconds in found.items():
         middle = median[who, precision]
@@ -198,11 +203,11 @@ def show(told: argparse.Namespace, parameters: int, found: dict[tuple[str, str],
         "ours_seconds": {p: round(median["ours", p], 4) for p in PRECISIONS},
         "peer_seconds": {p: round(median["peer", p], 4) for p in PRECISIONS},
         "parameters": parameters,
-        "patch": told.patch,
-        "batch": told.batch,
-        "device": told.device,
-        "threads": told.threads,
-        "augmentation": told.augmentation,
+        "patch": args.patch,
+        "batch": args.batch,
+        "device": args.device,
+        "threads": args.threads,
+        "augmentation": args.augmentation,
     }
     print(json.dumps(result))
 

@@ -1,20 +1,21 @@
-"""Our augmentation beside batchgeneratorsv2's, transform by transform, with the same parameters and the same scan.
+"""Compare the augmentation with batchgeneratorsv2, transform by transform, on one scan with the same parameters.
 
     PYTHONPATH=. .venv-peers/bin/python scripts/parity/augmentation_parity.py
 
-Theirs runs here, ours in a process of .venv/bin/python. Exits 1 where a difference exceeds its bound: values have a
-standard deviation of 1, arithmetic is float32 on both sides.
+batchgeneratorsv2 runs in this process, brats-unet in a process of .venv/bin/python. The exit code is 1 if a difference
+exceeds its bound; images have a standard deviation of 1, and both compute in float32.
 
-Where definitions differ, and what is compared:
-- Outside the brain ours is 0 after each transform, theirs once at the end (MaskImageTransform): compared after it.
-- Labels: ours takes the nearest voxel, as theirs does with mode_seg="nearest" (compared, all must be equal but for
-  voxels half-way between two); by default theirs interpolates each label and takes the greatest: the share that
-  differs is shown, as a share of the voxels labelled by either.
-- Brain: ours cuts the interpolated image off at the nearest voxel outside the brain, theirs at label -1: compared
-  within the brain of both, its edge (voxels mixed from inside and outside) included.
-- Elastic: our displacement is handed to theirs; theirs draws one of its own kind, the same Gaussian-smoothed noise on
-  every voxel where ours has it on a lattice.
-- Noise: their numbers cannot be handed over: the standard deviation of what was added is compared.
+Where the definitions differ, this is compared:
+- Outside the brain, brats-unet sets 0 after each transform, batchgeneratorsv2 once at the end (MaskImageTransform): the
+  images are compared after that.
+- Labels: brats-unet takes the nearest voxel, as batchgeneratorsv2 does with mode_seg="nearest"; these must be equal,
+  except for voxels half-way between two. By default, batchgeneratorsv2 interpolates each label and takes the largest:
+  the difference is printed, as a share of the voxels that either one labels.
+- Brain: brats-unet sets the image to 0 where the nearest voxel is outside the brain, batchgeneratorsv2 where the label
+  is -1: the images are compared inside both brains, including the edge (interpolated from inside and outside).
+- Elastic: batchgeneratorsv2 gets the displacement of brats-unet. Its own is Gaussian-smoothed noise at every voxel;
+  that of brats-unet is the same on a lattice.
+- Noise: batchgeneratorsv2 draws its own random numbers: the standard deviation of the added noise is compared.
 """
 
 import os
@@ -36,7 +37,7 @@ SHARE_HALF_WAY = 1e-3
 
 
 def scan() -> tuple[np.ndarray, np.ndarray]:
-    """A ball of smooth noise in 0, float32 (X, Y, Z, 4), and three nested balls of labels, uint8."""
+    """A ball of smooth noise surrounded by 0, float32 (X, Y, Z, 4), and three nested balls of labels, uint8."""
     from scipy.ndimage import gaussian_filter
 
     rng = np.random.default_rng(0)
@@ -49,7 +50,7 @@ def scan() -> tuple[np.ndarray, np.ndarray]:
 
 
 def ours(folder: Path) -> None:
-    """Each transform of ours on the scan in `folder`, written beside it."""
+    """Apply each transform of brats-unet to the scan; write the results to ours.npz in `folder`."""
     os.environ["CUDA_VISIBLE_DEVICES"], os.environ["TF_CPP_MIN_LOG_LEVEL"] = "-1", "3"
     from keras import ops
 
@@ -94,7 +95,7 @@ def ours(folder: Path) -> None:
 
 
 def theirs(displacement: np.ndarray) -> dict[str, np.ndarray]:
-    """Each transform of theirs, named as ours."""
+    """Apply each transform of batchgeneratorsv2 to the scan; results by the same names."""
     import torch
     from batchgeneratorsv2.transforms.intensity.brightness import MultiplicativeBrightnessTransform
     from batchgeneratorsv2.transforms.intensity.contrast import ContrastTransform
@@ -180,19 +181,22 @@ def main() -> int:
         print(f"{'agrees  ' if agrees else 'DIFFERS '} {name:18} {what}")
 
     for name in ("spatial", "spatial, mirrored", "spatial, elastic"):
-        odd = mine[f"{name} labels"] != peer[f"{name} labels nearest"]
+        differing = mine[f"{name} labels"] != peer[f"{name} labels nearest"]
         edge = (mine[name] == 0).all(axis=-1) != peer[f"{name} outside nearest"]
         difference = np.abs(mine[name] - peer[name])[~edge].max()
-        shares = odd.mean(), edge.mean()
-        what = f"greatest difference {difference:.1e}; labels and brain differ in {shares[0]:.1e} and {shares[1]:.1e}"
+        shares = differing.mean(), edge.mean()
+        what = (
+            f"largest difference {difference:.1e}; share of differing voxels: labels {shares[0]:.1e}, brain "
+            f"{shares[1]:.1e}"
+        )
         line(difference < BOUND and max(shares) < SHARE_HALF_WAY, name, what)
         linear = peer[f"{name} labels bilinear"]
         either = (linear > 0) | (mine[f"{name} labels"] > 0)
         share = (linear != mine[f"{name} labels"])[either].mean()
-        print(f"         {'':18} labels interpolated one by one, their default, differ in {share:.1%} of the labelled")
+        print(f"         {'':18} with interpolated labels (their default), {share:.1%} of the labelled voxels differ")
     for name in ("blur", "brightness", "contrast", "low resolution", "gamma", "inverted gamma"):
         difference = np.abs(mine[name] - peer[name]).max()
-        line(difference < BOUND, name, f"greatest difference {difference:.1e}")
+        line(difference < BOUND, name, f"largest difference {difference:.1e}")
     brain = (image != 0).any(axis=-1)
     spreads = [float((found["noise"] - image)[brain].std()) for found in (mine, peer)]
     line(abs(spreads[0] - spreads[1]) < 1e-3, "noise", f"standard deviations {spreads[0]:.4f} and {spreads[1]:.4f}")

@@ -1,7 +1,7 @@
-"""BraTS 2023's scores of one region, step by step as the challenge's script takes them, on cc3d and surface-distance.
+"""BraTS 2023's scores of one region, following the challenge's script step by step, with cc3d and surface-distance.
 
-An oracle: slow, literal, sharing no line with brats_unet.metrics. After rachitsaluja/BraTS-2023-Metrics with the
-settings of BraTS-GLI, whose pandas table is a list here.
+This is an oracle: slow, literal, and independent of brats_unet.metrics. It follows rachitsaluja/BraTS-2023-Metrics with
+the settings of BraTS-GLI, with a list instead of the pandas table.
 """
 
 import cc3d
@@ -14,7 +14,7 @@ ELEMENT = ndimage.generate_binary_structure(3, 2)
 
 
 def region_scores(reference: np.ndarray, prediction: np.ndarray, spacing: tuple[float, float, float]) -> dict:
-    """The row of the script's table, by the names of our metrics."""
+    """The row of the script's table, by the metric names of brats-unet."""
     both_empty = not reference.any() and not prediction.any()
     tp = np.sum(reference & prediction)
     fp, fn, tn = prediction.sum() - tp, reference.sum() - tp, np.sum(~reference & ~prediction)
@@ -59,6 +59,6 @@ def _dice(reference: np.ndarray, prediction: np.ndarray) -> float:
 
 def _hd95(reference: np.ndarray, prediction: np.ndarray, spacing: tuple[float, float, float]) -> float:
     if not reference.any() or not prediction.any():
-        return FAR_MM  # the package says infinite, and the script puts 374 for it
+        return FAR_MM  # the package returns infinity, which the script replaces by 374
     distances = surface_distance.compute_surface_distances(reference, prediction, spacing)
     return surface_distance.compute_robust_hausdorff(distances, 95)

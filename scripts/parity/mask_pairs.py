@@ -1,4 +1,4 @@
-"""Pairs of masks to compare scorers on: made-up ones, and real ones changed."""
+"""Pairs of masks to compare scorers on: synthetic masks, and real masks with disturbed copies."""
 
 import os
 from collections.abc import Iterator
@@ -18,17 +18,17 @@ MARGIN = 5  # voxels of air left around both masks
 
 
 def every_pair(folders: list[str]) -> Iterator[Masks]:
-    """(name, reference, prediction, spacing in mm); some are empty.
+    """(name, reference, prediction, spacing in mm) of every pair; some masks are empty.
 
     Args:
-        folders: Of masks; without any, that of the real scans where it is there.
+        folders: Folders of masks; if there is none, the folder of the real scans is used if it exists.
     """
-    yield from made_up()
+    yield from synthetic()
     yield from stored([Path(folder) for folder in folders] or [REAL])
 
 
-def made_up() -> Iterator[Masks]:
-    """Random blobs of every density, scattered lesions, single voxels, borders, a full grid, empties, long voxels."""
+def synthetic() -> Iterator[Masks]:
+    """Random blobs of every density, scattered lesions, single voxels, borders, full and empty grids, long voxels."""
     random = np.random.default_rng(20)
     for index in range(190):
         shape = tuple(int(n) for n in random.integers(2, 24, 3))
@@ -60,7 +60,7 @@ def made_up() -> Iterator[Masks]:
 
 
 def stored(folders: list[Path]) -> Iterator[Masks]:
-    """Masks on disk, scans passed over: every two of a folder, and each with itself changed."""
+    """Masks on disk: every two masks of a folder, and each mask with disturbed copies of itself. Scans are ignored."""
     random = np.random.default_rng(21)
     by_parent: dict[Path, list[Path]] = {}
     for folder in folders:
@@ -86,7 +86,7 @@ def stored(folders: list[Path]) -> Iterator[Masks]:
 
 
 def _near(name: str, reference: np.ndarray, prediction: np.ndarray, spacing: tuple[float, float, float]) -> Masks:
-    """Both masks with a little air: what lies further out costs the peers minutes and changes only specificity."""
+    """Crop both masks, with a small margin: a larger one takes the peers minutes and changes only specificity."""
     union = reference | prediction
     if not union.any():
         window = (slice(0, 9),) * 3

@@ -1,14 +1,14 @@
-"""Our scores beside those of MONAI, medpy, surface-distance, panoptica, nnU-Net and BraTS 2023, mask by mask.
+"""Compare the scores with MONAI, medpy, surface-distance, panoptica, nnU-Net and BraTS 2023, mask by mask.
 
-    PYTHONPATH=. .venv-peers/bin/python scripts/parity/metrics_parity.py [FOLDER OF MASKS …]
+    PYTHONPATH=. .venv-peers/bin/python scripts/parity/metrics_parity.py [FOLDER_OF_MASKS …]
 
-The environment is that of scripts/peers.sh; the pairs are those of mask_pairs.py. Exits 1 where a difference exceeds
-its bound. Where a peer's definition is another, its name says "own" and what it is, and its value is held to that
-definition worked out from our distances.
+It runs in the environment of scripts/peers.sh, on the pairs of mask_pairs.py. The exit code is 1 if a difference
+exceeds its bound. If a peer has a different definition, the line says "own" and names it; its value is then compared
+with that definition, computed from the distances of brats-unet.
 
-Bounds are shares of the value: 1e-9 for those that compute in float64, 1e-6 for MONAI's float32. MONAI's HD95 is held
-to 1e-6 with the percentile of its distances taken in float64, and to 1e-5 as it comes: `torch.quantile` works out the
-rank 0.95 (n - 1) in float32, which for 15,000 surface voxels is off by a thousandth of a rank.
+Bounds are relative: 1e-9 for peers that compute in float64, 1e-6 for MONAI, which computes in float32. MONAI's HD95 has
+a bound of 1e-6 if the percentile of its distances is taken in float64, and of 1e-5 unchanged: `torch.quantile` computes
+the rank 0.95 (n - 1) in float32, which for 15,000 surface voxels is wrong by a thousandth of a rank.
 """
 
 import math
@@ -20,7 +20,7 @@ from collections.abc import Iterator
 import numpy as np
 import scipy.ndimage as ndimage
 
-# surface-distance 0.1 was written for numpy < 2 and scipy < 1.15: give it back the names that they dropped.
+# surface-distance 0.1 needs names that numpy 2 and scipy 1.15 have removed.
 np.Inf = np.inf  # noqa: NPY201
 ndimage.filters = ndimage.morphology = ndimage
 
@@ -40,9 +40,9 @@ from brats_unet.metrics.protocols import PROTOCOLS  # noqa: E402
 from brats_unet.metrics.surface import Surfaces  # noqa: E402
 
 FLOAT32, FLOAT64 = 1e-6, 1e-9
-BOUNDS = {"monai": FLOAT32, "monai as it comes": 1e-5}  # the others: FLOAT64
+BOUNDS = {"monai": FLOAT32, "monai unchanged": 1e-5}  # for all others: FLOAT64
 TOLERANCES_MM = (1.0, 2.0)
-# (peer, metric), ours, theirs
+# (peer, metric, value of brats-unet, value of the peer)
 Found = Iterator[tuple[str, str, float, float]]
 
 
@@ -62,7 +62,7 @@ def main() -> int:
             difference = 0.0 if same else abs(mine - theirs) / max(1.0, abs(theirs))
             if key not in worst or not difference <= worst[key][0]:
                 worst[key] = (difference, f"{name}: {mine!r} and {theirs!r}")
-    print(f"{pairs} pairs of masks, of which {empty} with an empty mask")
+    print(f"{pairs} pairs of masks, {empty} of them with an empty mask")
     failed = False
     for (peer, metric), (difference, where) in sorted(worst.items()):
         bad = not difference <= BOUNDS.get(peer, FLOAT64)
@@ -75,10 +75,10 @@ def main() -> int:
 
 
 def comparisons(reference: np.ndarray, prediction: np.ndarray, spacing: tuple[float, float, float]) -> Found:
-    """Everything that two programs both have a number for."""
+    """Every score that both brats-unet and a peer compute."""
     yield from of_nnunet(reference, prediction, spacing)
     yield from of_brats2023(reference, prediction, spacing)
-    if reference.any() and prediction.any():  # elsewhere the peers have infinities and NaN: rules, not scores
+    if reference.any() and prediction.any():  # for empty masks, these peers return infinity or NaN
         surfaces = Surfaces(reference, prediction, spacing)
         ours = scores("brats2020", reference, prediction, spacing)
         yield from of_monai(ours, surfaces)
@@ -88,14 +88,14 @@ def comparisons(reference: np.ndarray, prediction: np.ndarray, spacing: tuple[fl
 
 
 def scores(protocol: str, reference: np.ndarray, prediction: np.ndarray, spacing) -> dict[str, float]:
-    """Ours, by name, as the rows have them."""
+    """Scores of brats-unet, by metric."""
     rules = PROTOCOLS[protocol]
     pair = MaskPair(reference, prediction, spacing, rules).cropped()
     return {name: float(metric(pair)) for name, (metric, _) in metrics_of(rules, TOLERANCES_MM).items()}
 
 
 def of_nnunet(reference: np.ndarray, prediction: np.ndarray, spacing) -> Found:
-    """nnU-Net v2's evaluator, on arrays instead of files."""
+    """Compare with nnU-Net v2's evaluator, on arrays instead of files."""
 
     class Reader:
         def read_seg(self, array: np.ndarray) -> tuple[np.ndarray, dict]:
@@ -109,11 +109,11 @@ def of_nnunet(reference: np.ndarray, prediction: np.ndarray, spacing) -> Found:
 
 
 def of_brats2023(reference: np.ndarray, prediction: np.ndarray, spacing) -> Found:
-    """The challenge's own table, empties included."""
+    """Compare with the challenge's own table, empty masks included."""
     ours = scores("brats2023", reference, prediction, spacing)
     for name, theirs in region_scores(reference, prediction, spacing).items():
         if name == "specificity" and reference.all():
-            # Its script adds a small number to the denominator: 0 for a reference that fills the grid; ours is 1.
+            # If the reference fills the grid, the script returns 0 (epsilon in the denominator) and brats-unet 1.
             yield "brats2023", "specificity, full grid (own: 0)", ours[name] - 1, float(theirs)
         else:
             yield "brats2023", name, ours[name], float(theirs)
@@ -124,7 +124,7 @@ def of_monai(ours: dict[str, float], surfaces: Surfaces) -> Found:
     p, y = (torch.from_numpy(mask[None, None].astype(np.float32)) for mask in masks)
     spacing = list(surfaces.spacing_mm)
     theirs = float(monai.compute_hausdorff_distance(p, y, include_background=True, percentile=95, spacing=spacing))
-    yield "monai as it comes", "hd95 per_direction_max", ours["hd95"], theirs
+    yield "monai unchanged", "hd95 per_direction_max", ours["hd95"], theirs
     _, directed, _ = get_edge_surface_distance(p[0, 0], y[0, 0], spacing=spacing, symmetric=True)
     theirs = max(float(np.percentile(distances.double().numpy(), 95)) for distances in directed)
     yield "monai", "hd95 per_direction_max", ours["hd95"], theirs

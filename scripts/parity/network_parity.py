@@ -1,9 +1,9 @@
-"""Give our residual-encoder and NVIDIA's network and their PyTorch originals the same weights; compare the logits.
+"""Compare `resenc_unet` and `nvidia_unet` with their PyTorch originals: same weights, same image, logits compared.
 
-A strided convolution of TensorFlow pads behind, one of PyTorch before: the networks are each other's mirror image. So
-the originals are given the image and every kernel reversed along x, y and z, and their logits are turned back.
+    .venv/bin/python scripts/parity/network_parity.py      # needs .venv-peers (make peers)
 
-    .venv/bin/python scripts/parity/network_parity.py      needs .venv-peers (make peers)
+For strided convolutions, TensorFlow pads after the image and PyTorch before it: the networks are mirror images of each
+other. So the originals get the image and every kernel reversed along x, y and z, and their logits are reversed back.
 """
 
 import json
@@ -22,7 +22,7 @@ NVIDIA = {"features": [16, 24, 32, 48, 64]}
 
 
 def resenc_name(layer: str, levels: int) -> str:
-    """The original's name of a layer of `resenc_unet` on so many levels."""
+    """Name in the PyTorch original of a layer of `resenc_unet` with this number of levels."""
     if found := re.fullmatch(r"lead_in_(conv|norm)_0", layer):
         return f"encoder.stem.convs.0.{found[1]}"
     if found := re.fullmatch(r"encoder_(\d+)_block_(\d+)_(conv|norm)_(\d)", layer):
@@ -37,7 +37,7 @@ def resenc_name(layer: str, levels: int) -> str:
 
 
 def nvidia_name(layer: str, levels: int) -> str:
-    """The original's name of a layer of `nvidia_unet` on so many levels."""
+    """Name in the PyTorch original of a layer of `nvidia_unet` with this number of levels."""
     if found := re.fullmatch(r"encoder_(\d+)_(conv|norm)_(\d)", layer):
         level = int(found[1])
         block = "input_block" if level == 0 else "bottleneck" if level == levels - 1 else f"downsamples.{level - 1}"
@@ -52,7 +52,7 @@ def nvidia_name(layer: str, levels: int) -> str:
 
 
 def compare(name: str, options: dict) -> dict:
-    """Parameters of both, the greatest difference of the logits and their standard deviation."""
+    """Number of weights of both networks, largest difference of their logits, and standard deviation of the logits."""
     from brats_unet.models import MODELS
 
     rng = np.random.default_rng(0)
@@ -66,9 +66,8 @@ def compare(name: str, options: dict) -> dict:
                 value = value + 0.2 * rng.normal(size=value.shape).astype("float32")
                 weight.assign(value)
             else:
-                value = np.moveaxis(
-                    value[SPACE], (-1, -2), (0, 1)
-                )  # PyTorch's transposed kernels come input first, too
+                # PyTorch has the channels first; this order also fits its transposed kernels.
+                value = np.moveaxis(value[SPACE], (-1, -2), (0, 1))
             kind = {"kernel": "weight", "gamma": "weight"}.get(weight.path.rsplit("/", 1)[1], "bias")
             given[f"{naming(layer.name, len(options['features']))}.{kind}"] = value
     image = rng.normal(size=(1, 64, 64, 64, 4)).astype("float32")
@@ -96,8 +95,8 @@ def main() -> int:
     rows = [compare("resenc_unet", RESENC), compare("nvidia_unet", NVIDIA)]
     for row in rows:
         print(
-            f"{row['network']:12} {row['ours_parameters']:>12,} weights, theirs {row['peer_parameters']:>12,}; "
-            f"logits differ by {row['greatest_difference']:.1e} at most, deviate by {row['deviation_of_logits']:.2f}"
+            f"{row['network']:12} {row['ours_parameters']:>12,} weights, original {row['peer_parameters']:>12,}; "
+            f"logits: largest difference {row['greatest_difference']:.1e}, SD {row['deviation_of_logits']:.2f}"
         )
     print(json.dumps(rows))
     agree = all(r["greatest_difference"] < 1e-3 * r["deviation_of_logits"] for r in rows)

@@ -1,11 +1,11 @@
-"""nnU-Net's own augmentation at the speed it has here: asked by scripts/bench/loader.py, a line a time.
+"""nnU-Net's own augmentation, timed on request by scripts/bench/loader.py.
 
     .venv-peers/bin/python scripts/bench/peers/augment_nnunet.py THREADS FOLDER
 
-FOLDER holds cases as image.npy, float16 (X, Y, Z, M), and labels.npy. They are kept in memory as nnU-Net's loader hands
-them over, channels first in float32, with -1 outside the brain. To a line {"patch": […], "read": […], "count": n} it
-answers {"seconds": …, "cpu_seconds": …} for n patches, each cut out and put through
-nnUNetTrainer.get_training_transforms.
+FOLDER has a folder for each case with image.npy, float16 (X, Y, Z, M), and labels.npy. They are kept in memory in the
+form that nnU-Net's loader returns: float32, channels first, label -1 outside the brain. Each line of standard input,
+{"patch": […], "read": […], "count": n}, is answered by {"seconds": …, "cpu_seconds": …} for n patches, each cropped and
+passed through nnUNetTrainer.get_training_transforms.
 """
 
 import json
@@ -36,33 +36,33 @@ def main() -> None:
         cases.append((np.ascontiguousarray(np.moveaxis(image, -1, 0)).astype(np.float32), labels[None]))
     rng, transforms = np.random.default_rng(0), {}
     for line in sys.stdin:
-        asked = json.loads(line)
-        patch = tuple(asked["patch"])
+        request = json.loads(line)
+        patch = tuple(request["patch"])
         if patch not in transforms:
             angle = np.pi / 6
             transforms[patch] = nnUNetTrainer.get_training_transforms(
                 patch, (-angle, angle), None, (0, 1, 2), False, use_mask_for_norm=[True] * len(cases[0][0])
             )
         begun, cpu_begun = time.perf_counter(), time.process_time()
-        for _ in range(asked["count"]):
+        for _ in range(request["count"]):
             image, labels = cases[rng.integers(len(cases))]
             start = [int(rng.integers(0, max(0, n - p) + 1)) for n, p in zip(labels.shape[1:], patch, strict=True)]
-            image, labels = (cut(array, start, patch, asked["read"]) for array in (image, labels))
+            image, labels = (cut(array, start, patch, request["read"]) for array in (image, labels))
             transforms[patch](image=torch.from_numpy(image), segmentation=torch.from_numpy(labels))
         answer = {"seconds": time.perf_counter() - begun, "cpu_seconds": time.process_time() - cpu_begun}
         print(json.dumps(answer), flush=True)
 
 
 def cut(array: np.ndarray, start: list[int], patch: tuple[int, ...], read: list[int]) -> np.ndarray:
-    """The patch at `start` and what is read around it, 0 (a label: outside the brain) beyond the volume."""
+    """The patch at `start` with its margin; beyond the volume, images are padded with 0 and labels with -1."""
     out = np.full((len(array), *read), 0 if array.dtype == np.float32 else -1, array.dtype)
-    here, there = [slice(None)], [slice(None)]
+    source, target = [slice(None)], [slice(None)]
     for first, p, r, n in zip(start, patch, read, array.shape[1:], strict=True):
         begin = first - (r - p) // 2
         a, b = max(0, begin), min(n, begin + r)
-        here.append(slice(a, b))
-        there.append(slice(a - begin, b - begin))
-    out[tuple(there)] = array[tuple(here)]
+        source.append(slice(a, b))
+        target.append(slice(a - begin, b - begin))
+    out[tuple(target)] = array[tuple(source)]
     return out
 
 

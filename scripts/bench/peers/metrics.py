@@ -1,9 +1,10 @@
-"""MONAI's Dice and HD95 of three regions of the cases in a folder, case by case as asked on standard input.
+"""MONAI's Dice and HD95 of three regions, timed on request by scripts/bench/metrics.py.
 
     .venv-peers/bin/python scripts/bench/peers/metrics.py FOLDER
 
-Reads reference_<i>.npy and prediction_<i>.npy (labels of BraTS 2017-2021, 1 mm). For each line, a number i, it answers
-one line of JSON: the seconds that the scores took from labels in memory, and the scores.
+Each line of standard input is the number i of a case: reference_<i>.npy and prediction_<i>.npy in FOLDER (labels of
+BraTS 2017-2021, voxels of 1 mm). It is answered by one line of JSON: the seconds from the labels in memory to the
+scores, and the scores.
 """
 
 import json

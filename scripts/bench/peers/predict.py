@@ -1,10 +1,11 @@
-"""nnU-Net's own predictor on one case, with random weights: asked by scripts/bench/predict.py.
+"""nnU-Net's own predictor on one case, with random weights; run by scripts/bench/predict.py.
 
     .venv-peers/bin/python scripts/bench/peers/predict.py CASE OUTPUT THREADS cpu|gpu
 
-CASE is a folder of <id>_flair, _t1, _t1ce and _t2 (.nii or .nii.gz). Prints, as its last line, JSON: seconds of the
-case from files to file, tiles and mean seconds of one, seconds with 8-fold mirroring computed from them, peak memory.
-On a GPU, where its predictor computes in float16, the case is predicted twice and the second time counts.
+CASE is a folder with <id>_flair, _t1, _t1ce and _t2 (.nii or .nii.gz). Prints, as the last line, JSON: seconds from
+reading the scans to writing the mask, number of tiles and mean seconds per tile, seconds with 8-fold mirroring
+(computed from the tiles), and peak memory. On a GPU, where nnU-Net computes in float16, the case is predicted twice and
+the second time counts.
 """
 
 import contextlib
@@ -144,7 +145,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    said = io.StringIO()
-    with contextlib.redirect_stdout(said):
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
         main()
-    print(said.getvalue().strip().splitlines()[-1])
+    print(printed.getvalue().strip().splitlines()[-1])

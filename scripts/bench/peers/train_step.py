@@ -1,14 +1,14 @@
-"""nnU-Net's own training step in PyTorch: asked by scripts/bench/train_step.py.
+"""nnU-Net's own training step in PyTorch, timed on request by scripts/bench/train_step.py.
 
     .venv-peers/bin/python scripts/bench/peers/train_step.py cpu|gpu PATCH BATCH THREADS FEATURES…
 
-Network, loss and optimizer are its packages' own, put together as nnUNetTrainer's train_step does: PlainConvUNet of the
+Network, loss and optimizer come from nnU-Net's packages, combined as in nnUNetTrainer.train_step: PlainConvUNet of the
 3d_fullres plan, Dice + BCE on three regions at every resolution, gradients clipped at 12, SGD with Nesterov momentum.
-Images and the targets of every resolution are at hand: its loader makes them elsewhere, and nothing is augmented. On a
-GPU the network is compiled and cuDNN chooses among its kernels by trying them, as nnU-Net's own training has it.
+Images and the targets of every resolution are made in advance, as nnU-Net's loader makes them in other processes, and
+nothing is augmented. On a GPU the network is compiled and cuDNN benchmarks its kernels, as in nnU-Net's training.
 
-First prints JSON with the parameters. Then, for every line "PRECISION STEPS" that it reads, it takes so many steps and
-prints the seconds of each as JSON.
+First prints JSON with the number of parameters. For every line "PRECISION STEPS" of standard input, it takes that many
+steps and prints the seconds of each as JSON.
 """
 
 import contextlib
@@ -73,7 +73,7 @@ targets = [regions[:, :, :: 2**level, :: 2**level, :: 2**level].contiguous() for
 
 
 def step(precision: str) -> float:
-    """Seconds of one update."""
+    """Seconds of one training step."""
     begun = time.perf_counter()
     optimizer.zero_grad(set_to_none=True)
     with torch.autocast(device, torch.bfloat16, enabled=precision == "bfloat16"):

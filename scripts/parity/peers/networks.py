@@ -1,6 +1,8 @@
-"""The originals of our networks, in PyTorch: given weights by their own names and an image, their logits.
+"""PyTorch originals of two networks: load given weights, predict a given image, and write the logits.
 
-Run by the peers' Python: networks.py FOLDER, with FOLDER/in.npz as `network_parity.py` writes it.
+    .venv-peers/bin/python scripts/parity/peers/networks.py FOLDER
+
+scripts/parity/network_parity.py writes FOLDER/in.npz and runs it; the logits go to FOLDER/out.npz.
 """
 
 import json
@@ -15,7 +17,7 @@ from torch import nn
 
 
 def resenc_unet(features, blocks):
-    """nnU-Net's, as its planner describes it."""
+    """nnU-Net's residual-encoder U-Net, with the options of its planner."""
     stages = len(features)
     return ResidualEncoderUNet(
         4,
@@ -37,7 +39,7 @@ def resenc_unet(features, blocks):
 
 
 def nvidia_unet(features):
-    """NVIDIA's of 2021, which is MONAI's DynUNet."""
+    """NVIDIA's network of BraTS 2021, which is MONAI's DynUNet."""
     stages = len(features)
     return DynUNet(
         3,
@@ -68,7 +70,7 @@ def main():
             parameter.data.copy_(torch.from_numpy(given[name]))
             left.remove(id(parameter))
     if left:
-        raise SystemExit(f"{len(left)} parameters were given no value")
+        raise SystemExit(f"{len(left)} parameters of the network are missing from in.npz.")
     network.eval()
     with torch.no_grad():
         logits = network(image)
