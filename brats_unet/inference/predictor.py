@@ -39,40 +39,6 @@ def in_slices(forward: Forward, patches: np.ndarray) -> np.ndarray:
     return np.moveaxis(np.concatenate(parts).reshape(batch, z, x, y, -1), 1, 3)
 
 
-def region_probabilities(
-    forward: Forward,
-    image: np.ndarray,
-    *,
-    mode: str,
-    stride: Sequence[int],
-    tile: Sequence[int],
-    overlap: float,
-    tile_batch: int = 1,
-) -> np.ndarray:
-    """Probabilities of each region at each voxel.
-
-    Args:
-        forward: Patch to probabilities.
-        image: Prepared, shape (X, Y, Z, M).
-        mode: "whole": one pass, padded only to the stride, since more would change instance norm; "tiles": Gaussian
-            weighted tiles.
-        stride: The network's total stride along x, y, z; lengths must be multiples of it.
-        tile: Voxels of a tile; only for "tiles".
-        overlap: Share that neighbouring tiles have in common at the least; only for "tiles".
-        tile_batch: Tiles that go through the network together.
-
-    Returns:
-        float32, shape (X, Y, Z, R), from 0 to 1.
-
-    Raises:
-        SettingsError: See `refuse_unfit`.
-    """
-    refuse_invalid_inference(mode=mode, stride=stride, tile=tile, overlap=overlap, tile_batch=tile_batch)
-    if mode == "whole":
-        return whole(forward, image, stride)
-    return tiled(forward, image, stride, tile, overlap, tile_batch)
-
-
 def refuse_invalid_inference(
     *,
     mode: str,
@@ -82,7 +48,15 @@ def refuse_invalid_inference(
     tile_batch: int = 1,
     mirror: Any = "none",
 ) -> None:
-    """Refuse settings that no volume could be predicted with, before any is read; see `region_probabilities`.
+    """Refuse settings that no volume can be predicted with, before any volume is read.
+
+    Args:
+        mode: "whole" (one pass over the volume) or "tiles" (Gaussian-weighted overlapping tiles).
+        stride: Total stride of the network along x, y, z; tile lengths must be multiples of it.
+        tile: Voxels of a tile along x, y, z.
+        overlap: Smallest share of a tile's length that neighbouring tiles have in common.
+        tile_batch: Tiles that go through the network together.
+        mirror: "none", "all" or a list of axes; see `tta.axes_of`.
 
     Raises:
         SettingsError: An unknown mode, a tile that is not three multiples of the stride, an overlap outside [0, 1), a
@@ -103,7 +77,14 @@ def refuse_invalid_inference(
 
 
 def whole(forward: Forward, image: np.ndarray, stride: Sequence[int]) -> np.ndarray:
-    """One pass over the volume; see `region_probabilities`."""
+    """Region probabilities of a prepared volume in one pass, float32, shape (X, Y, Z, R), from 0 to 1.
+
+    Args:
+        forward: Patches to region probabilities.
+        image: Prepared scans, shape (X, Y, Z, M).
+        stride: Lengths along x, y, z whose multiples the network takes. The volume is padded with zeros to the next
+            multiple and no further, because more zeros would change what instance norm sees.
+    """
     padding = pad_to(image.shape[:3], tuple(stride))
     padded = np.pad(image, (*padding, (0, 0)))
     return unpad(forward(padded[None])[0], padding)
@@ -118,12 +99,24 @@ def tiled(
     tile_batch: int = 1,
     sum_of_tiles: SumOfTiles | None = None,
 ) -> np.ndarray:
-    """Weighted mean over overlapping tiles; see `region_probabilities`.
+    """Region probabilities of a prepared volume as the weighted mean over overlapping tiles.
 
-    Beside the result itself no more is held than one batch of tiles and the sum of their weights.
+    Besides the result, memory holds one batch of tiles and the sum of the weights.
 
     Args:
-        sum_of_tiles: Of the same network, where it can add up the tiles in the memory that it computes in.
+        forward: Patches to region probabilities.
+        image: Prepared scans, shape (X, Y, Z, M).
+        stride: Lengths along x, y, z whose multiples the network takes.
+        tile: Voxels of a tile along x, y, z; shorter axes of the volume are padded with zeros.
+        overlap: Smallest share of a tile's length that neighbouring tiles have in common, in [0, 1).
+        tile_batch: Tiles that go through the network together.
+        sum_of_tiles: The same network, adding up the tiles in the memory it computes in; None adds them up on the host.
+
+    Returns:
+        float32, shape (X, Y, Z, R), from 0 to 1.
+
+    Raises:
+        SettingsError: See `refuse_invalid_inference`.
     """
     refuse_invalid_inference(mode="tiles", stride=stride, tile=tile, overlap=overlap, tile_batch=tile_batch)
     padding = pad_at_least(image.shape[:3], tuple(tile))

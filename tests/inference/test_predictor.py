@@ -2,13 +2,8 @@ import numpy as np
 import pytest
 
 from brats_unet.errors import SettingsError
-from brats_unet.inference.predictor import (
-    gaussian_weights,
-    refuse_invalid_inference,
-    region_probabilities,
-    tiled,
-    whole,
-)
+from brats_unet.inference.network import Network
+from brats_unet.inference.predictor import gaussian_weights, refuse_invalid_inference, tiled, whole
 
 
 def itself(patches):
@@ -47,8 +42,8 @@ def test_a_whole_volume_is_padded_with_0_to_the_stride_and_no_further():
 @pytest.mark.parametrize("overlap", [0, 0.5, 0.75])
 def test_tiles_of_a_voxelwise_network_make_what_one_pass_makes(shape, overlap):
     image = noise(*shape, 1)
-    tiles = region_probabilities(voxelwise, image, mode="tiles", stride=(4, 4, 4), tile=(8, 8, 4), overlap=overlap)
-    once = region_probabilities(voxelwise, image, mode="whole", stride=(4, 4, 4), tile=(8, 8, 4), overlap=overlap)
+    tiles = tiled(voxelwise, image, (4, 4, 4), (8, 8, 4), overlap)
+    once = whole(voxelwise, image, (4, 4, 4))
     assert tiles.dtype == np.float32 and tiles.shape == (*shape, 3)
     np.testing.assert_allclose(tiles, once, atol=1e-6)
     assert tiles.min() >= 0 and tiles.max() <= 1
@@ -111,5 +106,6 @@ def test_settings_that_no_volume_could_be_predicted_with_are_refused(change, mes
     settings = {"mode": "tiles", "stride": (4, 4, 4), "tile": (8, 8, 8), "overlap": 0.5, **change}
     with pytest.raises(SettingsError, match=message):
         refuse_invalid_inference(**settings)
+    inference = {key: value for key, value in settings.items() if key != "stride"}
     with pytest.raises(SettingsError, match=message):
-        region_probabilities(itself, noise(8, 8, 8, 1), **settings)
+        Network(itself, {"inference": {}}, settings["stride"]).with_options(**inference)

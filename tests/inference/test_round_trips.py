@@ -14,7 +14,8 @@ from brats_unet.data.prepare.oblique import resliced
 from brats_unet.data.prepare.preprocess import Preparation, prepare
 from brats_unet.data.readers.discovery import find_cases
 from brats_unet.geometry import Box
-from brats_unet.inference.predictor import region_probabilities
+from brats_unet.inference.network import Network
+from brats_unet.inference.predictor import tiled
 from brats_unet.inference.tta import flips, mirrored
 from brats_unet.nifti import read_volume, write_volume
 from brats_unet.volume import Case, ImageFile, Volume, turn_to_lps
@@ -29,11 +30,9 @@ def test_a_network_that_hands_back_its_input_gives_the_volume_back(shape, stride
     axes = data.draw(st.sampled_from([(), (0,), (0, 2), (0, 1, 2)]))
     image = np.random.default_rng(0).random((*shape, 2), np.float32)
 
-    def predict(volume):
-        how = {"stride": (stride,) * 3, "tile": (4, 4, 4), "overlap": overlap, "tile_batch": batch}
-        return region_probabilities(lambda patches: patches, volume, mode=mode, **how)
-
-    for found in mirrored(predict, image, axes):
+    inference = {"mode": mode, "tile": (4, 4, 4), "overlap": overlap, "tile_batch": batch}
+    network = Network(lambda patches: patches, {"inference": inference}, (stride,) * 3)
+    for found in mirrored(network.on_prepared_grid, image, axes):
         if mode == "whole":
             np.testing.assert_array_equal(found, image)
         else:
@@ -74,11 +73,10 @@ def test_batches_of_tiles_give_what_single_tiles_give():
         sizes.append(len(patches))
         return np.tanh(patches)
 
-    how = {"mode": "tiles", "stride": (1, 1, 1), "tile": (8, 8, 8), "overlap": 0.5}
-    single = region_probabilities(forward, image, **how)
+    single = tiled(forward, image, (1, 1, 1), (8, 8, 8), 0.5)
     count = len(sizes)
     sizes.clear()
-    batched = region_probabilities(forward, image, tile_batch=5, **how)
+    batched = tiled(forward, image, (1, 1, 1), (8, 8, 8), 0.5, tile_batch=5)
     np.testing.assert_array_equal(batched, single)
     assert sum(sizes) == count and max(sizes) == 5 and len(sizes) == -(-count // 5)
 
