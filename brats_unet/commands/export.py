@@ -55,7 +55,7 @@ def _export(settings: Export, display: Display) -> int:
     run = Run(path if path.is_dir() else path.resolve().parent)
     source = facts_of_run(run, path, settings.checkpoint) | {"weights": int(model.count_params())}
     with atomic_folder(output, OURS) as folder:
-        stride = write_network(model, recipe["outputs"], recipe["stride"], folder, settings.format)
+        stride = write_network(model, recipe["outputs"], recipe["stride"], folder, settings.format, log=display.log)
         content = describe_export(recipe, rules, form=settings.format, rank=rank, stride=stride, source=source)
         write_json(folder / DESCRIPTION, content)
         exported = exported_network(open_exported(folder, folder / DESCRIPTION), device="cpu", log=display.log)

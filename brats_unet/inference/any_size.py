@@ -16,6 +16,8 @@ import keras
 import tensorflow as tf
 from keras import layers
 
+from brats_unet.inference.network import SizeLimit
+
 Tensor = Any
 CHANNELS_LAST = "channels_last"
 SHRINKING = (layers.Conv2D, layers.Conv3D)
@@ -113,37 +115,73 @@ def patches_of(model: keras.Model, dtype: tf.DType, name: str | None = None) -> 
     return tf.TensorSpec((*(None for _ in spaces), channels), dtype, name)
 
 
-def for_any_size(model: keras.Model, stride: Sequence[int]) -> tuple[keras.Model, tuple[int, int, int]]:
-    """The network `of_any_size` and multiples of 1; or, where that cannot be had, `model` and its `stride`."""
-    if takes_any_size(model):
-        return of_any_size(model), (1, 1, 1)
+def for_any_size(
+    model: keras.Model, stride: Sequence[int]
+) -> tuple[keras.Model, tuple[int, int, int], SizeLimit | None]:
+    """A model for volumes of any size, where one can be made.
+
+    Args:
+        model: Network of logits.
+        stride: Its total stride along x, y, z.
+
+    Returns:
+        `of_any_size(model)`, (1, 1, 1) and None; or `model`, `stride` and the reason why no such model can be made.
+    """
+    limit = size_limit(model)
+    if limit is None:
+        return of_any_size(model), (1, 1, 1), None
     x, y, z = stride
-    return model, (x, y, z)
+    return model, (x, y, z), limit
 
 
-def takes_any_size(model: keras.Model) -> bool:
-    """Whether `of_any_size` can be had of it: one image in, all layers known, and what grows grows by a box a voxel."""
-    return isinstance(model, keras.Function) and len(model.inputs) == 1 and all(map(_is_known, model.operations))
+def size_limit(model: keras.Model) -> SizeLimit | None:
+    """Why `of_any_size` cannot be made of a model, and what to do about it; None where it can."""
+    if not isinstance(model, keras.Function):
+        return SizeLimit(
+            f"the model {model.name} is a {type(model).__name__}, not a functional Keras model",
+            "build the network with keras.Model(inputs, outputs)",
+        )
+    if len(model.inputs) != 1:
+        return SizeLimit(
+            f"the model {model.name} has {len(model.inputs)} inputs, not one",
+            "build the network with one input that holds all channels",
+        )
+    for layer in model.operations:
+        if remedy := _remedy(layer):
+            layer_name = f"{type(layer).__name__} ({layer.name})"
+            return SizeLimit(f"the layer {layer_name} is not known to take volumes of any size", remedy)
+    return None
 
 
-def _is_known(layer: Any) -> bool:
+def _remedy(layer: Any) -> str:
+    """What to do so that a layer is known; "" for a known layer."""
+    name = type(layer).__name__
     if not isinstance(layer, layers.Layer):
-        return type(layer).__name__ in VOXELWISE_OPERATIONS
+        return "" if name in VOXELWISE_OPERATIONS else _add_to("VOXELWISE_OPERATIONS")
     if getattr(layer, "data_format", CHANNELS_LAST) != CHANNELS_LAST:
-        return False
+        return f"build {name} with data_format={CHANNELS_LAST}"
     if isinstance(layer, GROWING):
-        return tuple(layer.kernel_size) == tuple(layer.strides) and layer.padding == "valid"
+        known = tuple(layer.kernel_size) == tuple(layer.strides) and layer.padding == "valid"
+        return "" if known else f"train a network whose {name} has kernel_size equal to strides and padding=valid"
     if isinstance(layer, SHRINKING):
-        return layer.padding == "same"
+        return "" if layer.padding == "same" else f"train a network whose {name} has padding=same"
     if isinstance(layer, POOLING):
-        return tuple(layer.pool_size) == tuple(layer.strides) and layer.padding == "same"
+        known = tuple(layer.pool_size) == tuple(layer.strides) and layer.padding == "same"
+        return "" if known else f"train a network whose {name} has pool_size equal to strides and padding=same"
     if isinstance(layer, layers.Concatenate):
-        return layer.axis == -1
-    return isinstance(layer, VOXELWISE)
+        return "" if layer.axis == -1 else f"build {name} with axis=-1"
+    return "" if isinstance(layer, VOXELWISE) else _add_to("VOXELWISE")
+
+
+def _add_to(table: str) -> str:
+    return (
+        f"make the layer known: if it computes each voxel from that voxel alone, or from statistics of all voxels, add "
+        f"it to {table} in brats_unet/inference/any_size.py; if not, train a network without it"
+    )
 
 
 def of_any_size(model: keras.Model) -> keras.Model:
-    """The first output of `model`, one that `takes_any_size`, from images of any size; it shares the weights."""
+    """The first output of a `model` without a `size_limit`, for images of any size; it shares the weights."""
 
     def call(layer: Any, *given: Any, **options: Any) -> Tensor:
         first, *others = given

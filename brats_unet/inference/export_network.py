@@ -14,7 +14,7 @@ import tensorflow as tf
 from brats_unet.anatomy import regions_from_classes
 from brats_unet.errors import CheckpointError
 from brats_unet.hardware import quiet_tensorflow
-from brats_unet.inference.any_size import for_any_size, patches_of
+from brats_unet.inference.any_size import for_any_size, patches_of, size_limit
 from brats_unet.inference.exported import FILES, IMAGE, PROBABILITIES
 from brats_unet.inference.network import Network
 
@@ -38,7 +38,15 @@ def probability_model(model: keras.Model, outputs: str) -> keras.Model:
     return keras.Model(model.inputs[0], regions, name=model.name)
 
 
-def write_network(model: keras.Model, outputs: str, stride: Sequence[int], folder: Path, form: str) -> tuple[int, ...]:
+def write_network(
+    model: keras.Model,
+    outputs: str,
+    stride: Sequence[int],
+    folder: Path,
+    form: str,
+    *,
+    log: Callable[[str], None],
+) -> tuple[int, ...]:
     """Write a network of logits as one of probabilities into `folder`, under its name in `exported.FILES`.
 
     Args:
@@ -47,13 +55,21 @@ def write_network(model: keras.Model, outputs: str, stride: Sequence[int], folde
         stride: Total stride of the network along x, y, z.
         folder: To write into.
         form: Name of `exported.FILES`.
+        log: Called with a sentence where the network cannot take volumes of any size.
 
     Returns:
         Of which lengths along x, y, z the patches that it takes are multiples: 1 where it takes any, `stride` in the
         form of Keras, which must load without our layers.
     """
+    limit = size_limit(model)
+    if limit is not None:
+        log(
+            f"The exported network takes only multiples of {'×'.join(map(str, stride))} voxels, because "
+            f"{limit.reason}. In mode=whole, volumes of other sizes are padded with zeros, which normalisation layers "
+            f"see too, so scores can be lower. Use mode=tiles, or {limit.remedy}, and export again."
+        )
     if form != "keras":
-        model, stride = for_any_size(model, stride)
+        model, stride, _ = for_any_size(model, stride)
     model = probability_model(model, outputs)
     with quiet_tensorflow(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of converters, about their own insides

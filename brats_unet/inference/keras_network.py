@@ -72,11 +72,12 @@ def keras_file(path: Path) -> keras.Model:
 
 def network_of(model: keras.Model, recipe: Mapping[str, Any], log: Callable[[str], None]) -> Network:
     """A `Network` of a Keras model, which it goes on to use: later weights are seen."""
-    model, stride = for_any_size(model, recipe["stride"])
+    model, stride, limit = for_any_size(model, recipe["stride"])
     outputs, gpu = recipe["outputs"], on_gpu()
     # NumPy adds up in less time than TensorFlow on a CPU.
     added_up = sum_of_tiles_of(model, outputs) if gpu and not is_flat(model) else None
-    return Network(forward_of(model, outputs), recipe, stride, log, on_host=not gpu, sum_of_tiles=added_up)
+    forward = forward_of(model, outputs)
+    return Network(forward, recipe, stride, log, on_host=not gpu, sum_of_tiles=added_up, size_limit=limit)
 
 
 def on_gpu() -> bool:

@@ -9,7 +9,7 @@ import numpy as np
 from brats_unet.errors import CheckpointError, MachineError
 from brats_unet.hardware import quiet_tensorflow
 from brats_unet.inference.exported import IMAGE, PROBABILITIES, Exported, refuse_unless_it_runs
-from brats_unet.inference.network import Network
+from brats_unet.inference.network import Network, SizeLimit
 from brats_unet.inference.predictor import Forward, MemoryFull, in_slices
 from brats_unet.processes import cores
 
@@ -24,11 +24,13 @@ class Engine:
         compute: The network.
         on_host: Whether it computes in the memory of the host.
         any_size: Whether it takes any lengths, whatever multiples its description asks for.
+        size_limit: Why it does not, where that is known.
     """
 
     compute: Compute
     on_host: bool
     any_size: bool = False
+    size_limit: SizeLimit | None = None
 
 
 def exported_network(exported: Exported, *, device: str, log: Callable[[str], None]) -> Network:
@@ -46,7 +48,8 @@ def exported_network(exported: Exported, *, device: str, log: Callable[[str], No
     refuse_unless_it_runs(exported)
     engine = RUNTIMES[exported.format](exported.file, device)
     stride = (1, 1, 1) if engine.any_size else tuple(exported.recipe["stride"])
-    return Network(_forward(engine.compute, exported.rank), exported.recipe, stride, log, engine.on_host)
+    forward = _forward(engine.compute, exported.rank)
+    return Network(forward, exported.recipe, stride, log, engine.on_host, size_limit=engine.size_limit)
 
 
 def _forward(compute: Compute, rank: int) -> Forward:
@@ -124,12 +127,13 @@ def _openvino(file: Path, device: str) -> Engine:
 def _keras(file: Path, device: str) -> Engine:
     with quiet_tensorflow():
         from brats_unet.inference import keras_network
-        from brats_unet.inference.any_size import of_any_size, takes_any_size
+        from brats_unet.inference.any_size import of_any_size, size_limit
 
     model = keras_network.keras_file(file)
-    if any_size := takes_any_size(model):
+    limit = size_limit(model)
+    if limit is None:
         model = of_any_size(model)
-    return Engine(keras_network.traced(model), not keras_network.on_gpu(), any_size)
+    return Engine(keras_network.traced(model), not keras_network.on_gpu(), limit is None, limit)
 
 
 def _savedmodel(file: Path, device: str) -> Engine:

@@ -5,7 +5,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from brats_unet.inference.any_size import for_any_size, of_any_size, takes_any_size
+from brats_unet.inference.any_size import for_any_size, of_any_size, size_limit
+from brats_unet.inference.export_network import write_network
+from brats_unet.inference.keras_network import network_of
+from brats_unet.inference.runtimes import RUNTIMES
 from brats_unet.models import MODELS
 
 SMALL = {"features": [4, 6, 8], "convolutions": 1}
@@ -118,17 +121,82 @@ def test_an_odd_axis_is_convolved_by_hand():
 
 
 @pytest.mark.parametrize(
-    "layer",
+    ("layer", "remedy"),
     [
-        keras.layers.MaxPooling3D(2),
-        keras.layers.Conv3D(1, 3, strides=2, padding="valid"),
-        keras.layers.Conv3DTranspose(1, 3, strides=2, padding="same"),
-        keras.layers.AveragePooling3D(2),
-        keras.layers.Permute((2, 1, 3, 4)),
+        (keras.layers.MaxPooling3D(2, name="down"), "add it to VOXELWISE in brats_unet/inference/any_size.py"),
+        (keras.layers.Conv3D(1, 3, strides=2, padding="valid", name="down"), "whose Conv3D has padding=same"),
+        (
+            keras.layers.Conv3DTranspose(1, 3, strides=2, padding="same", name="down"),
+            "kernel_size equal to strides and padding=valid",
+        ),
+        (keras.layers.AveragePooling3D(2, name="down"), "pool_size equal to strides and padding=same"),
+        (keras.layers.Permute((2, 1, 3, 4), name="down"), "make the layer known"),
+        (lambda x: keras.ops.sort(x, axis=-1), "add it to VOXELWISE_OPERATIONS"),
     ],
 )
-def test_a_network_with_a_layer_of_which_nothing_is_known_keeps_its_stride(layer):
+def test_a_network_with_an_unknown_layer_keeps_its_stride_and_says_why(layer, remedy):
     image = keras.Input((None, None, None, 1))
     model = keras.Model(image, layer(image))
-    assert not takes_any_size(model)
-    assert for_any_size(model, [2, 2, 2]) == (model, (2, 2, 2))
+    limit = size_limit(model)
+    assert for_any_size(model, [2, 2, 2]) == (model, (2, 2, 2), limit)
+    assert remedy in limit.remedy
+    name = f"{type(layer).__name__} (down)" if isinstance(layer, keras.layers.Layer) else "Sort (sort"
+    assert f"the layer {name}" in limit.reason
+
+
+def test_a_model_that_is_not_functional_or_has_two_inputs_keeps_its_stride():
+    class Own(keras.Model):
+        def call(self, x):
+            return x
+
+    assert "is a Own, not a functional Keras model" in size_limit(Own()).reason
+    images = [keras.Input((None, None, None, 1)) for _ in range(2)]
+    assert "has 2 inputs, not one" in size_limit(keras.Model(images, keras.layers.Add()(images))).reason
+
+
+def max_pooling_network():
+    """A U-Net of two levels that shrinks by max pooling, which `any_size` does not know."""
+    image = keras.Input((None, None, None, 1))
+    low = keras.layers.MaxPooling3D(2, name="pool")(keras.layers.Conv3D(2, 3, padding="same")(image))
+    grown = keras.layers.Conv3DTranspose(3, 2, strides=2)(low)
+    return keras.Model(image, grown)
+
+
+def opened(model, mode, log):
+    inference = {"mode": mode, "tile": [4, 4, 4], "overlap": 0.5}
+    return network_of(model, {"outputs": "regions", "stride": [2, 2, 2], "inference": inference}, log)
+
+
+def test_padding_for_an_unknown_layer_is_logged_once_and_names_the_layer():
+    logged = []
+    network = opened(max_pooling_network(), "whole", logged.append)
+    network.on_prepared_grid(noise(4, 6, 2, 1))
+    assert logged == []  # multiples of the stride are not padded
+    for length in (5, 7):
+        assert network.on_prepared_grid(noise(length, 6, 3, 1)).shape == (length, 6, 3, 3)
+    assert len(logged) == 1
+    assert logged[0].startswith(
+        "Padded a whole volume of 5×6×3 voxels with zeros to 6×6×4: the network takes only multiples of 2×2×2, because "
+        "the layer MaxPooling3D (pool) is not known to take volumes of any size."
+    )
+    assert "scores can be lower. Use mode=tiles, or make the layer known" in logged[0]
+
+
+def test_nothing_is_logged_where_nothing_is_padded():
+    logged = []
+    opened(max_pooling_network(), "tiles", logged.append).on_prepared_grid(noise(5, 6, 3, 1))
+    image = keras.Input((None, None, None, 1))
+    known = keras.Model(image, keras.layers.Conv3D(3, 3, padding="same")(image))
+    opened(known, "whole", logged.append).on_prepared_grid(noise(5, 6, 3, 1))
+    assert logged == []
+
+
+def test_an_exported_network_with_an_unknown_layer_says_so_when_written_and_keeps_the_reason(tmp_path):
+    logged = []
+    multiples = write_network(max_pooling_network(), "regions", [2, 2, 2], tmp_path, "keras", log=logged.append)
+    assert multiples == (2, 2, 2) and len(logged) == 1
+    assert logged[0].startswith(
+        "The exported network takes only multiples of 2×2×2 voxels, because the layer MaxPooling3D (pool) is not known"
+    )
+    engine = RUNTIMES["keras"](tmp_path / "model.keras", "cpu")
+    assert not engine.any_size and engine.size_limit == size_limit(max_pooling_network())
