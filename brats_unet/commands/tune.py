@@ -21,7 +21,8 @@ from brats_unet.inference.ensemble import EnsemblePrediction, predict_ensemble
 from brats_unet.inference.masks_folder import is_stale, origin_of
 from brats_unet.inference.postprocess import Postprocessing
 from brats_unet.inference.predicting import prepared_for
-from brats_unet.inference.tuning import FEW_CASES, HeldOut, Tuned, refuse_invalid, tune
+from brats_unet.inference.rule_losses import HeldOut
+from brats_unet.inference.tuning import FEW_CASES, Tuned, refuse_invalid, tune
 from brats_unet.nifti import read_integers
 from brats_unet.prefetch import prefetched
 from brats_unet.run import PREDICTIONS_MARK, Run

@@ -1,0 +1,41 @@
+"""Losses of cases under rules: by hand, and each computed once."""
+
+import numpy as np
+import pytest
+
+from brats_unet.inference.postprocess import Postprocessing
+from brats_unet.inference.rule_losses import HeldOut, Losses
+
+DEFAULT = Postprocessing()
+LOW = Postprocessing(threshold={"WT": 0.4, "TC": 0.5, "ET": 0.5})
+
+
+@pytest.fixture
+def case():
+    """A reference WT of 4 voxels; the prediction has 2 of them at 0.9 and the other 2 at 0.45."""
+    reference = np.zeros((6, 1, 1, 3), bool)
+    reference[1:5, ..., 0] = True
+    probabilities = np.zeros((6, 1, 1, 3), np.float16)
+    probabilities[1:3, ..., 0], probabilities[3:5, ..., 0] = 0.9, 0.45
+    return HeldOut("case", "patient", probabilities, reference, (1.0, 1.0, 2.0))
+
+
+def test_losses_by_hand(case):
+    first = np.array([0])
+    assert Losses([case], "dice").of(first, [DEFAULT, LOW])[0, :, 0, 0] == pytest.approx([1 / 3, 0])
+    assert Losses([case], "hd95").of(first, [LOW])[0, 0].tolist() == [[0], [0], [0]]
+    gains = Losses([case], "dice").gains(np.array([[[0.5]]]), np.array([[[0.25]]]))
+    assert gains.tolist() == [[0.25]]
+
+
+def test_the_first_candidate_wins_a_tie(case):
+    losses = Losses([case], "dice")
+    assert losses.best(losses.of(np.array([0]), [DEFAULT, DEFAULT])) == 0
+    assert losses.best(losses.of(np.array([0]), [DEFAULT, LOW, LOW])) == 1
+
+
+def test_a_loss_is_computed_once(case):
+    losses = Losses([case], "rank")
+    first = losses.of(np.array([0]), [DEFAULT, LOW])
+    assert first.shape == (1, 2, 3, 2) and len(losses.known) == 2
+    np.testing.assert_array_equal(losses.of(np.array([0]), [DEFAULT, LOW]), first)
