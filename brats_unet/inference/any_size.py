@@ -1,12 +1,12 @@
-"""A network made ready for whole volumes, of any size, with the weights of one that wants multiples of its stride.
+"""Let a network take whole volumes of any size, with the weights of one that needs multiples of its stride.
 
-Padding a whole volume up to the stride costs time (half as much again for a brain at 1 mm and a stride of 32) and Dice:
-instance norm takes the zeros into its statistics. Here each layer that shrinks by a stride is handed the one row of
-zeros, or the few, that it lacks itself, and what has grown again is cut to the skip connection that it meets. For
-multiples of the stride nothing is added or cut.
+Padding a whole volume to the stride costs time (1.5 times as long for a brain at 1 mm and a stride of 32) and Dice,
+because instance norm includes the zeros in its statistics. Here each strided convolution pads its own input by the few
+rows of zeros that are missing, and each upsampled tensor is cropped to the skip connection that it is joined with. For
+multiples of the stride nothing is padded or cropped.
 
-Instance norm is computed anew (`_Normalised`), as Keras defines it, but with means that keep their digits over millions
-of voxels; all other layers are the model's own, and answer to the last bit as they do in it.
+Instance norm is replaced by `_Normalised`: Keras' definition, with means that stay accurate over millions of voxels.
+All other layers are the model's own and give the same values to the last bit.
 """
 
 from collections.abc import Sequence
@@ -24,7 +24,8 @@ SHRINKING = (layers.Conv2D, layers.Conv3D)
 GROWING = (layers.Conv2DTranspose, layers.Conv3DTranspose)
 POOLING = (layers.AveragePooling2D, layers.AveragePooling3D)
 MEETING = (layers.Concatenate, layers.Add)
-# Those that answer voxel by voxel, and so have nothing to do with sizes. Operations go by their names.
+# Layers that work at any size: they compute each voxel alone, or use statistics of all voxels. Operations are listed by
+# class name.
 VOXELWISE = (
     *(layers.InputLayer, layers.GroupNormalization, layers.BatchNormalization, layers.Activation, layers.LeakyReLU),
     *(layers.ReLU, layers.Add, layers.Dropout, layers.SpatialDropout2D, layers.SpatialDropout3D),
@@ -33,7 +34,7 @@ VOXELWISE_OPERATIONS = ("Any", "Cast", "Matmul", "NotEqual")
 
 
 class _Filled(layers.Layer):
-    """Zeros after the end of each axis, up to a multiple of `strides`."""
+    """Pad the end of each spatial axis with zeros to a multiple of `strides`."""
 
     def __init__(self, strides: tuple[int, ...], **given: Any) -> None:
         super().__init__(**given)
@@ -42,7 +43,7 @@ class _Filled(layers.Layer):
     def call(self, x: Tensor) -> Tensor:
         strides = tf.constant(self.strides)
         beyond = tf.shape(x)[1:-1] % strides
-        # Of lengths above 0, since ONNX has other remainders for numbers below it.
+        # `%` only on numbers of 0 or more: ONNX defines the remainder of negative numbers differently.
         lacking = tf.concat([[0], (strides - beyond) % strides, [0]], axis=0)
         return _with_channels(tf.pad(x, tf.stack([tf.zeros_like(lacking), lacking], axis=1)), x)
 
@@ -51,7 +52,7 @@ class _Filled(layers.Layer):
 
 
 class _Even(layers.Layer):
-    """Tensors cut at the end of each axis to the shortest of them."""
+    """Crop tensors at the end of each spatial axis to the shortest of them."""
 
     def call(self, tensors: list[Tensor]) -> list[Tensor]:
         shortest = tf.reduce_min(tf.stack([tf.shape(x)[1:-1] for x in tensors]), axis=0)
@@ -62,10 +63,10 @@ class _Even(layers.Layer):
 
 
 class _Normalised(layers.Layer):
-    """What an instance normalisation answers, with means taken along one axis after the other.
+    """Instance normalisation with means taken along one axis after another.
 
-    TensorFlow on CPUs adds up all voxels in one float32: of 3 million, features come out 1e-3 off. Sums of a few
-    hundred keep them within 1e-6, the same on every runtime, and take three quarters of the time.
+    On CPUs, TensorFlow adds up all voxels in one float32: for 3 million voxels, features are 1e-3 off. Sums of a few
+    hundred values keep the error within 1e-6 on every runtime and take three quarters of the time.
     """
 
     def __init__(self, norm: layers.GroupNormalization, **given: Any) -> None:
@@ -88,7 +89,7 @@ class _Normalised(layers.Layer):
 
 
 def _mean(x: Tensor) -> Tensor:
-    """Of each sample and feature; the inner axes stay, with length 1."""
+    """Mean of each sample and feature; spatial axes keep length 1."""
     for axis in reversed(range(1, len(x.shape) - 1)):
         x = tf.reduce_mean(x, axis, keepdims=True)
     return x
@@ -104,13 +105,13 @@ def _lengths(x: Tensor, inner: Tensor) -> Tensor:
 
 
 def _with_channels(x: Tensor, like: Tensor) -> Tensor:
-    """`x`, known to have the features of `like`: else a convolution takes itself for a grouped one, which is slow."""
+    """Give `x` the static number of features of `like`; without it, convolution uses the slow grouped kernel."""
     x.set_shape((*(None for _ in like.shape[:-1]), like.shape[-1]))
     return x
 
 
 def patches_of(model: keras.Model, dtype: tf.DType, name: str | None = None) -> tf.TensorSpec:
-    """What a model takes, patches or slices, in any number and of any size."""
+    """Signature of a model's input: patches (B, X, Y, Z, M) or slices (B, X, Y, M), any number and any size."""
     *spaces, channels = model.inputs[0].shape
     return tf.TensorSpec((*(None for _ in spaces), channels), dtype, name)
 

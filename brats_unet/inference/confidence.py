@@ -1,6 +1,6 @@
-"""How sure a prediction is of itself: an uncertainty map, numbers by region, and which cases a person should look at.
+"""Confidence of a prediction: an uncertainty map, numbers per region, and reasons to review a case.
 
-The thresholds are rules of thumb, not calibrated on anybody's patients: a case without a flag can be wrong.
+The thresholds are rules of thumb and were never calibrated on patients: a case without a flag can be wrong.
 """
 
 from collections.abc import Sequence
@@ -10,9 +10,9 @@ import numpy as np
 
 from brats_unet.anatomy import Region, classes_from_regions, region_mask
 
-LEAST_MEAN_PROBABILITY = 0.8  # inside a region
-LEAST_AGREEMENT = 0.8  # Dice of two predictions
-SMALL_MM3 = 100.0  # of regions smaller than this no probability is judged
+LEAST_MEAN_PROBABILITY = 0.8  # mean inside a region below which a case is flagged
+LEAST_AGREEMENT = 0.8  # Dice of two predictions below which a case is flagged
+SMALL_MM3 = 100.0  # regions smaller than this are not flagged for their mean probability
 
 
 @dataclass(frozen=True)
@@ -21,9 +21,10 @@ class RegionFacts:
 
     Attributes:
         region: WT, TC or ET.
-        volume_mm3: Of the mask as written.
-        mean_probability: Inside it, from 0 to 1; NaN where it is empty.
-        agreement: See `ensemble.pairwise_dice`; NaN for a single prediction, or where none finds the region.
+        volume_mm3: Volume of the written mask, in mm³.
+        mean_probability: Mean probability inside the mask, from 0 to 1; NaN if the mask is empty.
+        agreement: Mean Dice of two predictions, from 0 to 1, see `ensemble.pairwise_dice`; NaN for a single prediction,
+            or if no prediction has the region.
     """
 
     region: Region
@@ -35,12 +36,19 @@ class RegionFacts:
 def facts_of(
     labels: np.ndarray, probabilities: np.ndarray, agreement: np.ndarray | None, spacing_mm: Sequence[float]
 ) -> list[RegionFacts]:
-    """One `RegionFacts` a region, from labels (X, Y, Z) and probabilities (X, Y, Z, 3) on one grid."""
-    found = []
+    """One `RegionFacts` per region.
+
+    Args:
+        labels: `anatomy.Label` integers, shape (X, Y, Z).
+        probabilities: Probabilities of WT, TC and ET, shape (X, Y, Z, 3), on the same grid.
+        agreement: Agreement of the predictions per region, shape (3,); None for a single prediction.
+        spacing_mm: Voxel edge lengths along x, y, z, in millimetres.
+    """
+    facts = []
     for index, region in enumerate(Region):
         mask = region_mask(labels, region)
         inside = probabilities[..., index][mask]
-        found.append(
+        facts.append(
             RegionFacts(
                 region,
                 float(inside.size * np.prod(spacing_mm)),
@@ -48,36 +56,36 @@ def facts_of(
                 float("nan") if agreement is None else float(agreement[index]),
             )
         )
-    return found
+    return facts
 
 
 def review_reasons(facts: Sequence[RegionFacts], warnings: Sequence[str] = ()) -> list[str]:
-    """Why a person should look at a case, in words; none where nothing is odd.
+    """Reasons to review a case, in words; empty if there is none.
 
     Args:
-        facts: Of its regions.
-        doubts: What looks wrong with its scans; see `data.plausible`.
+        facts: Facts of its regions.
+        warnings: Warnings about its scans; see `data.prepare.plausible`.
     """
-    reasons = ["the scans look odd"] if warnings else []
+    reasons = ["the scans look wrong"] if warnings else []
     if not any(fact.volume_mm3 for fact in facts):
         reasons.append("no tumour found")
     for fact in facts:
         if fact.volume_mm3 >= SMALL_MM3 and fact.mean_probability < LEAST_MEAN_PROBABILITY:
             reasons.append(f"{fact.region} unsure (mean probability {fact.mean_probability:.2f})")
-        if fact.agreement < LEAST_AGREEMENT:  # NaN is not
+        if fact.agreement < LEAST_AGREEMENT:  # False for NaN
             reasons.append(f"{fact.region} disputed (predictions agree by Dice {fact.agreement:.2f})")
     return reasons
 
 
 def entropy(probabilities: np.ndarray) -> np.ndarray:
-    """Uncertainty of each voxel: entropy of background, oedema, core and enhancing tumour, as a share of the largest.
+    """Uncertainty of each voxel: entropy over background, oedema, core and enhancing tumour, divided by its maximum.
 
     Args:
-        probabilities: Mean of WT, TC and ET, shape (X, Y, Z, 3); an inner region is taken to be at most as likely as
-            the one around it.
+        probabilities: Mean probabilities of WT, TC and ET, shape (X, Y, Z, 3). The probability of an inner region is
+            limited to that of the region around it.
 
     Returns:
-        float32, shape (X, Y, Z): 0 where one of the four is certain, 1 where all are alike.
+        float32, shape (X, Y, Z): 0 where one of the four classes is certain, 1 where all are equally likely.
     """
     nested = np.minimum.accumulate(np.clip(probabilities, 0, 1), axis=-1)
     classes = classes_from_regions(nested).astype(np.float32)

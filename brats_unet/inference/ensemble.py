@@ -1,4 +1,4 @@
-"""What several networks, or one in several mirrorings, say of one case: the mean, and how far they agree."""
+"""Ensemble prediction of one case by several networks and mirrorings: mean probabilities and agreement."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,21 +15,22 @@ class Member(Protocol):
 
     @property
     def preparation(self) -> Preparation:
-        """Of the scans that it takes."""
+        """How its input scans must be prepared."""
 
     def members(self, image: np.ndarray) -> Iterator[np.ndarray]:
-        """Region probabilities (X, Y, Z, R) of a prepared image, one array for each mirroring."""
+        """Region probabilities (X, Y, Z, R) of a prepared image, one array per mirroring."""
 
 
 @dataclass(frozen=True)
 class Share:
-    """What the networks that take one preparation say, on its grid.
+    """Prediction of all networks that share one preparation, on the prepared grid.
 
     Attributes:
-        weight: Their share of the networks.
+        weight: Number of these networks divided by the number of all networks.
         mean: Mean region probabilities, float32 (X, Y, Z, R).
-        votes: How many of the predictions are one half or more, float32 (X, Y, Z, R); None for a single one in all.
-        grid: The way back.
+        votes: Number of predictions of 0.5 or more at each voxel, float32 (X, Y, Z, R); None if the whole ensemble is a
+            single prediction.
+        grid: Maps the prepared grid to the case's own grid.
     """
 
     weight: float
@@ -40,48 +41,53 @@ class Share:
 
 @dataclass(frozen=True)
 class EnsemblePrediction:
-    """All that an ensemble says of a case, by preparation; `members` counts networks times mirrorings."""
+    """Prediction of one case by an ensemble.
+
+    Attributes:
+        shares: One entry per preparation.
+        members: Number of predictions: networks times mirrorings.
+    """
 
     shares: tuple[Share, ...]
     members: int
 
     def probabilities(self) -> np.ndarray:
-        """Mean over the networks, float32 (X, Y, Z, R), on the case's own grid; 0 outside the box around the brain."""
+        """Mean region probabilities, float32 (X, Y, Z, R), on the case's own grid; 0 outside the brain's box."""
         total: np.ndarray | None = None
         for share in self.shares:
-            found = share.grid.to_case(share.mean)
+            mean = share.grid.to_case(share.mean)
             if len(self.shares) > 1:
-                found = found * np.float32(share.weight)
-            total = found if total is None else total + found
+                mean = mean * np.float32(share.weight)
+            total = mean if total is None else total + mean
         assert total is not None
         return total
 
     def agreement(self) -> np.ndarray | None:
-        """Of each region, how alike the single predictions are: the Dice of two of them, over all pairs.
+        """Agreement of the single predictions per region: the Dice of all pairs of them; see `pairwise_dice`.
 
         Returns:
-            float64 (R,), from 0 to 1, NaN where none finds the region; None where there is a single prediction.
+            float64 (R,), from 0 to 1, NaN if no prediction has the region; None for a single prediction.
         """
         if self.members < 2:
             return None
         votes: np.ndarray | None = None
         for share in self.shares:
             assert share.votes is not None
-            found = share.votes if len(self.shares) == 1 else share.grid.to_case(share.votes)
-            votes = found if votes is None else votes + found
+            more = share.votes if len(self.shares) == 1 else share.grid.to_case(share.votes)
+            votes = more if votes is None else votes + more
         assert votes is not None
         return pairwise_dice(votes, self.members)
 
 
 def pairwise_dice(votes: np.ndarray, members: int) -> np.ndarray:
-    """2 |A and B| / (|A| + |B|), both summed over all pairs of `members` masks, from their votes alone.
+    """Dice over all pairs of masks: the sum of 2 |A and B| over all pairs divided by the sum of |A| + |B|.
 
     Args:
-        votes: How many masks hold each voxel, (X, Y, Z, R).
-        members: Of them, 2 or more.
+        votes: Number of masks that contain each voxel, shape (X, Y, Z, R).
+        members: Number of masks, 2 or more.
 
     Returns:
-        float64 (R,), NaN where no mask holds a voxel.
+        float64 (R,), from 0 to 1; NaN if all masks of a region are empty.
     """
     votes = votes.reshape(-1, votes.shape[-1])
     single = votes.sum(axis=0, dtype=np.float64)
@@ -91,25 +97,25 @@ def pairwise_dice(votes: np.ndarray, members: int) -> np.ndarray:
 
 
 def predict_ensemble(networks: Sequence[Member], prepared: Mapping[Preparation, Prepared]) -> EnsemblePrediction:
-    """What the networks say; each counts the same, and so does each mirroring of one.
+    """Predict one case. Every network has the same weight, and so has every mirroring within a network.
 
     Args:
-        networks: One or more.
-        prepared: The case, prepared as each of them wants it.
+        networks: One or more networks.
+        prepared: The case, prepared once for each preparation that the networks need.
     """
-    alike: dict[Preparation, list[Member]] = {}
+    groups: dict[Preparation, list[Member]] = {}
     for network in networks:
-        alike.setdefault(network.preparation, []).append(network)
+        groups.setdefault(network.preparation, []).append(network)
     shares = []
     members = 0
-    for preparation, group in alike.items():
-        seen = prepared[preparation]
+    for preparation, group in groups.items():
+        case = prepared[preparation]
         mean: np.ndarray | None = None
         votes: np.ndarray | None = None
         for network in group:
             own: np.ndarray | None = None
             count = 0
-            for probabilities in network.members(seen.image):
+            for probabilities in network.members(case.image):
                 count += 1
                 own = _added(own, probabilities)
                 votes = _added(votes, (probabilities >= 0.5).astype(np.float32))
@@ -121,12 +127,12 @@ def predict_ensemble(networks: Sequence[Member], prepared: Mapping[Preparation, 
         assert mean is not None and votes is not None
         if len(group) > 1:
             mean /= len(group)
-        shares.append((len(group) / len(networks), mean, votes, seen.grid))
+        shares.append((len(group) / len(networks), mean, votes, case.grid))
     return EnsemblePrediction(tuple(Share(w, m, v if members > 1 else None, g) for w, m, v, g in shares), members)
 
 
 def _added(total: np.ndarray | None, more: np.ndarray) -> np.ndarray:
     if total is None:
-        return np.array(more, np.float32)  # a copy of its own, to be added to
+        return np.array(more, np.float32)  # a copy, because later arrays are added in place
     total += more
     return total

@@ -1,4 +1,4 @@
-"""Write a trained network in a format that others read: float32, any number and size of patches, probabilities out."""
+"""Write a trained network for other programs: float32, batches and patches of any size, region probabilities out."""
 
 import logging
 import warnings
@@ -18,16 +18,17 @@ from brats_unet.inference.any_size import for_any_size, patches_of, size_limit
 from brats_unet.inference.exported import FILES, IMAGE, PROBABILITIES
 from brats_unet.inference.network import Network
 
-OPSET = 18  # of ONNX: what onnxruntime 1.14 and later read
-FAR = 1e-4  # mean difference of probabilities that no rounding makes; single ones differ by 2e-4 (nnU-Net's network)
+OPSET = 18  # ONNX operator set, read by onnxruntime 1.14 and later
+# Largest mean difference of probabilities that rounding can cause; single ones differ by 2e-4 (nnU-Net's network).
+LARGEST_MEAN_DIFFERENCE = 1e-4
 
 
 def probability_model(model: keras.Model, outputs: str) -> keras.Model:
-    """A network of logits with the step to region probabilities built in; what it adds are stock operations.
+    """A network of logits with the step to region probabilities added, in stock Keras operations.
 
     Args:
-        model: In float32; its heads after the first, which only training looks at, are left out.
-        outputs: "regions" or "labels": what its logits stand for.
+        model: Network in float32. Only its first head is kept; the others are for deep supervision.
+        outputs: Meaning of the logits: "regions" (sigmoid) or "labels" (softmax).
     """
     logits = model.outputs[0]
     if outputs == "regions":
@@ -47,19 +48,19 @@ def write_network(
     *,
     log: Callable[[str], None],
 ) -> tuple[int, ...]:
-    """Write a network of logits as one of probabilities into `folder`, under its name in `exported.FILES`.
+    """Write a network of logits as a network of region probabilities, under its name in `exported.FILES`.
 
     Args:
-        model: See `probability_model`.
-        outputs: Likewise.
+        model: Network in float32; see `probability_model`.
+        outputs: Meaning of its logits: "regions" or "labels".
         stride: Total stride of the network along x, y, z.
-        folder: To write into.
-        form: Name of `exported.FILES`.
-        log: Called with a sentence where the network cannot take volumes of any size.
+        folder: Folder to write into.
+        form: Key of `exported.FILES`.
+        log: Called with one sentence if the network cannot take volumes of any size.
 
     Returns:
-        Of which lengths along x, y, z the patches that it takes are multiples: 1 where it takes any, `stride` in the
-        form of Keras, which must load without our layers.
+        Lengths along x, y, z whose multiples the exported network takes: 1 if it takes any length. Always `stride` for
+        "keras", because the file must load without the layers of this package.
     """
     limit = size_limit(model)
     if limit is not None:
@@ -72,22 +73,25 @@ def write_network(
         model, stride, _ = for_any_size(model, stride)
     model = probability_model(model, outputs)
     with quiet_tensorflow(), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of converters, about their own insides
+        warnings.simplefilter("ignore")  # converters warn about their own internals
         WRITERS[form](model, folder / FILES[form])
     return tuple(stride)
 
 
 def refuse_other_answers(trained: Network, exported: Network) -> float:
-    """The largest difference between the probabilities of two forms of a network, on noise of two sizes.
+    """Compare the probabilities of a trained and an exported network on noise of two sizes.
+
+    Returns:
+        The largest absolute difference of a probability.
 
     Raises:
-        CheckpointError: Their mean difference is more than rounding makes, or some are no numbers.
+        CheckpointError: The mean difference is larger than rounding can cause, or a probability is not finite.
     """
     channels = len(trained.preparation.modalities)
     largest = mean = 0.0
     for batch, cells in ((1, (2, 2, 2)), (2, (3, 2, 4))):
         lengths = [step * count for step, count in zip(trained.recipe["stride"], cells, strict=True)]
-        if batch > 1:  # the next smaller size that the exported one takes
+        if batch > 1:  # the next smaller size that the exported network takes
             lengths = [(n - 1) // step * step for n, step in zip(lengths, exported.stride, strict=True)]
         rng = np.random.Generator(np.random.Philox(key=batch))
         noise = rng.normal(size=(batch, *lengths, channels)).astype(np.float16)
@@ -95,11 +99,11 @@ def refuse_other_answers(trained: Network, exported: Network) -> float:
         if not np.isfinite(apart).all():
             raise CheckpointError("On noise, probabilities are not finite numbers. Nothing was written; train again.")
         largest, mean = max(largest, float(apart.max())), max(mean, float(apart.mean()))
-    if mean > FAR:
+    if mean > LARGEST_MEAN_DIFFERENCE:
         raise CheckpointError(
-            f"The exported network answers otherwise than the trained one: probabilities differ by {mean:.2g} on "
-            f"average (rounding makes {FAR:g} at most), by up to {largest:.2g}. Nothing was written; choose another "
-            f"format, and report this with the run's recipe.json."
+            f"The exported network predicts differently from the trained one: on noise, probabilities differ by "
+            f"{mean:.2g} on average (rounding causes at most {LARGEST_MEAN_DIFFERENCE:g}) and by up to {largest:.2g}. "
+            f"Nothing was written. Choose another format, and report this with the run's recipe.json."
         )
     return largest
 
@@ -119,7 +123,7 @@ def _savedmodel(model: keras.Model, folder: Path) -> None:
     module = tf.Module()
     module.network = model
     level = (log := logging.getLogger("tensorflow")).level
-    log.setLevel(logging.ERROR)  # it says where its assets went, of which there are none
+    log.setLevel(logging.ERROR)  # it reports where it wrote assets, but there are none
     try:
         tf.saved_model.save(module, str(folder), signatures=_traced(model))
     finally:
@@ -142,7 +146,8 @@ def _onnx(model: keras.Model, file: Path) -> None:
 def _openvino(model: keras.Model, file: Path) -> None:
     import openvino
 
-    with TemporaryDirectory(dir=file.parent) as folder:  # by way of ONNX: of a SavedModel it can lose variables
+    # Convert from ONNX: conversion from a SavedModel can lose variables.
+    with TemporaryDirectory(dir=file.parent) as folder:
         _onnx(model, through := Path(folder) / "model.onnx")
         network = openvino.convert_model(str(through))
         openvino.save_model(network, str(file), compress_to_fp16=False)

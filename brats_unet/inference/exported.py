@@ -1,6 +1,7 @@
-"""`prediction.json`: all that turns scans into masks beside an exported network, for our own predict and for strangers.
+"""`prediction.json` beside an exported network: everything needed to turn scans into masks.
 
-What predict reads back are numbers and names; `how` says in sentences what they mean, so that it can be done elsewhere.
+`brats-unet predict` reads its numbers and names. The sentences under `how` explain them to those who use the network in
+another program.
 """
 
 from collections.abc import Mapping, Sequence
@@ -32,20 +33,20 @@ TO_MAKE = {
 TO_RUN = {"onnx": "onnxruntime", "openvino": "openvino", "keras": "tensorflow", "savedmodel": "tensorflow"}
 WITH_TENSORFLOW = ("keras", "savedmodel")
 CARD = "MODEL_CARD.md"
-NETWORK_FILES = (".keras", ".onnx", ".xml")  # by which a network may be named, not only by its folder
-OURS = (DESCRIPTION, *FILES.values(), "model.bin", CARD)  # all that an exported network's folder may hold
+NETWORK_FILES = (".keras", ".onnx", ".xml")  # suffixes of network files that may be given instead of their folder
+OURS = (DESCRIPTION, *FILES.values(), "model.bin", CARD)  # every file that an export may write
 
 
 @dataclass(frozen=True)
 class Exported:
-    """An exported network as it lies on disk.
+    """An exported network on disk.
 
     Attributes:
-        description: Its `prediction.json`.
-        file: The network: a file, or the folder of a SavedModel.
-        format: Name of `FILES`.
-        rank: 3 where it takes (B, X, Y, Z, M), 2 where it takes axial slices (B, X, Y, M).
-        recipe: As of a run; see `network.recipe`. Its outputs are region probabilities.
+        description: Path of its `prediction.json`.
+        file: Path of the network: a file, or the folder of a SavedModel.
+        format: Key of `FILES`.
+        rank: 3 if the network takes (B, X, Y, Z, M), 2 if it takes axial slices (B, X, Y, M).
+        recipe: Recipe in the form of a run's; see `network.recipe`. The network's outputs are region probabilities.
     """
 
     description: Path
@@ -56,7 +57,7 @@ class Exported:
 
 
 def description_of(path: Path) -> Path | None:
-    """Where the description of an exported network lies: of its folder, or of a file in it; None for a run."""
+    """Path of an exported network's `prediction.json`, from its folder or a file in it; None if `path` is a run's."""
     beside = path.parent / DESCRIPTION
     if path.name == DESCRIPTION or (path / "saved_model.pb").is_file():
         return beside
@@ -70,23 +71,30 @@ def description_of(path: Path) -> Path | None:
 
 
 def open_exported(path: Path, description: Path) -> Exported:
-    """What lies there, without the network itself.
+    """Read the description of an exported network, without loading the network.
+
+    Args:
+        path: Folder of the exported network, or a file in it.
+        description: Path of its `prediction.json`; see `description_of`.
 
     Raises:
-        CheckpointError: Something is missing, not readable, or of a later version.
+        CheckpointError: A file is missing, cannot be read, or was written by a later version.
     """
     if not path.exists():
         raise CheckpointError(f"{path}: no such file. Expected an exported network, as `brats-unet export` writes it.")
     if not description.is_file():
         raise CheckpointError(
-            f"{path} has no {DESCRIPTION} beside it, which says how scans are prepared. "
-            f"Put back the one that `brats-unet export` wrote."
+            f"{path} has no {DESCRIPTION} beside it, which describes how scans are prepared. "
+            f"Copy it from the folder that `brats-unet export` wrote."
         )
     content = read_json(description, what=str(path), advice="Export it again.")
     try:
         version = int(content.get("version", 0))
         if version > VERSION:
-            raise CheckpointError(f"{description}: of a later version of brats-unet ({version}). Update it.")
+            raise CheckpointError(
+                f"{description}: format version {version}, written by a later version of brats-unet; this one reads up "
+                f"to {VERSION}. Update brats-unet."
+            )
         network, inference, preparation = content["network"], content["inference"], content["preparation"]
         recipe = {
             "outputs": "regions",
@@ -106,9 +114,15 @@ def open_exported(path: Path, description: Path) -> Exported:
             f"Export it again."
         ) from None
     if len(recipe["stride"]) != 3 or min(recipe["stride"]) < 1:
-        raise CheckpointError(f"{description}: multiple_of {recipe['stride']} is not three lengths. Export it again.")
+        raise CheckpointError(
+            f"{description}: multiple_of {recipe['stride']}: expected three lengths of 1 or more. Export it again."
+        )
     if name not in FILES or recipe["convention"] not in CONVENTIONS or rank not in (2, 3):
-        raise CheckpointError(f"{description}: format {name}, rank {rank}, labels {recipe['convention']}: not known.")
+        raise CheckpointError(
+            f"{description}: format {name}, rank {rank}, labels {recipe['convention']}. Expected one of the formats "
+            f"{', '.join(FILES)}, rank 2 or 3, and one of the label conventions {', '.join(CONVENTIONS)}. Export it "
+            f"again."
+        )
     if not file.exists():
         raise CheckpointError(f"{file}: no such file, though {DESCRIPTION} names it. Export the network again.")
     return Exported(description, file, name, rank, recipe)
@@ -126,12 +140,12 @@ def describe_export(
     """The content of `prediction.json`.
 
     Args:
-        recipe: Of the run.
-        rules: From probabilities to labels.
-        form: Name of `FILES`.
-        rank: Of the network, 2 or 3.
-        stride: Of which lengths along x, y, z the patches that the file takes are multiples.
-        source: Where the network comes from, for people.
+        recipe: Recipe of the run.
+        rules: Post-processing, from probabilities to labels.
+        form: Key of `FILES`.
+        rank: Spatial dimensions of the network's input, 2 or 3.
+        stride: Lengths along x, y, z whose multiples the exported network takes.
+        source: Origin of the network, for human readers.
     """
     preparation, convention = recipe["preparation"], CONVENTIONS[recipe["convention"]]
     space = ["x", "y", "z"][:rank]
@@ -155,7 +169,7 @@ def describe_export(
                 "type": "float32",
                 "axes": ["batch", *space, "region"],
                 "regions": [str(region) for region in Region],
-                "meaning": "probability, from 0 to 1, that the voxel belongs to the region; no sigmoid is left to do",
+                "meaning": "probability, from 0 to 1, that the voxel belongs to the region; do not apply a sigmoid",
             },
         },
         "preparation": dict(preparation),
@@ -172,19 +186,19 @@ def describe_export(
 
 
 def refuse_format(name: str) -> None:
-    """Raise SettingsError for a format there is none of, MachineError where what makes it is not installed."""
+    """Raise SettingsError for an unknown format, MachineError if a package that writes it is not installed."""
     if name not in FILES:
         raise SettingsError(f"There is no format named {name}. {suggestion(name, FILES)}")
     refuse_absent(*TO_MAKE[name], wanted_by=f"format={name}")
 
 
 def refuse_unless_it_runs(exported: Exported) -> None:
-    """Raise MachineError where what computes an exported network is not installed."""
+    """Raise MachineError if the package that runs an exported network is not installed."""
     refuse_absent(TO_RUN[exported.format], wanted_by=str(exported.file))
 
 
 def refuse_absent(*packages: str, wanted_by: str) -> None:
-    """Raise MachineError, with what to install, unless all packages are there."""
+    """Raise MachineError with the pip command, unless all packages are installed."""
     absent = [package for package in packages if not _is_installed(package)]
     if absent:
         raise MachineError(
@@ -195,5 +209,5 @@ def refuse_absent(*packages: str, wanted_by: str) -> None:
 def _is_installed(package: str) -> bool:
     try:
         return find_spec(package) is not None
-    except ModuleNotFoundError:  # so says an import system that forbids it
+    except ModuleNotFoundError:  # raised by import hooks that block a package
         return False

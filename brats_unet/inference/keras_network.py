@@ -1,4 +1,4 @@
-"""Networks that TensorFlow computes: from a run's checkpoint or a `.keras` file to a `Network`."""
+"""Networks that run in TensorFlow: from a run's checkpoint or a `.keras` file to a `Network`."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -26,16 +26,16 @@ CHECKPOINTS = ("last", "best")
 
 
 def trained_model(path: Path, *, which: str, policies: Mapping[str, str]) -> tuple[keras.Model, dict[str, Any]]:
-    """A trained Keras model from patches to logits, and the recipe that lies beside it.
+    """Load a trained Keras model (patches to logits) and its recipe.
 
     Args:
         path: A run folder, or a `.keras` file with `recipe.json` beside it.
         which: Checkpoint of a run folder, "last" or "best".
-        policies: Keras dtype policy for each precision that the machine computes well in; others run in float32.
+        policies: Keras dtype policy for each precision that the machine supports well; other precisions run in float32.
 
     Raises:
-        SettingsError: An unknown checkpoint.
-        CheckpointError: Nothing there, not readable, or weights of another network.
+        SettingsError: Unknown checkpoint.
+        CheckpointError: `path` does not exist, cannot be read, or holds weights of another network.
     """
     if path.suffix == ".keras":
         recipe = read_json(path.with_name("recipe.json"), what=f"{path} has no recipe beside it")
@@ -58,7 +58,11 @@ def trained_model(path: Path, *, which: str, policies: Mapping[str, str]) -> tup
 
 
 def keras_file(path: Path) -> keras.Model:
-    """The model in a `.keras` file, which cannot run code of its own; CheckpointError if it cannot be had."""
+    """Load a `.keras` file without running code from it.
+
+    Raises:
+        CheckpointError: The file does not exist or cannot be read as a Keras model.
+    """
     if not path.exists():
         raise CheckpointError(f"{path}: no such file. Expected the model.keras of a run folder.")
     try:
@@ -71,13 +75,19 @@ def keras_file(path: Path) -> keras.Model:
 
 
 def network_of(model: keras.Model, recipe: Mapping[str, Any], log: Callable[[str], None]) -> Network:
-    """A `Network` of a Keras model, which it goes on to use: later weights are seen."""
+    """A `Network` that predicts with a Keras model.
+
+    Args:
+        model: Network of logits. Its weights are shared, so training it further changes the predictions.
+        recipe: See `network.recipe`.
+        log: Called with one sentence about anything the user should know.
+    """
     model, stride, limit = for_any_size(model, recipe["stride"])
     outputs, gpu = recipe["outputs"], on_gpu()
-    # NumPy adds up in less time than TensorFlow on a CPU.
-    added_up = sum_of_tiles_of(model, outputs) if gpu and not is_flat(model) else None
+    # On a CPU, NumPy adds up tiles faster than TensorFlow.
+    add_up = sum_of_tiles_of(model, outputs) if gpu and not takes_slices(model) else None
     forward = forward_of(model, outputs)
-    return Network(forward, recipe, stride, log, on_host=not gpu, sum_of_tiles=added_up, size_limit=limit)
+    return Network(forward, recipe, stride, log, on_host=not gpu, sum_of_tiles=add_up, size_limit=limit)
 
 
 def on_gpu() -> bool:
@@ -86,7 +96,7 @@ def on_gpu() -> bool:
 
 
 def traced(model: keras.Model) -> Callable[[np.ndarray], np.ndarray]:
-    """An exported model as a function from float32 patches, or slices, to region probabilities."""
+    """An exported Keras model as a function from float32 patches or slices to region probabilities."""
 
     @tf.function(input_signature=[patches_of(model, tf.float32)])
     def probabilities(patches: tf.Tensor) -> tf.Tensor:
@@ -100,7 +110,11 @@ def traced(model: keras.Model) -> Callable[[np.ndarray], np.ndarray]:
 
 
 def saved_model(folder: Path) -> Callable[[np.ndarray], np.ndarray]:
-    """Likewise of a SavedModel; CheckpointError if it cannot be read."""
+    """A SavedModel as a function from float32 patches or slices to region probabilities.
+
+    Raises:
+        CheckpointError: The folder cannot be read as a SavedModel.
+    """
     try:
         loaded = tf.saved_model.load(str(folder))
         probabilities = loaded.signatures["serving_default"]
@@ -112,73 +126,73 @@ def saved_model(folder: Path) -> Callable[[np.ndarray], np.ndarray]:
         with explain_full_memory(patches.shape):
             return probabilities(**{IMAGE: tf.constant(patches)})[PROBABILITIES].numpy()
 
-    compute.__dict__["kept"] = loaded  # its variables live as long as it does
+    compute.__dict__["kept"] = loaded  # the variables are deleted with this object
     return compute
 
 
 @contextmanager
 def explain_full_memory(shape: Sequence[int]) -> Iterator[None]:
-    """Turn TensorFlow's word for a memory that has no room for patches of this shape into ours."""
+    """Replace TensorFlow's out-of-memory error by `MemoryFull` for patches of this shape."""
     try:
         yield
     except tf.errors.ResourceExhaustedError as problem:
         raise MemoryFull(shape) from problem
 
 
-def is_flat(model: keras.Model) -> bool:
-    """Whether it takes slices (B, X, Y, M)."""
+def takes_slices(model: keras.Model) -> bool:
+    """Whether the model takes slices (B, X, Y, M), not patches (B, X, Y, Z, M)."""
     return len(model.inputs[0].shape) == 4
 
 
-def said_of_patches(model: keras.Model, outputs: str) -> Callable[[tf.Tensor], tf.Tensor]:
-    """`model` as a function from patches, or slices, to what it says of each voxel: probabilities, float32.
+def probabilities_of(model: keras.Model, outputs: str) -> Callable[[tf.Tensor], tf.Tensor]:
+    """`model` as a function from patches or slices to the probability of each logit, float32.
 
     Args:
-        model: First output: logits at full resolution.
-        outputs: "regions" or "labels": what the logits stand for, and so the probabilities.
+        model: Network whose first output holds logits at full resolution.
+        outputs: Meaning of the logits: "regions" (sigmoid) or "labels" (softmax).
     """
 
     def probabilities(patches: tf.Tensor) -> tf.Tensor:
-        heads = model(patches, training=False)  # a list, full resolution first; the tensor itself where there is one
+        heads = model(patches, training=False)  # a list with full resolution first, or a tensor if there is one head
         logits = tf.cast(heads[0] if isinstance(heads, (list, tuple)) else heads, tf.float32)
         return tf.sigmoid(logits) if outputs == "regions" else tf.nn.softmax(logits)
 
     return probabilities
 
 
-def as_regions(said: np.ndarray, outputs: str) -> np.ndarray:
-    """Probabilities, or sums of them, of what the logits stand for as those of regions."""
-    return said if outputs == "regions" else regions_from_classes(said)
+def as_regions(probabilities: np.ndarray, outputs: str) -> np.ndarray:
+    """Region probabilities from those that `probabilities_of` returns; also for weighted sums of them."""
+    return probabilities if outputs == "regions" else regions_from_classes(probabilities)
 
 
 def forward_of(model: keras.Model, outputs: str) -> Forward:
     """`model` as a function from patches (B, X, Y, Z, M) to region probabilities (B, X, Y, Z, 3), traced once.
 
     Args:
-        model: Takes (B, X, Y, Z, M), or (B, X, Y, M) slices if of rank 2; see `said_of_patches`.
-        outputs: Likewise.
+        model: Network of patches (B, X, Y, Z, M) or of slices (B, X, Y, M); see `probabilities_of`.
+        outputs: Meaning of its logits: "regions" or "labels".
     """
-    flat = is_flat(model)
-    said = tf.function(said_of_patches(model, outputs), input_signature=[patches_of(model, tf.float16)])
+    slices = takes_slices(model)
+    predict = tf.function(probabilities_of(model, outputs), input_signature=[patches_of(model, tf.float16)])
 
     def regions(patches: np.ndarray) -> np.ndarray:
         with explain_full_memory(patches.shape):
-            return as_regions(said(tf.constant(patches)).numpy(), outputs)
+            return as_regions(predict(tf.constant(patches)).numpy(), outputs)
 
     def forward(patches: np.ndarray) -> np.ndarray:
         patches = patches.astype(np.float16, copy=False)
-        return in_slices(regions, patches) if flat else regions(patches)
+        return in_slices(regions, patches) if slices else regions(patches)
 
     return forward
 
 
 def sum_of_tiles_of(model: keras.Model, outputs: str) -> SumOfTiles:
-    """`model`, which takes (B, X, Y, Z, M), as a function that cuts tiles and adds up its answers where it computes.
+    """`model`, of patches (B, X, Y, Z, M), as a function that cuts tiles and adds up their predictions on the device.
 
-    A GPU then is handed the image once and hands back the sum: on an H200 cutting, handing over and adding up on the
-    host took twice as long as nnU-Net's network itself.
+    The image is copied to the GPU once and the sum is copied back once. On an H200, cutting, copying and adding up on
+    the host took twice as long as nnU-Net's network itself.
     """
-    said = said_of_patches(model, outputs)
+    predict = probabilities_of(model, outputs)
     channels = model.inputs[0].shape[-1]
     spaces = (None, None, None)
 
@@ -199,20 +213,20 @@ def sum_of_tiles_of(model: keras.Model, outputs: str) -> SumOfTiles:
             fn_output_signature=tf.float16,
         )
         tiles.set_shape((None, None, None, None, channels))
-        found = said(tiles) * weight[None, ..., None]
+        weighted = predict(tiles) * weight[None, ..., None]
         for index in tf.range(tf.shape(starts)[0]):
             before = starts[index]
             around = tf.stack([before, tf.shape(image)[:3] - before - size], axis=1)
-            total += tf.pad(found[index], tf.concat([around, [[0, 0]]], axis=0))
+            total += tf.pad(weighted[index], tf.concat([around, [[0, 0]]], axis=0))
         return total
 
     def sum_of_tiles(image: np.ndarray, boxes: Sequence[Box], weight: np.ndarray, at_once: int) -> np.ndarray:
         starts = [box.start for box in boxes]
         with explain_full_memory((at_once, *weight.shape, channels)):
-            here, each = tf.constant(image.astype(np.float16, copy=False)), tf.constant(weight)
+            volume, weights = tf.constant(image.astype(np.float16, copy=False)), tf.constant(weight)
             total = tf.zeros((*image.shape[:3], model.outputs[0].shape[-1]), tf.float32)
             for first in range(0, len(starts), at_once):
-                total = added(total, here, tf.constant(starts[first : first + at_once], tf.int32), each)
+                total = added(total, volume, tf.constant(starts[first : first + at_once], tf.int32), weights)
             return as_regions(total.numpy(), outputs)
 
     return sum_of_tiles

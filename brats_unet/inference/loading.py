@@ -15,20 +15,20 @@ from brats_unet.run import Run
 def open_network(
     path: Path, *, which: str, policies: Mapping[str, str], device: str = "auto", log: Callable[[str], None]
 ) -> Network:
-    """A trained network, ready to predict.
+    """Open a trained network for prediction.
 
     Args:
-        path: A run folder, a `.keras` file with `recipe.json` beside it, or what `brats-unet export` wrote: the
-            folder, or the network's file in it.
+        path: A run folder, a `.keras` file with `recipe.json` beside it, or an exported network (its folder or its
+            file).
         which: Checkpoint of a run folder, "last" or "best".
-        policies: Keras dtype policy for each precision that the machine computes well in; others run in float32.
-        device: Of an exported network: "auto", "cpu" or "gpu". TensorFlow's is chosen before.
-        say: Told what a person should know.
+        policies: Keras dtype policy for each precision that the machine supports well; other precisions run in float32.
+        device: "auto", "cpu" or "gpu", for an ONNX or OpenVINO network. For TensorFlow, choose the device beforehand.
+        log: Called with one sentence about anything the user should know.
 
     Raises:
-        SettingsError: An unknown checkpoint.
-        CheckpointError: Nothing there, not readable, or weights of another network.
-        MachineError: What computes it is missing.
+        SettingsError: Unknown checkpoint.
+        CheckpointError: `path` does not exist, cannot be read, or holds weights of another network.
+        MachineError: The package or device that runs the network is missing.
     """
     description = description_of(path)
     if description is not None:
@@ -43,13 +43,13 @@ def open_network(
 
 
 def needs_tensorflow(path: Path) -> bool:
-    """Whether TensorFlow computes what lies at `path`."""
+    """Whether the network at `path` runs in TensorFlow."""
     description = description_of(path)
     return description is None or open_exported(path, description).format in WITH_TENSORFLOW
 
 
 def weights_file(path: Path, which: str) -> Path:
-    """The file whose change makes another network of what lies at `path`."""
+    """The file with the weights of the network at `path`; when it changes, the network has changed."""
     description = description_of(path)
     if description is not None:
         file = open_exported(path, description).file
@@ -58,7 +58,7 @@ def weights_file(path: Path, which: str) -> Path:
 
 
 def rules_file(path: Path) -> Path:
-    """The JSON file that may say how masks are made of this network's probabilities."""
+    """The JSON file that may hold the post-processing of the network at `path`; it need not exist."""
     description = description_of(path)
     if description is not None:
         return description

@@ -1,4 +1,4 @@
-"""The folder that predictions go to: what lies in it, by which name, and which networks it belongs to."""
+"""The output folder of predictions, and the record of the networks and settings that made its masks."""
 
 import shutil
 from collections.abc import Sequence
@@ -16,12 +16,20 @@ from brats_unet.run import PREDICTIONS_MARK, PROBABILITIES, UNCERTAINTY, VOLUMES
 def prepare_masks_folder(
     output: Path, origin: dict[str, Any], case_ids: Sequence[str] = (), *, overwrite: bool
 ) -> None:
-    """Make the output folder ours: empty, or holding masks of the same origin, or emptied of ours because told to.
+    """Prepare the output folder and write the record of where its masks come from.
 
-    Of files that are not ours, `overwrite` takes away only masks of the very cases that are to be predicted.
+    The folder may be new, empty, or hold masks of the same origin. With `overwrite`, earlier predictions of this
+    program are deleted; of other files, only the masks of the cases to predict are deleted.
+
+    Args:
+        output: Output folder.
+        origin: Networks and settings that make the masks, in plain types; see `origin_of`.
+        case_ids: Ids of the cases to predict.
+        overwrite: Replace what is in the folder.
 
     Raises:
-        SettingsError: It holds something else, or masks of other networks.
+        SettingsError: Without `overwrite`, the folder holds other files, or masks of another origin; or `output` is a
+            file.
     """
     mark = output / PREDICTIONS_MARK
     if mark.exists():
@@ -40,8 +48,8 @@ def prepare_masks_folder(
     elif output.exists() and any(output.iterdir()):
         if not overwrite:
             raise SettingsError(
-                f"{output} is not empty and holds no predictions of ours. Choose another output folder, or write among "
-                f"those files with overwrite=true."
+                f"{output} is not empty and was not written by `brats-unet predict`. Choose another output folder, or "
+                f"add the masks to it with overwrite=true."
             )
         for case_id in case_ids:
             mask_file(output, case_id).unlink(missing_ok=True)
@@ -49,7 +57,7 @@ def prepare_masks_folder(
 
 
 def is_stale(output: Path, origin: dict[str, Any]) -> bool:
-    """Whether a folder holds masks of ours that come from elsewhere."""
+    """Whether a folder holds masks of this program with another origin."""
     mark = output / PREDICTIONS_MARK
     return mark.exists() and read_json(mark, what=str(output), advice="Choose another folder.") != origin
 
@@ -63,7 +71,19 @@ def origin_of(
     rules: Postprocessing,
     kept: Sequence[str],
 ) -> dict[str, Any]:
-    """What makes masks what they are: the networks with their weights' state and all that was done to get masks."""
+    """Everything that determines the masks, in plain types.
+
+    Args:
+        paths: Paths of the networks.
+        networks: The opened networks, in the same order.
+        checkpoint: Checkpoint of run folders, "last" or "best".
+        convention: Name of the label convention of the masks.
+        rules: Post-processing.
+        kept: What is kept besides the masks, such as "probabilities".
+
+    Returns:
+        "networks" (weights file, its modification time, recipe), "convention", "postprocessing" and "kept".
+    """
     described = []
     for path, network in zip(paths, networks, strict=True):
         file = weights_file(path, checkpoint)

@@ -1,4 +1,4 @@
-"""A trained network and how it is to predict; whatever computes it, so neither TensorFlow nor Keras is reached here."""
+"""A trained network and its prediction settings, independent of the runtime: imports neither TensorFlow nor Keras."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -27,16 +27,19 @@ class SizeLimit(NamedTuple):
 
 @dataclass(frozen=True)
 class Network:
-    """What prediction needs.
+    """A trained network, ready to predict.
 
     Attributes:
-        forward: Prepared patch to region probabilities.
-        recipe: Of the run; see `recipe`.
-        stride: Of which lengths along x, y, z the patches that it takes are multiples.
-        say: Told, in a sentence, what a person should know of what happened on the way.
-        on_host: Whether it computes in the memory of the host, which is asked beforehand; a GPU says that it is full.
-        sum_of_tiles: Of the same network, if it can add up tiles in the memory that it computes in.
-        size_limit: Why `stride` is above 1, where that is known.
+        forward: Prepared patches to region probabilities.
+        recipe: Settings that were saved with the weights; see `recipe`.
+        stride: Patch lengths along x, y, z must be multiples of these.
+        log: Called with one sentence about anything the user should know.
+        on_host: Whether it computes in host memory. Free host memory is checked before a whole volume is predicted; a
+            GPU raises an error instead.
+        sum_of_tiles: The same network, adding up tiles in the memory it computes in; None adds them up on the host.
+        size_limit: Why `stride` is above 1; None where it is 1 or the reason is unknown.
+        memory: Decides whether a whole volume fits host memory.
+        logged: Keys of the sentences that were logged already.
     """
 
     forward: Forward
@@ -54,58 +57,58 @@ class Network:
 
     @cached_property
     def preparation(self) -> Preparation:
-        """Of the scans that it takes."""
+        """How its input scans must be prepared."""
         return Preparation.from_dict(self.recipe["preparation"])
 
     @property
     def fills_missing(self) -> bool:
-        """Whether it was trained with scans left out, so that zeros can stand for one that a case lacks."""
+        """Whether it was trained with modality dropout, so that zeros can replace a missing scan."""
         return float(self.recipe.get("modality_dropout", 0)) > 0
 
     def with_options(self, **inference: Any) -> "Network":
-        """The same network with other ways to predict: mode, tile, overlap, tile_batch, mirror.
+        """The same network with other settings for mode, tile, overlap, tile_batch or mirror.
 
         Raises:
-            SettingsError: See `predictor.refuse_unfit`.
+            SettingsError: See `predictor.refuse_invalid_inference`.
         """
-        how = {**self.recipe["inference"], **inference}
-        refuse_invalid_inference(stride=self.stride, **how)
-        return replace(self, recipe={**self.recipe, "inference": how})
+        settings = {**self.recipe["inference"], **inference}
+        refuse_invalid_inference(stride=self.stride, **settings)
+        return replace(self, recipe={**self.recipe, "inference": settings})
 
     def warm_up(self) -> None:
-        """Compute a small patch of zeros: what is done once, such as tracing, is done then."""
+        """Predict a small patch of zeros, so that one-time work such as tracing is done before the first case."""
         stride = self.recipe["stride"]
         image = np.zeros((*stride, len(self.preparation.modalities)), np.float16)
         self.with_options(tile=stride).on_prepared_grid(image)
 
     def members(self, image: np.ndarray) -> Iterator[np.ndarray]:
-        """Region probabilities float32 (X, Y, Z, R) of a prepared image, from each mirroring it is told to make."""
+        """Region probabilities, float32 (X, Y, Z, R), of a prepared image, one array per mirroring of its settings."""
         axes = axes_of(self.recipe["inference"].get("mirror", "none"))
         return mirrored(self.on_prepared_grid, image, axes)
 
     def on_prepared_grid(self, image: np.ndarray) -> np.ndarray:
-        """Region probabilities float32 (X, Y, Z, R) of a prepared image as it is, in the mode of the run.
+        """Region probabilities, float32 (X, Y, Z, R), of a prepared image, without mirroring.
 
-        Where a whole volume does not fit the memory, tiles are taken instead, and that is said. So is, once per
-        network, that a whole volume is padded to multiples of the stride.
+        If a whole volume does not fit the memory, it is predicted in tiles and this is logged. If a whole volume must
+        be padded to multiples of the stride, this is logged once per network.
         """
-        how = self.recipe["inference"]
-        if how["mode"] == "whole":
+        settings = self.recipe["inference"]
+        if settings["mode"] == "whole":
             if not self.on_host or self.memory.fits(image):
                 try:
                     probabilities = whole(self.forward, image, self.stride)
                 except MemoryFull:
-                    pass  # said below
+                    pass  # logged below
                 else:
                     self._log_padding(image.shape[:3])
                     return probabilities
             sentence = (
                 f"Not enough memory for a whole volume of {image.shape[:3]} voxels: predicted it in tiles of "
-                f"{tuple(how['tile'])} instead. The mask can differ a little from one made in one pass."
+                f"{tuple(settings['tile'])} instead. The mask can differ a little from one made in one pass."
             )
             self._log_once(sentence, sentence)
-        at_once = how.get("tile_batch", 1)
-        return tiled(self.forward, image, self.stride, how["tile"], how["overlap"], at_once, self.sum_of_tiles)
+        tile, overlap, tile_batch = settings["tile"], settings["overlap"], settings.get("tile_batch", 1)
+        return tiled(self.forward, image, self.stride, tile, overlap, tile_batch, self.sum_of_tiles)
 
     def _log_padding(self, shape: tuple[int, ...]) -> None:
         """Log that a volume of this shape was padded, unless its lengths are multiples of the stride."""
@@ -122,7 +125,7 @@ class Network:
         )
 
     def _log_once(self, key: str, sentence: str) -> None:
-        """Log a sentence the first time its key occurs, not for each mirroring and case."""
+        """Log a sentence the first time its key occurs, not again for each mirroring and case."""
         if key not in self.logged:
             self.logged.add(key)
             self.log(sentence)
@@ -143,17 +146,17 @@ def recipe(
     convention: str,
     precision: str,
 ) -> dict[str, Any]:
-    """What travels with the weights: all that turns scans into masks, in plain types.
+    """Everything that turns scans into masks, in plain types; it is saved with the weights.
 
     Args:
-        model: Its settings, name and options.
+        model: Model settings: name and options.
         outputs: "regions" (sigmoid WT, TC, ET) or "labels" (softmax over `anatomy.CLASSES`).
-        logits: How many a voxel has.
-        stride: Total stride along x, y, z.
-        preparation: Of the scans.
-        inference: mode, tile, overlap, tile_batch, mirror; recipes of before the last two go without.
-        convention: Label convention of the training data; predictions are written in it.
-        precision: Of the arithmetic the run was trained in.
+        logits: Logits per voxel.
+        stride: Total stride of the network along x, y, z.
+        preparation: How the scans are prepared.
+        inference: mode, tile, overlap, tile_batch and mirror; older recipes lack the last two.
+        convention: Label convention of the training data, in which predictions are written.
+        precision: Arithmetic that the run was trained in, such as "float32".
     """
     return {
         "format": 1,

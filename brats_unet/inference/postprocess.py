@@ -1,8 +1,9 @@
-"""From region probabilities to labels: decision thresholds, and the clean-up whose thresholds `tune` chooses.
+"""Post-processing: from region probabilities to labels, with thresholds that `tune` can choose.
 
-In this order, outermost region first: threshold; nesting; components that are small, doubtful or not the largest go;
-holes are filled; too little enhancing tumour becomes necrotic core. What is taken from a region stays in the region
-around it, so that a component of ET becomes core, and one of TC oedema. Plain numpy: an exported network uses it too.
+The rules apply in this order, from the outermost region inwards: threshold; nesting; removal of components that are
+small, improbable or not the largest; filling of holes; replacement of a small total of enhancing tumour by necrotic
+core. Voxels removed from a region stay in the region around it: a removed component of ET becomes core, one of TC
+oedema. Plain NumPy, because exported networks use it too.
 """
 
 from collections.abc import Mapping
@@ -24,15 +25,15 @@ def _each(value: float) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Postprocessing:
-    """Thresholds; those of a new one change nothing but that probabilities become masks at one half.
+    """Rules of the post-processing. By default, probabilities are thresholded at 0.5 and nothing else is done.
 
     Attributes:
-        threshold: Of each region: a voxel with so much or more belongs to it.
-        least_component_mm3: Of each region: components with less volume are removed.
-        least_component_probability: Of each region: components with a lower mean probability are removed.
-        largest_only: Of each region: whether only its largest component stays.
-        fill_holes: Of each region: whether what cannot be reached from outside through faces belongs to it.
-        least_et_mm3: Where the whole of ET has less volume, it becomes necrotic core.
+        threshold: Per region: a voxel belongs to the region if its probability is at least this.
+        least_component_mm3: Per region: connected components of a smaller volume are removed.
+        least_component_probability: Per region: connected components of a lower mean probability are removed.
+        largest_only: Per region: keep only the largest connected component.
+        fill_holes: Per region: fill holes, i.e. voxels that cannot be reached from outside through faces.
+        least_et_mm3: If the total volume of ET is smaller, ET becomes necrotic core.
     """
 
     threshold: Mapping[str, float] = field(default_factory=lambda: _each(0.5))
@@ -48,39 +49,46 @@ class Postprocessing:
 
     @classmethod
     def from_dict(cls, plain: Mapping[str, Any], *, where: str = "postprocessing") -> "Postprocessing":
-        """The inverse of `as_dict`; what is not named keeps its default.
+        """The inverse of `as_dict`; missing rules and regions keep their defaults.
+
+        Args:
+            plain: Rules by name.
+            where: Origin of the rules, for error messages.
 
         Raises:
-            CheckpointError: A rule or region that does not exist, or a value of another type.
+            CheckpointError: An unknown rule or region, or a value that is negative or of the wrong type.
         """
         known = {rule.name: getattr(cls(), rule.name) for rule in fields(cls)}
         values: dict[str, Any] = {}
         for name, value in plain.items():
             if name not in known:
-                raise CheckpointError(f"{where}: there is no rule named {name}. Expected {', '.join(known)}.")
+                raise CheckpointError(f"{where}: there is no rule named {name}. Expected one of {', '.join(known)}.")
             per_region = isinstance(known[name], dict)
             if per_region and not (isinstance(value, Mapping) and set(value) <= set(known[name])):
                 raise CheckpointError(f"{where}: {name}={value}. Expected one value for each of WT, TC and ET.")
             numbers = list(value.values()) if per_region else [value]
             if not all(isinstance(number, (bool, int, float)) and number >= 0 for number in numbers):
-                raise CheckpointError(f"{where}: {name}={value}. Expected numbers of 0 or more, or true and false.")
+                raise CheckpointError(f"{where}: {name}={value}. Expected numbers of 0 or more, or true or false.")
             values[name] = {**known[name], **value} if per_region else value
         return cls(**values)
 
     @property
     def only_thresholds(self) -> bool:
-        """Whether no component is looked at."""
+        """Whether every rule but the thresholds has its default, so that no component is examined."""
         plain = Postprocessing(threshold=self.threshold)
         return self == plain
 
 
 def labels_of(probabilities: np.ndarray, spacing_mm: tuple[float, float, float], rules: Postprocessing) -> np.ndarray:
-    """Labels, uint8 of `anatomy.Label`, shape (X, Y, Z).
+    """Labels from region probabilities.
 
     Args:
-        probabilities: Of WT, TC and ET, shape (X, Y, Z, 3).
-        spacing_mm: Edge lengths of a voxel.
-        rules: What to do.
+        probabilities: Probabilities of WT, TC and ET, shape (X, Y, Z, 3).
+        spacing_mm: Voxel edge lengths along x, y, z, in millimetres.
+        rules: Rules to apply.
+
+    Returns:
+        `anatomy.Label` integers, uint8, shape (X, Y, Z).
     """
     labels = labels_from_regions(probabilities >= np.array([rules.threshold[r] for r in Region], np.float32))
     if rules.only_thresholds or not labels.any():
@@ -92,7 +100,17 @@ def labels_of(probabilities: np.ndarray, spacing_mm: tuple[float, float, float],
 
 
 def cleaned_masks(masks: np.ndarray, probabilities: np.ndarray, voxel_mm3: float, rules: Postprocessing) -> np.ndarray:
-    """Nested masks (X, Y, Z, 3) after all rules but the thresholds, nested again; both arrays share one grid."""
+    """Apply all rules but the thresholds.
+
+    Args:
+        masks: Nested masks of WT, TC and ET, bool, shape (X, Y, Z, 3).
+        probabilities: Their probabilities, same shape and grid.
+        voxel_mm3: Volume of a voxel.
+        rules: Rules to apply.
+
+    Returns:
+        New masks, nested again, same shape.
+    """
     cleaned = masks.copy()
     for index, region in enumerate(Region):
         mask = cleaned[..., index]
@@ -101,7 +119,7 @@ def cleaned_masks(masks: np.ndarray, probabilities: np.ndarray, voxel_mm3: float
         mask &= _kept_components(mask, probabilities[..., index], voxel_mm3, rules, region)
         if rules.fill_holes[region] and mask.any():
             mask |= filled(mask)
-    for inner in range(len(Region) - 1, 0, -1):  # a filled hole of an inner region belongs to the outer ones too
+    for inner in range(len(Region) - 1, 0, -1):  # filled holes also belong to the outer regions
         cleaned[..., inner - 1] |= cleaned[..., inner]
     enhancing = cleaned[..., list(Region).index(Region.ET)]
     if 0 < enhancing.sum() * voxel_mm3 < rules.least_et_mm3:
@@ -112,17 +130,17 @@ def cleaned_masks(masks: np.ndarray, probabilities: np.ndarray, voxel_mm3: float
 def _kept_components(
     mask: np.ndarray, probability: np.ndarray, voxel_mm3: float, rules: Postprocessing, region: Region
 ) -> np.ndarray:
-    """The mask without the components that the rules remove."""
+    """The mask without the connected components that the rules remove."""
     least_voxels = rules.least_component_mm3[region] / voxel_mm3
-    doubtful = rules.least_component_probability[region]
-    if not (least_voxels or doubtful or rules.largest_only[region]) or not mask.any():
+    least_mean = rules.least_component_probability[region]
+    if not (least_voxels or least_mean or rules.largest_only[region]) or not mask.any():
         return mask
-    components = cc3d.connected_components(mask, connectivity=26)  # as BraTS 2023 counts lesions
+    components = cc3d.connected_components(mask, connectivity=26)  # BraTS 2023 counts lesions this way
     voxels = np.bincount(components.ravel())
     keep = voxels >= least_voxels
-    if doubtful:
+    if least_mean:
         total = np.bincount(components.ravel(), weights=probability.ravel())
-        keep &= total >= doubtful * voxels
+        keep &= total >= least_mean * voxels
     keep[0] = False
     if rules.largest_only[region] and keep.any():
         largest = np.argmax(np.where(keep, voxels, 0))

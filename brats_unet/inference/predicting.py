@@ -1,4 +1,4 @@
-"""Predict cases with one network or several, and write their masks."""
+"""Predict cases with one network or an ensemble, and write their masks."""
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -26,26 +26,26 @@ from brats_unet.volume import Case, Volume
 
 
 def prepared_for(networks: Sequence[Network], case: Case) -> dict[Preparation, Prepared]:
-    """The case as each of the networks wants it; those that want the same share it."""
-    fill = {network.preparation: network.fills_missing for network in networks}
-    return {wanted: prepare(case, wanted, None, fill_missing=may) for wanted, may in fill.items()}
+    """The case, prepared once for each preparation that the networks need."""
+    fill_missing = {network.preparation: network.fills_missing for network in networks}
+    return {needed: prepare(case, needed, None, fill_missing=fill) for needed, fill in fill_missing.items()}
 
 
 def known_scans(networks: Sequence[Network]) -> tuple[list[Modality], bool]:
-    """The scans that any of the networks knows, and whether all can do without some of them."""
+    """The modalities that at least one network takes, and whether every network accepts missing scans."""
     known = {modality for network in networks for modality in network.preparation.modalities}
     return [m for m in Modality if m in known], all(network.fills_missing for network in networks)
 
 
 @dataclass(frozen=True, eq=False)
 class Outcome:
-    """What networks make of one case, on its own grid.
+    """Prediction of one case, on its own grid.
 
     Attributes:
-        probabilities: Of WT, TC and ET, float32, shape (X, Y, Z, 3).
-        labels: uint8 of `anatomy.Label`, shape (X, Y, Z).
-        facts: Of each region.
-        look: Why a person should look at the case; empty where nothing is odd.
+        probabilities: Probabilities of WT, TC and ET, float32, shape (X, Y, Z, 3).
+        labels: `anatomy.Label` integers after post-processing, uint8, shape (X, Y, Z).
+        facts: One entry per region.
+        review: Reasons to review the case; empty if there is none.
     """
 
     probabilities: np.ndarray
@@ -55,7 +55,13 @@ class Outcome:
 
 
 def outcome_of(answer: EnsemblePrediction, warnings: Sequence[str], rules: Postprocessing) -> Outcome:
-    """From what the networks say to labels and numbers; `doubts` are about the scans."""
+    """Labels, facts and reasons for review from an ensemble's prediction.
+
+    Args:
+        answer: Prediction of the ensemble.
+        warnings: Warnings about the scans.
+        rules: Post-processing.
+    """
     probabilities = answer.probabilities()
     spacing_mm = answer.shares[0].grid.case_spacing_mm
     labels = labels_of(probabilities, spacing_mm, rules)
@@ -65,13 +71,13 @@ def outcome_of(answer: EnsemblePrediction, warnings: Sequence[str], rules: Postp
 
 @dataclass(frozen=True)
 class Predicted:
-    """What became of the cases.
+    """Result of `predict_cases`.
 
     Attributes:
-        written: Ids of the cases whose masks are there now, in order.
-        found: How many of them were there before.
-        failed: Sentence by case id.
-        look: Why a person should look at a case, by case id; only those with a reason.
+        written: Ids of the cases that have a mask now, in order.
+        found: Number of masks that existed before the call.
+        failed: Error message by case id, for cases that could not be read.
+        review: Reasons to review a case, by case id; only cases with a reason.
     """
 
     written: tuple[str, ...]
@@ -93,30 +99,35 @@ def predict_cases(
     log: Callable[[str], None],
     progress: Callable[[int, int], None],
 ) -> Predicted:
-    """Predict cases: the next is read and the last written while one is computed, the first while networks are traced.
+    """Predict cases and write their masks and volumes.csv.
 
-    Each mask gets its name once it is whole and all else of its case is there, so an interrupted run can go on.
+    While one case is computed, the next is read and the previous one is written. Networks are traced while the first
+    case is read. The mask of a case is written last and appears under its name only when complete, so an interrupted
+    call can be repeated and continues with the remaining cases.
 
     Args:
-        networks: Averaged.
-        cases: To predict.
-        output: Folder of the masks; made if need be. volumes.csv lies beside them.
-        convention: To write labels in.
-        rules: From probabilities to labels.
-        origin: Which networks and what is kept, in plain types; a folder of masks of another origin is refused.
-        overwrite: Replace what is there.
-        keep: What else to keep of each case.
-        say: Told what looks wrong with the scans.
-        progress: Told how many are done.
+        networks: Networks to average.
+        cases: Cases to predict.
+        output: Folder for the masks and volumes.csv; created if missing.
+        convention: Label convention of the masks.
+        rules: Post-processing, from probabilities to labels.
+        origin: Networks and settings that make the masks, in plain types; see `masks_folder.origin_of`.
+        overwrite: Replace existing masks.
+        keep: Writes what is kept of each case besides its mask.
+        log: Called with one sentence per warning about the scans.
+        progress: Called with the number of finished cases and the number of all cases.
 
     Returns:
-        What became of them: a case that cannot be read does not stop the others.
+        The result; a case that cannot be read does not stop the others.
+
+    Raises:
+        SettingsError: Without `overwrite`, the folder holds other files, or masks of another origin.
     """
     prepare_masks_folder(output, origin, [case.id for case in cases], overwrite=overwrite)
-    here = {case.id for case in cases if mask_file(output, case.id).exists()}
+    existing = {case.id for case in cases if mask_file(output, case.id).exists()}
     rows = read_volumes(output)
     failed: dict[str, str] = {}
-    progress(done := len(here), len(cases))
+    progress(done := len(existing), len(cases))
 
     def read(case: Case) -> dict[Preparation, Prepared]:
         return prepared_for(networks, case)
@@ -129,15 +140,15 @@ def predict_cases(
             ready.result()
         return predict_ensemble(networks, prepared), warnings
 
-    def write(case: Case, found: tuple[EnsemblePrediction, tuple[str, ...]]) -> list[dict[str, str]]:
-        outcome = outcome_of(*found, rules)
+    def write(case: Case, computed: tuple[EnsemblePrediction, tuple[str, ...]]) -> list[dict[str, str]]:
+        outcome = outcome_of(*computed, rules)
         keep(case, outcome.probabilities)
         lines = volume_rows(case.id, outcome.facts, outcome.review)
         write_volumes(output, {**rows, case.id: lines})
         write_volume(mask_file(output, case.id), Volume(convention.encode(outcome.labels)), like=scan_of(case))
         return lines
 
-    waiting = [case for case in cases if case.id not in here]
+    waiting = [case for case in cases if case.id not in existing]
     with ThreadPoolExecutor(1, "trace") as tracing:
         traced = [tracing.submit(network.warm_up) for network in networks if waiting]
         for case, result in prefetched(waiting, read, compute, write, refused=DataError):
@@ -148,4 +159,4 @@ def predict_cases(
             progress(done := done + 1, len(cases))
     written = tuple(case.id for case in cases if case.id not in failed)
     review = {name: rows[name][0]["review"] for name in written if name in rows and rows[name][0]["review"]}
-    return Predicted(written, len(here), failed, review)
+    return Predicted(written, len(existing), failed, review)

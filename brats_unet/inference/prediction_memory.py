@@ -1,7 +1,7 @@
-"""Whether a whole volume fits the host's memory: measured on an eighth of it, not guessed.
+"""Decide whether a whole volume fits host memory by measuring a pass over an eighth of it.
 
-A GPU says that its memory is full and prediction goes on in tiles; a Linux host kills the process instead, so there it
-is asked beforehand.
+A GPU raises an error when its memory is full, and prediction continues in tiles. A Linux host kills the process
+instead, so its memory is checked beforehand.
 """
 
 import threading
@@ -13,14 +13,14 @@ import psutil
 from brats_unet.hardware import memory_available_bytes
 
 SAMPLE_SECONDS = 0.002
-# No network of ours has needed a quarter of this (unet3d: 0.7 KiB in bfloat16, 1 KiB in float32): where so much is
-# free, no measuring.
+# With this much free memory nothing is measured: no built-in network has needed more than a quarter of it (unet3d:
+# 0.7 KiB in bfloat16, 1 KiB in float32).
 PLENTY_BYTES_PER_VOXEL = 4096
-RESERVE = 1.25  # what is free must be so much more than what was measured
+RESERVE = 1.25  # free memory must be at least this many times the measured need
 
 
 def peak_growth_bytes(action: Callable[[], object]) -> int:
-    """By how much the memory of this process grew at the most while `action` ran."""
+    """Largest growth of this process's resident memory while `action` runs, in bytes."""
     process = psutil.Process()
 
     def resident() -> int:
@@ -45,12 +45,12 @@ def peak_growth_bytes(action: Callable[[], object]) -> int:
 
 
 class WholeVolume:
-    """Whether whole volumes fit the memory of the host; measured once, when the first large volume is asked about.
+    """Decides whether whole volumes fit host memory; measures once, at the first large volume.
 
     Args:
-        forward: Of the network.
-        stride: Of the network: the measured patch is a multiple of it.
-        free: Bytes that can still be had; `memory_available_bytes` but in tests.
+        forward: Network, patches to region probabilities.
+        stride: Lengths whose multiples the network takes along x, y, z; the measured patch is a multiple of them.
+        free: Returns the available bytes; tests pass another function.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class WholeVolume:
         self.bytes_per_voxel: float | None = None
 
     def fits(self, image: np.ndarray) -> bool:
-        """Whether a pass over `image` (X, Y, Z, M) can be expected to fit."""
+        """Whether one pass over `image` (X, Y, Z, M) is expected to fit."""
         free = self.free()
         voxels = int(np.prod(image.shape[:3]))
         if free > PLENTY_BYTES_PER_VOXEL * voxels:
@@ -75,11 +75,11 @@ class WholeVolume:
         return RESERVE * self.bytes_per_voxel * voxels < free
 
     def _measured(self, image: np.ndarray) -> float:
-        """Bytes a voxel, from a pass over a box half as long in each direction."""
+        """Bytes per voxel, measured with a pass over a box of half the length along each axis."""
         half = tuple(max(s, n // 2 // s * s) for n, s in zip(image.shape[:3], self.stride, strict=True))
         inner = image[tuple(slice(0, n) for n in half)]
         patch = np.zeros((1, *half, image.shape[3]), image.dtype)
         patch[0][tuple(slice(0, n) for n in inner.shape[:3])] = inner
         x, y, z = self.stride
-        self.forward(patch[:, :x, :y, :z])  # tracing grows the process too, once
+        self.forward(patch[:, :x, :y, :z])  # trace first: tracing takes memory once
         return peak_growth_bytes(lambda: self.forward(patch)) / float(np.prod(half))

@@ -1,4 +1,4 @@
-"""Region probabilities of a whole prepared volume, in one pass or from overlapping tiles."""
+"""Predict region probabilities of a prepared volume, in one pass or from overlapping tiles."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -11,28 +11,33 @@ from brats_unet.errors import MachineError, SettingsError
 from brats_unet.geometry import Box, crop, pad_at_least, pad_to, tile_starts, unpad
 from brats_unet.inference.tta import axes_of
 
-# (B, X, Y, Z, M) to region probabilities (B, X, Y, Z, R), float32; a network, or a lambda in a test. It raises
-# MemoryFull where the patches do not fit the memory of what computes.
+# Patches (B, X, Y, Z, M) to region probabilities (B, X, Y, Z, R), float32; a network, or a lambda in a test. It raises
+# MemoryFull if the patches do not fit the memory of the device.
 Forward = Callable[[np.ndarray], np.ndarray]
-# (image (X, Y, Z, M), boxes of its tiles, weight of each voxel of a tile (x, y, z), tiles at once) to the sum over the
-# tiles of weight times region probabilities, each where its tile lies, float32 (X, Y, Z, R).
+# (image (X, Y, Z, M), boxes of its tiles, weight of each voxel of a tile (x, y, z), tiles per batch) to the sum over
+# all tiles of weight times region probabilities, each at the place of its tile, float32 (X, Y, Z, R).
 SumOfTiles = Callable[[np.ndarray, Sequence[Box], np.ndarray, int], np.ndarray]
 MODES = ("whole", "tiles")
-SLICES_AT_ONCE = 16  # of a two-dimensional network, to bound memory
+SLICES_AT_ONCE = 16  # batch size of a 2-D network, to limit memory
 
 
-class MemoryFull(MachineError):  # noqa: N818  (no bug)
-    """What computes has no room for patches of this shape; smaller ones may fit."""
+class MemoryFull(MachineError):  # noqa: N818  (not a programming error, so no "Error" in the name)
+    """Patches of this shape do not fit the memory of the device; smaller ones may fit."""
 
     def __init__(self, shape: Sequence[int]) -> None:
         super().__init__(
-            f"Not enough memory for {shape[0]} at once of {'×'.join(map(str, shape[1:-1]))} voxels. Use "
-            f"mode=tiles, and smaller or fewer tiles (inference.tile, inference.tile_batch of the run), or device=cpu."
+            f"Not enough memory for a batch of {shape[0]} patches of {'×'.join(map(str, shape[1:-1]))} voxels. Use "
+            f"mode=tiles with smaller or fewer tiles (inference.tile, inference.tile_batch of the run), or device=cpu."
         )
 
 
 def in_slices(forward: Forward, patches: np.ndarray) -> np.ndarray:
-    """What a network of axial slices, (B, X, Y, M) to (B, X, Y, R), says of patches (B, X, Y, Z, M), float32."""
+    """Region probabilities (B, X, Y, Z, R), float32, of patches (B, X, Y, Z, M), by a network of axial slices.
+
+    Args:
+        forward: Slices (B, X, Y, M) to region probabilities (B, X, Y, R).
+        patches: Shape (B, X, Y, Z, M).
+    """
     batch, x, y, z, channels = patches.shape
     slices = np.moveaxis(patches, 3, 1).reshape(batch * z, x, y, channels)
     parts = [forward(slices[i : i + SLICES_AT_ONCE]) for i in range(0, len(slices), SLICES_AT_ONCE)]
@@ -59,21 +64,21 @@ def refuse_invalid_inference(
         mirror: "none", "all" or a list of axes; see `tta.axes_of`.
 
     Raises:
-        SettingsError: An unknown mode, a tile that is not three multiples of the stride, an overlap outside [0, 1), a
-            batch without tiles, axes to mirror along that do not exist.
+        SettingsError: An unknown mode, a tile that is not three multiples of the stride, an overlap outside [0, 1),
+            fewer than one tile per batch, or an unknown axis to mirror.
     """
     if mode not in MODES:
         raise SettingsError(f"inference.mode={mode} is none of the choices: {', '.join(MODES)}.")
     if len(tile) != 3 or any(t < 1 or t % s for t, s in zip(tile, stride, strict=True)):
         raise SettingsError(
             f"inference.tile={list(tile)}: expected three lengths that are multiples of {list(stride)}, "
-            f"by which the network shrinks them."
+            f"the total stride of the network."
         )
     if tile_batch < 1:
-        raise SettingsError(f"inference.tile_batch={tile_batch}: expected 1 tile or more at once.")
+        raise SettingsError(f"inference.tile_batch={tile_batch}: expected 1 tile or more per batch.")
     axes_of(mirror)
     if not 0 <= overlap < 1:
-        raise SettingsError(f"inference.overlap={overlap}: neighbouring tiles share from 0 to below 1 of their length.")
+        raise SettingsError(f"inference.overlap={overlap}: expected a share of the tile length, from 0 to below 1.")
 
 
 def whole(forward: Forward, image: np.ndarray, stride: Sequence[int]) -> np.ndarray:
@@ -137,7 +142,7 @@ def tiled(
 def _sum_of_tiles(
     forward: Forward, image: np.ndarray, boxes: Sequence[Box], weight: np.ndarray, at_once: int
 ) -> np.ndarray:
-    """A `SumOfTiles` of any network."""
+    """Add up weighted tiles on the host; a `SumOfTiles` once `forward` is given."""
     weighted: np.ndarray | None = None
     for first in range(0, len(boxes), at_once):
         together = boxes[first : first + at_once]
@@ -150,7 +155,7 @@ def _sum_of_tiles(
 
 
 def gaussian_weights(tile: Sequence[int]) -> np.ndarray:
-    """Weight of each voxel of a tile: a Gaussian of sigma one eighth of its length, 1 at the centre, never 0.
+    """Weight of each voxel of a tile: a Gaussian with sigma = length / 8, largest value 1, never 0; float32 (x, y, z).
 
     Source:
         nnU-Net's compute_gaussian (sigma_scale 1/8, zeros replaced by the smallest other weight).

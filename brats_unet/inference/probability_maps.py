@@ -1,4 +1,4 @@
-"""What is kept of a predicted case beside its mask: region probabilities, and a map of the uncertainty."""
+"""Files kept of a predicted case besides its mask: region probabilities and an uncertainty map."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -11,22 +11,22 @@ from brats_unet.nifti import write_volume
 from brats_unet.run import probability_file
 from brats_unet.volume import Case, Volume
 
-STEP = float(np.nextafter(np.float32(1 / 255), np.float32(0)))  # a header's float32 that makes no 255 more than 1
+STEP = float(np.nextafter(np.float32(1 / 255), np.float32(0)))  # largest float32 slope with 255 * slope <= 1
 
-# Given a case and its region probabilities (X, Y, Z, 3) on its own grid, before its mask is written.
+# Called with a case and its region probabilities (X, Y, Z, 3) on its own grid, before its mask is written.
 Keep = Callable[[Case, np.ndarray], None]
 
 
 def keep_nothing(case: Case, probabilities: np.ndarray) -> None:
-    """Only the masks are wanted."""
+    """Keep only the masks."""
 
 
 def keep_regions(folder: Path, *, exact: bool = False) -> Keep:
-    """Write each region's probability into `folder`, named `<id>_probability_<region>.nii.gz`.
+    """Write the probability of each region as `<id>_probability_<region>.nii.gz`.
 
     Args:
-        folder: Made if need be.
-        exact: As float32; else in 255 steps with a header that says so, at a twentieth of the size.
+        folder: Folder to write into; created if missing.
+        exact: Write float32. Otherwise write uint8 with a slope of 1/255 in the header, at a twentieth of the size.
     """
 
     def keep(case: Case, probabilities: np.ndarray) -> None:
@@ -37,7 +37,7 @@ def keep_regions(folder: Path, *, exact: bool = False) -> Keep:
 
 
 def keep_uncertainty(folder: Path) -> Keep:
-    """Write the entropy of the mean probabilities into `folder`, named `<id>_uncertainty.nii.gz`, in 255 steps."""
+    """Write the entropy of the mean probabilities as `<id>_uncertainty.nii.gz`, uint8 with a slope of 1/255."""
 
     def keep(case: Case, probabilities: np.ndarray) -> None:
         _write_share(folder / f"{case.id}_uncertainty.nii.gz", entropy(probabilities), case, exact=False)
@@ -46,7 +46,7 @@ def keep_uncertainty(folder: Path) -> Keep:
 
 
 def keep_all(keeps: Sequence[Keep]) -> Keep:
-    """One after another."""
+    """Run several `Keep` functions, one after another."""
 
     def keep(case: Case, probabilities: np.ndarray) -> None:
         for one in keeps:
@@ -56,7 +56,7 @@ def keep_all(keeps: Sequence[Keep]) -> Keep:
 
 
 def _write_share(path: Path, share: np.ndarray, case: Case, *, exact: bool) -> None:
-    """Numbers from 0 to 1, as float32 or in 255 steps."""
+    """Write values from 0 to 1, as float32 or as uint8 with a slope of 1/255."""
     if exact:
         write_volume(path, Volume(np.ascontiguousarray(share)), like=scan_of(case))
     else:
@@ -64,5 +64,5 @@ def _write_share(path: Path, share: np.ndarray, case: Case, *, exact: bool) -> N
 
 
 def scan_of(case: Case) -> Path:
-    """The scan whose grid and header the mask of a case takes."""
+    """The scan whose grid and header the mask of a case copies."""
     return next(iter(case.images.values())).path

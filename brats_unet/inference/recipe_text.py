@@ -1,4 +1,4 @@
-"""What predict does with a network, step by step, in sentences that are enough to do it elsewhere."""
+"""Describe prediction step by step, in enough detail to reimplement it in another program."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,59 +7,72 @@ from brats_unet.data.prepare.preprocess import CROPS, NORMALISATIONS
 
 
 def recipe_sentences(recipe: Mapping[str, Any], rank: int) -> dict[str, list[str]]:
-    """From scans to masks in sentences, by step.
+    """Sentences on how scans become masks, by step.
 
     Args:
-        recipe: Of the run; see `network.recipe`.
-        rank: Of the network, 2 or 3.
+        recipe: Recipe of the run; see `network.recipe`.
+        rank: Spatial dimensions of the network's input, 2 or 3.
+
+    Returns:
+        Lists of sentences under "preparation", "prediction" and "postprocessing".
     """
     preparation, missing = recipe["preparation"], float(recipe.get("modality_dropout", 0)) > 0
     crop = {
-        "brain": "Cut all scans to the smallest box that holds every voxel that is not background in any of them.",
-        "none": "Keep the whole field of view.",
+        "brain": "Crop all scans to the smallest box that contains every voxel that is not background in at least one "
+        "scan.",
+        "none": "Do not crop: keep the whole field of view.",
     }
     normalise = {
-        "zscore": "From each scan subtract the mean over its own voxels in the box that are not background, and divide "
-        "by their standard deviation (divisor n).",
-        "max": "Divide each scan by the largest absolute value of its voxels in the box that are not background.",
+        "zscore": "Normalise each scan by itself: subtract the mean of its voxels in the box that are not background, "
+        "and divide by the standard deviation of the same voxels (divisor n).",
+        "max": "Normalise each scan by itself: divide it by the largest absolute value of its voxels in the box that "
+        "are not background.",
     }
     assert set(crop) == set(CROPS) and set(normalise) == set(NORMALISATIONS)
     return {
         "preparation": [
-            f"Take the scans {', '.join(preparation['modalities'])}, skull-stripped and on one grid; they become the "
-            f"channels, in this order."
-            + (" A scan that is missing may be a channel of zeros." if missing else " None may be missing."),
-            "Where a voxel axis is tilted by more than 2 degrees, interpolate linearly onto a straight grid first.",
-            "Permute and reverse the axes so that x runs to the patient's left, y to posterior, z to superior.",
-            "Background is the commonest value on the six outer faces of a scan.",
-            "Scans that were interpolated after skull-stripping: undo it at the edge (docs/PREDICTION.md says how).",
+            f"Use the scans {', '.join(preparation['modalities'])} as channels, in this order. They must be "
+            f"skull-stripped and share one grid."
+            + (" A missing scan may be replaced by a channel of zeros." if missing else " All scans are required."),
+            "If a voxel axis is tilted by more than 2 degrees, first resample linearly onto a grid that is parallel to "
+            "the patient's axes.",
+            "Permute and reverse the axes so that x points to the patient's left, y to posterior and z to superior.",
+            "The background value of a scan is the most frequent value on its six outer faces.",
+            "If a scan was interpolated after skull-stripping, correct the dark voxels that this leaves at the edge of "
+            "the brain (docs/PREDICTION.md explains how).",
             crop[preparation["crop"]],
             normalise[preparation["normalise"]],
-            "The brain is what is not background in any scan, with its holes (6-connected) filled; all outside is 0.",
-            "Where the voxel differs from spacing_mm by more than a thousandth, resample: area means where voxels "
-            "grow, linearly where they shrink; along such an axis the first voxel starts before a box cut to the "
-            "brain, by less than its length, so that the brain's centre of mass is the middle of a voxel.",
-            "Round to float16, and hand it over as float32.",
+            "The brain mask holds every voxel that is not background in at least one scan, with its holes "
+            "(6-connected) filled. Set all voxels outside the mask to 0.",
+            "Resample each axis whose voxel length differs from spacing_mm by more than a thousandth: by area means if "
+            "voxels become longer, linearly if they become shorter. If the scans were cropped to the brain, the first "
+            "voxel of a resampled axis starts before the box, by less than one voxel, so that the brain's centre of "
+            "mass lies in the middle of a voxel.",
+            "Round to float16, then convert to float32 for the network.",
         ],
         "prediction": [
-            *([] if rank == 3 else ["The network takes axial slices: z becomes the batch."]),
-            "mode whole: predict in one pass. Where multiple_of is above 1, pad with zeros to the next multiple and no "
-            "further, half of it (rounded down) before each axis and the rest after, and cut that off again.",
-            "mode tiles: pad likewise where an axis is shorter than the tile; overlapping tiles of `tile` voxels, "
-            "spread evenly from edge to edge, neighbours sharing `overlap` of their length at the least, averaged with "
-            "Gaussian weights (sigma an eighth of the tile).",
-            "mirror: predict every mirroring along these axes too, mirror back, and average the probabilities.",
-            "Bring the probabilities back to the scan's own grid, linearly where resampled; 0 outside the box.",
+            *([] if rank == 3 else ["The network takes axial slices: use z as the batch axis."]),
+            "mode whole: predict the volume in one pass. If multiple_of is above 1, pad each axis with zeros to the "
+            "next multiple and no further, half of the zeros (rounded down) before the volume and the rest after it, "
+            "and crop the result to the original size.",
+            "mode tiles: pad each axis that is shorter than the tile with zeros to the length of the tile, in the same "
+            "way. Predict overlapping tiles of `tile` voxels, spread evenly from edge to edge, with at least `overlap` "
+            "of their length in common with the next tile, and average them with Gaussian weights (sigma is an eighth "
+            "of the tile's length).",
+            "mirror: also predict every mirroring along these axes, mirror the results back, and average the "
+            "probabilities.",
+            "Transform the probabilities back to the grid of the scans, linearly along resampled axes; they are 0 "
+            "outside the box.",
         ],
         "postprocessing": [
-            "A voxel belongs to a region where its probability reaches the region's threshold; what is ET is also TC, "
-            "and what is TC also WT.",
-            "Then, for WT, TC and ET in this order: what an outer region has lost leaves this one too; 26-connected "
-            "components below least_component_mm3 or below least_component_probability (mean inside) go; "
-            "with largest_only all but the largest go; with fill_holes holes (6-connected) are filled, "
-            "in the outer regions too.",
-            "Where ET has less than least_et_mm3 in all, it is emptied.",
-            "A voxel takes the tissue of the innermost region that holds it: ET enhancing, TC necrotic or non-"
-            "enhancing core, WT oedema; else background. `labels` gives the integers.",
+            "A voxel belongs to a region if its probability is at least the region's threshold. Every voxel of ET also "
+            "belongs to TC, and every voxel of TC to WT.",
+            "Then clean the regions in the order WT, TC, ET: remove from the region the voxels that were removed from "
+            "the region around it; remove 26-connected components smaller than least_component_mm3 or with a mean "
+            "probability below least_component_probability; with largest_only, keep only the largest component; with "
+            "fill_holes, fill the holes (6-connected) of the region, and add them to the regions around it.",
+            "If the total volume of ET is below least_et_mm3, remove ET.",
+            "Each voxel gets the label of the innermost region that contains it: enhancing tumour for ET, necrotic or "
+            "non-enhancing core for TC, oedema for WT, otherwise background. `labels` lists the integers.",
         ],
     }

@@ -1,4 +1,4 @@
-"""What computes an exported network: onnxruntime, OpenVINO or TensorFlow, each imported only where it is needed."""
+"""Run exported networks in onnxruntime, OpenVINO or TensorFlow; each is imported only when needed."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,18 +13,18 @@ from brats_unet.inference.network import Network, SizeLimit
 from brats_unet.inference.predictor import Forward, MemoryFull, in_slices
 from brats_unet.processes import cores
 
-Compute = Callable[[np.ndarray], np.ndarray]  # float32 patches, or slices, to region probabilities
+Compute = Callable[[np.ndarray], np.ndarray]  # float32 patches or slices to region probabilities
 
 
 @dataclass(frozen=True)
 class Engine:
-    """What a runtime makes of a file.
+    """An exported network loaded in its runtime.
 
     Attributes:
-        compute: The network.
-        on_host: Whether it computes in the memory of the host.
-        any_size: Whether it takes any lengths, whatever multiples its description asks for.
-        size_limit: Why it does not, where that is known.
+        compute: The network as a function.
+        on_host: Whether it computes in host memory.
+        any_size: Whether it takes patches of any size, even if `multiple_of` in its description is above 1.
+        size_limit: Why it does not take any size; None if it does or the reason is unknown.
     """
 
     compute: Compute
@@ -34,16 +34,16 @@ class Engine:
 
 
 def exported_network(exported: Exported, *, device: str, log: Callable[[str], None]) -> Network:
-    """An exported network, ready to predict.
+    """Load an exported network for prediction.
 
     Args:
-        exported: Where it lies and how it is to be used.
-        device: "auto", "cpu" or "gpu"; of a network that TensorFlow computes it was chosen before.
-        say: See `Network`.
+        exported: Its files and recipe.
+        device: "auto", "cpu" or "gpu"; ignored by TensorFlow, whose device is chosen beforehand.
+        log: Called with one sentence about anything the user should know.
 
     Raises:
-        MachineError: What computes it is not installed, or a GPU was asked for and there is none.
-        CheckpointError: The file cannot be read, or is of other channels than its description says.
+        MachineError: Its runtime is not installed, or device="gpu" and the runtime has no GPU.
+        CheckpointError: The file cannot be read, or its channels differ from its description.
     """
     refuse_unless_it_runs(exported)
     engine = RUNTIMES[exported.format](exported.file, device)
@@ -53,7 +53,7 @@ def exported_network(exported: Exported, *, device: str, log: Callable[[str], No
 
 
 def _forward(compute: Compute, rank: int) -> Forward:
-    """As of a run: what is prepared is float16, and calculated with in float32."""
+    """Round patches to float16, as for a run's network, then compute in float32."""
 
     def forward(patches: np.ndarray) -> np.ndarray:
         exact = patches.astype(np.float16, copy=False).astype(np.float32)
@@ -76,7 +76,7 @@ def _onnx(file: Path, device: str) -> Engine:
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     options.intra_op_num_threads = cores()
-    options.enable_mem_pattern = False  # for fixed sizes: every brain has its own
+    options.enable_mem_pattern = False  # helps only if all volumes have one size, and brains do not
     providers = [cuda, cpu] if device != "cpu" and cuda in offered else [cpu]
     try:
         session = onnxruntime.InferenceSession(str(file), options, providers=providers)
@@ -88,20 +88,21 @@ def _onnx(file: Path, device: str) -> Engine:
         state.NotImplemented,
     ) as problem:
         raise _unreadable(file, "an ONNX network", problem) from problem
-    if [one.name for one in session.get_inputs()] != [IMAGE]:
-        raise _unreadable(file, f"a network of one input named {IMAGE}", ValueError("another network"))
+    inputs = [one.name for one in session.get_inputs()]
+    if inputs != [IMAGE]:
+        raise _unreadable(file, f"a network with one input named {IMAGE}", ValueError(f"its inputs are {inputs}"))
     on_host = session.get_providers()[0] == cpu
-    if device == "gpu" and on_host:  # onnxruntime itself goes on without a word
+    if device == "gpu" and on_host:  # onnxruntime itself falls back to the CPU silently
         raise MachineError(
-            "device=gpu, but onnxruntime cannot start CUDA here: its libraries (CUDA, cuDNN) are missing, or of other "
-            "versions than this onnxruntime-gpu asks for. Use device=cpu, or pip install onnxruntime-gpu[cuda,cudnn]."
+            "device=gpu, but onnxruntime cannot start CUDA here: its libraries (CUDA, cuDNN) are missing or do not "
+            "match this onnxruntime-gpu. Use device=cpu, or pip install onnxruntime-gpu[cuda,cudnn]."
         )
 
     def compute(patches: np.ndarray) -> np.ndarray:
         try:
             return session.run([PROBABILITIES], {IMAGE: patches})[0]
         except state.InvalidArgument as problem:
-            raise _unreadable(file, "a network of the scans that its description names", problem) from problem
+            raise _unreadable(file, "a network of the scans listed in its description", problem) from problem
         except (state.Fail, state.RuntimeException) as problem:
             if "alloc" in str(problem).lower():
                 raise MemoryFull(patches.shape) from problem
@@ -116,7 +117,7 @@ def _openvino(file: Path, device: str) -> Engine:
     core = openvino.Core()
     target = {"auto": "CPU", "cpu": "CPU", "gpu": "GPU"}[device]
     if target not in {name.split(".")[0] for name in core.available_devices}:
-        raise MachineError(f"device={device}, but OpenVINO finds {', '.join(core.available_devices)} only.")
+        raise MachineError(f"device={device}, but OpenVINO finds only {', '.join(core.available_devices)}.")
     try:
         network = core.compile_model(str(file), target, {"INFERENCE_PRECISION_HINT": "f32"})
     except RuntimeError as problem:

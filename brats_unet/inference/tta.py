@@ -1,4 +1,4 @@
-"""Test-time mirroring: a volume is predicted in each of its mirrorings, each answer is mirrored back."""
+"""Test-time mirroring: predict each mirroring of a volume and mirror the result back."""
 
 from collections.abc import Callable, Iterator, Sequence
 from itertools import combinations
@@ -8,14 +8,18 @@ import numpy as np
 
 from brats_unet.errors import SettingsError
 
-AXES = ("x", "y", "z")  # of the prepared grid: towards Left, Posterior, Superior
+AXES = ("x", "y", "z")  # axes of the prepared grid, towards Left, Posterior, Superior
 
 
 def axes_of(setting: Any, *, key: str = "inference.mirror") -> tuple[int, ...]:
-    """Axes to mirror along, as indices, from "none", "all", "x" or a list such as [x, y].
+    """Sorted indices of the axes to mirror.
+
+    Args:
+        setting: "none", "all", one axis such as "x", or a list of different axes such as ["x", "y"].
+        key: Name of the setting, for the error message.
 
     Raises:
-        SettingsError: Something else.
+        SettingsError: Any other setting.
     """
     if setting == "none":
         return ()
@@ -33,16 +37,16 @@ def axes_of(setting: Any, *, key: str = "inference.mirror") -> tuple[int, ...]:
 
 
 def flips(axes: Sequence[int]) -> list[tuple[int, ...]]:
-    """Every set of axes to reverse, 2 ** len(axes) of them, the untouched volume first."""
+    """All 2 ** len(axes) sets of axes to flip; the first is empty (the original volume)."""
     return [chosen for count in range(len(axes) + 1) for chosen in combinations(axes, count)]
 
 
 def mirrored(
     predict: Callable[[np.ndarray], np.ndarray], image: np.ndarray, axes: Sequence[int]
 ) -> Iterator[np.ndarray]:
-    """What `predict` makes of each mirroring of `image` (X, Y, Z, M), mirrored back.
+    """Yield `predict` of each mirroring of `image` (X, Y, Z, M), mirrored back.
 
-    The mean over `axes` is equivariant whatever `predict` is: the mean of a mirrored volume is the mirrored mean.
+    For any `predict`, the mean over all mirrorings is equivariant: the mean for a mirrored volume is the mirrored mean.
     """
     for chosen in flips(axes):
         yield np.flip(predict(np.flip(image, chosen)), chosen)

@@ -1,4 +1,4 @@
-"""volumes.csv beside the masks: how large each region of each case is, how sure that is, and which cases to look at."""
+"""volumes.csv beside the masks: volume and confidence of each region of each case, and reasons to review the case."""
 
 import csv
 import math
@@ -13,7 +13,7 @@ COLUMNS = ("case", "region", "volume_mm3", "volume_ml", "mean_probability", "agr
 
 
 def volume_rows(case_id: str, facts: Sequence[RegionFacts], reasons: Sequence[str]) -> list[dict[str, str]]:
-    """The lines of one case; `review` holds the reasons, "" for a case without a flag."""
+    """The rows of one case, one per region; `review` holds the reasons, "" if there is none."""
     return [
         {
             "case": case_id,
@@ -29,20 +29,20 @@ def volume_rows(case_id: str, facts: Sequence[RegionFacts], reasons: Sequence[st
 
 
 def read_volumes(folder: Path) -> dict[str, list[dict[str, str]]]:
-    """What an earlier run wrote, by case; empty where there is none."""
+    """Rows of an existing volumes.csv by case id; empty if there is no file."""
     file = folder / VOLUMES
-    found: dict[str, list[dict[str, str]]] = {}
+    rows: dict[str, list[dict[str, str]]] = {}
     if file.exists():
         with open(file, newline="", encoding="utf-8") as lines:
             for row in csv.DictReader(lines):
-                if "look" in row:  # the column's name in earlier versions
+                if "look" in row:  # name of the column in earlier versions
                     row["review"] = row.pop("look")
-                found.setdefault(row["case"], []).append(row)
-    return found
+                rows.setdefault(row["case"], []).append(row)
+    return rows
 
 
 def write_volumes(folder: Path, rows: Mapping[str, Sequence[Mapping[str, str]]]) -> None:
-    """Write all cases, sorted; the file has its name once it is whole."""
+    """Write the rows of all cases, sorted by case id; the file is replaced only when the new one is complete."""
     with atomic_path(folder / VOLUMES) as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
         writer.writeheader()

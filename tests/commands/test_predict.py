@@ -205,7 +205,7 @@ def test_tuned_thresholds_are_used_unless_postprocess_says_otherwise(settings, t
     write_json(own, {"threshold": {"WT": 2, "TC": 2, "ET": 2}})
     assert predict.main(settings(postprocess=str(own), output=str(tmp_path / "own"))) == 0
     assert not any(mask.any() for mask in masks(tmp_path / "own").values())
-    assert {row["review"] for row in rows(tmp_path / "own")} >= {"the scans look odd; no tumour found"} or all(
+    assert {row["review"] for row in rows(tmp_path / "own")} >= {"the scans look wrong; no tumour found"} or all(
         "no tumour found" in row["review"] for row in rows(tmp_path / "own")
     )
     with pytest.raises(CheckpointError, match="nowhere"):

@@ -55,4 +55,4 @@ def test_a_case_is_flagged_for_what_is_odd(volume, mean, agreement, reasons):
 
 
 def test_odd_scans_are_a_reason_to_look():
-    assert review_reasons([RegionFacts(Region.WT, 5000, 0.95, NAN)], ["a: …"]) == ["the scans look odd"]
+    assert review_reasons([RegionFacts(Region.WT, 5000, 0.95, NAN)], ["a: …"]) == ["the scans look wrong"]

@@ -62,5 +62,5 @@ def test_tiles_added_up_where_the_network_computes_are_those_added_up_on_the_hos
 
 
 def test_tiles_too_large_for_the_memory_that_they_are_added_up_in_are_the_same_error():
-    with pytest.raises(MemoryFull, match="2 at once of 8×8×8 voxels"), explain_full_memory((2, 8, 8, 8, 4)):
+    with pytest.raises(MemoryFull, match="a batch of 2 patches of 8×8×8 voxels"), explain_full_memory((2, 8, 8, 8, 4)):
         raise tf.errors.ResourceExhaustedError(None, None, "OOM")

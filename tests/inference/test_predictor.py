@@ -98,7 +98,7 @@ def test_a_weight_is_a_gaussian_of_an_eighth_of_the_tile():
         ({"tile": (8, 6, 8)}, r"inference.tile=\[8, 6, 8\]: expected three lengths that are multiples of \[4, 4, 4\]"),
         ({"tile": (8, 8)}, "expected three lengths"),
         ({"tile": (8, 8, 0)}, "expected three lengths"),
-        ({"overlap": 1}, "inference.overlap=1: neighbouring tiles share from 0 to below 1"),
+        ({"overlap": 1}, "inference.overlap=1: expected a share of the tile length, from 0 to below 1"),
         ({"overlap": -0.5}, "inference.overlap=-0.5"),
     ],
 )
