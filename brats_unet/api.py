@@ -7,7 +7,7 @@
     result.volumes_ml["ET"], result.labels.shape
     result.save("mask.nii.gz")
 
-It says what `brats-unet predict` writes: both go through the same functions.
+The result equals what `brats-unet predict` writes: both call the same functions.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -42,16 +42,18 @@ class Segmentation:
     """One segmented case, on its own grid.
 
     Attributes:
-        case: Its name.
-        labels: uint8, shape (X, Y, Z), integers of `convention`.
-        probabilities: Of WT, TC and ET, float32, shape (X, Y, Z, 3), from 0 to 1; 0 outside the box around the brain.
-        affine: float64, shape (4, 4): voxel indices to millimetres in R-A-S+ world axes, that of the scans.
-        volumes_ml: Millilitres of each region's mask, by "WT", "TC" and "ET"; 0 where it is empty.
-        mean_probability: Inside each region's mask, from 0 to 1; NaN where it is empty.
-        agreement: Of each region, how alike networks and mirrorings are (Dice, 0 to 1); NaN for a single prediction.
-        look: Why a person should look at the case, in words; empty where nothing is odd, which proves nothing.
+        case: Name of the case.
+        labels: Label integers of `convention`, uint8, shape (X, Y, Z).
+        probabilities: Probabilities of WT, TC and ET, float32, shape (X, Y, Z, 3), from 0 to 1; 0 outside the box
+            around the brain.
+        affine: Affine of the scans, float64, shape (4, 4): voxel indices to millimetres in R-A-S+ world axes.
+        volumes_ml: Volume of each region's mask in millilitres, by "WT", "TC" and "ET"; 0 if the mask is empty.
+        mean_probability: Mean probability inside each region's mask, from 0 to 1, by region; NaN if the mask is empty.
+        agreement: Dice between the predictions of networks and mirrorings, from 0 to 1, by region; NaN for a single
+            prediction, or if no prediction has the region.
+        review: Reasons to review the case, in words. Empty if there is none; the masks can still be wrong.
         convention: Name of the label convention.
-        scans: The files that it was made from.
+        scans: Files that were read.
     """
 
     case: str
@@ -67,26 +69,37 @@ class Segmentation:
 
     @property
     def spacing_mm(self) -> tuple[float, float, float]:
-        """Edge lengths of a voxel."""
+        """Voxel edge lengths along x, y, z, in millimetres."""
         return spacing_mm(self.affine)
 
     @property
     def uncertainty(self) -> np.ndarray:
-        """Entropy of each voxel as a share of the largest, float32 (X, Y, Z): 0 certain, 1 all four tissues alike."""
+        """Entropy of each voxel divided by its maximum, float32 (X, Y, Z).
+
+        0 if one of the four classes is certain, 1 if all are equally likely; see `inference.confidence.entropy`.
+        """
         return entropy(self.probabilities)
 
     def save(self, path: AnyPath) -> Path:
-        """Write the labels as NIfTI with the header of the first scan; a file there is replaced once the new is whole.
+        """Write the labels as NIfTI with the header of the first scan.
+
+        An existing file is replaced only when the new one is complete. Missing folders are created.
+
+        Args:
+            path: File to write, with a name that ends in .nii or .nii.gz.
+
+        Returns:
+            `path`, as a `Path`.
 
         Raises:
-            SettingsError: The name does not end in .nii or .nii.gz, or is that of a scan.
-            MachineError: It cannot be written.
+            SettingsError: The name has another ending, or is that of a scan of the case.
+            MachineError: The file cannot be written.
         """
         path = Path(path)
         if not path.name.lower().endswith(SUFFIXES) or not stem(path):
-            raise SettingsError(f"{path}: expected a name that ends in .nii.gz or .nii.")
+            raise SettingsError(f"{path}: expected a file name that ends in .nii.gz or .nii.")
         if any(path.resolve().parent / stem(path) == scan.resolve().parent / stem(scan) for scan in self.scans):
-            raise SettingsError(f"{path} has the name of a scan of {self.case}. Choose another.")
+            raise SettingsError(f"{path} has the name of a scan of {self.case}. Choose another name.")
         with explain_write_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
         write_volume(path, Volume(self.labels), like=self.scans[0])
@@ -94,7 +107,14 @@ class Segmentation:
 
 
 class Segmenter:
-    """One network or an ensemble as a function; made by `load`."""
+    """One network or an ensemble as a function from a case to its segmentation; made by `load`.
+
+    Args:
+        networks: Networks to average.
+        rules: Post-processing, from probabilities to labels.
+        convention: Label convention of the results.
+        log: Called with one sentence about anything the user should know.
+    """
 
     def __init__(
         self, networks: Sequence[Network], rules: Postprocessing, convention: Convention, log: Callable[[str], None]
@@ -106,7 +126,7 @@ class Segmenter:
 
     @property
     def modalities(self) -> tuple[str, ...]:
-        """The scans that it takes."""
+        """Modalities that at least one network takes."""
         return tuple(map(str, known_scans(self.networks)[0]))
 
     def __repr__(self) -> str:
@@ -116,16 +136,17 @@ class Segmenter:
         """Segment one case.
 
         Args:
-            case: Its folder, in any naming that `brats-unet predict` reads; or its files by modality, such as
-                {"flair": …, "t1": …, "t1ce": …, "t2": …}.
-            name: Of the case, where files are given; None takes it from the first one's name.
+            case: Folder of the case, with any file names that `brats-unet predict` reads; or its files by modality,
+                such as {"flair": …, "t1": …, "t1ce": …, "t2": …}.
+            name: Name of the case if files are given; None takes it from the first file's name.
 
         Raises:
-            DataError: A scan is missing or unreadable, the scans do not share a grid, or the folder holds several.
-            SettingsError: A modality that does not exist, or a scan that the network needs was not given.
+            DataError: A scan is missing or unreadable, the scans do not share a grid, or the folder does not hold
+                exactly one case.
+            SettingsError: An unknown modality, or a scan that the networks need was not given.
         """
-        found = self._case(case, name)
-        prepared = prepared_for(self.networks, found)
+        opened = self._case(case, name)
+        prepared = prepared_for(self.networks, opened)
         warnings = next(iter(prepared.values())).warnings
         for sentence in warnings:
             self.log(sentence)
@@ -134,7 +155,7 @@ class Segmenter:
         facts = {str(fact.region): fact for fact in outcome.facts}
         regions = [str(region) for region in Region]
         return Segmentation(
-            case=found.id,
+            case=opened.id,
             labels=self.convention.encode(outcome.labels),
             probabilities=outcome.probabilities,
             affine=np.array(answer.shares[0].grid.case_affine),
@@ -143,7 +164,7 @@ class Segmenter:
             agreement={region: facts[region].agreement for region in regions},
             review=tuple(outcome.review),
             convention=self.convention.name,
-            scans=(scan_of(found), *(file.path for file in found.images.values())),
+            scans=(scan_of(opened), *(file.path for file in opened.images.values())),
         )
 
     def _case(self, case: AnyPath | Mapping[str, AnyPath], name: str | None) -> Case:
@@ -159,8 +180,11 @@ class Segmenter:
         for note in dataset.notes:
             self.log(note)
         if len(dataset.cases) != 1:
-            hint = f", {dataset.cases[0].id} the first. Give the folder of one, or `brats-unet predict` all of them."
-            raise DataError(f"{case}: {len(dataset.cases)} cases{hint if dataset.cases else ' there.'}")
+            hint = f" The first is {dataset.cases[0].id}." if dataset.cases else ""
+            raise DataError(
+                f"{case} holds {len(dataset.cases)} cases.{hint} Expected one case: give its own folder, or predict a "
+                f"folder of cases with `brats-unet predict`."
+            )
         return dataset.cases[0]
 
 
@@ -175,23 +199,26 @@ def load(
     device: str = "auto",
     log: Callable[[str], None] = print,
 ) -> Segmenter:
-    """A trained network as a function from a case to labels; what is "auto" is as `brats-unet predict` does it.
+    """Load a trained network as a function from a case to its segmentation.
+
+    "auto" means the same as for `brats-unet predict`.
 
     Args:
-        run: A run folder, a `.keras` file of one, or an exported network (its folder or file); several make an
-            ensemble. An ONNX network needs neither TensorFlow nor Keras.
-        checkpoint: Of a run folder, "last" or "best".
-        mode: "whole" or "tiles"; "auto": as the run was made.
-        mirror: "none", "all" or axes such as ["x", "y"]: predict mirrored too, and average; "auto": as the run does.
-        postprocess: "none", a JSON file, or "auto": the thresholds beside the network.
+        run: A run folder, its `.keras` file, or an exported network (its folder or its file); a list makes an ensemble.
+            An ONNX network needs neither TensorFlow nor Keras.
+        checkpoint: Checkpoint of a run folder, "last" or "best".
+        mode: "whole" or "tiles"; "auto": the mode of the run.
+        mirror: "none", "all" or a list of axes such as ["x", "y"]: also predict mirrored volumes and average; "auto":
+            the mirroring of the run.
+        postprocess: "none", a JSON file, or "auto": the thresholds saved beside the network.
         labels: Label convention, such as "brats2023"; "auto": that of the training data.
         device: "auto", "cpu" or "gpu".
-        say: Told what a person should know, in sentences; `print`, or `lambda sentence: None`.
+        log: Called with one sentence about anything the user should know. Use `lambda sentence: None` for silence.
 
     Raises:
-        CheckpointError: Nothing there, or not readable.
-        SettingsError: A value that does not exist.
-        MachineError: What computes the network is not installed, or there is no such device.
+        CheckpointError: `run` does not exist or cannot be read.
+        SettingsError: Unknown value of an argument.
+        MachineError: The package that runs the network is not installed, or the device does not exist.
     """
     paths = run_paths([str(run)] if isinstance(run, (str, PathLike)) else [str(path) for path in run])
     networks, rules, convention = open_for_prediction(

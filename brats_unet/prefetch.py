@@ -1,4 +1,4 @@
-"""A pipeline of three steps: the next item is read and the last result written while this one is computed."""
+"""Prefetch the next item and write the previous result while the current item is computed."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -20,11 +20,21 @@ def prefetched(
     *,
     refused: type[Refused],
 ) -> Iterator[tuple[Item, Written | Refused]]:
-    """Each item, in order, with what `write(item, compute(item, read(item)))` returned, or the `refused` it raised.
+    """Read, compute and write items as a pipeline.
 
-    `read` and `write` run in one thread each, `compute` in the caller's. At most one item waits before `compute` and
-    one after it, so memory does not grow with the number of items. However the loop ends (Ctrl-C too), an item that
-    is being written is written to the end, and no further one is started.
+    `read` and `write` run in one thread each, `compute` runs in the caller's thread. At most one item waits before
+    `compute` and one after it, so memory does not grow with the number of items. When the loop ends early (also by
+    Ctrl-C), the item that is being written is completed and no other item is started.
+
+    Args:
+        items: Items to process, in order.
+        read: Reads the input of an item.
+        compute: Computes the result of an item from its input.
+        write: Writes a result; its return value is yielded.
+        refused: Exception class that skips an item instead of ending the loop. Other exceptions end the loop.
+
+    Yields:
+        Each item, in order, with the return value of `write` or the `refused` exception that a step raised.
     """
     source = iter(items)
     coming: deque[tuple[Item, Future[Input]]] = deque()
@@ -49,10 +59,10 @@ def prefetched(
                 item, future = coming.popleft()
                 problem: Refused | None = None
                 try:
-                    given = future.result()
+                    ready = future.result()
                     read_next()
-                    result = compute(item, given)
-                    del given
+                    result = compute(item, ready)
+                    del ready
                 except refused as raised:
                     problem = raised
                     if not coming:

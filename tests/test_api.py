@@ -1,4 +1,4 @@
-"""The Python interface says what predict writes."""
+"""The Python interface returns what predict writes."""
 
 import subprocess
 import sys
@@ -23,10 +23,16 @@ def files(root, case=CASE):
 
 @pytest.fixture(scope="module")
 def written(small_run, phantom_root, tmp_path_factory):
-    """The folder that predict makes of the case."""
+    """The output folder of predict for the case."""
     folder = tmp_path_factory.mktemp("written") / "masks"
-    told = [f"run={small_run.folder}", f"input={phantom_root / CASE}", f"output={folder}", "mirror=x", "device=cpu"]
-    assert main(["predict", *told, "probabilities=true", "uncertainty=true", "--json"]) == 0
+    arguments = [
+        f"run={small_run.folder}",
+        f"input={phantom_root / CASE}",
+        f"output={folder}",
+        "mirror=x",
+        "device=cpu",
+    ]
+    assert main(["predict", *arguments, "probabilities=true", "uncertainty=true", "--json"]) == 0
     return folder
 
 
@@ -35,7 +41,7 @@ def result(small_run, phantom_root):
     return load(small_run.folder, mirror="x", device="cpu")(phantom_root / CASE)
 
 
-def test_a_result_is_what_predict_writes(result, written, phantom_root):
+def test_a_result_equals_what_predict_writes(result, written, phantom_root):
     mask = read_integers(written / f"{CASE}.nii.gz")
     np.testing.assert_array_equal(result.labels, mask.array)
     np.testing.assert_array_equal(result.affine, mask.affine)
@@ -52,7 +58,7 @@ def test_a_result_is_what_predict_writes(result, written, phantom_root):
         assert "; ".join(result.review) == row["review"]
 
 
-def test_saved_it_lies_on_the_grid_and_header_of_the_case(result, written, phantom_root, tmp_path):
+def test_a_saved_mask_has_the_grid_and_header_of_the_case(result, written, phantom_root, tmp_path):
     path = result.save(tmp_path / "new" / "mask.nii.gz")
     assert path.read_bytes() == (written / f"{CASE}.nii.gz").read_bytes()
     assert result.spacing_mm == read_header(path).spacing_mm
@@ -62,7 +68,7 @@ def test_saved_it_lies_on_the_grid_and_header_of_the_case(result, written, phant
         result.save(files(phantom_root)["t2"])
 
 
-def test_four_paths_and_an_onnx_network_give_the_same(result, small_onnx, phantom_root):
+def test_files_by_modality_and_an_onnx_network_give_the_same_result(result, small_onnx, phantom_root):
     segment = load(str(small_onnx / "model.onnx"), mirror=["x"], device="cpu")
     again = segment(files(phantom_root), name="mine")
     assert again.case == "mine" and segment.modalities == ("flair", "t1", "t1ce", "t2")
@@ -70,14 +76,14 @@ def test_four_paths_and_an_onnx_network_give_the_same(result, small_onnx, phanto
     assert "flair, t1, t1ce, t2" in repr(segment) and "volumes_ml" in repr(again)
 
 
-def test_what_makes_no_sense_is_refused(small_onnx, phantom_root, tmp_path):
+def test_invalid_arguments_are_refused(small_onnx, phantom_root, tmp_path):
     segment = load([small_onnx, small_onnx], labels="brats2023", postprocess="none")
-    given = files(phantom_root)
+    scans = files(phantom_root)
     with pytest.raises(BratsError, match="no modality named t1c. Did you mean t1ce?"):
-        segment({**given, "t1c": given["t1ce"]})
+        segment({**scans, "t1c": scans["t1ce"]})
     with pytest.raises(BratsError, match="t2 not set"):
-        segment({name: path for name, path in given.items() if name != "t2"})
-    with pytest.raises(BratsError, match=f"4 cases, {CASE} the first"):
+        segment({name: path for name, path in scans.items() if name != "t2"})
+    with pytest.raises(BratsError, match=rf"holds 4 cases\. The first is {CASE}\."):
         segment(phantom_root)
     with pytest.raises(BratsError, match="mirror=w is none of the choices"):
         load(small_onnx, mirror="w")
@@ -89,7 +95,7 @@ def test_what_makes_no_sense_is_refused(small_onnx, phantom_root, tmp_path):
         load("nowhere")
 
 
-def test_the_package_is_imported_without_numpy_and_knows_load():
+def test_importing_the_package_does_not_import_numpy_and_lists_load():
     assert "load" in dir(brats_unet)
     with pytest.raises(AttributeError, match="has no attribute 'lode'"):
         _ = brats_unet.lode
