@@ -1,4 +1,4 @@
-"""Networks that take volumes of any size: the same answers on multiples of the stride, and right ones elsewhere."""
+"""Networks made to take any size: same values on multiples of the stride, correct values on other sizes."""
 
 import keras
 import numpy as np
@@ -30,92 +30,93 @@ def noise(*shape):
     return np.random.default_rng(0).normal(size=shape).astype("float32")
 
 
-def answer(model, image):
+def predict(model, image):
     heads = model(image, training=False)
     return keras.ops.convert_to_numpy(heads[0] if isinstance(heads, list) else heads)
 
 
 @pytest.mark.parametrize(("name", "options", "stride"), NETWORKS)
-def test_on_multiples_of_the_stride_answers_are_the_same(name, options, stride):
+def test_on_multiples_of_the_stride_predictions_are_the_same(name, options, stride):
     model = build(name, options)
     rank = len(model.inputs[0].shape) - 2
     image = noise(2, *(2 * stride, 3 * stride, stride)[:rank], 2)
-    found, expected = answer(of_any_size(model), image), answer(model, image)
-    if options.get("norm") in ("none", "batch"):  # nothing is computed anew
+    found, expected = predict(of_any_size(model), image), predict(model, image)
+    if options.get("norm") in ("none", "batch"):  # only instance norm is replaced
         np.testing.assert_array_equal(found, expected)
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "mixed_bfloat16", "mixed_float16"])
-def test_instance_norm_keeps_its_digits_over_millions_of_voxels(dtype):
+def test_instance_norm_is_accurate_over_millions_of_voxels(dtype):
     image = keras.Input((None, None, None, 3))
     norm = keras.layers.GroupNormalization(groups=-1, epsilon=1e-5, dtype=dtype)
     model = keras.Model(image, norm(image))
     norm.gamma.assign([1, 2, 0.5])
     norm.beta.assign([0, -1, 1])
     volume = noise(1, 128, 128, 96, 3) * 2 + 3
-    given = np.asarray(tf.cast(tf.cast(volume, norm.compute_dtype), tf.float64))
-    deviation = np.sqrt(given.var(axis=(1, 2, 3), keepdims=True) + 1e-5)
-    expected = (given - given.mean(axis=(1, 2, 3), keepdims=True)) / deviation * [1, 2, 0.5] + [0, -1, 1]
+    rounded = np.asarray(tf.cast(tf.cast(volume, norm.compute_dtype), tf.float64))
+    deviation = np.sqrt(rounded.var(axis=(1, 2, 3), keepdims=True) + 1e-5)
+    expected = (rounded - rounded.mean(axis=(1, 2, 3), keepdims=True)) / deviation * [1, 2, 0.5] + [0, -1, 1]
     found = np.asarray(tf.cast(of_any_size(model)(volume), tf.float64))
     tolerance = {"float32": 2e-6, "mixed_bfloat16": 2**-7, "mixed_float16": 2**-10}[dtype]
     np.testing.assert_allclose(found, expected, rtol=tolerance, atol=tolerance)
 
 
 @pytest.mark.parametrize("groups", [1, 2])
-def test_group_norm_of_fewer_groups_is_left_alone(groups):
+def test_group_norm_with_fewer_groups_than_features_is_not_replaced(groups):
     model = build("unet3d", {**SMALL, "features": [4, 8], "norm": "group", "groups": groups})
     image = noise(2, 4, 6, 8, 2)
-    np.testing.assert_array_equal(answer(of_any_size(model), image), answer(model, image))
+    np.testing.assert_array_equal(predict(of_any_size(model), image), predict(model, image))
 
 
 @pytest.mark.parametrize(("name", "options", "stride"), NETWORKS)
-def test_every_length_is_taken_and_given_back(name, options, stride):
+def test_any_shape_goes_in_and_the_same_shape_comes_out(name, options, stride):
     model = of_any_size(build(name, options))
     rank = len(model.inputs[0].shape) - 2
     for shape in ((1, 1, 1), (5, 9, 2), (stride + 1, 2 * stride - 1, stride)):
-        found = answer(model, noise(1, *shape[:rank], 2))
+        found = predict(model, noise(1, *shape[:rank], 2))
         assert found.shape == (1, *shape[:rank], 3) and np.isfinite(found).all()
 
 
-def test_it_sees_later_weights():
+def test_later_weights_of_the_model_change_the_predictions():
     model = build("unet3d", SMALL)
     shared = of_any_size(model)
-    before, image = answer(shared, image := noise(1, 5, 6, 7, 2)), image
+    image = noise(1, 5, 6, 7, 2)
+    before = predict(shared, image)
     model.set_weights([weight * 0.5 for weight in model.get_weights()])
-    assert np.abs(answer(shared, image) - before).max() > 1e-3
+    assert np.abs(predict(shared, image) - before).max() > 1e-3
 
 
 @pytest.mark.parametrize(
     ("name", "options"), [("unet3d", SMALL), ("resenc_unet", {"features": [4, 6, 8], "blocks": 1})]
 )
 @pytest.mark.parametrize("cut", [1, 2, 3])
-def test_far_from_the_end_an_odd_volume_is_seen_as_one_padded_with_zeros(name, options, cut):
+def test_far_from_its_end_a_volume_of_any_length_is_predicted_as_if_padded_with_zeros(name, options, cut):
     model = build(name, {**options, "norm": "none"})
     whole = noise(1, 8, 8, 48, 2)
     whole[..., 48 - cut :, :] = 0
-    padded, fitting = answer(model, whole), answer(of_any_size(model), whole[..., : 48 - cut, :])
+    padded, fitting = predict(model, whole), predict(of_any_size(model), whole[..., : 48 - cut, :])
     np.testing.assert_allclose(fitting[..., :24, :], padded[..., :24, :], rtol=1e-5, atol=1e-5)
 
 
-def test_an_odd_axis_is_convolved_by_hand():
+def test_strided_convolution_of_odd_lengths_equals_a_loop():
     image = keras.Input((None, None, None, 1))
     skip = keras.layers.Conv3D(2, 3, padding="same", name="fine")(image)
     low = keras.layers.Conv3D(3, 3, strides=2, padding="same", name="down")(skip)
     grown = keras.layers.Conv3DTranspose(2, 2, strides=2, name="up")(low)
     model = keras.Model(image, keras.layers.Concatenate()([skip, grown]))
     volume = noise(1, 5, 3, 7, 1)
-    fine = answer(keras.Model(image, skip), volume)
+    fine = predict(keras.Model(image, skip), volume)
     kernel, bias = model.get_layer("down").get_weights()
     up, up_bias = model.get_layer("up").get_weights()
-    wide = np.pad(fine[0], ((0, 2), (0, 2), (0, 2), (0, 0)))  # what lies at 2 i, 2 i + 1 and 2 i + 2 is seen by i
+    wide = np.pad(fine[0], ((0, 2), (0, 2), (0, 2), (0, 0)))  # output i uses inputs 2 i, 2 i + 1 and 2 i + 2
     expected = np.zeros((6, 4, 8, 2), np.float32)
     for x, y, z in np.ndindex(3, 2, 4):
         box = wide[2 * x : 2 * x + 3, 2 * y : 2 * y + 3, 2 * z : 2 * z + 3]
         value = np.einsum("abci,abcio->o", box, kernel) + bias
         grown_box = np.einsum("i,abcoi->abco", value, up) + up_bias
         expected[2 * x : 2 * x + 2, 2 * y : 2 * y + 2, 2 * z : 2 * z + 2] = grown_box
-    found = answer(of_any_size(model), volume)
+    found = predict(of_any_size(model), volume)
     np.testing.assert_allclose(found[0, ..., 2:], expected[:5, :3, :7], rtol=1e-4, atol=1e-5)
     np.testing.assert_array_equal(found[0, ..., :2], fine[0])
 

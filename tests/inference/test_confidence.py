@@ -1,4 +1,4 @@
-"""How sure a prediction is: by hand at the ends, and which cases are flagged."""
+"""Entropy and facts by hand, and which cases are flagged for review."""
 
 import numpy as np
 import pytest
@@ -14,16 +14,16 @@ def voxel(*regions):
 
 
 @pytest.mark.parametrize("regions", [(0, 0, 0), (1, 0, 0), (1, 1, 0), (1, 1, 1)])
-def test_what_is_certain_has_no_entropy(regions):
+def test_a_certain_voxel_has_entropy_0(regions):
     assert entropy(voxel(*regions)).item() == pytest.approx(0, abs=1e-6)
 
 
-def test_four_classes_alike_have_all_of_it_and_two_have_half():
+def test_four_equally_likely_classes_have_entropy_1_and_two_have_one_half():
     assert entropy(voxel(0.75, 0.5, 0.25)).item() == pytest.approx(1)
     assert entropy(voxel(0.5, 0, 0)).item() == pytest.approx(0.5)
 
 
-def test_probabilities_that_are_not_nested_have_an_entropy_from_0_to_1():
+def test_entropy_of_probabilities_that_are_not_nested_is_from_0_to_1():
     found = entropy(np.random.default_rng(0).random((5, 5, 5, 3), np.float32))
     assert found.dtype == np.float32 and found.min() >= 0 and found.max() <= 1
 
@@ -50,9 +50,9 @@ def test_facts_by_hand():
         (0, NAN, NAN, ["no tumour found"]),
     ],
 )
-def test_a_case_is_flagged_for_what_is_odd(volume, mean, agreement, reasons):
+def test_reasons_for_review(volume, mean, agreement, reasons):
     assert review_reasons([RegionFacts(Region.WT, volume, mean, agreement)]) == reasons
 
 
-def test_odd_scans_are_a_reason_to_look():
+def test_warnings_about_the_scans_are_a_reason_for_review():
     assert review_reasons([RegionFacts(Region.WT, 5000, 0.95, NAN)], ["a: …"]) == ["the scans look wrong"]

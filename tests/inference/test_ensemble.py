@@ -1,4 +1,4 @@
-"""Networks are averaged on the case's grid, each counting the same; those that want the same scans share them."""
+"""Networks are averaged on the case's grid with equal weights; networks of one preparation share the prepared case."""
 
 from dataclasses import dataclass
 from itertools import combinations
@@ -19,8 +19,8 @@ TWO_MM = Preparation((Modality.T1,), (2.0, 2.0, 2.0))
 
 
 @dataclass
-class Says:
-    """A network that says the same everywhere, once for each value."""
+class Constant:
+    """A network whose predictions are constant; one prediction per value."""
 
     values: tuple[float, ...]
     preparation: Preparation = ONE_MM
@@ -40,42 +40,44 @@ def prepared(ratio=1.0):
 CASE = {ONE_MM: prepared(), TWO_MM: prepared(2.0)}
 
 
-def test_every_network_counts_the_same_however_often_it_is_mirrored():
-    answer = predict_ensemble([Says((0.2, 0.4)), Says((0.9,))], CASE)
+def test_networks_have_equal_weights_however_many_mirrorings_they_make():
+    answer = predict_ensemble([Constant((0.2, 0.4)), Constant((0.9,))], CASE)
     found = answer.probabilities()
     assert found.shape == (6, 4, 4, 3) and found.dtype == np.float32 and answer.members == 3
     assert found[1:5] == pytest.approx(0.6) and not found[0].any() and not found[5].any()
 
 
-def test_networks_of_different_preparations_meet_on_the_grid_of_the_case():
-    answer = predict_ensemble([Says((0.2,)), Says((0.8,), TWO_MM), Says((0.5,))], CASE)
+def test_networks_of_different_preparations_are_averaged_on_the_grid_of_the_case():
+    answer = predict_ensemble([Constant((0.2,)), Constant((0.8,), TWO_MM), Constant((0.5,))], CASE)
     assert [share.mean.shape[:3] for share in answer.shares] == [(4, 4, 4), (2, 2, 2)]
     assert answer.probabilities()[1:5] == pytest.approx(0.5)
 
 
-def test_a_single_prediction_agrees_with_nobody():
-    assert predict_ensemble([Says((0.7,))], CASE).agreement() is None
+def test_a_single_prediction_has_no_agreement():
+    assert predict_ensemble([Constant((0.7,))], CASE).agreement() is None
 
 
-def test_agreement_is_1_where_all_say_the_same_and_nan_where_none_finds_anything():
-    assert predict_ensemble([Says((0.7, 0.9)), Says((0.8,), TWO_MM)], CASE).agreement() == pytest.approx([1, 1, 1])
-    assert np.isnan(predict_ensemble([Says((0.1, 0.2))], CASE).agreement()).all()
-    assert predict_ensemble([Says((0.7, 0.2))], CASE).agreement() == pytest.approx([0, 0, 0])
+def test_agreement_is_1_for_equal_masks_0_for_disjoint_ones_and_nan_for_empty_ones():
+    assert predict_ensemble([Constant((0.7, 0.9)), Constant((0.8,), TWO_MM)], CASE).agreement() == pytest.approx(
+        [1, 1, 1]
+    )
+    assert np.isnan(predict_ensemble([Constant((0.1, 0.2))], CASE).agreement()).all()
+    assert predict_ensemble([Constant((0.7, 0.2))], CASE).agreement() == pytest.approx([0, 0, 0])
 
 
-def test_pairwise_dice_is_that_of_all_pairs():
+def test_pairwise_dice_equals_a_loop_over_all_pairs():
     masks = np.random.default_rng(0).random((4, 50, 1)) < 0.5
     both = sum(2 * (a & b).sum() for a, b in combinations(masks, 2))
     sizes = sum(a.sum() + b.sum() for a, b in combinations(masks, 2))
     assert pairwise_dice(masks.sum(axis=0).astype(np.float32), 4) == pytest.approx([both / sizes])
 
 
-def test_what_a_network_hands_out_is_not_changed():
-    kept = [np.full((4, 4, 4, 3), 0.5, np.float32) for _ in range(2)]
+def test_arrays_returned_by_a_network_are_not_changed():
+    stored = [np.full((4, 4, 4, 3), 0.5, np.float32) for _ in range(2)]
 
-    class Keeps(Says):
+    class Stored(Constant):
         def members(self, image):
-            yield from kept
+            yield from stored
 
-    predict_ensemble([Keeps(()), Keeps(())], CASE)
-    assert all((array == 0.5).all() for array in kept)
+    predict_ensemble([Stored(()), Stored(())], CASE)
+    assert all((array == 0.5).all() for array in stored)

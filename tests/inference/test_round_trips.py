@@ -1,4 +1,4 @@
-"""What is cropped, padded, flipped, turned or tiled comes back exactly; what is interpolated, within interpolation."""
+"""Cropping, padding, flipping, turning and tiling are undone exactly; interpolation is undone approximately."""
 
 from itertools import permutations, product
 
@@ -25,7 +25,7 @@ LENGTHS = st.tuples(*[st.integers(1, 9)] * 3)
 
 @settings(deadline=None, max_examples=60)
 @given(shape=LENGTHS, stride=st.sampled_from([1, 2, 4]), mode=st.sampled_from(["whole", "tiles"]), data=st.data())
-def test_a_network_that_hands_back_its_input_gives_the_volume_back(shape, stride, mode, data):
+def test_an_identity_network_returns_the_volume(shape, stride, mode, data):
     overlap, batch = data.draw(st.floats(0, 0.9)), data.draw(st.integers(1, 5))
     axes = data.draw(st.sampled_from([(), (0,), (0, 2), (0, 1, 2)]))
     image = np.random.default_rng(0).random((*shape, 2), np.float32)
@@ -58,14 +58,14 @@ def test_any_order_and_direction_of_axes_is_undone_exactly(shape, order, signs):
 
 @settings(deadline=None)
 @given(shape=LENGTHS)
-def test_flips_are_their_own_inverse_and_all_different(shape):
+def test_flips_are_their_own_inverse_and_differ_from_each_other(shape):
     array = np.arange(np.prod(shape)).reshape(shape)
     assert len(set(flips((0, 1, 2)))) == 8
     for chosen in flips((0, 1, 2)):
         np.testing.assert_array_equal(np.flip(np.flip(array, chosen), chosen), array)
 
 
-def test_batches_of_tiles_give_what_single_tiles_give():
+def test_batches_of_tiles_equal_single_tiles():
     image = np.random.default_rng(0).random((13, 9, 17, 1), np.float32)
     sizes = []
 
@@ -82,7 +82,7 @@ def test_batches_of_tiles_give_what_single_tiles_give():
 
 
 def smooth_bright(image):
-    """A stand-in for a network that does not depend on position: what is bright in FLAIR, smoothed."""
+    """Replaces a network that does not depend on position: a logistic function of smoothed FLAIR."""
     flair = ndimage.gaussian_filter(image[..., 0].astype(np.float32), 2)
     return 1 / (1 + np.exp(-6 * (flair[..., None] - 0.8)))
 
@@ -93,18 +93,18 @@ def predicted(case):
 
 
 def copied(case, folder, affine, shape):
-    """The scans of a case, laid on another grid of the same world."""
+    """The scans of a case, resampled to another grid in the same world space."""
     images = {}
     for modality, file in case.images.items():
         scan = read_volume(file.path)
         images[modality] = ImageFile(folder / f"copy_{modality}.nii.gz")
-        laid = np.rint(resliced(scan.array, scan.affine, shape, affine)).astype(np.int16)
-        write_volume(images[modality].path, Volume(laid, affine))
+        values = np.rint(resliced(scan.array, scan.affine, shape, affine)).astype(np.int16)
+        write_volume(images[modality].path, Volume(values, affine))
     return Case("copy", images)
 
 
 @pytest.mark.real
-def test_a_turned_differently_spaced_ras_copy_gives_the_same_mask_back(real_scans, tmp_path):
+def test_a_rotated_copy_with_other_spacing_and_ras_axes_gives_the_same_mask(real_scans, tmp_path):
     case = find_cases(real_scans / "BraTS2021" / "BraTS2021_01478", modalities=[Modality.FLAIR]).cases[0]
     scan = read_volume(case.images[Modality.FLAIR].path)
     c, s = np.cos(np.deg2rad(12)), np.sin(np.deg2rad(12))
@@ -120,7 +120,7 @@ def test_a_turned_differently_spaced_ras_copy_gives_the_same_mask_back(real_scan
     assert 2 * (original & back).sum() / (original.sum() + back.sum()) >= 0.97
 
 
-def test_every_direction_of_axes_gives_the_same_mask_exactly(phantom_root, tmp_path):
+def test_every_axis_order_and_direction_gives_exactly_the_same_prepared_image(phantom_root, tmp_path):
     case = find_cases(phantom_root, modalities=list(Modality)).cases[0]
     preparation = Preparation(tuple(Modality), (4.0, 4.0, 4.0))
     first = prepare(case, preparation, None)

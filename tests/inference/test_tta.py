@@ -1,4 +1,4 @@
-"""Mirroring: every set of axes once, mirrored back exactly, and equivariant whatever is asked."""
+"""Mirroring: every set of axes once, mirrored back exactly, with an equivariant mean for any predictor."""
 
 import numpy as np
 import pytest
@@ -9,8 +9,8 @@ from brats_unet.inference.tta import axes_of, flips, mirrored
 IMAGE = np.random.default_rng(0).random((5, 6, 7, 2), np.float32)
 
 
-def uneven(image):
-    """A predictor that depends on where a voxel lies."""
+def position_dependent(image):
+    """A predictor that depends on the position of a voxel."""
     x, y, z = np.indices(image.shape[:3])
     return image * (1 + 0.1 * x - 0.05 * y + 0.02 * z**2)[..., None]
 
@@ -29,19 +29,19 @@ def test_other_settings_are_refused(setting):
         axes_of(setting)
 
 
-def test_what_ignores_positions_gives_the_same_in_every_mirroring():
+def test_a_voxelwise_predictor_gives_the_same_in_every_mirroring():
     for found in mirrored(lambda image: image**2, IMAGE, (0, 1, 2)):
         np.testing.assert_array_equal(found, IMAGE**2)
 
 
 @pytest.mark.parametrize("flip", flips((0, 1, 2)))
 def test_the_mean_of_a_mirrored_volume_is_the_mirrored_mean(flip):
-    mean = np.mean(list(mirrored(uneven, IMAGE, (0, 1, 2))), axis=0)
-    of_mirrored = np.mean(list(mirrored(uneven, np.flip(IMAGE, flip), (0, 1, 2))), axis=0)
+    mean = np.mean(list(mirrored(position_dependent, IMAGE, (0, 1, 2))), axis=0)
+    of_mirrored = np.mean(list(mirrored(position_dependent, np.flip(IMAGE, flip), (0, 1, 2))), axis=0)
     np.testing.assert_allclose(of_mirrored, np.flip(mean, flip), rtol=1e-5)
 
 
-def test_one_axis_mirrors_left_and_right_only():
+def test_one_axis_gives_two_predictions():
     seen = []
     list(mirrored(lambda image: seen.append(image.copy()) or image, IMAGE, (0,)))
     np.testing.assert_array_equal(seen[1], IMAGE[::-1])

@@ -1,4 +1,4 @@
-"""Thresholds are chosen on cases other than those they are scored on, and only kept where they gain there."""
+"""Thresholds are scored on other cases than those they were chosen on, and adopted only if they gain there."""
 
 import numpy as np
 import pytest
@@ -13,44 +13,44 @@ ALL = tuple(CANDIDATES)
 
 
 def case(number, *, false_et=0, sure=0.9, seed=0):
-    """A tumour with ET in every second case; `false_et` voxels of ET are claimed where there is none."""
+    """A tumour with ET in odd cases; in even cases the prediction has `false_et` voxels of false ET."""
     labels = np.zeros((14, 10, 10), np.uint8)
     labels[1:9, 1:9, 1:9] = 2
     labels[3:7, 3:7, 3:7] = 1
     if number % 2:
         labels[3:7, 3:7, 3:5] = 4
-    claimed = labels.copy()
+    predicted = labels.copy()
     if not number % 2 and false_et:
-        claimed[4, 4, 3 : 3 + false_et] = 4
-    chance = np.random.default_rng(seed + number).uniform(-0.05, 0.05, (*labels.shape, 3))
-    probabilities = np.clip(np.where(region_masks(claimed), sure, 0.1) + chance, 0, 1).astype(np.float16)
+        predicted[4, 4, 3 : 3 + false_et] = 4
+    noise = np.random.default_rng(seed + number).uniform(-0.05, 0.05, (*labels.shape, 3))
+    probabilities = np.clip(np.where(region_masks(predicted), sure, 0.1) + noise, 0, 1).astype(np.float16)
     return HeldOut(f"case{number}", f"patient{number}", probabilities, region_masks(labels), (1.0, 1.0, 1.0))
 
 
 @pytest.mark.parametrize("metric", ["dice", "hd95", "rank"])
-def test_false_enhancing_tumour_of_a_few_voxels_is_learnt_to_be_core(metric):
+def test_a_few_voxels_of_false_enhancing_tumour_lead_to_a_least_et_volume(metric):
     tuned = tune([case(i, false_et=4) for i in range(12)], metric=metric, folds=4, rules=["least_et_mm3"], seed=0)
     assert 4 < tuned.rules.least_et_mm3 <= 32
     assert tuned.n == 12 and tuned.folds == 4 and [step.adopted for step in tuned.steps] == [True]
     assert tuned.gain == pytest.approx(tuned.flattering_gain) and tuned.gain > 0
-    if metric == "dice":  # in six of twelve cases ET goes from 0 to 1
+    if metric == "dice":  # the Dice of ET rises from 0 to 1 in six of twelve cases
         assert tuned.gain_by_region == pytest.approx({"WT": 0, "TC": 0, "ET": 0.5}, abs=1e-9)
         assert tuned.gain == pytest.approx(0.5 / 3)
 
 
-def test_where_nothing_is_wrong_nothing_is_adopted():
+def test_with_perfect_predictions_no_rule_is_adopted():
     tuned = tune([case(i) for i in range(4)], metric="dice", folds=2, rules=ALL, seed=0)
     assert tuned.rules == Postprocessing() and tuned.gain == 0
     assert len(tuned.steps) == 16 and not any(step.adopted for step in tuned.steps)
 
 
-def test_a_timid_network_gets_lower_thresholds():
+def test_a_network_of_low_probabilities_gets_lower_thresholds():
     tuned = tune([case(i, sure=0.45) for i in range(8)], metric="dice", folds=4, rules=["threshold"], seed=0)
     assert all(value < 0.45 for value in tuned.rules.threshold.values()) and tuned.gain > 0.3
 
 
-def test_what_helps_one_case_and_harms_the_others_is_not_adopted():
-    """Of four cases, one has false ET of as many voxels as the true ET of the others."""
+def test_a_rule_that_helps_one_case_and_harms_the_others_is_not_adopted():
+    """In one of four cases false ET has as many voxels as true ET in the others."""
     cases = [case(1), case(3), case(5), case(0, false_et=2)]
     for one in cases[:3]:  # true ET of two voxels
         one.probabilities[..., 2] = 0.1
@@ -61,7 +61,7 @@ def test_what_helps_one_case_and_harms_the_others_is_not_adopted():
     assert tuned.rules == Postprocessing() and not tuned.steps[0].adopted
 
 
-def test_cases_of_a_patient_stay_together_and_folds_are_even():
+def test_cases_of_a_patient_share_a_fold_and_folds_have_equal_size():
     found = folds_of(["a", "a", "b", "c", "d", "d"], 3, seed=1)
     assert found[0] == found[1] and found[4] == found[5]
     assert sorted(np.unique(folds_of([str(i) for i in range(10)], 5, 0), return_counts=True)[1]) == [2] * 5
@@ -78,7 +78,7 @@ def test_cases_of_a_patient_stay_together_and_folds_are_even():
         ({"rules": ["threshold", "threshold"]}, "expected one or more different rules"),
     ],
 )
-def test_what_cannot_be_searched_is_refused(change, message):
+def test_invalid_settings_are_refused(change, message):
     with pytest.raises(SettingsError, match=message):
         tune([], **{"metric": "dice", "folds": 2, "rules": ["threshold"], "seed": 0, **change})
 
