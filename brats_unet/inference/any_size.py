@@ -20,10 +20,10 @@ from brats_unet.inference.network import SizeLimit
 
 Tensor = Any
 CHANNELS_LAST = "channels_last"
-SHRINKING = (layers.Conv2D, layers.Conv3D)
-GROWING = (layers.Conv2DTranspose, layers.Conv3DTranspose)
+CONVOLUTIONS = (layers.Conv2D, layers.Conv3D)
+TRANSPOSED_CONVOLUTIONS = (layers.Conv2DTranspose, layers.Conv3DTranspose)
 POOLING = (layers.AveragePooling2D, layers.AveragePooling3D)
-MEETING = (layers.Concatenate, layers.Add)
+JOINS = (layers.Concatenate, layers.Add)
 # Layers that work at any size: they compute each voxel alone, or use statistics of all voxels. Operations are listed by
 # class name.
 VOXELWISE = (
@@ -161,10 +161,10 @@ def _remedy(layer: Any) -> str:
         return "" if name in VOXELWISE_OPERATIONS else _add_to("VOXELWISE_OPERATIONS")
     if getattr(layer, "data_format", CHANNELS_LAST) != CHANNELS_LAST:
         return f"build {name} with data_format={CHANNELS_LAST}"
-    if isinstance(layer, GROWING):
+    if isinstance(layer, TRANSPOSED_CONVOLUTIONS):
         known = tuple(layer.kernel_size) == tuple(layer.strides) and layer.padding == "valid"
         return "" if known else f"train a network whose {name} has kernel_size equal to strides and padding=valid"
-    if isinstance(layer, SHRINKING):
+    if isinstance(layer, CONVOLUTIONS):
         return "" if layer.padding == "same" else f"train a network whose {name} has padding=same"
     if isinstance(layer, POOLING):
         known = tuple(layer.pool_size) == tuple(layer.strides) and layer.padding == "same"
@@ -186,9 +186,13 @@ def of_any_size(model: keras.Model) -> keras.Model:
 
     def call(layer: Any, *given: Any, **options: Any) -> Tensor:
         first, *others = given
-        if isinstance(layer, SHRINKING) and not isinstance(layer, GROWING) and max(layer.strides) > 1:
+        if (
+            isinstance(layer, CONVOLUTIONS)
+            and not isinstance(layer, TRANSPOSED_CONVOLUTIONS)
+            and max(layer.strides) > 1
+        ):
             first = _Filled(tuple(layer.strides), dtype=layer.dtype_policy)(first)
-        elif isinstance(layer, MEETING):
+        elif isinstance(layer, JOINS):
             first = _Even(dtype=layer.dtype_policy)(first)
         elif _is_instance_norm(layer):
             return _Normalised(layer)(first)
