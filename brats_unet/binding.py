@@ -1,31 +1,71 @@
-"""From plain mappings to the dataclasses of `settings`: each value held against its type."""
+"""Check values against types: nested plain containers become the dataclasses of `settings`, with every misfit named."""
 
+import math
+import sys
 import types
-from collections.abc import Mapping
-from dataclasses import fields, is_dataclass
-from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, is_dataclass
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from brats_unet.errors import SettingsError
-from brats_unet.parts import suggestion
+from brats_unet.spelling import suggestion
 
 NEEDED = "???"  # how YAML says that the user must give a value
-NAMES = {str: "text", int: "a whole number", float: "a number", bool: "true or false", dict: "a section"}
+NAMES = {str: "text", int: "a whole number", float: "a number", bool: "true or false"}
+SECTIONS = (dict, Mapping)
+LISTS = (list, Sequence)
 
 T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Range:
+    """Limits of a number, for `Annotated[int, Range(1)]`. No number may be NaN or infinite, with or without limits.
+
+    Attributes:
+        least: Lowest value.
+        most: Highest value.
+        above_least: Whether `least` itself is excluded.
+        below_most: Whether `most` itself is excluded.
+    """
+
+    least: float = -math.inf
+    most: float = math.inf
+    above_least: bool = False
+    below_most: bool = False
+
+    def holds(self, value: float) -> bool:
+        """Whether the value lies within the limits."""
+        return (
+            self.least <= value <= self.most
+            and not (self.above_least and value == self.least)
+            and not (self.below_most and value == self.most)
+        )
+
+    @property
+    def text(self) -> str:
+        """The limits in words that follow "a number": ", 1 or more", " from 0 to 1", " above 0 and below 1"."""
+        if self.most == math.inf:
+            return f" above {self.least:g}" if self.above_least else f", {self.least:g} or more"
+        most = f"{self.most:.10g}"
+        if self.above_least:
+            return f" above {self.least:g} and " + (f"below {most}" if self.below_most else f"up to {most}")
+        return f" from {self.least:g} to " + (f"below {most}" if self.below_most else most)
 
 
 def bind(cls: type[T], values: Mapping[str, Any], prefix: str = "") -> T:
     """An instance of a settings dataclass from nested plain containers, as YAML, JSON or Hydra give them.
 
     Args:
-        cls: A dataclass; its fields may be plain types, lists of them, Literal, Optional, Any, dict or dataclasses.
-        values: One entry a field, no more and no fewer.
-        prefix: Section that `values` is, with its final dot; used in messages.
+        cls: A dataclass whose fields are of the types that `value_of` knows.
+        values: One entry for each field, no more and no fewer.
+        prefix: Name of the section that `values` holds, with its final dot; used in messages.
 
     Raises:
-        SettingsError: An entry is missing, unknown, or of another type; names the key, the value and the type.
+        SettingsError: An entry is missing, unknown, of another type or out of range; names the key, the value and what
+            was expected.
     """
-    hints = get_type_hints(cls)
+    hints = get_type_hints(cls, include_extras=True)
     names = [field.name for field in fields(cls)]  # type: ignore[arg-type]  # T is a dataclass
     for name in values:
         if name not in names:
@@ -36,66 +76,122 @@ def bind(cls: type[T], values: Mapping[str, Any], prefix: str = "") -> T:
     return cls(**{name: value_of(hints[name], values[name], prefix + name) for name in names})
 
 
-def value_of(kind: Any, value: Any, key: str) -> Any:
-    """`value` as the type `kind`, or a sentence that names `key`; 1.0 is a whole number, and 1 a number."""
-    if value == NEEDED:
+def value_of(kind: Any, value: Any, key: str, *, expected: str | None = None) -> Any:
+    """`value` as the type `kind`.
+
+    Args:
+        kind: A plain type, a dataclass, or list, Sequence, dict, Mapping, Literal, Optional, a union, Any or
+            Annotated with a `Range` of these.
+        value: A plain value; 1.0 is taken as a whole number, 1 as a number, and 2020 as text.
+        key: Name of the setting, used in messages.
+        expected: What messages say was expected; None for `type_text(kind)`.
+
+    Returns:
+        The value in that type: sequences as lists, sections as dicts.
+
+    Raises:
+        SettingsError: The value does not fit; the message names the key, the value and what was expected.
+    """
+    if isinstance(value, str) and value == NEEDED:
         raise SettingsError(f"{key} is not set. Give {key}=… ({type_text(kind)}).")
     if kind is Any:
         return value
+    expected = expected or type_text(kind)
     if is_dataclass(kind) and isinstance(kind, type):
         if not isinstance(value, Mapping):
-            raise _misfit(key, value, "a section of settings")
+            raise _misfit(key, value, expected)
         return bind(kind, value, key + ".")
     origin, arguments = get_origin(kind), get_args(kind)
+    if origin is Annotated:
+        bound = value_of(arguments[0], value, key, expected=expected)
+        if any(isinstance(note, Range) and not note.holds(bound) for note in arguments[1:]):
+            raise _misfit(key, value, expected)
+        return bound
     if origin in (Union, types.UnionType):
-        return None if value is None else value_of(_without_none(arguments), value, key)
+        return _one_of(kind, value, key, expected)
     if origin is Literal:
         if isinstance(value, bool) and {"on", "off"} <= set(arguments):
             return "on" if value else "off"  # as YAML reads those words
-        if value not in arguments:
+        if isinstance(value, (list, Mapping)) or value not in arguments:
             choices = [str(choice) for choice in arguments]
             raise SettingsError(f"{key}={_shown(value)} is not a choice. {suggestion(_shown(value), choices)}")
         return value
-    if origin is list:
-        if not isinstance(value, list):
-            raise _misfit(key, value, type_text(kind))
-        return [value_of(arguments[0], item, f"{key}[{index}]") for index, item in enumerate(value)]
-    if origin is dict or kind is dict:
+    if (origin or kind) in LISTS:
+        if not isinstance(value, (list, tuple)):
+            raise _misfit(key, value, expected)
+        inner = arguments[0] if arguments else Any
+        return [value_of(inner, item, f"{key}[{index}]") for index, item in enumerate(value)]
+    if (origin or kind) in SECTIONS:
         if not isinstance(value, Mapping):
-            raise _misfit(key, value, "a section of settings")
+            raise _misfit(key, value, expected)
         _refuse_gaps(value, key)
-        return dict(value)
-    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        inner = arguments[1] if arguments else Any
+        return {name: value_of(inner, item, f"{key}.{name}") for name, item in value.items()}
+    return _plain(kind, value, key, expected)
+
+
+def _plain(kind: Any, value: Any, key: str, expected: str) -> Any:
+    if kind not in NAMES:
+        return value  # a type that is not known here: the part itself must check it
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if kind is float and is_number:
+        if not abs(value) <= sys.float_info.max:  # NaN, infinity, or a whole number that no float can hold
+            raise _misfit(key, value, expected.replace("a number", "a finite number", 1))
         return float(value)
     if kind is int and isinstance(value, float) and value.is_integer():
         return int(value)
-    if kind is str and isinstance(value, (int, float)) and not isinstance(value, bool):
+    if kind is str and is_number:
         return str(value)
     if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
-        raise _misfit(key, value, type_text(kind))
+        raise _misfit(key, value, expected)
     return value
 
 
+def _one_of(kind: Any, value: Any, key: str, expected: str) -> Any:
+    """The value as the first type of a union that it fits."""
+    kinds = [one for one in get_args(kind) if one is not type(None)]
+    if value is None and len(kinds) < len(get_args(kind)):
+        return None
+    if isinstance(value, (list, tuple)) and (lists := [one for one in kinds if (get_origin(one) or one) in LISTS]):
+        kinds = lists  # an entry that does not fit is then named
+    for one in kinds[:-1]:
+        try:
+            return value_of(one, value, key)
+        except SettingsError:
+            continue
+    return value_of(kinds[-1], value, key, expected=expected)
+
+
 def type_text(kind: Any) -> str:
-    """A type in a reader's words: "a whole number, or null"."""
+    """A type in words for a message: "a whole number, 1 or more, or null"."""
     origin, arguments = get_origin(kind), get_args(kind)
+    if origin is Annotated:
+        ranges = "".join(note.text for note in arguments[1:] if isinstance(note, Range))
+        return type_text(arguments[0]) + ranges
     if origin in (Union, types.UnionType):
-        return f"{type_text(_without_none(arguments))}, or null"
+        named = [type_text(one) for one in arguments if one is not type(None)]
+        return ", or ".join([*dict.fromkeys(named), *(["null"] if type(None) in arguments else [])])
     if origin is Literal:
         return "one of " + ", ".join(str(choice) for choice in arguments)
-    if origin is list:
-        example = {int: "[1,2]", float: "[0.5,1]", str: "[a,b]"}.get(arguments[0], "[…]")
+    if (origin or kind) in LISTS:
+        inner = _bare(arguments[0]) if arguments else Any
+        example = {int: "[1,2]", float: "[0.5,1]", str: "[a,b]"}.get(inner, "[…]")
         return f"a list such as {example}"
-    return NAMES.get(origin or kind, "a value")
+    if (origin or kind) in SECTIONS or is_dataclass(kind):
+        return "a section of settings"
+    return NAMES.get(kind, "a value")
 
 
-def _without_none(arguments: tuple[Any, ...]) -> Any:
-    return next(argument for argument in arguments if argument is not type(None))
+def _bare(kind: Any) -> Any:
+    """A type without its range; of a union, its first type."""
+    if get_origin(kind) is Annotated or get_origin(kind) in (Union, types.UnionType):
+        return _bare(get_args(kind)[0])
+    return kind
 
 
 def _refuse_gaps(section: Mapping[str, Any], key: str) -> None:
     for name, value in section.items():
-        if value == NEEDED:
+        if isinstance(value, str) and value == NEEDED:
             raise SettingsError(f"{key}.{name} is not set. Give {key}.{name}=….")
         if isinstance(value, Mapping):
             _refuse_gaps(value, f"{key}.{name}")
@@ -110,7 +206,7 @@ def _shown(value: Any) -> str:
         return "null"
     if isinstance(value, bool):
         return str(value).lower()
-    if isinstance(value, list):
+    if isinstance(value, (list, tuple)):
         return "[" + ",".join(_shown(item) for item in value) + "]"
     if isinstance(value, Mapping):
         return "{" + ",".join(f"{name}:{_shown(item)}" for name, item in value.items()) + "}"
@@ -118,7 +214,7 @@ def _shown(value: Any) -> str:
 
 
 def flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested settings as {"data.root": …}; tuples as lists, as JSON gives them back."""
+    """Nested settings by dotted key, as {"data.root": …}; tuples become lists, as JSON gives them back."""
     found: dict[str, Any] = {}
     for key, value in settings.items():
         if isinstance(value, Mapping):

@@ -1,25 +1,14 @@
 """Build a part by its name from a literal table; a wrong name or option is answered with the right ones."""
 
-import difflib
 import inspect
 from collections.abc import Callable, Iterable, Mapping
 from importlib.metadata import entry_points
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, get_type_hints
 
+from brats_unet.binding import value_of
 from brats_unet.errors import SettingsError
-
-
-def nearest(name: str, choices: Iterable[str]) -> str | None:
-    """The known name most like `name`, or None where none is near enough to be a typo."""
-    return next(iter(difflib.get_close_matches(name, list(choices), n=1, cutoff=0.6)), None)
-
-
-def suggestion(name: str, choices: Iterable[str]) -> str:
-    """The sentence that follows "There is no X.": the nearest known name, or all of them where none is near."""
-    known = sorted(choices)
-    if near := nearest(name, known):
-        return f"Did you mean {near}?"
-    return f"Known: {', '.join(known)}."
+from brats_unet.spelling import suggestion
 
 
 def with_plugins(table: Mapping[str, Callable], group: str) -> dict[str, Callable]:
@@ -39,8 +28,10 @@ def with_plugins(table: Mapping[str, Callable], group: str) -> dict[str, Callabl
     return found
 
 
-def check_options(kind: str, name: str, builder: Callable, options: Mapping[str, Any], given: Iterable[str]) -> None:
-    """Refuse options that the builder's signature does not take, or misses, before anything is built.
+def check_options(
+    kind: str, name: str, builder: Callable, options: Mapping[str, Any], given: Iterable[str]
+) -> dict[str, Any]:
+    """Hold options against the builder's signature and its types, before anything is built.
 
     Args:
         kind: What is built, as the settings call it: "model", "loss", ….
@@ -48,6 +39,12 @@ def check_options(kind: str, name: str, builder: Callable, options: Mapping[str,
         builder: Keyword-only options are those a user may set.
         options: What the user's settings say.
         given: Names of arguments that the program itself passes (channels, outputs, …).
+
+    Returns:
+        The options in the types of the signature, see `binding.value_of`.
+
+    Raises:
+        SettingsError: An option is unknown, missing, of another type or out of range.
     """
     parameters = inspect.signature(builder).parameters
     open_ended = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
@@ -61,6 +58,22 @@ def check_options(kind: str, name: str, builder: Callable, options: Mapping[str,
     ]
     if missing:
         raise SettingsError(f"{kind}={name} needs {', '.join(missing)}. Set {kind}.{missing[0]}=….")
+    types = option_types(builder)
+    return {option: value_of(types.get(option, Any), value, f"{kind}.{option}") for option, value in options.items()}
+
+
+def option_types(builder: Callable) -> dict[str, Any]:
+    """Annotated type of each parameter; Any where there is none, or where it names something not imported here."""
+    names = getattr(inspect.unwrap(builder), "__globals__", {})
+    found = {}
+    for name, parameter in inspect.signature(builder).parameters.items():
+        written = Any if parameter.annotation is parameter.empty else parameter.annotation
+        try:
+            hints = get_type_hints(SimpleNamespace(__annotations__={name: written}), names, include_extras=True)
+        except NameError:  # a type imported for type checkers only
+            hints = {}
+        found[name] = hints.get(name, Any)
+    return found
 
 
 def chosen(kind: str, table: Mapping[str, Callable], name: Any) -> Callable:
@@ -85,9 +98,8 @@ def build(kind: str, table: Mapping[str, Callable], settings: Mapping[str, Any],
         **given: What the program passes; a user's settings cannot name these.
 
     Raises:
-        SettingsError: No such name, no such option, or an option is missing.
+        SettingsError: No such name, or options that do not fit; see `check_options`.
     """
     options, name = options_of(settings), settings.get("name")
     builder = chosen(kind, table, name)
-    check_options(kind, str(name), builder, options, given)
-    return builder(**given, **options)
+    return builder(**given, **check_options(kind, str(name), builder, options, given))

@@ -1,91 +1,99 @@
-"""Long because all commands are here: what each may be told, as dataclasses of plain types; values stand in conf/.
+"""Long because all commands are here: the settings of each as dataclasses of plain types with their limits.
 
-A section whose options depend on a part chosen by name (`model`, `loss`, …) is a plain mapping with the key `name`; its
-options are held against that part's signature before any data is read.
+The values stand in conf/. A section whose options depend on a part chosen by name (`model`, `loss`, …) is a plain
+mapping with the key `name`; its options are held against the signature of that part before any data is read.
 """
 
 from dataclasses import dataclass
-from typing import Any, Literal, Optional
+from typing import Annotated, Any, Literal, Optional
+
+from brats_unet.binding import Range
 
 Options = dict[str, Any]
+MOST_STEPS = 2**31 - 1  # steps are keys of random draws
+Seed = Annotated[int, Range(0, 2**32 - 1)]
+FromZero = Annotated[int, Range(0)]
+FromOne = Annotated[int, Range(1)]
+Share = Annotated[float, Range(0, 1)]
+AboveZero = Annotated[float, Range(0, above_least=True)]
 
 
 @dataclass
 class Data:
-    """Where the scans are, what they mean, how they are prepared and divided (conf/data/)."""
+    """Where the scans are, what they mean, how they are prepared and divided into folds (conf/data/)."""
 
-    name: str  # reader: brats | phantom
+    name: str  # reader: brats or phantom
     root: Optional[str]
     labels: str  # label convention, or auto
     modalities: list[str]
-    leave_out: list[str]  # case ids to pass over
-    cache: str  # folder of the prepared volumes
-    preparation: Options  # see data.preprocess.Preparation
-    folds: int
-    fold: Any  # 0 … folds-1, or "all"
-    fold_seed: int
-    splits: Optional[str]  # a split file of the user's own
-    validation_root: Optional[str]  # an external validation folder
-    cases: int  # phantoms only: how many, and from which seed
-    seed: int
+    leave_out: list[str]  # case ids to leave out
+    cache: str  # folder for the prepared volumes
+    preparation: Options  # see data.prepare.preprocess.Preparation
+    folds: Optional[int]  # 2 or more, unless `fold`, `splits` or `validation_root` does without
+    fold: Any  # 0 to folds-1, or "all"
+    fold_seed: Seed
+    splits: Optional[str]  # JSON file with the user's own folds
+    validation_root: Optional[str]  # folder of cases to hold out instead of a fold
+    cases: FromOne  # phantoms only: how many to make
+    seed: Seed  # phantoms only
 
 
 @dataclass
 class Sampling:
     """Patches and batches."""
 
-    patch: list[int]  # voxels of the prepared grid along x, y, z; a 1 makes a slice
-    batch: int  # patches of one update, over all replicas
-    accumulate: int  # parts of it that a replica computes one after another
-    foreground: float  # share of patches centred on a region
-    regions: dict[str, float]  # weight of each region in that choice
-    keep: Literal["auto", "disk", "memory", "device"]  # where the prepared cases stay while training
-    slices: Optional[list[int]]  # half-open range of axial slices to draw from, on the case's own grid
+    patch: list[int]  # voxels of the prepared grid along x, y, z; a 1 makes an axial slice
+    batch: FromOne  # patches of one update, over all devices
+    accumulate: FromOne  # parts of it that a device computes one after another
+    foreground: Share  # share of patches centred on a region
+    regions: dict[str, Annotated[float, Range(0)]]  # weight of each region in that choice
+    keep: Literal["auto", "disk", "memory", "device"]  # where the prepared cases are kept while training
+    slices: Optional[list[FromZero]]  # half-open range of axial slices to draw from, on the case's own grid
 
 
 @dataclass
 class Inference:
-    """How whole volumes are predicted; part of the run."""
+    """How whole volumes are predicted; stored with the run."""
 
     mode: Literal["whole", "tiles"]
-    tile: list[int]
-    overlap: float
-    tile_batch: int
+    tile: list[int]  # voxels along x, y, z
+    overlap: Annotated[float, Range(0, 1, below_most=True)]  # share of a tile that neighbours have in common
+    tile_batch: FromOne
     mirror: Any  # none, all, or a list of axes
 
 
 @dataclass
 class Validation:
-    """When and on how much the run looks at its held-out cases."""
+    """How often the run validates, and on how many held-out cases."""
 
-    every: float  # share of the budget between validations
-    cases: Optional[int]  # at most so many held-out cases, None for all
+    every: Annotated[float, Range(0, 1, above_least=True)]  # share of the steps between validations
+    cases: Optional[FromZero]  # held-out cases at most; None for all
 
 
 @dataclass
 class Hardware:
-    """What computes, in which precision (conf/hardware/)."""
+    """Devices and precision (conf/hardware/)."""
 
     device: Literal["auto", "cpu", "gpu", "mirrored"]
     precision: Literal["auto", "float32", "bfloat16", "float16"]
     jit: Literal["auto", "on", "off"]
-    replicas: Optional[int]  # logical CPU devices to mirror on, for trying it without GPUs
+    replicas: Optional[FromOne]  # logical CPU devices to mirror on, for trying it without GPUs
 
 
 @dataclass
 class Train:
-    """`brats-unet train`."""
+    """Settings of `brats-unet train`."""
 
     experiment: str
     name: Optional[str]
     tag: Optional[str]  # added to the run's name
     runs: str
-    seed: int
-    steps: Optional[int]
-    minutes: Optional[float]
+    seed: Seed
+    steps: Optional[Annotated[int, Range(1, MOST_STEPS)]]
+    minutes: Optional[AboveZero]
     init: Optional[str]
     plan: Optional[str]  # a plan's file, or auto
-    planned_for: Optional[Options]  # the dataset of the plan, see data.fingerprint
+    planned_for: Optional[Options]  # dataset that the plan was made for, see data.fingerprint
     overwrite: bool
     json: bool
     data: Data
@@ -102,26 +110,26 @@ class Train:
 
 @dataclass
 class Plan(Train):
-    """`brats-unet plan`: what train is told, and how far the plan may go."""
+    """Settings of `brats-unet plan`: those of train, and the limits of the plan."""
 
     output: Optional[str]
-    memory_gib: Optional[float]
-    largest_batch: Optional[int]
+    memory_gib: Optional[AboveZero]
+    largest_batch: Optional[FromOne]
     probe: bool
-    choices: dict[str, str]  # of the groups, for the file to name them
+    choices: dict[str, str]  # choice of each group, written into the file
 
 
 @dataclass
 class Doctor(Train):
-    """`brats-unet doctor`: what train is told, and whether to measure."""
+    """Settings of `brats-unet doctor`: those of train, and what to measure."""
 
     measure: bool
-    seconds: float  # of each measurement
+    seconds: AboveZero  # length of each measurement
 
 
 @dataclass
 class Evaluate:
-    """`brats-unet evaluate`: a run, several (out-of-fold), or two folders of masks."""
+    """Settings of `brats-unet evaluate`: one run, several (out-of-fold), or two folders of masks."""
 
     run: Any  # path, list of paths, or None
     checkpoint: Literal["last", "best"]
@@ -133,19 +141,19 @@ class Evaluate:
     output: Optional[str]
     labels: str
     protocol: str  # brats2020, brats2023, nnunet or seed
-    tolerances_mm: Any  # millimetres, one or a list
+    tolerances_mm: Any  # millimetres, one number or a list
     calibration: bool
     allow_missing: bool
     figures: bool
     seed_scores: bool
     device: str
-    workers: int
+    workers: FromZero  # 0: one for each core
     json: bool
 
 
 @dataclass
 class Compare:
-    """`brats-unet compare`."""
+    """Settings of `brats-unet compare`."""
 
     runs: Any  # list of run folders, folders of evaluations or scores.csv
     metrics: list[str]
@@ -155,19 +163,19 @@ class Compare:
 
 @dataclass
 class Report:
-    """`brats-unet report`."""
+    """Settings of `brats-unet report`."""
 
     run: str  # run folder, or folder of an evaluation
     output: Optional[str]  # HTML file to write
-    viewer: int  # cases that can be scrolled
-    cases: Optional[list[str]]  # their ids instead
-    pictures: int  # cases that are drawn at either end
+    viewer: FromZero  # cases whose scans can be scrolled
+    cases: Optional[list[str]]  # ids of these cases, instead of `viewer`
+    pictures: FromZero  # cases drawn from the worst and from the best
     json: bool
 
 
 @dataclass
 class Predict:
-    """`brats-unet predict`."""
+    """Settings of `brats-unet predict`."""
 
     run: Any  # run folder, exported network, .keras file with its recipe.json beside it, or a list (ensemble)
     input: Optional[str]
@@ -175,13 +183,13 @@ class Predict:
     t1: Optional[str]
     t1ce: Optional[str]
     t2: Optional[str]
-    case: Optional[str]  # name of the case whose files are given one by one
+    case: Optional[str]  # name of the case whose four files are given
     output: str
     checkpoint: Literal["last", "best"]
     mode: Literal["auto", "whole", "tiles"]
     mirror: Any  # auto, none, all, or a list of axes
     postprocess: str  # auto, none, or a JSON file
-    labels: str  # convention to write; auto: that of the run's training data
+    labels: str  # label convention to write; auto: that of the training data
     probabilities: bool
     uncertainty: bool
     overwrite: bool
@@ -191,25 +199,25 @@ class Predict:
 
 @dataclass
 class Tune:
-    """`brats-unet tune`."""
+    """Settings of `brats-unet tune`."""
 
-    run: Any  # run folder, or list of those of different folds
+    run: Any  # run folder, or a list of runs of different folds
     checkpoint: Literal["last", "best"]
     metric: Literal["dice", "hd95", "rank"]
-    folds: int
+    folds: Annotated[int, Range(2)]
     rules: list[str]  # names of `inference.postprocess.Postprocessing`, in the order they are searched
     mode: Literal["auto", "whole", "tiles"]
     mirror: Any  # auto, none, all, or a list of axes
     device: str
-    seed: int
+    seed: Seed
     json: bool
 
 
 @dataclass
 class Export:
-    """`brats-unet export`."""
+    """Settings of `brats-unet export`."""
 
-    run: Any  # run folder, or a .keras file with its recipe.json beside it; one alone
+    run: Any  # one run folder, or one .keras file with its recipe.json beside it
     output: str
     format: str  # keras, savedmodel, onnx or openvino
     checkpoint: Literal["last", "best"]
@@ -220,14 +228,14 @@ class Export:
 
 @dataclass
 class Fuse:
-    """`brats-unet fuse`."""
+    """Settings of `brats-unet fuse`."""
 
     inputs: list[str]  # folders of masks, or masks of one case
     output: str
     method: str  # majority, staple, simple
     per: Literal["regions", "labels"]
-    labels: Any  # convention of the inputs, or auto; or a list, one for each
-    write: str  # convention to write; auto: that of the first input
+    labels: Any  # label convention of the inputs, or auto; or a list with one for each input
+    write: str  # label convention to write; auto: that of the first input
     references: Optional[str]
     allow_missing: bool
     overwrite: bool
@@ -236,7 +244,7 @@ class Fuse:
 
 @dataclass
 class Check:
-    """`brats-unet check`."""
+    """Settings of `brats-unet check`."""
 
     data: Data
     json: bool
@@ -245,10 +253,10 @@ class Check:
 
 @dataclass
 class Phantom:
-    """`brats-unet phantom`."""
+    """Settings of `brats-unet phantom`."""
 
     output: str
-    cases: int
-    seed: int
-    workers: int
+    cases: FromOne
+    seed: Seed
+    workers: FromOne
     json: bool

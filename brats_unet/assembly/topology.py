@@ -7,7 +7,7 @@ from typing import Any
 from brats_unet import models
 from brats_unet.errors import SettingsError
 from brats_unet.models.network_shape import NetworkShape
-from brats_unet.parts import options_of
+from brats_unet.parts import check_options, options_of
 from brats_unet.training.step_memory import Topology
 
 
@@ -15,12 +15,12 @@ def complete_options(model: Mapping[str, Any]) -> dict[str, Any]:
     """All options of a network: those in the settings, and the builder's defaults for the others.
 
     Raises:
-        SettingsError: There is no such network.
+        SettingsError: The network has no such option, or it does not fit.
     """
     builder = models.known()[model["name"]]
     parameters = inspect.signature(builder).parameters.items()
     defaults = {k: p.default for k, p in parameters if k not in models.GIVEN and p.default is not p.empty}
-    return defaults | options_of(model)
+    return defaults | check_options("model", model["name"], builder, options_of(model), models.GIVEN)
 
 
 def topology_of(model: Mapping[str, Any], network_shape: NetworkShape) -> Topology | None:

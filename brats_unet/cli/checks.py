@@ -11,7 +11,7 @@ from brats_unet.cli.arguments import Override, Request, parsed
 from brats_unet.cli.conf_files import Conf, read_plan
 from brats_unet.errors import SettingsError
 from brats_unet.hardware import gpu_count
-from brats_unet.parts import nearest, suggestion
+from brats_unet.spelling import nearest, suggestion
 
 PLAN_FIRST = "auto"  # plan=auto: make the plan, then take it
 

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from brats_unet.commands.display import open_display
 from brats_unet.data.dataset_check import CheckReport, check_cases
-from brats_unet.data.folds import ALL
+from brats_unet.data.folds import ALL, refuse_invalid_fold
 from brats_unet.data.prepare.preprocess import Preparation
 from brats_unet.data.readers.discovery import survey
 from brats_unet.data.readers.findings import Finding, Severity
@@ -37,6 +37,7 @@ def main(settings: Check) -> int:
     root = Path(data.root)
     report_file = Path(settings.report) if settings.report else None
     _refuse_report(report_file, root)
+    refuse_invalid_fold(fold=data.fold, folds=data.folds, splits=data.splits, validation_root=data.validation_root)
     began = time.monotonic()
     modalities = Preparation.of(data.modalities, data.preparation).modalities
     with open_display(json=settings.json) as display:

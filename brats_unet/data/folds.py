@@ -122,9 +122,32 @@ def split(document: Mapping[str, Any], fold: int | str) -> Split:
     return Split(train, tuple(sorted(case for case, of in assignment.items() if of == number)))
 
 
+def refuse_invalid_fold(*, fold: int | str, folds: int | None, splits: str | None, validation_root: str | None) -> None:
+    """Check the settings that divide the cases, before any case is read.
+
+    Args:
+        fold: 0 to folds - 1, or "all", which needs no `folds`.
+        folds: 2 or more.
+        splits: JSON file with the user's own folds; `folds` is then not used.
+        validation_root: Folder of held-out cases; the others are then not used.
+
+    Raises:
+        SettingsError: There is no such fold, or the split file cannot be read.
+    """
+    if validation_root is not None:
+        return
+    if splits is not None:
+        _entry(Path(splits), fold)
+    elif fold != ALL:
+        if folds is None or folds < 2:
+            shown = "null" if folds is None else folds
+            raise SettingsError(f"data.folds={shown}: expected 2 or more, or data.fold=all to hold nothing out.")
+        fold_number(fold, folds)
+
+
 def fold_number(fold: int | str, folds: int) -> int:
-    """`fold` as an integer from 0 to folds - 1; SettingsError where it is none."""
-    number = int(fold) if str(fold).isdigit() and not isinstance(fold, bool) else -1
+    """`fold` as an integer from 0 to folds - 1; SettingsError if there is no such fold."""
+    number = int(fold) if str(fold).isdecimal() and not isinstance(fold, bool) else -1
     if not 0 <= number < folds:
         raise SettingsError(f"There is no data.fold={fold}. Expected a number from 0 to {folds - 1}, or all.")
     return number
@@ -152,15 +175,10 @@ def read_split_file(path: Path, case_ids: Sequence[str], fold: int | str) -> Spl
         SettingsError: The file cannot be read, has no such fold, names an unknown case, names a case twice, or leaves a
             case out.
     """
-    content = _read_json(path, 'Expected {"train": [case ids], "validation": [case ids]}, or a list of such.')
-    if fold == ALL:
+    entry = _entry(path, fold)
+    if entry is None:
         return Split(tuple(sorted(case_ids)), ())
-    if isinstance(content, dict) and {"assignment", "folds"} <= set(content):
-        found = split(content, fold)
-        train, validation = list(found.train), list(found.validation)
-    else:
-        entry = content[fold_number(fold, len(content))] if isinstance(content, list) and content else content
-        train, validation = _lists(path, entry)
+    train, validation = entry
     problems = []
     for what, ids in (
         ("names unknown cases or cases without a mask", sorted({*train, *validation} - set(case_ids))),
@@ -174,6 +192,17 @@ def read_split_file(path: Path, case_ids: Sequence[str], fold: int | str) -> Spl
     if problems:
         raise SettingsError(f"{path}: {'; '.join(problems)}. Correct the file.")
     return Split(tuple(sorted(train)), tuple(sorted(validation)))
+
+
+def _entry(path: Path, fold: int | str) -> tuple[list[str], list[str]] | None:
+    """The cases to train on and to hold out that a split file names for `fold`; None for "all"."""
+    content = _read_json(path, 'Expected {"train": [case ids], "validation": [case ids]}, or a list of such.')
+    if fold == ALL:
+        return None
+    if isinstance(content, dict) and {"assignment", "folds"} <= set(content):
+        found = split(content, fold)
+        return list(found.train), list(found.validation)
+    return _lists(path, content[fold_number(fold, len(content))] if isinstance(content, list) and content else content)
 
 
 def _lists(path: Path, entry: Any) -> tuple[list[str], list[str]]:

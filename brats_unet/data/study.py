@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from brats_unet.anatomy import Label
-from brats_unet.data.folds import Split, Subject, read_split_file, split, write_or_verify
+from brats_unet.data.folds import ALL, Split, Subject, read_split_file, refuse_invalid_fold, split, write_or_verify
 from brats_unet.data.labels.convention import Convention, decide, label_set
 from brats_unet.data.phantom.phantoms import varieties, write_dataset
 from brats_unet.data.prepare.cache import PreparedCase, prepare_all
@@ -62,7 +62,7 @@ def open_study(
     leave_out: Sequence[str],
     cache: str,
     preparation: Mapping[str, Any],
-    folds: int,
+    folds: int | None,
     fold: int | str,
     fold_seed: int,
     splits: str | None,
@@ -86,6 +86,7 @@ def open_study(
         MachineError: There is not enough disk space for the prepared volumes.
     """
     recipe = Preparation.of(modalities, preparation)
+    refuse_invalid_fold(fold=fold, folds=folds, splits=splits, validation_root=validation_root)
     if root is None:
         raise SettingsError("data.root is not set. Give the folder of the scans: data.root=/path/to/BraTS2020.")
     kinds: Mapping[str, str] = {}
@@ -116,6 +117,9 @@ def open_study(
         by_id |= held_out
     elif splits is not None:
         division = read_split_file(Path(splits), sorted(by_id), fold)
+        document = {"train": division.train, "validation": division.validation}
+    elif fold == ALL or folds is None:
+        division = Split(tuple(sorted(by_id)), ())
         document = {"train": division.train, "validation": division.validation}
     else:
         subjects = _subjects(by_id, kinds, label_sets, convention, memo)

@@ -37,7 +37,7 @@ def describe(name: str, options: Mapping[str, Any]) -> NetworkShape:
         SettingsError: No such network or option, options that do not fit one another, or a network without a plan.
     """
     builder = chosen("model", known(), name)
-    check_options("model", name, builder, options, GIVEN)
+    options = check_options("model", name, builder, options, GIVEN)
     network_shape = getattr(builder, "network_shape", None)
     if network_shape is None:
         raise SettingsError(

@@ -90,6 +90,8 @@ def design(
     per_stage = _counts(counted, convolutions, stages)
     if norm not in NORMS:
         raise SettingsError(f"model.norm is {norm}. {suggestion(str(norm), NORMS)}")
+    if groups < 1:
+        raise SettingsError(f"model.groups is {groups}. Expected 1 or more.")
     if norm == "group" and any(count % groups for count in features):
         raise SettingsError(
             f"model.groups is {groups} and model.features {list(features)}. Every number of features must be a "

@@ -1,26 +1,32 @@
-"""Optimizers by name: Keras update rules, and how gradients are clipped and decayed before them."""
+"""Optimizers by name: Keras' own update rules, and what is done to the gradients before them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Annotated
 
 import keras
 
-from brats_unet.errors import SettingsError
+from brats_unet.binding import Range
+
+Rate = Annotated[float, Range(0)]  # 0 leaves the weights as they are, which is of use after init=
+Decay = Annotated[float, Range(0)]
+ClipNorm = Annotated[float, Range(0, above_least=True)] | None
+Momentum = Annotated[float, Range(0, 1, below_most=True)]
+Epsilon = Annotated[float, Range(0, above_least=True)]
+Ema = Annotated[float, Range(0, 1, above_least=True, below_most=True)] | None
 
 
 @dataclass(frozen=True)
 class Optimizer:
-    """Update rule, and how gradients are prepared for it.
+    """An update rule, and how gradients are prepared for it.
 
     Attributes:
-        rule: Keras optimizer; its learning rate is set before each update.
-        learning_rate: Base learning rate, before the factor of the schedule.
-        clip_norm: Largest global norm of the gradients after summing over the replicas; larger gradients are scaled
-            down to it. None for no limit.
-        coupled_decay: Factor by which the weights are added to the gradients (L2 penalty, as in PyTorch's SGD); 0 for
-            none.
-        ema: Decay of the exponential moving average of the weights that is used for prediction (see `averaging`); None
-            for none.
+        rule: The Keras optimizer; its learning rate is set before each update.
+        learning_rate: Base rate, before the factor of the schedule.
+        clip_norm: Largest global norm of the gradients, over all replicas; None for no limit.
+        coupled_decay: Factor of the weights that is added to the gradients (L2, as in PyTorch's SGD); 0 for none.
+        ema: Decay of the running mean of the weights that predicts in their place (see `averaging`), above 0 and below
+            1; None for none.
     """
 
     rule: keras.optimizers.Optimizer
@@ -29,34 +35,30 @@ class Optimizer:
     coupled_decay: float
     ema: float | None
 
-    def __post_init__(self) -> None:
-        if self.ema is not None and not 0 < self.ema < 1:
-            raise SettingsError(f"optimizer.ema={self.ema}: expected a decay between 0 and 1, such as 0.999, or null.")
-
 
 def sgd(
     *,
-    learning_rate: float = 1e-2,
-    momentum: float = 0.99,
+    learning_rate: Rate = 1e-2,
+    momentum: Momentum = 0.99,
     nesterov: bool = True,
-    weight_decay: float = 3e-5,
-    clip_norm: float | None = 12.0,
-    ema: float | None = None,
+    weight_decay: Decay = 3e-5,
+    clip_norm: ClipNorm = 12.0,
+    ema: Ema = None,
 ) -> Optimizer:
-    """Stochastic gradient descent with Nesterov momentum; defaults and coupled weight decay as in nnU-Net."""
+    """Stochastic gradient descent with Nesterov momentum; the defaults are nnU-Net's, with its coupled weight decay."""
     rule = keras.optimizers.SGD(float(learning_rate), momentum=momentum, nesterov=nesterov, name="sgd")
     return Optimizer(rule, learning_rate, clip_norm, weight_decay, ema)
 
 
 def adam(
     *,
-    learning_rate: float = 3e-4,
-    weight_decay: float = 0.0,
-    clip_norm: float | None = 12.0,
-    epsilon: float = 1e-7,
-    ema: float | None = None,
+    learning_rate: Rate = 3e-4,
+    weight_decay: Decay = 0.0,
+    clip_norm: ClipNorm = 12.0,
+    epsilon: Epsilon = 1e-7,
+    ema: Ema = None,
 ) -> Optimizer:
-    """Adam; with `weight_decay` above 0, AdamW (decoupled weight decay)."""
+    """Adam, or AdamW (decoupled weight decay) if `weight_decay` is above 0."""
     if weight_decay:
         return adamw(
             learning_rate=learning_rate, weight_decay=weight_decay, clip_norm=clip_norm, epsilon=epsilon, ema=ema
@@ -67,18 +69,18 @@ def adam(
 
 def adamw(
     *,
-    learning_rate: float = 3e-4,
-    weight_decay: float = 1e-2,
-    clip_norm: float | None = 12.0,
-    epsilon: float = 1e-7,
-    ema: float | None = None,
+    learning_rate: Rate = 3e-4,
+    weight_decay: Decay = 1e-2,
+    clip_norm: ClipNorm = 12.0,
+    epsilon: Epsilon = 1e-7,
+    ema: Ema = None,
 ) -> Optimizer:
-    """Adam with decoupled weight decay: each update first multiplies all weights, biases too, by 1 - rate · decay.
+    """Adam with decoupled weight decay: each update first takes rate · `weight_decay` off every weight, biases too.
 
     Source:
-        Loshchilov and Hutter 2019, arXiv:1711.05101; the decay is multiplied by the learning rate, as in PyTorch.
+        Loshchilov and Hutter 2019, arXiv:1711.05101; the decay is multiplied by the rate, as in PyTorch's AdamW.
     """
-    # Adam and AdamW share the name and the variables, so that a run can switch between them.
+    # The slots and the name are those of Adam, so that a run can be resumed with the other.
     rule = keras.optimizers.AdamW(float(learning_rate), weight_decay=weight_decay, epsilon=epsilon, name="adam")
     return Optimizer(rule, learning_rate, clip_norm, 0.0, ema)
 

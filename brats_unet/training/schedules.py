@@ -1,20 +1,21 @@
-"""Learning-rate schedules: the factor on the base rate as a pure function of the step and the number of steps."""
+"""Learning-rate schedules: the factor on the base rate as a pure function of the step and of the number of steps."""
 
 import math
 from collections.abc import Callable
+from typing import Annotated
 
-from brats_unet.errors import SettingsError
+from brats_unet.binding import Range
 
 Schedule = Callable[[int, int], float]
+WarmupSteps = Annotated[int, Range(0)]
 
 
-def polynomial(*, power: float = 0.9, warmup_steps: int = 0) -> Schedule:
-    """(1 - step / steps) ** power, after a linear warm-up; the default is the schedule of nnU-Net.
+def polynomial(*, power: Annotated[float, Range(0, above_least=True)] = 0.9, warmup_steps: WarmupSteps = 0) -> Schedule:
+    """(1 - step / steps) ** power, after a linear warm-up; nnU-Net's has power 0.9 and no warm-up.
 
     Returns:
-        Function (step, steps) -> factor from 0 to 1. Steps count from 0, so the factor of the last update is above 0.
+        (step, steps) -> factor from 0 to 1; step counts from 0, so the last update still changes the weights.
     """
-    refuse_negative(warmup_steps)
 
     def factor(step: int, steps: int) -> float:
         if step < warmup_steps:
@@ -24,8 +25,8 @@ def polynomial(*, power: float = 0.9, warmup_steps: int = 0) -> Schedule:
     return factor
 
 
-def cosine(*, warmup_steps: int = 0, floor: float = 0.0) -> Schedule:
-    """Half a cosine period from 1 down to `floor`, after a linear warm-up.
+def cosine(*, warmup_steps: WarmupSteps = 0, floor: Annotated[float, Range(0, 1, below_most=True)] = 0.0) -> Schedule:
+    """Half a cosine from 1 to `floor`, after a linear warm-up.
 
     Returns:
         Function (step, steps) -> factor from `floor` to 1; below `floor` only during the warm-up.
@@ -33,11 +34,6 @@ def cosine(*, warmup_steps: int = 0, floor: float = 0.0) -> Schedule:
     Source:
         Loshchilov and Hutter 2017, arXiv:1608.03983, without restarts.
     """
-    refuse_negative(warmup_steps)
-    if not 0 <= floor < 1:
-        raise SettingsError(
-            f"schedule.floor={floor}: expected a fraction of the base learning rate, from 0 to below 1."
-        )
 
     def factor(step: int, steps: int) -> float:
         if step < warmup_steps:
@@ -47,21 +43,14 @@ def cosine(*, warmup_steps: int = 0, floor: float = 0.0) -> Schedule:
     return factor
 
 
-def constant(*, warmup_steps: int = 0) -> Schedule:
-    """Factor 1 at every step, after a linear warm-up."""
-    refuse_negative(warmup_steps)
+def constant(*, warmup_steps: WarmupSteps = 0) -> Schedule:
+    """Always 1, after a linear warm-up."""
     return lambda step, steps: (step + 1) / warmup_steps if step < warmup_steps else 1.0
 
 
 def progress(step: int, steps: int, warmup_steps: int) -> float:
-    """Share of the steps after the warm-up that are done, 0 to 1; 1 if all steps belong to the warm-up."""
+    """Share of the steps after the warm-up that are done, 0 to 1; 1 if there are none."""
     return min(1.0, (step - warmup_steps) / max(1, steps - warmup_steps))
-
-
-def refuse_negative(warmup_steps: int) -> None:
-    """Raise SettingsError if the number of warm-up steps is negative."""
-    if warmup_steps < 0:
-        raise SettingsError(f"schedule.warmup_steps={warmup_steps}: expected 0 or more.")
 
 
 SCHEDULES: dict[str, Callable[..., Schedule]] = {"polynomial": polynomial, "cosine": cosine, "constant": constant}

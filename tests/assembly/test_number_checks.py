@@ -1,4 +1,3 @@
-import math
 from types import SimpleNamespace
 
 import pytest
@@ -15,7 +14,7 @@ def settings(**changed):
         sampling=SimpleNamespace(
             batch=4, accumulate=1, foreground=0.3, regions={"WT": 1, "TC": 0, "ET": 2}, slices=None
         ),
-        validation=SimpleNamespace(every=0.1),
+        data=SimpleNamespace(fold=0, folds=5, splits=None, validation_root=None),
     )
     for key, value in changed.items():
         part, _, option = key.rpartition("__")
@@ -25,32 +24,39 @@ def settings(**changed):
 
 @pytest.mark.parametrize(
     "changed",
-    [{}, {"steps": None, "minutes": 0.5}, {"minutes": 60}, {"sampling__accumulate": 2}, {"sampling__slices": [3, 4]}],
+    [
+        {},
+        {"steps": None, "minutes": 0.5},
+        {"minutes": 60},
+        {"sampling__accumulate": 2},
+        {"sampling__slices": [3, 4]},
+        {"data__fold": "all", "data__folds": None},
+        {"data__fold": "all", "data__folds": 1},
+        {"data__folds": None, "data__validation_root": "elsewhere"},
+        {"data__fold": "4"},
+    ],
 )
-def test_sensible_numbers_pass(changed):
+def test_settings_that_fit_one_another_pass(changed):
     check_numbers(settings(**changed), 2)
 
 
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"steps": 0}, "steps=0: expected 1 or more, or null with minutes"),
-        ({"steps": None}, "steps=null and minutes=null: a training needs an end"),
-        ({"minutes": 0}, "minutes=0: expected more than 0"),
-        ({"minutes": -1.5}, "minutes=-1.5: expected more than 0"),
-        ({"minutes": math.nan}, "minutes=nan: expected more than 0"),
-        ({"minutes": math.inf}, "minutes=inf: expected more than 0"),
-        ({"sampling__batch": 3}, "sampling.batch=3 cannot be dealt out to 2 device"),
-        ({"sampling__accumulate": 0}, "sampling.accumulate=0: each device has 2 of the 4 patches"),
+        ({"steps": None}, "steps=null and minutes=null: nothing ends the training. Give one of them"),
+        ({"sampling__batch": 3}, "sampling.batch=3 cannot be split over 2 devices"),
         ({"sampling__accumulate": 4}, "sampling.accumulate=4: .* Choose a number that divides 2"),
-        ({"sampling__foreground": 1.1}, "sampling.foreground=1.1: a share lies from 0 to 1"),
         ({"sampling__regions": {"WT": 1, "ED": 1}}, "There is no setting sampling.regions.ED. Known: ET, TC, WT."),
-        ({"sampling__regions": {"WT": -1}}, "sampling.regions={'WT': -1}: weights are numbers from 0 up"),
         ({"sampling__regions": dict.fromkeys(["WT", "TC", "ET"], 0)}, "sampling.regions are all 0. Give one of them"),
         ({"sampling__slices": [4, 4]}, r"sampling.slices=\[4, 4\]: expected \[first, end\)"),
-        ({"validation__every": 0}, "validation.every=0: a share of the steps"),
+        ({"data__fold": 5}, "There is no data.fold=5. Expected a number from 0 to 4, or all"),
+        ({"data__fold": -1}, "There is no data.fold=-1. Expected a number from 0 to 4, or all"),
+        ({"data__fold": "²"}, "There is no data.fold=². Expected a number from 0 to 4, or all"),
+        ({"data__folds": 1}, "data.folds=1: expected 2 or more, or data.fold=all"),
+        ({"data__folds": None}, "data.folds=null: expected 2 or more, or data.fold=all"),
+        ({"data__splits": "nowhere.json"}, "nowhere.json: there is no such file"),
     ],
 )
-def test_a_number_that_makes_no_sense_is_refused(changed, message):
+def test_settings_that_do_not_fit_one_another_are_refused(changed, message):
     with pytest.raises(SettingsError, match=message):
         check_numbers(settings(**changed), 2)

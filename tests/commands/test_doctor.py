@@ -66,8 +66,8 @@ def test_it_measures_loader_augmentation_and_step_without_data_and_leaves_no_fil
     ("change", "message"),
     [
         ("sampling.patch=[17,16,16]", "sampling.patch is 17×16×16"),
-        ("seconds=0", "seconds=0: expected more than 0"),
-        ("sampling.batch=0", "sampling.batch=0 cannot be dealt out"),
+        ("seconds=0", "seconds=0 does not fit. Expected a number above 0"),
+        ("sampling.batch=0", "sampling.batch=0 does not fit. Expected a whole number, 1 or more"),
     ],
 )
 def test_settings_that_a_training_would_refuse_are_refused(change, message, capsys):

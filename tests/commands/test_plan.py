@@ -110,12 +110,12 @@ def test_plan_if_missing_writes_a_plan_once_and_then_reuses_it(command_line, tri
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ("memory_gib=0", "memory_gib=0: expected more than 0"),
-        ("largest_batch=0", "largest_batch=0: expected 1 or more"),
+        ("memory_gib=0", "memory_gib=0 does not fit. Expected a number above 0, or null"),
+        ("largest_batch=0", "largest_batch=0 does not fit. Expected a whole number, 1 or more, or null"),
         ("model.features=[4]", "Expected two stages or more"),
         ("augmentation.turns=3", "no setting augmentation.turns"),
         ("+augmentation.turns=3", "has no option turns"),
-        ("sampling.foreground=2", "a share lies from 0 to 1"),
+        ("sampling.foreground=2", "sampling.foreground=2 does not fit. Expected a number from 0 to 1"),
     ],
 )
 def test_settings_that_a_training_would_refuse_are_refused_before_any_data_are_read(

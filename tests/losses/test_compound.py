@@ -266,14 +266,14 @@ def test_a_misspelt_loss_or_option_is_answered_with_the_right_one():
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
-        ("region_dice_bce", {"focus": -1}, r"loss.focus is -1. Expected a number, 0 or above"),
+        ("region_dice_bce", {"focus": -1}, r"loss.focus is -1.0. Expected a number, 0 or above"),
         ("region_dice_bce", {"dice": 0, "bce": 0}, r"loss.dice and loss.bce are both 0"),
         ("label_dice_ce", {"ce": -0.5}, r"loss.ce is -0.5"),
-        ("label_dice_ce", {"smooth": "much"}, r"loss.smooth is much"),
-        ("label_ce", {"focus": float("nan")}, r"loss.focus is nan"),
+        ("label_dice_ce", {"smooth": "much"}, r"loss.smooth=much does not fit. Expected a number"),
+        ("label_ce", {"focus": float("nan")}, r"loss.focus=nan does not fit. Expected a finite number"),
         ("region_tversky", {"false_negatives": -1}, r"loss.false_negatives is -1"),
         ("region_tversky", {"false_negatives": 0, "false_positives": 0}, r"one of the first two above 0"),
-        ("label_tversky", {"power": 0}, r"loss.power 0. Expected"),
+        ("label_tversky", {"power": 0}, r"loss.power 0.0. Expected"),
         ("region_generalised_dice", {"bce": -2}, r"loss.bce is -2"),
     ],
 )

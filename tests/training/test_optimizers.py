@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 
 from brats_unet.errors import SettingsError
+from brats_unet.parts import build
 from brats_unet.training.optimizers import OPTIMIZERS, adam, adamw, sgd
 
 
@@ -54,9 +55,11 @@ def test_the_moving_average_is_off_by_default():
 
 
 @pytest.mark.parametrize("ema", [0, 1, 1.5, -0.1])
-def test_an_ema_decay_outside_0_to_1_is_refused(ema):
-    with pytest.raises(SettingsError, match=rf"optimizer.ema={ema}: expected a decay between 0 and 1"):
-        sgd(ema=ema)
+def test_a_decay_that_is_no_share_is_refused(ema):
+    with pytest.raises(
+        SettingsError, match=rf"optimizer.ema={ema} does not fit. Expected a number above 0 and below 1"
+    ):
+        build("optimizer", OPTIMIZERS, {"name": "sgd", "ema": ema})
 
 
 def test_adamw_without_decay_is_adam():

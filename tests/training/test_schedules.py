@@ -1,6 +1,7 @@
 import pytest
 
 from brats_unet.errors import SettingsError
+from brats_unet.parts import build
 from brats_unet.training.schedules import SCHEDULES, constant, cosine, polynomial
 
 
@@ -42,9 +43,11 @@ def test_after_the_warm_up_cosine_covers_the_remaining_steps():
 
 
 @pytest.mark.parametrize("floor", [-0.1, 1])
-def test_a_floor_below_0_or_of_1_is_refused(floor):
-    with pytest.raises(SettingsError, match=rf"schedule.floor={floor}: expected a fraction of the base learning rate"):
-        cosine(floor=floor)
+def test_a_floor_that_is_no_share_is_refused(floor):
+    with pytest.raises(
+        SettingsError, match=rf"schedule.floor={floor} does not fit. Expected a number from 0 to below 1"
+    ):
+        build("schedule", SCHEDULES, {"name": "cosine", "floor": floor})
 
 
 @pytest.mark.parametrize("name", SCHEDULES)
@@ -61,7 +64,9 @@ def test_constant_stays_at_1():
     assert [constant()(step, 3) for step in range(3)] == [1, 1, 1]
 
 
-@pytest.mark.parametrize("schedule", [polynomial, cosine, constant])
-def test_a_negative_warm_up_is_refused(schedule):
-    with pytest.raises(SettingsError, match=r"schedule.warmup_steps=-1: expected 0 or more"):
-        schedule(warmup_steps=-1)
+@pytest.mark.parametrize("name", SCHEDULES)
+def test_a_negative_warm_up_is_refused(name):
+    with pytest.raises(
+        SettingsError, match=r"schedule.warmup_steps=-1 does not fit. Expected a whole number, 0 or more"
+    ):
+        build("schedule", SCHEDULES, {"name": name, "warmup_steps": -1})

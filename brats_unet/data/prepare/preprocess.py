@@ -1,12 +1,13 @@
 """From the scans of a case to the input of the network: crop to the brain, resample, normalise."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import asdict, dataclass, fields
+from typing import Annotated, Any, Literal, get_args
 
 import numpy as np
 
 from brats_unet.anatomy import Modality, Region, labels_from_regions, region_masks
+from brats_unet.binding import Range, bind
 from brats_unet.data.labels.convention import Convention
 from brats_unet.data.prepare.brain import border_value, filled, union, without_seam
 from brats_unet.data.prepare.grid import Grid
@@ -18,14 +19,24 @@ from brats_unet.geometry import Box, bounding_box, crop
 from brats_unet.nifti import read_integers, read_volume
 from brats_unet.volume import Case, Volume, corners_apart_mm, spacing_mm, turn_to_lps
 
-# Increase this when the same settings give different prepared volumes; it is part of the cache key.
-VERSION = 4  # 4: the resampled grid is aligned with the centre of mass of the brain
-CROPS = ("brain", "none")
-NORMALISATIONS = ("zscore", "max")
+# Raise it whenever the prepared volumes change for the same recipe: it is part of the key of the cache.
+VERSION = 4  # the resampled grid is tied to the middle of the brain
+Crop = Literal["brain", "none"]
+Normalise = Literal["zscore", "max"]
+CROPS, NORMALISATIONS = get_args(Crop), get_args(Normalise)
 FOREGROUND_POSITIONS = 10_000
 SAME_SPACING = 1e-3  # relative difference in voxel length up to which an axis is not resampled
 LARGEST = 1e30  # largest intensity accepted, so that statistics stay within float32
 FLOAT16_LARGEST = 65504.0
+
+
+@dataclass(frozen=True)
+class Options:
+    """The settings of `data.preparation`, see `Preparation`."""
+
+    spacing_mm: list[Annotated[float, Range(0, above_least=True)]]
+    crop: Crop
+    normalise: Normalise
 
 
 @dataclass(frozen=True)
@@ -50,7 +61,7 @@ class Preparation:
         """From modality names in any order and the options `spacing_mm`, `crop` and `normalise`.
 
         Raises:
-            SettingsError: A modality or a choice is unknown, or the spacing is not three positive numbers.
+            SettingsError: An unknown modality, option or choice, or a spacing that is not three positive numbers.
         """
         known = {str(m) for m in Modality}
         wrong = [m for m in modalities if m not in known]
@@ -59,14 +70,12 @@ class Preparation:
                 f"data.modalities={list(modalities)} is not a list of different modalities. "
                 f"Choose from {', '.join(sorted(known))}."
             )
-        spacing = tuple(float(s) for s in options["spacing_mm"])
-        if len(spacing) != 3 or min(spacing) <= 0:
+        checked = bind(Options, options, "data.preparation.")
+        spacing = tuple(checked.spacing_mm)
+        if len(spacing) != 3:
             raise SettingsError(f"data.preparation.spacing_mm={list(spacing)} is not three lengths in mm above 0.")
-        for key, choices in (("crop", CROPS), ("normalise", NORMALISATIONS)):
-            if options[key] not in choices:
-                raise SettingsError(f"data.preparation.{key}={options[key]}: choose from {', '.join(choices)}.")
         ordered = tuple(m for m in Modality if m in set(modalities))
-        return cls(ordered, spacing, options["crop"], options["normalise"])
+        return cls(ordered, spacing, checked.crop, checked.normalise)
 
     def as_dict(self) -> dict[str, Any]:
         """The settings in plain types, for JSON and for the cache key."""
@@ -74,8 +83,8 @@ class Preparation:
 
     @classmethod
     def from_dict(cls, plain: Mapping[str, Any]) -> "Preparation":
-        """Inverse of `as_dict`."""
-        return cls.of(plain["modalities"], plain)
+        """The inverse of `as_dict`."""
+        return cls.of(plain["modalities"], {option.name: plain[option.name] for option in fields(Options)})
 
 
 @dataclass(frozen=True, eq=False)

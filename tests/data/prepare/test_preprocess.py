@@ -326,9 +326,9 @@ def test_an_affine_that_gives_no_orientation_is_refused(written):
         (["flair", "flair"], {}, "is not a list of different modalities"),
         ([], {}, "is not a list of different modalities"),
         (["flair"], {"spacing_mm": [1, 1]}, "spacing_mm=.1.0, 1.0. is not three lengths in mm above 0"),
-        (["flair"], {"spacing_mm": [1, 0, 1]}, "is not three lengths in mm above 0"),
-        (["flair"], {"crop": "skull"}, "data.preparation.crop=skull: choose from brain, none"),
-        (["flair"], {"normalise": "minmax"}, "data.preparation.normalise=minmax: choose from zscore, max"),
+        (["flair"], {"spacing_mm": [1, 0, 1]}, r"spacing_mm.1.=0 does not fit. Expected a number above 0"),
+        (["flair"], {"crop": "skull"}, "data.preparation.crop=skull is not a choice. Known: brain, none"),
+        (["flair"], {"normalise": "minmax"}, "data.preparation.normalise=minmax is not a choice. Did you mean max"),
     ],
 )
 def test_invalid_settings_are_refused(modalities, change, message):
