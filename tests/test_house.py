@@ -12,7 +12,8 @@ import pytest
 
 from brats_unet.binding import bind
 from brats_unet.cli import arguments, checks, hydra
-from brats_unet.cli.conf_files import COMMANDS, Conf, own_folder, read
+from brats_unet.cli.conf_files import COMMANDS, Conf, own_folder
+from brats_unet.cli.yaml_files import read
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "brats_unet"
@@ -107,7 +108,7 @@ def test_nothing_is_left_unfinished():
         ("hydra", {"cli/hydra.py"}),
         ("omegaconf", {"cli/hydra.py"}),
         ("nibabel", {"nifti.py"}),
-        ("yaml", {"cli/conf_files.py"}),
+        ("yaml", {"cli/yaml_files.py"}),
     ],
 )
 def test_a_package_is_imported_at_one_door(package, allowed):

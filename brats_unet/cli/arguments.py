@@ -1,12 +1,14 @@
-"""The command line taken apart: the command, the flags, and each key=value; what is none of these is refused."""
+"""Split a command line into the command, the flags and each key=value; name what an unknown flag was meant to be."""
 
 import re
+import shlex
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from brats_unet.cli import synonyms
 from brats_unet.cli.conf_files import COMMANDS, Conf
 from brats_unet.errors import SettingsError
-from brats_unet.parts import suggestion
+from brats_unet.spelling import nearest, suggestion
 
 OVERRIDE = re.compile(
     r"(?P<prefix>\+\+|\+|~)?(?P<key>[A-Za-z_][\w-]*(?:[./][\w-]+)*)(?:@(?P<package>[\w.:]*))?(?:=(?P<value>.*))?",
@@ -24,19 +26,21 @@ FLAGS = {
     "--shell-completion": ("-sc", False),
     "--json": ("", False),
 }
-# Where a bare path was most likely meant to go, by command.
-PATH_SETTING = {
-    "train": "data.root",
-    "plan": "data.root",
-    "doctor": "experiment",
-    "evaluate": "run",
-    "predict": "input",
-    "check": "data.root",
-    "phantom": "output",
-    "compare": "runs",
-    "report": "run",
+INFO = ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath")
+OWN_FILES = "Put files of your own into a folder, such as DIR/experiment/mine.yaml: --config-dir DIR experiment=mine."
+HYDRAS_FLAGS = {
+    "--config-name": f"Each command has its own settings file. {OWN_FILES}",
+    "-cn": f"Each command has its own settings file. {OWN_FILES}",
+    "--config-path": f"The settings files belong to brats-unet. {OWN_FILES}",
+    "-cp": f"The settings files belong to brats-unet. {OWN_FILES}",
+    "--resolve": "`--cfg job` always resolves references.",
+    "--run": "A command runs without a flag; -m runs several jobs.",
+    "-r": "A command runs without a flag; -m runs several jobs.",
+    "--hydra-help": "`brats-unet --help` lists the flags.",
+    "--experimental-rerun": "Give the same command again: it resumes the run.",
 }
-LISTS = {"compare": "runs"}  # setting that the bare words of a command are gathered into
+DASHES = "\u2010\u2011\u2012\u2013\u2014\u2212"  # hyphens, dashes and the minus sign that text programs put in
+GATHERED = {"compare": "runs"}  # setting that takes all bare words of a command
 
 
 @dataclass(frozen=True)
@@ -50,13 +54,19 @@ class Override:
 
     @property
     def text(self) -> str:
+        """The override as it is typed."""
         package = "" if self.package is None else f"@{self.package}"
         return f"{self.prefix}{self.key}{package}" + ("" if self.value is None else f"={self.value}")
+
+    @property
+    def choices(self) -> list[str]:
+        """The value as names of choices, several where it is a list or a sweep; [""] without a value."""
+        return [name.strip().strip("'\"") for name in (self.value or "").strip().strip("[]").split(",")]
 
 
 @dataclass
 class Request:
-    """A command line taken apart: the command (or None), the flags by long name, and the other arguments as typed."""
+    """A command line, split: the command (or None), the flags by long name, and the other arguments as typed."""
 
     command: str | None = None
     flags: dict[str, str] = field(default_factory=dict)
@@ -64,6 +74,7 @@ class Request:
 
     @property
     def multirun(self) -> bool:
+        """Whether the command is to run once for every combination of values."""
         return "--multirun" in self.flags
 
     @property
@@ -81,51 +92,100 @@ class Request:
 
 
 def split(argv: list[str]) -> Request:
-    """Commands, flags and overrides of a command line; flags may stand anywhere.
+    """Command, flags and overrides of a command line; flags may stand anywhere, and `help` is --help.
 
     Raises:
         SettingsError: There is no such flag or command.
     """
     request = Request()
-    rest = iter(argv)
-    for argument in rest:
+    rest = list(argv)
+    while rest:
+        argument = rest.pop(0)
+        if argument[:1] and argument[0] in DASHES:
+            word = argument.lstrip(DASHES + "-")
+            plain = f"-{word}" if len(word) == 1 else f"--{word}"
+            raise SettingsError(f"{argument} begins with a typographic dash. Write {plain}, with hyphens.")
         if argument.startswith("-") and len(argument) > 1:
             name, equals, value = argument.partition("=")
             name = next((long for long, (short, _) in FLAGS.items() if name in (long, short)), name)
             if name not in FLAGS:
-                raise SettingsError(_no_flag(argument))
+                raise SettingsError(_no_flag(argument, rest[0] if rest else None, request))
             if FLAGS[name][1] and not equals:
-                value = next(rest, "")
-                if not value:
-                    raise SettingsError(f"{argument} needs a value after it. See `brats-unet --help`.")
+                value = rest.pop(0) if rest else ""
+            if FLAGS[name][1] and not value:
+                raise SettingsError(f"{argument} needs a value after it. See `brats-unet --help`.")
+            if equals and name == "--json":
+                request.arguments.append(f"json={value}")
+                continue
+            if equals and not FLAGS[name][1]:
+                raise SettingsError(f"{argument}: {name} takes no value. Write {name} alone.")
             request.flags[name] = value
+        elif request.command is None and argument == "help":
+            request.flags["--help"] = ""
         elif request.command is None:
             request.command = _command(argument)
         else:
             request.arguments.append(argument)
     if request.flags.pop("--json", None) is not None:
         request.arguments.append("json=true")
-    request.arguments = _gathered(request.arguments, LISTS.get(request.command or ""))
-    if (shown := request.flags.get("--cfg", "job")) not in ("job", "hydra", "all"):
-        raise SettingsError(f"--cfg {shown}: expected --cfg job, which prints the settings and stops.")
+    request.arguments = _gathered(request.arguments, GATHERED.get(request.command or ""))
+    _refuse_unknown_flag_values(request)
     return request
 
 
+def _refuse_unknown_flag_values(request: Request) -> None:
+    if (wanted := request.flags.get("--cfg", "job")) not in ("job", "hydra", "all"):
+        raise SettingsError(f"--cfg {wanted}: expected --cfg job, which prints the settings and stops.")
+    if (wanted := request.flags.get("--info", INFO[0])) not in INFO:
+        raise SettingsError(f"--info {wanted}: expected one of {', '.join(INFO)}.")
+    if "--package" in request.flags and "--cfg" not in request.flags:
+        raise SettingsError("--package shows one section of what --cfg job prints. Add --cfg job.")
+    if "--shell-completion" in request.flags:
+        raise SettingsError("-sc stands alone: brats-unet -sc install=bash")
+
+
 def _gathered(arguments: list[str], setting: str | None) -> list[str]:
-    """Bare words become one `setting=[…]`, where a command takes several; the rest stays as typed."""
-    bare = [argument for argument in arguments if setting and "=" not in argument and not argument.startswith("~")]
+    """Bare words become one `setting=[…]`, for a command that takes several; the rest stays as typed."""
+    bare = bare_words(arguments) if setting else []
     if not bare:
         return arguments
-    quoted = ["'" + argument.replace("\\", "\\\\").replace("'", "\\'") + "'" for argument in bare]
-    return [f"{setting}=[{','.join(quoted)}]", *(argument for argument in arguments if argument not in bare)]
+    return [f"{setting}={list_text(bare)}", *(argument for argument in arguments if argument not in bare)]
 
 
-def _no_flag(argument: str) -> str:
+def bare_words(arguments: list[str]) -> list[str]:
+    """The arguments that are no key=value."""
+    return [argument for argument in arguments if "=" not in argument and not argument.startswith("~")]
+
+
+def list_text(words: list[str]) -> str:
+    """A list of texts in Hydra's grammar, each in quotes."""
+    quoted = ["'" + word.replace("\\", "\\\\").replace("'", "\\'") + "'" for word in words]
+    return f"[{','.join(quoted)}]"
+
+
+def _no_flag(argument: str, following: str | None, request: Request) -> str:
+    """What to say about an unknown flag: a setting written with dashes, a flag of Hydra, or a typo."""
+    name, equals, value = argument.partition("=")
+    if name in HYDRAS_FLAGS:
+        return f"There is no option {name}. {HYDRAS_FLAGS[name]}"
     match = OVERRIDE.fullmatch(argument.lstrip("-"))
-    if match and (match["value"] is not None or "." in match["key"]):
-        value = "…" if match["value"] is None else match["value"]
-        return f"Settings are written without dashes: {match['key']}={value}"
-    return f"There is no option {argument}. {suggestion(argument, FLAGS)}"
+    if match is None:
+        return f"There is no option {argument}. {suggestion(argument, FLAGS)}"
+    known = known_names(Conf(request.command or "train"))
+    key = match["key"].replace("-", "_")
+    key = key if key in known else synonyms.setting_meant(key, known) or match["key"]
+    if not equals and following is not None and not following.startswith("-") and "=" not in following:
+        value = following
+    if key in known or (not nearest(name, FLAGS) and (equals or "." in key)):
+        return f"Settings are written without dashes: {shlex.quote(f'{key}={value}') if value else f'{key}=…'}"
+    if sentence := synonyms.sentence_for(key):
+        return f"There is no option {argument}. {sentence}"
+    return f"There is no option {argument}. {suggestion(name, FLAGS)} Settings are written without dashes, as seed=1."
+
+
+def known_names(conf: Conf) -> set[str]:
+    """Settings and groups of a command."""
+    return {*conf.types, *conf.defaults, *conf.settings({})} - conf.sections | set(conf.defaults)
 
 
 def _command(argument: str) -> str:
@@ -133,27 +193,6 @@ def _command(argument: str) -> str:
         return argument
     if "=" in argument:
         raise SettingsError(f"A command comes first: brats-unet train {argument}. Known: {', '.join(COMMANDS)}.")
-    raise SettingsError(f"There is no command {argument}. {suggestion(argument, COMMANDS)} See `brats-unet --help`.")
-
-
-def parsed(argument: str, index: int, request: Request) -> Override:
-    """One argument taken apart; a path or a stray space where key=value belongs is told from a typo."""
-    match = OVERRIDE.fullmatch(argument)
-    arguments, command = request.arguments, request.command or ""
-    if index and arguments[index - 1].endswith("=") and (not match or match["value"] is None):
-        raise SettingsError(
-            f"There is a space after {arguments[index - 1]} Write {arguments[index - 1]}{argument} as one word."
-        )
-    if arguments[index + 1 : index + 2] and arguments[index + 1].startswith("="):
-        raise SettingsError(f"There is a space after {argument}. Write {argument}{arguments[index + 1]} as one word.")
-    if match and (match["value"] is not None or match["prefix"] == "~"):
-        return Override(match["prefix"] or "", match["key"], match["package"], match["value"])
-    if not match or Path(argument).exists() or "/" in argument:
-        setting = PATH_SETTING[command]
-        if (Path(argument) / "settings.json").is_file() and command == "predict":
-            setting = "run"
-        raise SettingsError(f"Expected key=value, but found {argument}. Did you mean {setting}={argument}?")
-    for group in request.conf.defaults:
-        if argument in request.conf.choices(group):
-            raise SettingsError(f"Expected key=value, but found {argument}. Did you mean {group}={argument}?")
-    raise SettingsError(f"Expected key=value, but found {argument}. See `brats-unet {command} --help`.")
+    meant = argument.lower() if argument.lower() in COMMANDS else synonyms.COMMANDS.get(argument.lower())
+    hint = f"Did you mean {meant}?" if meant else suggestion(argument, COMMANDS)
+    raise SettingsError(f"There is no command {argument}. {hint} See `brats-unet --help`.")

@@ -1,10 +1,9 @@
-"""Tab completion of commands, groups, choices and keys in bash and zsh, from conf/ and without Hydra."""
+"""Tab completion of commands, groups, choices and keys in bash and zsh, read from conf/ without Hydra."""
 
 import os
 
 from brats_unet.cli.conf_files import COMMANDS, Conf
 from brats_unet.errors import SettingsError
-from brats_unet.parts import suggestion
 
 BASH = """\
 _brats_unet() {
@@ -20,11 +19,12 @@ SCRIPTS = {"bash": BASH, "zsh": "autoload -U +X bashcompinit && bashcompinit\n" 
 
 
 def answer(arguments: list[str]) -> int:
-    """`-sc install=SHELL` prints the script to evaluate, `-sc query=SHELL` the words that may come next."""
+    """Answer `-sc install=SHELL` with the script to evaluate, `-sc query=SHELL` with the words that may come next."""
     what, _, shell = (arguments or [""])[0].partition("=")
     if what not in ("install", "query") or shell not in SCRIPTS:
         raise SettingsError(
-            f'-sc {what}={shell}: {suggestion(shell, SCRIPTS)} Put eval "$(brats-unet -sc install=bash)" in ~/.bashrc.'
+            f"-sc {' '.join(arguments)}: expected install=bash or install=zsh. "
+            f'Put eval "$(brats-unet -sc install=bash)" into ~/.bashrc.'
         )
     if what == "install":
         print(SCRIPTS[shell])
@@ -34,7 +34,7 @@ def answer(arguments: list[str]) -> int:
 
 
 def candidates(line: str) -> list[str]:
-    """Words that may stand where `line` ends, whole ("data=brats"); none where a value of the user's own is due."""
+    """Whole words that may stand where `line` ends ("data=brats"); none where a path or number must be typed."""
     *before, word = line.split(" ")
     commands = [name for name in before[1:] if name in COMMANDS]
     if not commands:

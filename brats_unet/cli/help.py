@@ -8,7 +8,8 @@ import textwrap
 from collections.abc import Iterable
 
 from brats_unet import __version__
-from brats_unet.cli.conf_files import COMMANDS, Conf, Setting
+from brats_unet.cli.conf_files import COMMANDS, Conf
+from brats_unet.cli.yaml_files import Setting
 
 WHAT = (
     "Train, evaluate and run U-Nets that outline brain tumours in MR scans (BraTS: whole tumour, tumour core, "

@@ -1,4 +1,7 @@
-"""The way through Hydra: overrides in, plain settings out; several jobs become one fresh process each."""
+"""Long because Hydra and OmegaConf are imported here alone: compose settings, run sweeps, translate their errors.
+
+Overrides go in and plain settings come out. Of several jobs each gets a process of its own.
+"""
 
 import json
 import logging
@@ -17,16 +20,20 @@ import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Quote, QuotedString
-from hydra.errors import HydraException
+from hydra.errors import HydraException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf.errors import (
+    InterpolationKeyError,
+    OmegaConfBaseException,
+    UnsupportedInterpolationType,
+)
 
 from brats_unet.binding import NEEDED
 from brats_unet.cli.arguments import Override, Request
 from brats_unet.cli.conf_files import own_folder
 from brats_unet.errors import SettingsError, Terminated
 
-# Hydra's own folders and logging are off: a run folder is the program's affair, and a refused command leaves nothing.
+# Hydra's own folders and logging are off: brats-unet makes the run folder, and a refused command leaves nothing.
 QUIET = (
     "hydra.run.dir=.",
     "hydra.output_subdir=null",
@@ -39,22 +46,31 @@ ALREADY_HYDRAS = ("'", '"', "[", "{")
 
 
 def settings_of(request: Request, overrides: list[Override]) -> dict[str, Any]:
-    """What the command is told, as plain nested containers with every reference resolved.
+    """The settings of the command as plain nested containers, with every reference resolved.
 
     Raises:
-        SettingsError: Hydra or OmegaConf refuses; their first sentence, without traceback.
+        SettingsError: Hydra or OmegaConf refuses them.
     """
     found: list[Any] = []
 
     def keep(conf: DictConfig) -> None:
-        found.append(OmegaConf.to_container(conf, resolve=True))
+        try:
+            found.append(OmegaConf.to_container(conf, resolve=True))
+        except OmegaConfBaseException as problem:  # raised here, Hydra would print a line of its own
+            found.append(problem)
 
     _run(request, [], _for_hydra(request, overrides), keep)
+    with _hydra_errors_as_settings_errors():
+        if isinstance(found[0], OmegaConfBaseException):
+            raise found[0]
     return found[0]
 
 
 def show(request: Request, overrides: list[Override]) -> None:
-    """Print what --cfg or --info asks for; values that refer to others are resolved, as the command would see them."""
+    """Print what --cfg or --info asks for, with references resolved, as the command would see the settings."""
+    if request.multirun:
+        raise SettingsError("--cfg and --info show one set of settings. Leave out -m, and give one value to each key.")
+    settings_of(request, overrides)  # a reference to nothing is refused with the name of its setting
     flags = []
     for name in ("--cfg", "--package", "--info"):
         if name in request.flags:
@@ -65,12 +81,12 @@ def show(request: Request, overrides: list[Override]) -> None:
 
 
 def sweep(request: Request, overrides: list[Override]) -> int:
-    """Run every combination of the values given, each in a fresh process with its own run folder.
+    """Run every combination of the values given, each in a process and a run folder of its own.
 
-    Hydra's sweeper deals out the jobs; a job that fails does not end the others.
+    Hydra's sweeper makes the combinations. A job that fails does not end the others.
 
     Returns:
-        0, or 1 if any job failed; those are listed with their overrides.
+        0, or 1 if any job failed; the failed jobs are listed with their overrides.
     """
     with tempfile.TemporaryDirectory(prefix="brats-unet-sweep-") as folder:
         outcomes = Path(folder)
@@ -81,15 +97,15 @@ def sweep(request: Request, overrides: list[Override]) -> int:
 
         def job(conf: DictConfig) -> int:
             del conf  # the fresh process composes its own
-            told = list(HydraConfig.get().overrides.task)
-            if "tag" in request.conf.types and (tag := _tag(told, given)):
-                told.append(f"tag={_quoted(tag)}")
-            command = [sys.executable, "-m", "brats_unet", request.command or "", *told]
+            job_overrides = list(HydraConfig.get().overrides.task)
+            if "tag" in request.conf.types and (tag := _tag(job_overrides, given)):
+                job_overrides.append(f"tag={_quoted(tag)}")
+            command = [sys.executable, "-m", "brats_unet", request.command or "", *job_overrides]
             command += ["--config-dir", own] if own else []
             number = HydraConfig.get().job.num
-            _print_result(f"\n── job {number + 1}: {_typed(told)}")
+            _print_result(f"\n── job {number + 1}: {_typed(job_overrides)}")
             code = _child(command)
-            (outcomes / f"{number:06}.json").write_text(json.dumps({"overrides": told, "code": code}))
+            (outcomes / f"{number:06}.json").write_text(json.dumps({"overrides": job_overrides, "code": code}))
             return code
 
         _run(request, ["--multirun"], [*where, *given], job)
@@ -101,12 +117,13 @@ def sweep(request: Request, overrides: list[Override]) -> int:
     return 1 if failed else 0
 
 
-def _tag(told: list[str], given: list[str]) -> str | None:
-    """What sets this job apart from its sisters and does not stand in a run's name anyhow; None if nothing does."""
-    apart = [text for text in told if text not in given and text.split("=")[0].lstrip("+~") not in IN_RUN_NAME]
-    if any(text.startswith("tag=") for text in told):
+def _tag(job_overrides: list[str], given: list[str]) -> str | None:
+    """The overrides in which the jobs differ and that a run's name does not already hold; None if there are none."""
+    if any(text.startswith("tag=") for text in job_overrides):
         return None
-    return ",".join(text.lstrip("+") for text in apart) or None
+    parsed = OverridesParser.create().parse_overrides(given)
+    swept = {one.key_or_group for one in parsed if one.is_sweep_override()} - set(IN_RUN_NAME)
+    return ",".join(text.lstrip("+") for text in job_overrides if text.split("=")[0].lstrip("+~") in swept) or None
 
 
 def _child(command: list[str]) -> int:
@@ -118,7 +135,7 @@ def _child(command: list[str]) -> int:
         process.wait()
         raise
     except KeyboardInterrupt:
-        process.wait()  # it has had the signal too and is putting its affairs in order
+        process.wait()  # it has received the signal too and is saving its work
         raise
 
 
@@ -133,7 +150,7 @@ def _run(request: Request, flags: list[str], overrides: list[str], task: Callabl
     sys.argv = [f"brats-unet {request.command}", *given, *flags, *QUIET, *overrides]
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises where it would print and exit
     try:
-        with _hydra_errors_as_ours(), _logging_restored():
+        with _hydra_errors_as_settings_errors(), _logging_restored():
             hydra.main(version_base="1.3", config_path=str(own_folder()), config_name=request.command)(task)()
     finally:
         sys.argv = argv
@@ -143,20 +160,53 @@ def _run(request: Request, flags: list[str], overrides: list[str], task: Callabl
 
 
 @contextmanager
-def _hydra_errors_as_ours():
+def _hydra_errors_as_settings_errors():
     try:
         yield
     except (HydraException, OmegaConfBaseException) as problem:
-        parts = [str(problem)] + ([str(problem.__cause__)] if problem.__cause__ else [])
-        lines = [line.strip() for part in parts for line in part.splitlines()[:1] if line.strip()]
-        key = getattr(problem, "full_key", None)
-        message = ". ".join(dict.fromkeys(line.rstrip(".") for line in lines)) + "."
-        raise SettingsError(f"{key}: {message}" if key and key not in message else message) from problem
+        raise SettingsError(_sentence(problem)) from problem
+
+
+def _sentence(problem: HydraException | OmegaConfBaseException) -> str:
+    """What Hydra or OmegaConf refused, and what to do about it."""
+    key = getattr(problem, "full_key", None)
+    who = key or "A setting"
+    if isinstance(problem, UnsupportedInterpolationType):
+        return (
+            f"{who} holds a reference of an unknown kind. Give the name of a setting, as in ${{seed}}, or an "
+            f"environment variable, as in ${{oc.env:HOME}}."
+        )
+    if isinstance(problem, InterpolationKeyError):
+        missing = re.search(r"'(.+?)'", str(problem))
+        name = missing[1] if missing else ""
+        return (
+            f"{who} refers to a setting that does not exist: ${{{name}}}. Give a value, or the name of a setting, as "
+            f"in ${{seed}}."
+        )
+    if variable := re.search(r"Environment variable '(.+?)'", str(problem)):
+        return (
+            f"{who} refers to the environment variable {variable[1]}, which is not set. Set it, or give a value for "
+            f"that case: ${{oc.env:{variable[1]},VALUE}}."
+        )
+    if isinstance(problem, OverrideParseException):
+        typed = str(problem.override)
+        name, _, value = typed.partition("=")
+        return (
+            f"{typed} cannot be read. Put a value with special characters into quotes, and all of it into quotes for "
+            f"the shell: '{name.lstrip('+')}=\"{value}\"'."
+        )
+    parts = [_first_line(problem)] + ([_first_line(problem.__cause__)] if problem.__cause__ else [])
+    message = ". ".join(dict.fromkeys(part for part in parts if part)) + "."
+    return f"{key}: {message}" if key and key not in message else message
+
+
+def _first_line(problem: BaseException) -> str:
+    return next((line.strip().rstrip(".") for line in str(problem).splitlines() if line.strip()), "")
 
 
 @contextmanager
 def _logging_restored():
-    """Hydra sets up logging even where told not to; undo it."""
+    """Undo the logging that Hydra sets up although it is switched off."""
     root = logging.getLogger()
     level, handlers = root.level, list(root.handlers)
     try:
@@ -180,11 +230,11 @@ def _for_hydra(request: Request, overrides: list[Override]) -> list[str]:
 
 
 def hydra_value(override: Override, kind: Any, *, multirun: bool) -> str:
-    """The value of an override in Hydra's grammar, meaning what the user typed.
+    """The value of an override in Hydra's grammar, with the meaning that the user typed.
 
-    Text settings take their value as it stands, spaces, commas and equals signs included; a file or folder that
-    exists is always taken as it stands; a leading ~ is the home folder. What is written in Hydra's grammar (quotes,
-    lists, references, with -m also several values) stays so.
+    Text settings keep their value as typed, with spaces, commas and equals signs; so does the name of a file or folder
+    that exists. A leading ~ is the home folder. A value that is already in Hydra's grammar (quotes, lists, references,
+    with -m also several values) is passed on.
 
     Raises:
         SettingsError: Several values without -m.
@@ -206,10 +256,9 @@ def hydra_value(override: Override, kind: Any, *, multirun: bool) -> str:
     except HydraException:
         return _quoted(value)
     if read.is_sweep_override() and not multirun:
-        raise SettingsError(
-            f"{override.text} gives several values. Add -m to run each of them, or write {override.key}=[{value}] "
-            f"for a list."
-        )
+        takes_list = kind in (None, Any) or get_origin(kind) is list
+        listed = f", or write {override.key}=[{value}] for a list" if takes_list and "(" not in value else ""
+        raise SettingsError(f"{override.text} gives several values. Add -m to run each of them{listed}.")
     return value
 
 
@@ -220,7 +269,7 @@ def _is_text(kind: Any) -> bool:
 
 
 def _typed(overrides: list[str]) -> str:
-    """Overrides in Hydra's grammar as one would type them in a shell."""
+    """Overrides in Hydra's grammar, as they are typed in a shell."""
     words = []
     for override in overrides:
         key, equals, value = override.partition("=")

@@ -14,12 +14,18 @@ from typing import Any
 from brats_unet import __version__
 from brats_unet.binding import bind
 from brats_unet.cli import arguments, checks, conf_files, help
+from brats_unet.cli.implied import PLAN_FIRST, with_implied
+from brats_unet.cli.overrides import parsed
 from brats_unet.errors import BratsError, Interrupted, Terminated
 from brats_unet.hardware import quiet_tensorflow
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run one command line, without the program's name; the exit code: 0, 1 if the answer is bad, 2 if refused."""
+    """Run one command line, given without the program's name.
+
+    Returns:
+        The exit code: 0, 1 if the command found a problem, 2 if it was refused, 130 if it was stopped.
+    """
     try:
         with _sigterm_stops_like_ctrl_c():
             code = _answer(sys.argv[1:] if argv is None else argv)
@@ -33,7 +39,7 @@ def main(argv: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("\nStopped.", file=sys.stderr)
         code = Interrupted.exit_code
-    except BrokenPipeError:  # the reader of our output has gone, as `head` does
+    except BrokenPipeError:  # what reads our output has ended, such as `head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
     return code
@@ -53,8 +59,8 @@ def _answer(argv: list[str]) -> int:
         return 0
     if "--help" in request.flags:
         conf = request.conf
-        overrides = [arguments.parsed(text, index, request) for index, text in enumerate(request.arguments)]
-        overrides = checks.with_machine_defaults(conf, overrides)
+        overrides = [parsed(text, index, request) for index, text in enumerate(request.arguments)]
+        overrides = with_implied(conf, overrides, multirun=request.multirun)
         print(help.of_command(conf, checks.asked_choices(conf, overrides, multirun=True)), end="")
         return 0
     overrides = checks.checked(request)
@@ -67,7 +73,7 @@ def _answer(argv: list[str]) -> int:
     if request.multirun:
         return hydra.sweep(request, overrides)
     settings = _settings(request, overrides)
-    if request.command == "train" and settings.plan == checks.PLAN_FIRST:
+    if request.command == "train" and settings.plan == PLAN_FIRST:
         rest = [argument for argument in request.arguments if not argument.startswith("plan=")]
         planning = arguments.Request("plan", request.flags, rest)
         file = _command("plan", "plan_if_missing")(_settings(planning, checks.checked(planning)))
@@ -78,7 +84,7 @@ def _answer(argv: list[str]) -> int:
 
 @contextmanager
 def _sigterm_stops_like_ctrl_c() -> Iterator[None]:
-    """SIGTERM, as a scheduler sends it, stops like Ctrl-C: what is half done is cleared away."""
+    """SIGTERM, which job schedulers send, stops like Ctrl-C: half-written files are removed."""
 
     def stop(number: int, frame: Any) -> None:
         raise Terminated
@@ -95,6 +101,7 @@ def _settings(request: arguments.Request, overrides: list[arguments.Override]) -
 
     values = hydra.settings_of(request, overrides)
     checks.refuse_gaps(request.conf, overrides, values)
+    checks.refuse_long_warmup(overrides, values)
     assert request.command is not None
     return bind(conf_files.COMMANDS[request.command], values)
 

@@ -8,33 +8,13 @@ import sys
 import tempfile
 import threading
 import time
-import types
 
 import pytest
 
-from brats_unet.cli import arguments, checks, completion, hydra
+from brats_unet.cli import arguments, completion, hydra, implied
 from brats_unet.cli import main as cli
 from brats_unet.cli.conf_files import COMMANDS, Conf
 from brats_unet.errors import Terminated
-
-
-@pytest.fixture(autouse=True)
-def empty_folder(tmp_path, monkeypatch):
-    """Every test runs in an empty folder, on a machine without a GPU."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(checks, "gpu_count", lambda: 0)
-    return tmp_path
-
-
-@pytest.fixture
-def told(monkeypatch):
-    """What a command was told: every command is replaced by one that only notes its settings."""
-    notes = []
-    for name in COMMANDS:
-        module = types.ModuleType(name)
-        module.main = lambda settings: notes.append(settings) or 0
-        monkeypatch.setitem(sys.modules, f"brats_unet.commands.{name}", module)
-    return notes
 
 
 def run(*arguments):
@@ -128,7 +108,7 @@ REFUSALS = {
     "train --cfg": "--cfg needs a value after it.",
     "train --cfg jobb": "--cfg jobb: expected --cfg job",
     "train --config-dir nowhere": "--config-dir nowhere: there is no such folder.",
-    "train data.folds=five": "data.folds=five does not fit. Expected a whole number.",
+    "train data.folds=five": "data.folds=five does not fit. Expected a whole number, or null.",
     "train data.modalities=flair": "data.modalities=flair does not fit. Expected a list such as [a,b].",
     "train sampling.patch=[a,b]": "sampling.patch[0]=a does not fit. Expected a whole number.",
     "train json=maybe": "json=maybe does not fit. Expected true or false.",
@@ -213,7 +193,7 @@ def test_settings_are_plain_containers(told):
 
 def test_without_a_gpu_the_experiment_is_quick_and_with_one_unet3d(told, monkeypatch):
     cli.main(["train"])
-    monkeypatch.setattr(checks, "gpu_count", lambda: 1)
+    monkeypatch.setattr(implied, "gpu_count", lambda: 1)
     cli.main(["train"])
     cli.main(["train", "experiment=none"])
     assert [settings.experiment for settings in told] == ["quick", "unet3d", "none"]
