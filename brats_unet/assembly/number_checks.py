@@ -3,8 +3,25 @@
 from brats_unet.anatomy import Region
 from brats_unet.data.folds import refuse_invalid_fold
 from brats_unet.errors import SettingsError
+from brats_unet.losses import known as known_losses
+from brats_unet.parts import build, check_options, chosen, options_of
 from brats_unet.settings import Train
 from brats_unet.spelling import suggestion
+from brats_unet.training.optimizers import OPTIMIZERS
+from brats_unet.training.schedules import SCHEDULES
+
+
+def check_parts(settings: Train) -> None:
+    """Refuse options of the loss, the schedule and the optimizer that do not fit, without importing Keras.
+
+    Raises:
+        SettingsError: A part or an option does not exist, or a value does not fit.
+    """
+    build("loss", known_losses(), settings.loss)
+    build("schedule", SCHEDULES, settings.schedule)
+    optimizer = settings.optimizer.get("name")
+    builder = chosen("optimizer", OPTIMIZERS, optimizer)
+    check_options("optimizer", str(optimizer), builder, options_of(settings.optimizer), ())
 
 
 def check_numbers(settings: Train, replicas: int) -> None:

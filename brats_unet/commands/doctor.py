@@ -13,11 +13,10 @@ import psutil
 
 import brats_unet
 from brats_unet import models
-from brats_unet.assembly.number_checks import check_numbers
+from brats_unet.assembly.number_checks import check_numbers, check_parts
 from brats_unet.assembly.provenance import commit, processor
 from brats_unet.commands.display import open_display
 from brats_unet.data.prepare.preprocess import Preparation
-from brats_unet.errors import SettingsError
 from brats_unet.files import existing_parent, explain_write_errors
 from brats_unet.hardware import cpu_flags, cpu_has_bfloat16, gpu_count, gpus, memory_available_bytes
 from brats_unet.parts import options_of
@@ -43,8 +42,7 @@ def main(settings: Doctor) -> int:
     models.describe(settings.model["name"], options_of(settings.model)).refuse_patch(settings.sampling.patch)
     preparation = Preparation.of(settings.data.modalities, settings.data.preparation)
     check_numbers(settings, settings.hardware.replicas or 1)
-    if not settings.seconds > 0:
-        raise SettingsError(f"seconds={settings.seconds:g}: expected more than 0.")
+    check_parts(settings)
     with open_display(json=settings.json) as display:
         facts = machine_facts(Path(settings.data.cache))
         if not settings.json:

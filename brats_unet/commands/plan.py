@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from brats_unet import models
-from brats_unet.assembly.number_checks import check_numbers
+from brats_unet.assembly.number_checks import check_numbers, check_parts
 from brats_unet.assembly.topology import planned_model, topology_of
 from brats_unet.commands.display import Display, open_display
 from brats_unet.data.augment.augmentation import AUGMENTATIONS
@@ -16,7 +16,6 @@ from brats_unet.data.prepare.preprocess import Preparation
 from brats_unet.data.study import open_study
 from brats_unet.errors import MachineError, SettingsError
 from brats_unet.files import atomic_path, size_text
-from brats_unet.losses import known as known_losses
 from brats_unet.parts import build, options_of
 from brats_unet.settings import Plan, Train
 from brats_unet.training.planning import Proposal, propose
@@ -94,10 +93,8 @@ def make_plan(settings: Plan, display: Display) -> Planned:
             f"Use model=unet3d."
         )
     planned_model(settings.model, described.strides, settings.model.get("features", [1] * len(described.strides)))
-    build("loss", known_losses(), settings.loss)
+    check_parts(settings)
     augmentation = build("augmentation", AUGMENTATIONS, settings.augmentation)
-    if settings.largest_batch is not None and settings.largest_batch < 1:
-        raise SettingsError(f"largest_batch={settings.largest_batch}: expected 1 or more.")
     preparation = Preparation.of(settings.data.modalities, settings.data.preparation)
     limit = memory_limit(settings)
     check_numbers(

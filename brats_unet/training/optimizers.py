@@ -1,12 +1,16 @@
-"""Optimizers by name: Keras' own update rules, and what is done to the gradients before them."""
+"""Optimizers by name: Keras' own update rules, and what is done to the gradients before them.
+
+Keras is imported when an optimizer is built, so a misspelt option is refused in milliseconds.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated
-
-import keras
+from typing import TYPE_CHECKING, Annotated
 
 from brats_unet.binding import Range
+
+if TYPE_CHECKING:
+    import keras
 
 Rate = Annotated[float, Range(0)]  # 0 leaves the weights as they are, which is of use after init=
 Decay = Annotated[float, Range(0)]
@@ -29,7 +33,7 @@ class Optimizer:
             1; None for none.
     """
 
-    rule: keras.optimizers.Optimizer
+    rule: "keras.optimizers.Optimizer"
     learning_rate: float
     clip_norm: float | None
     coupled_decay: float
@@ -46,6 +50,8 @@ def sgd(
     ema: Ema = None,
 ) -> Optimizer:
     """Stochastic gradient descent with Nesterov momentum; the defaults are nnU-Net's, with its coupled weight decay."""
+    import keras
+
     rule = keras.optimizers.SGD(float(learning_rate), momentum=momentum, nesterov=nesterov, name="sgd")
     return Optimizer(rule, learning_rate, clip_norm, weight_decay, ema)
 
@@ -63,6 +69,8 @@ def adam(
         return adamw(
             learning_rate=learning_rate, weight_decay=weight_decay, clip_norm=clip_norm, epsilon=epsilon, ema=ema
         )
+    import keras
+
     rule = keras.optimizers.Adam(float(learning_rate), epsilon=epsilon, name="adam")
     return Optimizer(rule, learning_rate, clip_norm, 0.0, ema)
 
@@ -80,6 +88,8 @@ def adamw(
     Source:
         Loshchilov and Hutter 2019, arXiv:1711.05101; the decay is multiplied by the rate, as in PyTorch's AdamW.
     """
+    import keras
+
     # The slots and the name are those of Adam, so that a run can be resumed with the other.
     rule = keras.optimizers.AdamW(float(learning_rate), weight_decay=weight_decay, epsilon=epsilon, name="adam")
     return Optimizer(rule, learning_rate, clip_norm, 0.0, ema)
