@@ -1,4 +1,4 @@
-"""The help, as plain text from the comments of conf/: no fact of it stands anywhere else."""
+"""The help, as plain text made from the comments in conf/; no fact is stated twice."""
 
 import os
 import re
@@ -12,24 +12,24 @@ from brats_unet.cli.conf_files import COMMANDS, Conf
 from brats_unet.cli.yaml_files import Setting
 
 WHAT = (
-    "Train, evaluate and run U-Nets that outline brain tumours in MR scans (BraTS: whole tumour, tumour core, "
+    "Train, evaluate and run U-Nets that segment brain tumours in MR scans (BraTS regions: whole tumour, tumour core, "
     "enhancing tumour). Research software, not a medical device."
 )
 FIRST_STEPS = """\
 brats-unet train
-    No data yet? This makes phantoms, and trains a small network on them.
+    Needs no data: makes synthetic scans (phantoms) and trains a small network on them.
 brats-unet evaluate run=runs/NAME
-    Scores it on the cases it has not seen.
+    Scores the trained network on cases that it was not trained on.
 brats-unet predict run=runs/NAME input=/scans output=/masks
-    Outlines tumours in new scans."""
+    Segments new scans and writes masks."""
 OPTIONS = (
-    ("-h, --help", "this text; after a command, its settings"),
-    ("-m, --multirun", "run every combination of values given as a,b,c, one process each"),
+    ("-h, --help", "show this text; after a command, show its settings"),
+    ("-m, --multirun", "run all combinations of values given as a,b,c, one after another"),
     ("--cfg job", "print the settings that the command would use, and stop"),
-    ("--config-dir DIR", "look for choices in a folder of your own first, such as DIR/experiment/mine.yaml"),
-    ("--json", "the same as json=true: one JSON document instead of tables and bars"),
+    ("--config-dir DIR", "also use settings files from your own folder, such as DIR/experiment/mine.yaml"),
+    ("--json", "same as json=true: print one JSON document instead of tables and progress"),
     ("--version", "print the version"),
-    ("-sc install=SHELL", "print a script for tab completion in bash or zsh"),
+    ("-sc install=SHELL", "print the script for tab completion in bash or zsh"),
 )
 
 
@@ -42,15 +42,15 @@ def overview() -> str:
         f"{_bold('Commands')}\n{_columns(commands)}",
         f"{_bold('First steps')}\n{textwrap.indent(FIRST_STEPS, '  ')}",
         f"{_bold('Options')}\n{_columns(OPTIONS)}",
-        "`brats-unet COMMAND --help` shows what a command can be told.",
+        "`brats-unet COMMAND --help` lists the settings of a command; each is written as key=value, without dashes.",
     )
 
 
 def of_command(conf: Conf, asked: dict[str, list[str]]) -> str:
     """What `brats-unet COMMAND --help` prints; values are those of the choices in `asked`."""
-    chosen = conf.chosen(asked)
+    chosen, name = conf.chosen(asked), f"brats-unet {conf.command}"
     blocks = [
-        f"{_bold('brats-unet ' + conf.command)}: {conf.file.summary}",
+        _wrapped(f"brats-unet {conf.command}: {conf.file.summary}").replace(name, _bold(name), 1),
         f"{_bold('Usage')}\n  brats-unet {conf.command} [key=value …] [options]",
         f"{_bold('Examples')}\n{_examples(conf.file.about)}",
     ]
@@ -60,12 +60,12 @@ def of_command(conf: Conf, asked: dict[str, list[str]]) -> str:
             for index, (name, summary) in enumerate(conf.choices(group).items()):
                 mark = "*" if name in chosen.get(group, []) else " "
                 rows.append((f"{'' if index else group + '='}", f"{mark} {name}", summary))
-        blocks.append(f"{_bold('Choices')} (* taken when you say nothing)\n{_three_columns(rows)}")
+        blocks.append(f"{_bold('Choices')} of a whole group of settings (* is used by default)\n{_three_columns(rows)}")
     settings = conf.settings(asked)
-    heading = f"{_bold('Settings')} with their values"
+    heading = f"{_bold('Settings')} with their default values"
     if "experiment" in chosen:
-        heading += f" under experiment={','.join(chosen['experiment'])}"
-    blocks.append(f"{heading}\n{_settings(settings)}")
+        heading += f" for experiment={','.join(chosen['experiment'])}"
+    blocks.append(f"{heading}\n{_settings(settings, chosen)}")
     blocks.append(f"{_bold('Options')}\n{_columns(OPTIONS)}")
     return _joined(*blocks)
 
@@ -79,11 +79,13 @@ def _examples(about: Iterable[str]) -> str:
     return "\n".join(lines)
 
 
-def _settings(settings: dict[str, Setting]) -> str:
+def _settings(settings: dict[str, Setting], chosen: dict[str, list[str]]) -> str:
     sections: dict[str, list[tuple[str, str]]] = {"": []}
     for key, setting in settings.items():
-        value = re.sub(r"\$\{(?:hydra:runtime\.choices\.)?([^}]*)\}", r"(as \1)", setting.value)
-        value = "(needed)" if value == "???" else value
+        choice = re.fullmatch(r"\$\{hydra:runtime\.choices\.(\w+)\}", setting.value)
+        value = ",".join(chosen.get(choice[1], ["?"])) if choice else setting.value
+        value = re.sub(r"\$\{([^}]*)\}", r"(same as \1)", value)
+        value = "(required)" if value == "???" else value
         sections.setdefault(key.split(".")[0] if "." in key else "", []).append((f"{key}={value}", setting.comment))
     return "\n\n".join(_columns(rows, least=30) for rows in sections.values() if rows)
 

@@ -114,7 +114,7 @@ REFUSALS = {
     "train json=maybe": "json=maybe does not fit. Expected true or false.",
     "train hardware.precision=float61": "hardware.precision=float61 is not a choice. Did you mean float16?",
     "train data=brats": "`brats-unet train` needs data.root=… (folder of the scans",
-    "predict input=a": "`brats-unet predict` needs run=… (run folder or exported network, [several] for an ensemble",
+    "predict input=a": "`brats-unet predict` needs run=… (run folder, exported network or .keras file",
     "train hydra.jobb.name=1": "hydra.jobb",
 }
 

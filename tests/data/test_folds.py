@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from brats_unet.data.folds import Split, Subject, read_split_file, split, write_or_verify
+from brats_unet.data.folds import Split, Subject, read_split_file, refuse_invalid_fold, split, write_or_verify
 from brats_unet.errors import SettingsError
 
 SUBJECTS = [Subject(f"c{n:02}", f"p{n // 2}", "HGG" if n % 3 else "LGG", f"h{n}") for n in range(20)]
@@ -78,7 +78,7 @@ def test_a_broken_or_edited_file_is_refused(tmp_path: Path) -> None:
     document = write_or_verify(file, SUBJECTS, folds=5, seed=1)
     document["subjects"][0]["patient"] = "another"
     file.write_text(json.dumps(document))
-    with pytest.raises(SettingsError, match="was edited or damaged"):
+    with pytest.raises(SettingsError, match="the file was changed or is incomplete"):
         write_or_verify(file, SUBJECTS, folds=5, seed=1)
     file.write_text("{")
     with pytest.raises(SettingsError, match="cannot be read as JSON"):
@@ -111,7 +111,7 @@ def test_the_fold_file_of_a_run_can_be_used_as_a_split_file(tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        ({"train": ["a", "z"], "validation": ["b"]}, "unknown cases or cases without a mask: z"),
+        ({"train": ["a", "z"], "validation": ["b"]}, "do not exist or have no mask: z"),
         ({"train": ["a", "b"], "validation": ["b"]}, "names cases twice: b"),
         ({"train": ["a"], "validation": []}, "leaves cases out .*: b"),
         ({"train": [], "validation": ["a", "b"]}, "no case to train on"),
@@ -128,3 +128,13 @@ def test_a_split_that_does_not_fit_is_refused(tmp_path: Path, content: object, w
 def test_a_missing_split_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="there is no such file"):
         read_split_file(tmp_path / "s.json", ["a"], 0)
+
+
+def test_a_split_file_without_the_fold_is_refused_before_any_case_is_read(tmp_path: Path) -> None:
+    file = tmp_path / "splits.json"
+    file.write_text(json.dumps([{"train": ["a"], "val": ["b"]}, {"train": ["b"], "val": ["a"]}]))
+    given = {"folds": None, "splits": str(file), "validation_root": None}
+    refuse_invalid_fold(fold=1, **given)
+    refuse_invalid_fold(fold="all", **given)
+    with pytest.raises(SettingsError, match=r"There is no data.fold=2. Expected a number from 0 to 1, or all"):
+        refuse_invalid_fold(fold=2, **given)

@@ -1,0 +1,35 @@
+"""A dataset made ready for training."""
+
+import dataclasses
+
+from brats_unet.data.study import open_study
+
+
+def study_of(root, cache, **changed):
+    given = {
+        "name": "brats",
+        "root": str(root),
+        "labels": "auto",
+        "modalities": ["flair", "t1ce"],
+        "leave_out": [],
+        "cache": str(cache),
+        "preparation": {"spacing_mm": [4, 4, 4], "crop": "brain", "normalise": "zscore"},
+        "folds": 2,
+        "fold": 0,
+        "fold_seed": 1,
+        "splits": None,
+        "validation_root": None,
+        "cases": 1,
+        "seed": 0,
+    }
+    return open_study(**{**given, **changed}, log=lambda text: None, progress=lambda what, done, total: None)
+
+
+def test_fold_all_divides_nothing_and_needs_no_number_of_folds(phantom_root, tmp_path):
+    divided = study_of(phantom_root, tmp_path)
+    every = sorted(divided.split.train + divided.split.validation)
+    for folds in (None, 0, 1000):
+        study = study_of(phantom_root, tmp_path / str(folds), fold="all", folds=folds)
+        assert dataclasses.astuple(study.split) == (tuple(every), ())
+        assert study.folds == {"train": tuple(every), "validation": ()} and len(study.train) == len(every)
+        assert not list((tmp_path / str(folds)).glob("folds-*.json"))
