@@ -2,89 +2,84 @@
 
 import inspect
 from collections.abc import Callable, Iterable, Mapping
-from importlib.metadata import entry_points
-from types import SimpleNamespace
-from typing import Any, get_type_hints
+from typing import Any, TypeVar
 
 from brats_unet.binding import value_of
 from brats_unet.errors import SettingsError
-from brats_unet.spelling import suggestion
+
+Builder = TypeVar("Builder", bound=Callable)
 
 
-def with_plugins(table: Mapping[str, Callable], group: str) -> dict[str, Callable]:
-    """`table` plus what installed packages offer under the entry-point group `brats_unet.<group>`.
+def nearest(name: str, choices: Iterable[str]) -> str | None:
+    """The known name most like `name`, or None if none is similar enough to be a typo."""
+    return next(iter(difflib.get_close_matches(name, list(choices), n=1, cutoff=0.6)), None)
 
-    A package adds a part without forking: `[project.entry-points."brats_unet.models"] mine = "my_package:build"`.
-    A name of our own is never replaced.
+
+def suggestion(name: str, choices: Iterable[str]) -> str:
+    """The sentence that follows "There is no X.": the nearest known name, or all of them if none is near."""
+    known = sorted(choices)
+    if near := nearest(name, known):
+        return f"Did you mean {near}?"
+    return f"Known: {', '.join(known)}."
+
+
+def contract_options(*options: Mapping[str, Any]) -> Callable[[Builder], Builder]:
+    """Mark a builder with the options that its contract test builds it with; one test case for each mapping.
+
+    A part declares here what makes it small and quick, and every option of its own that the contract should cover.
+    Tests of one option, such as `batch_dice` of a loss, run only on the parts that declare it.
     """
-    found: dict[str, Callable] = dict(table)
-    for entry in entry_points(group=f"brats_unet.{group}"):
-        if entry.name in table:
-            raise SettingsError(
-                f"The package {entry.dist.name if entry.dist else '?'} offers a {group} part named {entry.name}, "
-                f"a name that brats-unet uses itself. Rename its entry point."
-            )
-        found[entry.name] = entry.load()
-    return found
+
+    def mark(builder: Builder) -> Builder:
+        builder.__dict__["contract_options"] = options
+        return builder
+
+    return mark
 
 
-def check_options(
-    kind: str, name: str, builder: Callable, options: Mapping[str, Any], given: Iterable[str]
-) -> dict[str, Any]:
-    """Hold options against the builder's signature and its types, before anything is built.
+def contract_options_of(builder: Callable) -> tuple[Mapping[str, Any], ...]:
+    """The options that a builder declares with `contract_options`; its defaults alone if it declares none."""
+    return getattr(builder, "contract_options", ({},))
+
+
+def check_options(kind: str, name: str, builder: Callable, options: Mapping[str, Any], given: Iterable[str]) -> None:
+    """Refuse unknown options and missing ones by the builder's signature, before anything is built.
 
     Args:
-        kind: What is built, as the settings call it: "model", "loss", ….
-        name: Its name in the table.
-        builder: Keyword-only options are those a user may set.
-        options: What the user's settings say.
-        given: Names of arguments that the program itself passes (channels, outputs, …).
-
-    Returns:
-        The options in the types of the signature, see `binding.value_of`.
+        kind: Kind of part, as the settings call it: "model", "loss", ….
+        name: Name of the part in its table.
+        builder: Function whose keyword-only arguments are the options that a user may set.
+        options: Options from the user's settings.
+        given: Names of the arguments that the program itself passes (channels, outputs, …).
 
     Raises:
-        SettingsError: An option is unknown, missing, of another type or out of range.
+        SettingsError: An option is unknown, or a required one is missing. The message names the package if the
+            builder comes from an installed one.
     """
     parameters = inspect.signature(builder).parameters
     open_ended = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
-    allowed = [p for p in parameters if p not in set(given)]
+    named = [n for n, p in parameters.items() if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)]
+    allowed = [n for n in named if n not in set(given)]
+    origin = getattr(builder, "origin", "")
+    part = f"{kind}={name}{f' ({origin})' if origin else ''}"
     for option in options:
         if option not in allowed and not open_ended:
-            raise SettingsError(f"{kind}={name} has no option {option}. {suggestion(option, allowed)}")
-    missing = [p for p in allowed if p not in options and parameters[p].default is inspect.Parameter.empty]
-    missing = [
-        p for p in missing if parameters[p].kind not in (parameters[p].VAR_KEYWORD, parameters[p].VAR_POSITIONAL)
-    ]
+            known = suggestion(option, allowed) if allowed else "It has no options."
+            raise SettingsError(f"{part} has no option {option}. {known}")
+    missing = [n for n in allowed if n not in options and parameters[n].default is inspect.Parameter.empty]
     if missing:
-        raise SettingsError(f"{kind}={name} needs {', '.join(missing)}. Set {kind}.{missing[0]}=….")
-    types = option_types(builder)
-    return {option: value_of(types.get(option, Any), value, f"{kind}.{option}") for option, value in options.items()}
-
-
-def option_types(builder: Callable) -> dict[str, Any]:
-    """Annotated type of each parameter; Any where there is none, or where it names something not imported here."""
-    names = getattr(inspect.unwrap(builder), "__globals__", {})
-    found = {}
-    for name, parameter in inspect.signature(builder).parameters.items():
-        written = Any if parameter.annotation is parameter.empty else parameter.annotation
-        try:
-            hints = get_type_hints(SimpleNamespace(__annotations__={name: written}), names, include_extras=True)
-        except NameError:  # a type imported for type checkers only
-            hints = {}
-        found[name] = hints.get(name, Any)
-    return found
+        raise SettingsError(f"{part} needs {', '.join(missing)}. Set {kind}.{missing[0]}=….")
 
 
 def chosen(kind: str, table: Mapping[str, Callable], name: Any) -> Callable:
-    """`table[name]`; SettingsError with the nearest known name where there is none."""
+    """`table[name]`; SettingsError with the nearest known name if there is none."""
     if name not in table:
         raise SettingsError(f"There is no {kind} named {name}. {suggestion(str(name), table)}")
     return table[name]
 
 
 def options_of(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """The options of a part: its settings but for the name."""
+    """The options of a part: all of its settings except the name."""
     return {key: value for key, value in settings.items() if key != "name"}
 
 
@@ -92,13 +87,13 @@ def build(kind: str, table: Mapping[str, Callable], settings: Mapping[str, Any],
     """Call `table[settings["name"]]` with the other settings as options and `given` from the program.
 
     Args:
-        kind: What is built, as the settings call it; used in messages.
-        table: Name to builder.
+        kind: Kind of part, as the settings call it; used in messages.
+        table: Builders by name.
         settings: {"name": …, option: value, …} of plain types.
-        **given: What the program passes; a user's settings cannot name these.
+        **given: Arguments that the program passes; a user's settings cannot name these.
 
     Raises:
-        SettingsError: No such name, or options that do not fit; see `check_options`.
+        SettingsError: There is no such name or option, an option is missing, or an installed package's part is wrong.
     """
     options, name = options_of(settings), settings.get("name")
     builder = chosen(kind, table, name)

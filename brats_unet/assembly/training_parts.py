@@ -4,8 +4,8 @@ import keras
 
 from brats_unet import models
 from brats_unet.data.augment.augmentation import Augmentation
-from brats_unet.losses import Loss
 from brats_unet.losses.compound import deep_supervision
+from brats_unet.losses.loss import Loss
 from brats_unet.models.network_shape import NetworkShape
 from brats_unet.parts import build
 from brats_unet.settings import Train

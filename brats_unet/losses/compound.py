@@ -1,17 +1,12 @@
-"""What a network is trained on: labels as the masks that logits stand for, sums of losses, deep supervision."""
+"""From labels to the masks that logits stand for, weighted sums of losses, and deep supervision."""
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
 
 from keras import ops
 
 from brats_unet.anatomy import CLASSES, REGION_LABELS, Label, Region
 from brats_unet.losses.entropy import binary_cross_entropy, cross_entropy
-
-if TYPE_CHECKING:
-    from brats_unet.losses import Loss
-
-Tensor = Any  # of whatever backend Keras runs on
+from brats_unet.losses.loss import Loss, Tensor
 
 
 def _any_of(labels: Tensor, wanted: Sequence[Label]) -> Tensor:
@@ -45,12 +40,12 @@ def overlap_and_entropy(
     Args:
         logits: Any float type, shape (B, …, K).
         labels: Integers of `anatomy.Label`, shape (B, …).
-        outputs: "regions": K sigmoids against WT, TC, ET; "labels": a softmax against `anatomy.CLASSES`, whose overlap
-            is that of the three tumour tissues.
-        overlap: From probabilities and masks, both float32 (B, …, 3), to (B, 3) or (B, 1).
-        overlap_weight: Of its mean; at 0 it is not computed.
-        entropy_weight: Of the cross-entropy; at 0 it is not computed.
-        focus: Of the cross-entropy, see `entropy`.
+        outputs: "regions": K sigmoids against WT, TC, ET; "labels": a softmax against `anatomy.CLASSES`, with the
+            overlap of the three tumour tissues only.
+        overlap: Function of probabilities and masks, both float32 (B, …, 3), that returns (B, 3) or (B, 1).
+        overlap_weight: Weight of the overlap's mean over masks; at 0 it is not computed.
+        entropy_weight: Weight of the cross-entropy; at 0 it is not computed.
+        focus: Exponent of focal loss, see `entropy`; 0 is cross-entropy.
 
     Returns:
         (B,) float32.
@@ -61,7 +56,7 @@ def overlap_and_entropy(
     total = 0.0
     if overlap_weight:
         probabilities = ops.sigmoid(logits) if regions else ops.softmax(logits, axis=-1)
-        first = 0 if regions else 1  # CLASSES opens with the background
+        first = 0 if regions else 1  # the first of CLASSES is the background
         total += overlap_weight * ops.mean(overlap(probabilities[..., first:], masks[..., first:]), axis=-1)
     if entropy_weight:
         entropy = binary_cross_entropy(logits, masks, focus) if regions else cross_entropy(logits, masks, focus)
@@ -70,11 +65,12 @@ def overlap_and_entropy(
 
 
 def head_weights(heads: int, *, lowest: bool = False) -> tuple[float, ...]:
-    """Weights of deep supervision, the full resolution first: 1, 1/2, 1/4, …, divided by their sum.
+    """Weights of deep supervision, full resolution first: 1, 1/2, 1/4, …, divided by their sum.
 
     Args:
-        heads: How many.
-        lowest: Whether the last is trained too, as NVIDIA does; it weighs 0 otherwise, as in nnU-Net, unless alone.
+        heads: Number of heads.
+        lowest: Whether to train the coarsest head too, as NVIDIA does. If not, its weight is 0 as in nnU-Net, unless
+            it is the only head.
     """
     raw = [0.5**level for level in range(heads)]
     if heads > 1 and not lowest:
@@ -82,21 +78,19 @@ def head_weights(heads: int, *, lowest: bool = False) -> tuple[float, ...]:
     return tuple(weight / sum(raw) for weight in raw)
 
 
-def deep_supervision(
-    loss: "Loss", logits: Sequence[Tensor] | Tensor, labels: Tensor, *, lowest: bool = False
-) -> Tensor:
+def deep_supervision(loss: Loss, logits: Sequence[Tensor] | Tensor, labels: Tensor, *, lowest: bool = False) -> Tensor:
     """The loss of every head against the labels of its own grid, weighted by `head_weights`, one value per sample.
 
     Args:
-        loss: Of one head.
+        loss: Loss of one head.
         logits: The network's logits, full resolution first, shapes (B, X/s, Y/s, Z/s, K) or (B, X/s, Y/s, K); a single
-            head may come bare, as Keras returns it.
+            head may be given without a list, as Keras returns it.
         labels: Integers of `anatomy.Label`, shape (B, X, Y, Z) or (B, X, Y). A coarser grid takes the first voxel of
-            every block of s, as a strided convolution places its result.
+            every block of s, where a strided convolution puts its result.
         lowest: See `head_weights`.
 
     Returns:
-        (B,) float32. A head of weight 0 takes part, so that its weights have a gradient, of 0.
+        (B,) float32. A head of weight 0 is computed too, so that its weights have a gradient (of 0).
 
     Source:
         nnU-Net, `DeepSupervisionWrapper` and its weights.

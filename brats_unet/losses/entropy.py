@@ -1,25 +1,26 @@
-"""Cross-entropies from logits, plain and focal; finite, with finite gradients, for any finite logit.
+"""Cross-entropies from logits, plain and focal; value and gradient are finite for any finite logit.
 
-Focal loss weighs a voxel's nats by (1 - p) ** focus, p the probability of the truth: what is learnt already counts less
-(Lin et al. 2017, arXiv:1708.02002, without its class weight alpha, which Dice's terms make up for). A focus of 0 is
-cross-entropy.
+Focal loss multiplies the cross-entropy of a voxel by (1 - p) ** focus, where p is the probability of the true class, so
+voxels that are already right count less (Lin et al. 2017, arXiv:1708.02002, without the class weight alpha: the Dice
+term balances the classes). A focus of 0 is cross-entropy.
 """
-
-from typing import Any
 
 from keras import ops
 
-Tensor = Any  # of whatever backend Keras runs on
+from brats_unet.losses.loss import Tensor
 
 
 def _nats(against: Tensor, focus: float) -> Tensor:
-    """From the logit against the truth: -log p = softplus(against), and log(1 - p) = -softplus(-against)."""
+    """Cross-entropy in nats from the logit against the truth.
+
+    -log p = softplus(against), and log(1 - p) = -softplus(-against).
+    """
     nats = ops.softplus(against)
     return nats * ops.exp(-focus * ops.softplus(-against)) if focus else nats
 
 
 def binary_cross_entropy(logits: Tensor, masks: Tensor, focus: float = 0.0) -> Tensor:
-    """Of independent masks, each a sigmoid: nats per sample, the mean over voxels and masks.
+    """Binary cross-entropy of independent masks, each a sigmoid: nats per sample, the mean over voxels and masks.
 
     Args:
         logits: float32, shape (B, X, Y, Z, K) or (B, X, Y, K).
@@ -33,11 +34,11 @@ def binary_cross_entropy(logits: Tensor, masks: Tensor, focus: float = 0.0) -> T
 
 
 def cross_entropy(logits: Tensor, one_hot: Tensor, focus: float = 0.0) -> Tensor:
-    """Of exclusive classes, a softmax: nats per sample, the mean over voxels.
+    """Cross-entropy of exclusive classes, a softmax: nats per sample, the mean over voxels.
 
     Args:
         logits: float32, shape (B, X, Y, Z, K) or (B, X, Y, K).
-        one_hot: Reference, exactly 0 or 1, one 1 a voxel, same shape.
+        one_hot: Reference, exactly 0 or 1, a single 1 per voxel, same shape.
         focus: Exponent of focal loss, 0 or above.
 
     Returns:

@@ -1,14 +1,12 @@
-"""Overlap losses: how little a soft mask and a reference mask share."""
-
-from typing import Any
+"""Overlap losses between soft masks and reference masks: Tversky, with Dice as a special case, and generalised Dice."""
 
 from keras import ops
 
-Tensor = Any  # of whatever backend Keras runs on
+from brats_unet.losses.loss import Tensor
 
 
 def _shared_and_sizes(probabilities: Tensor, masks: Tensor, batch_dice: bool) -> tuple[Tensor, Tensor, Tensor]:
-    """Voxels in both, predicted, and in the reference, each (B, K); over the batch together if `batch_dice`."""
+    """Voxels of both masks, the prediction and the reference, (B, K) each; over the batch if `batch_dice`."""
     space = tuple(range(1, len(probabilities.shape) - 1))
     counts = [ops.sum(voxels, axis=space) for voxels in (probabilities * masks, probabilities, masks)]
     if batch_dice:
@@ -31,15 +29,16 @@ def tversky_loss(
     Args:
         probabilities: float32, 0 to 1, shape (B, X, Y, Z, K) or (B, X, Y, K).
         masks: Reference, 0 or 1, same shape.
-        smooth: Voxels added to both sides of 2 · overlap / (sum of the sizes), Dice's fraction, as nnU-Net does. With
-            it, two empty masks lose 0, and an empty reference loses nearly 1 as soon as a few voxels' worth is
-            predicted. With 0, an empty reference loses 1 whatever is predicted, and so teaches nothing.
-        batch_dice: Count voxels over the batch together, so that a sample without a region does not lose 1 by one false
-            voxel; each sample is then given the batch's value. The batch is what one device computes at once: under
+        smooth: Number of voxels added to numerator and denominator of 2 · overlap / (sum of the sizes), as nnU-Net
+            does. Above 0, the loss of two empty masks is 0, and that of an empty reference is nearly 1 as soon as a few
+            voxels are predicted. With 0, the loss of an empty reference is 1 whatever is predicted: no gradient.
+        batch_dice: Count voxels over the whole batch, so that one false voxel in a sample without the region does not
+            cost 1; every sample then has the batch's value. The batch is what one device computes at once: with
             several replicas each counts its own part (nnU-Net gathers the counts of all its devices).
-        false_positives: What a voxel too many costs; a voxel of the overlap counts 1.
-        false_negatives: What a missed voxel costs; more than `false_positives` makes the network bolder.
-        power: Of the loss; below 1 the nearly right masks weigh more ("focal" Tversky, published with 3/4).
+        false_positives: Cost of a voxel that is predicted but not in the reference; a voxel of the overlap counts 1.
+        false_negatives: Cost of a missed voxel; if above `false_positives`, the network predicts larger masks.
+        power: Exponent of the loss; below 1 masks that are nearly right weigh more ("focal" Tversky, published with
+            3/4).
 
     Returns:
         (B, K) float32, 0 to 1.
@@ -53,21 +52,21 @@ def tversky_loss(
         (1.0 - false_positives - false_negatives) * shared + false_positives * predicted + false_negatives * expected
     )
     loss = 1.0 - (2.0 * shared + smooth) / ops.maximum(weighed + smooth, 1e-8)
-    # The slope of a root has no bound at 0.
+    # The gradient of a root is not bounded at 0.
     return loss if power == 1.0 else ops.maximum(loss, 1e-9) ** power
 
 
 def generalised_dice_loss(probabilities: Tensor, masks: Tensor, *, smooth: float, batch_dice: bool) -> Tensor:
-    """One minus soft Dice of all masks pooled, each voxel weighed by one over the square of its mask's volume.
+    """One minus soft Dice of all masks pooled, with each voxel weighed by one over the square of its mask's volume.
 
-    Small regions count as much as large ones. A mask of no voxel takes the weight of the smallest that has some; where
-    none has, all weigh alike. Equal volumes make it the Dice of the pooled voxels.
+    Small regions count as much as large ones. An empty mask takes the weight of the smallest mask that is not empty; if
+    all are empty, all weigh the same. With equal volumes it is the Dice of the pooled voxels.
 
     Args:
         probabilities: float32, 0 to 1, shape (B, X, Y, Z, K) or (B, X, Y, K).
         masks: Reference, 0 or 1, same shape.
-        smooth: As of `tversky_loss`, in voxels of the smallest mask.
-        batch_dice: As of `tversky_loss`; weights and volumes are then the batch's.
+        smooth: See `tversky_loss`; in voxels of the smallest mask.
+        batch_dice: See `tversky_loss`; weights and volumes are then those of the batch.
 
     Returns:
         (B, 1) float32, 0 to 1: one value for all masks.

@@ -14,7 +14,8 @@ from brats_unet.models.network_shape import NetworkShape
 from brats_unet.models.nvidia import nvidia_unet
 from brats_unet.models.resenc import resenc_unet
 from brats_unet.models.unet import unet2d, unet3d
-from brats_unet.parts import check_options, chosen, with_plugins
+from brats_unet.parts import check_options, chosen
+from brats_unet.plugins import Builders, shown
 
 MODELS: dict[str, Callable[..., Any]] = {
     "unet2d": unet2d,
@@ -22,28 +23,43 @@ MODELS: dict[str, Callable[..., Any]] = {
     "resenc_unet": resenc_unet,
     "nvidia_unet": nvidia_unet,
 }
-GIVEN = ("channels", "outputs", "dtype", "seed")  # what the program, not the user, passes to a network
+GIVEN = ("channels", "outputs", "dtype", "seed")  # passed to a network by the program, not by the user
 
 
-def known() -> dict[str, Callable[..., Any]]:
+def known() -> Mapping[str, Callable[..., Any]]:
     """Our networks and those of installed packages."""
-    return with_plugins(MODELS, "models")
+    return Builders(MODELS, "model", "keras.Model", _is_network)
+
+
+def _is_network(made: Any) -> bool:
+    import keras
+
+    return isinstance(made, keras.Model)
 
 
 def describe(name: str, options: Mapping[str, Any]) -> NetworkShape:
     """Rank, strides and heads of a network, without building it or importing Keras.
 
     Raises:
-        SettingsError: No such network or option, options that do not fit one another, or a network without a plan.
+        SettingsError: There is no such network or option, options do not fit together, or the network does not say
+            what it does to the shape of a patch.
     """
     builder = chosen("model", known(), name)
-    options = check_options("model", name, builder, options, GIVEN)
+    check_options("model", name, builder, options, GIVEN)
+    origin = getattr(builder, "origin", "")
+    network = f"model={name}{f' ({origin})' if origin else ''}"
     network_shape = getattr(builder, "network_shape", None)
     if network_shape is None:
         raise SettingsError(
-            f"The network {name} does not say its rank and strides. "
-            f"Its builder needs an attribute `network_shape`: mark it with brats_unet.models.network_shape.with_shape."
+            f"{network} does not say its rank and strides. Expected a builder with an attribute `network_shape`: mark "
+            f"it with brats_unet.models.network_shape.with_shape."
         )
     parameters = inspect.signature(builder).parameters.items()
     defaults = {key: p.default for key, p in parameters if p.default is not p.empty and key not in GIVEN}
-    return network_shape(**{**defaults, **options})
+    found = network_shape(**{**defaults, **options})
+    if not isinstance(found, NetworkShape):
+        raise SettingsError(
+            f"{network}: its function for the shape returns {shown(found)}. "
+            f"Expected a brats_unet.models.network_shape.NetworkShape."
+        )
+    return found

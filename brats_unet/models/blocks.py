@@ -1,13 +1,13 @@
-"""The pieces of a U-Net for slices and volumes: stock Keras layers, each named on purpose, nothing else.
+"""The pieces of a U-Net for slices and volumes: standard Keras layers only, each with a name that we choose.
 
-Stock layers alone let a saved model load anywhere; names alone key the weights, so a layer without one would break
-resuming. Every function takes the name of what it makes and the precision its layers compute in.
+A model of standard layers can be loaded anywhere. Checkpoints are keyed by layer names, so a layer without a fixed name
+would break resuming. Every function takes the name of the layer and the precision that it computes in.
 
 Two choices were measured (TensorFlow 2.21, 2 cores with AVX-512):
-- The transposed convolution stays one: the equivalent pointwise convolution and depth-to-space saves 0-18 ms a layer of
-  a step of 2.5 s, and has no stock layer for unknown sizes.
-- Instance normalisation costs 0.4 s of 1.2 s in a step of a small network, nearly all of it at full resolution:
-  small networks should have few convolutions there.
+- We keep the transposed convolution: the equivalent pointwise convolution and depth-to-space saves 0-18 ms per layer in
+  a step of 2.5 s, and no standard layer does it for unknown sizes.
+- Instance normalisation takes 0.4 s of a step of 1.2 s in a small network, nearly all of it at full resolution: small
+  networks should have few convolutions there.
 """
 
 import zlib
@@ -21,7 +21,7 @@ Size = tuple[int, ...]  # one number per axis
 
 
 def _weights(name: str, seed: int) -> dict[str, Any]:
-    # A seed of the layer's own, so that its first weights do not depend on what was built before it.
+    # Each layer has its own seed, so that its initial weights do not depend on what was built before it.
     own = zlib.crc32(f"{seed}/{name}".encode())
     return {"kernel_initializer": keras.initializers.HeNormal(seed=own), "name": name}
 
@@ -29,36 +29,36 @@ def _weights(name: str, seed: int) -> dict[str, Any]:
 def convolution(
     x: Tensor, features: int, *, kernel: Size, stride: Size, name: str, dtype: Any, seed: int, bias: bool = True
 ) -> Tensor:
-    """Convolution; the edges of the result are those of `x` divided by `stride`, rounded up."""
+    """Convolution with padding; the edges of the result are those of `x` divided by `stride`, rounded up."""
     layer = {2: layers.Conv2D, 3: layers.Conv3D}[len(kernel)]
     own = _weights(name, seed)
     return layer(features, kernel, strides=stride, padding="same", use_bias=bias, dtype=dtype, **own)(x)
 
 
 def enlargement(x: Tensor, features: int, *, factor: Size, name: str, dtype: Any, seed: int) -> Tensor:
-    """Transposed convolution with bias whose kernel is its stride: a voxel becomes a box of `factor` voxels."""
+    """Transposed convolution with bias, kernel size = stride: each voxel becomes a box of `factor` voxels."""
     layer = {2: layers.Conv2DTranspose, 3: layers.Conv3DTranspose}[len(factor)]
     return layer(features, factor, strides=factor, padding="valid", dtype=dtype, **_weights(name, seed))(x)
 
 
 def joined(x: Tensor, skip: Tensor, *, name: str, dtype: Any) -> Tensor:
-    """The features of both, on one grid; those of `x` first."""
+    """Concatenate the features of both, which share a grid; those of `x` come first."""
     return layers.Concatenate(name=name, dtype=dtype)([x, skip])
 
 
 def normalisation(x: Tensor, *, kind: str, groups: int, name: str, dtype: Any) -> Tensor:
-    """Features to mean 0, variance 1, per sample and feature ("instance"), per sample and "group", or per "batch"."""
+    """Normalise to mean 0, variance 1, per sample and feature ("instance"), sample and group ("group"), or "batch"."""
     if kind == "none":
         return x
     if kind == "batch":
         return layers.BatchNormalization(epsilon=1e-5, momentum=0.9, name=name, dtype=dtype)(x)
-    # Keras has no instance normalisation: it is group normalisation with one feature a group.
+    # Keras has no instance normalisation: it is group normalisation with one feature per group.
     groups = {"instance": -1, "group": groups}[kind]
     return layers.GroupNormalization(groups=groups, epsilon=1e-5, name=name, dtype=dtype)(x)
 
 
 def with_foreground(image: Tensor, *, name: str, dtype: Any) -> Tensor:
-    """The image and one channel more: 1 where any of its channels is not 0, else 0."""
+    """Add a channel to the image: 1 where any of its channels is not 0, else 0."""
     foreground = keras.ops.cast(keras.ops.any(keras.ops.not_equal(image, 0), axis=-1, keepdims=True), image.dtype)
     return layers.Concatenate(name=name, dtype=dtype)([image, foreground])
 
@@ -78,7 +78,7 @@ def stage(
     dtype: Any,
     seed: int,
 ) -> Tensor:
-    """`convolutions` times convolution, normalisation, leaky ReLU; the first convolution strides by `stride`."""
+    """Convolution, normalisation and leaky ReLU, `convolutions` times; the first convolution has the stride."""
     own = {"norm": norm, "groups": groups, "bias": bias, "dtype": dtype, "seed": seed}
     for index in range(convolutions):
         step = stride if index == 0 else (1,) * len(stride)
@@ -102,10 +102,10 @@ def residual_stage(
     dtype: Any,
     seed: int,
 ) -> Tensor:
-    """`convolutions` residual blocks of two convolutions each; the first of all strides by `stride`.
+    """`convolutions` residual blocks of two convolutions each; the very first convolution has the stride.
 
-    A block adds to its result what it was given: averaged over the stride, and brought to the same number of features
-    by a pointwise convolution without bias and a normalisation of its own, where they differ (ResNet-D; nnU-Net's
+    A block adds its input to its result. Where the shapes differ, the input is averaged over the stride, and a
+    pointwise convolution without bias and a normalisation change its number of features (ResNet-D; nnU-Net's
     `BasicBlockD`).
     """
     flat = (1,) * len(stride)
@@ -115,7 +115,7 @@ def residual_stage(
         given = x
         if max(step) > 1:
             pooling = {2: layers.AveragePooling2D, 3: layers.AveragePooling3D}[len(step)]
-            # TensorFlow has no float16 average of volumes on the CPU; its bfloat16 one is 5 times as fast as float32.
+            # TensorFlow cannot average volumes in float16 on the CPU; in bfloat16 it is 5 times as fast as in float32.
             half = keras.dtype_policies.get(dtype).compute_dtype == "float16"
             given = pooling(step, padding="same", name=f"{block}_skip_pool", dtype="float32" if half else dtype)(given)
         if given.shape[-1] != features:
@@ -148,7 +148,7 @@ def _normalised(
 
 
 def head(x: Tensor, outputs: int, *, enlarge: Size, name: str, dtype: Any, seed: int) -> Tensor:
-    """Linear logits on the grid of `x` times `enlarge`; float32 whatever the features are computed in."""
+    """Logits on the grid of `x` upsampled by `enlarge`; float32 whatever precision the features have."""
     if max(enlarge) > 1:
         x = enlargement(x, outputs, factor=enlarge, name=name, dtype=dtype, seed=seed)
     else:

@@ -1,4 +1,4 @@
-"""Checkpoints: weights, average, optimizer and step as safetensors keyed by layer names; no pickle, written whole."""
+"""Checkpoints: weights, average, optimizer and step as safetensors keyed by layer names; no pickle, atomic writes."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -17,13 +17,13 @@ from brats_unet.files import atomic_path
 
 @dataclass(frozen=True)
 class State:
-    """What a checkpoint holds beside its tensors.
+    """What a checkpoint holds in addition to its tensors.
 
     Attributes:
-        step: Updates done.
+        step: Number of updates done.
         loss_scale: [value, updates since it changed] of float16 training, else None.
         best: Highest mean validation Dice so far, or None.
-        seconds: Of its time limit that are spent; None where steps decide.
+        seconds: Seconds of the time limit that are used; None if the run has a number of steps instead.
     """
 
     step: int
@@ -39,12 +39,12 @@ def save(
     state: State,
     average: Mapping[str, Any] | None = None,
 ) -> None:
-    """Write a checkpoint under its final name once it is whole; `average` lies beside the weights, by their paths."""
+    """Write a checkpoint atomically; `average` is stored beside the weights, under their paths."""
     tensors = {key: np.asarray(variable) for key, variable in named(model, optimizer, average).items()}
     with atomic_path(path) as temporary:
         try:
             save_file(tensors, temporary, metadata={"state": json.dumps(vars(state))})
-        except SafetensorError as problem:  # a full disk, in its own words
+        except SafetensorError as problem:  # such as a full disk
             raise OSError(str(problem)) from problem
 
 
@@ -54,13 +54,14 @@ def restore(
     optimizer: keras.optimizers.Optimizer | None,
     average: Mapping[str, Any] | None = None,
 ) -> State:
-    """Put a checkpoint's tensors into the model: to go on training with an optimizer, to predict without one.
+    """Load a checkpoint into the model: with an optimizer to resume training, without one to predict.
 
-    For prediction the model is given the averaged weights, where the checkpoint holds them; for training it is given
-    the weights themselves, and `average`, by their paths, the averages.
+    For prediction the model gets the averaged weights if the checkpoint has them. For training it gets the weights
+    themselves, and `average` gets the averages, by the weights' paths.
 
     Raises:
-        CheckpointError: No such file, not readable, or of another network; the first layers that differ are named.
+        CheckpointError: The file does not exist, cannot be read, or is of another network; the message names the first
+            layers that differ.
     """
     wanted = named(model, optimizer, average)
     try:
@@ -95,7 +96,7 @@ def named(
     optimizer: keras.optimizers.Optimizer | None,
     average: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Every variable by a key made of layer names: the same for the same settings in any process."""
+    """Every variable by a key made of layer names, which is the same for the same settings in any process."""
     groups: list[tuple[str, Sequence[Any]]] = [("weights", model.variables)]
     if optimizer is not None:
         groups.append(("optimizer", optimizer.variables))

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from brats_unet.errors import SettingsError
 from brats_unet.models.network_shape import NetworkShape
@@ -9,11 +10,25 @@ from brats_unet.parts import suggestion
 
 NORMS = ("instance", "group", "batch", "none")
 Sizes = Sequence[int | Sequence[int]] | None
+# Options of the U-Nets here that their contract tests cover, each beside those that make the network small.
+STYLES: tuple[dict[str, Any], ...] = (
+    {},
+    {"norm": "batch"},
+    {"norm": "group", "groups": 2},
+    {"norm": "none"},
+    {"deep_supervision": False},
+    {"deep_supervision": 1, "foreground_channel": True},
+)
+
+
+def small(**options: Any) -> tuple[dict[str, Any], ...]:
+    """The contract options of a U-Net of three narrow stages: `options` in each of `STYLES`."""
+    return tuple({"features": [4, 6, 8], **options, **style} for style in STYLES)
 
 
 @dataclass(frozen=True)
 class Design:
-    """A U-Net's description, checked and complete: one entry per stage, one size per axis."""
+    """A complete and checked description of a U-Net: one entry per stage, one size per axis."""
 
     rank: int
     features: tuple[int, ...]
@@ -30,7 +45,7 @@ class Design:
 
     @property
     def stem(self) -> bool:
-        """Whether the first stage already shrinks the patch; one more enlargement then leads back to its resolution."""
+        """Whether the first stage already downsamples; one more upsampling then leads back to full resolution."""
         return max(self.strides[0]) > 1
 
     @property
@@ -77,9 +92,9 @@ def design(
 ) -> Design:
     """Complete and check the options of a U-Net on slices (rank 2) or volumes (rank 3); pure Python.
 
-    Args: as of `unet.unet3d`, and
-        bias: Whether convolutions before a normalisation have one.
-        counted: What the network's option calls `convolutions`.
+    Args: those of `unet.unet3d`, and
+        bias: Whether convolutions before a normalisation have a bias.
+        counted: Name of the network's option that gives `convolutions`, for messages.
 
     Raises:
         SettingsError: An option does not fit the others; the message names it.

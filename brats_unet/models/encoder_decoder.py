@@ -1,7 +1,7 @@
-"""A U-Net put together from its design: what all networks here have in common; they differ in an encoder's stage.
+"""Build a U-Net from its design. The networks here share all of this and differ in the stage of the encoder.
 
-Encoder stages that shrink by a strided convolution, decoder stages of (convolution, normalisation, leaky ReLU) that
-grow by a transposed one, skip connections, and heads of logits at the finest resolutions of the decoder.
+Encoder stages downsample by a strided convolution; decoder stages of (convolution, normalisation, leaky ReLU) upsample
+by a transposed one; there are skip connections, and heads of logits at the finest resolutions of the decoder.
 
 Layers are named by resolution, 0 the finest: `encoder_0_conv_0`, `encoder_0_norm_0`, `encoder_0_act_0`, `decoder_0_up`,
 `decoder_0_skip`, `decoder_0_conv_0`, …, `head_0`, `head_0_logits`. Checkpoints are keyed by these names.
@@ -16,7 +16,7 @@ from brats_unet.models import blocks
 from brats_unet.models.design import Design
 
 Tensor = Any  # of whatever backend Keras runs on
-Stage = Callable[..., Tensor]  # as `blocks.stage`
+Stage = Callable[..., Tensor]  # with the arguments of `blocks.stage`
 
 
 def assemble(
@@ -33,17 +33,17 @@ def assemble(
     """Build the network.
 
     Args:
-        described: What it is like; complete and checked.
-        name: Of the model.
-        channels: Of the image.
-        outputs: Logits a voxel.
-        dtype: Precision of the layers but the last.
-        seed: Of the first weights.
-        encode: An encoder's stage; the decoder's are `blocks.stage`.
-        lead_in: One convolution, normalisation and activation at full resolution before the first stage.
+        described: The design, complete and checked.
+        name: Name of the model.
+        channels: Number of image channels.
+        outputs: Number of logits per voxel.
+        dtype: Precision of all layers but the last.
+        seed: Seed of the initial weights.
+        encode: Function that builds an encoder stage; decoder stages are always `blocks.stage`.
+        lead_in: Add one convolution, normalisation and activation at full resolution before the first stage.
 
     Returns:
-        From images to a list of logits, as many as `described.plan.heads`, full resolution first.
+        A model from images to a list of `described.network_shape.heads` logits, full resolution first.
     """
     made = {"dtype": dtype, "seed": seed}
     style = {

@@ -1,4 +1,4 @@
-"""What a network does to the shape of a patch, known without building it: a patch is refused before data is read."""
+"""What a network does to the shape of a patch, known without building it, so that a wrong patch is refused early."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -11,13 +11,14 @@ Triple = tuple[int, int, int]
 
 @dataclass(frozen=True)
 class NetworkShape:
-    """The shape side of a network.
+    """Rank, strides and heads of a network.
 
     Attributes:
         rank: 3 for a network that takes (B, X, Y, Z, M), 2 for one that takes axial slices (B, X, Y, M).
-        strides: Voxels of the stage before per voxel of each encoder stage, along x, y, z; 1 along z in a 2-D network.
-        heads: How many logits the network returns, full resolution first.
-        lowest_head: Whether the last of several is to be trained too, see `losses.compound.head_weights`.
+        strides: Stride of each encoder stage along x, y, z: voxels of the stage before per voxel; 1 along z in a 2-D
+            network.
+        heads: Number of logit maps that the network returns, full resolution first.
+        lowest_head: Whether to train the coarsest of several heads too, see `losses.compound.head_weights`.
     """
 
     rank: int
@@ -27,7 +28,7 @@ class NetworkShape:
 
     @property
     def stride(self) -> Triple:
-        """What each edge of a patch must be a multiple of, along x, y, z."""
+        """The number that each edge of a patch must be a multiple of, along x, y, z."""
         return prod(s[0] for s in self.strides), prod(s[1] for s in self.strides), prod(s[2] for s in self.strides)
 
     def refuse_patch(self, patch: Sequence[int], setting: str = "sampling.patch") -> None:
@@ -42,7 +43,7 @@ class NetworkShape:
             )
         cells = [max(1, round(edge / step)) for edge, step in zip(patch, self.stride, strict=True)]
         if prod(cells) == 1 and prod(self.stride) > 1:
-            # Over the one voxel left, an instance-normalised feature is 0 whatever the patch shows.
+            # Instance normalisation over a single voxel gives 0 whatever the patch shows.
             cells = [2 if step > 1 else 1 for step in self.stride]
         fitting = [cell * step for cell, step in zip(cells, self.stride, strict=True)]
         if fitting != list(patch):
@@ -54,7 +55,7 @@ class NetworkShape:
 
 
 def with_shape(network_shape: Callable[..., NetworkShape]) -> Callable[[Callable], Callable]:
-    """Mark a network's builder with `plan`, a function from its options to a Plan; `models.describe` calls it."""
+    """Mark a network's builder with a function from its options to a `NetworkShape`; `models.describe` calls it."""
 
     def mark(builder: Callable) -> Callable:
         builder.__dict__["network_shape"] = network_shape

@@ -1,19 +1,20 @@
-"""NVIDIA's U-Net of BraTS 2021: seven levels, wide ones, with the foreground as a channel.
+"""NVIDIA's U-Net of BraTS 2021: seven wide levels, with the foreground as an extra channel.
 
-It differs from `unet3d` in its numbers, in convolutions without bias, in two coarser heads that are trained both, and
-in a fifth channel: where any modality is not 0. NVIDIA stores that channel with the data; here the network computes it
-from the image it is given, so that data, augmentation and prediction know nothing of it.
+It differs from `unet3d` in its sizes, in convolutions without bias, in two coarser heads that are both trained, and in
+a fifth channel that is 1 where any modality is not 0. NVIDIA stores that channel with the data; here the network
+computes it from the image, so data, augmentation and prediction do not need to know it.
 
 Source:
     Futrega et al. 2021, arXiv:2110.03352; NVIDIA/DeepLearningExamples, PyTorch/Segmentation/nnUNet, BraTS21.ipynb;
-    the network is MONAI's `DynUNet`, whose weights it has, to the last one.
+    the network is MONAI's `DynUNet`; both have the same number of weights.
 """
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from brats_unet.models.design import Design, design
+from brats_unet.models.design import Design, design, small
 from brats_unet.models.network_shape import NetworkShape, with_shape
+from brats_unet.parts import contract_options
 
 if TYPE_CHECKING:
     import keras
@@ -29,6 +30,7 @@ def _network_shape(**options: Any) -> NetworkShape:
     return _design(**options).network_shape
 
 
+@contract_options(*small(deep_supervision=1))
 @with_shape(_network_shape)
 def nvidia_unet(
     *,
@@ -42,7 +44,7 @@ def nvidia_unet(
     groups: int = 8,
     foreground_channel: bool = True,
 ) -> "keras.Model":
-    """A U-Net on patches or whole volumes: NVIDIA's of 2021. Arguments and returns as of `unet.unet3d`."""
+    """NVIDIA's U-Net of 2021 on patches or whole volumes. Arguments and return value: see `unet.unet3d`."""
     from brats_unet.models.encoder_decoder import assemble
 
     described = _design(

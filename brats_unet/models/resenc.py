@@ -1,8 +1,8 @@
 """nnU-Net's residual encoder: a U-Net whose encoder is a deep ResNet and whose decoder is shallow.
 
-Put together by `assembly`, which names its layers; those of a residual block are `encoder_1_block_0_conv_0`, …,
-`encoder_1_block_0_skip_pool`, `encoder_1_block_0_skip_conv`, `encoder_1_block_0_add`. It has the weights of the
-original, to the last one.
+`encoder_decoder.assemble` builds it and names its layers; those of a residual block are `encoder_1_block_0_conv_0`, …,
+`encoder_1_block_0_skip_pool`, `encoder_1_block_0_skip_conv`, `encoder_1_block_0_add`. It has exactly as many weights as
+the original.
 
 Source:
     Isensee et al. 2024, arXiv:2404.09556; MIC-DKFZ/dynamic-network-architectures, `ResidualEncoderUNet`.
@@ -12,8 +12,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from brats_unet.errors import SettingsError
-from brats_unet.models.design import Design, Sizes, design
+from brats_unet.models.design import Design, Sizes, design, small
 from brats_unet.models.network_shape import NetworkShape, with_shape
+from brats_unet.parts import contract_options
 
 if TYPE_CHECKING:
     import keras
@@ -29,6 +30,11 @@ def _network_shape(**options: Any) -> NetworkShape:
     return _design(**options).network_shape
 
 
+@contract_options(
+    *small(blocks=[1, 2, 1]),
+    {"features": [4, 6, 8], "blocks": [1, 2, 1], "rank": 2},
+    {"features": [4, 6, 8], "blocks": [1, 2, 1], "strides": [2, 2, [2, 2, 1]], "decoder_convolutions": [2, 1]},
+)
 @with_shape(_network_shape)
 def resenc_unet(
     *,
@@ -54,7 +60,7 @@ def resenc_unet(
         rank: 3 for volumes, 2 for slices.
         blocks: Residual blocks of two convolutions, per encoder stage.
 
-    The others, and what is returned and refused: as of `unet.unet3d`.
+    For the other arguments, the return value and the errors see `unet.unet3d`.
     """
     from brats_unet.models.blocks import residual_stage
     from brats_unet.models.encoder_decoder import assemble

@@ -1,9 +1,9 @@
 """The U-Net after nnU-Net's plan, for volumes and for axial slices, from one description.
 
-Put together by `assembly`, which names its layers. With equal features it has the weights of nnU-Net's
-`PlainConvUNet`, to the last one.
+`encoder_decoder.assemble` builds it and names its layers. With the same features it has exactly as many weights as
+nnU-Net's `PlainConvUNet`.
 
-Keras is imported on building only: a misspelt option is refused in milliseconds.
+Keras is imported only when a network is built: a misspelt option is refused in milliseconds.
 
 Source:
     Isensee et al. 2021, doi:10.1038/s41592-020-01008-z; MIC-DKFZ/dynamic-network-architectures, `PlainConvUNet`.
@@ -12,8 +12,9 @@ Source:
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from brats_unet.models.design import Design, Sizes, design
+from brats_unet.models.design import Design, Sizes, design, small
 from brats_unet.models.network_shape import NetworkShape, with_shape
+from brats_unet.parts import contract_options
 
 if TYPE_CHECKING:
     import keras
@@ -33,6 +34,7 @@ def _shape3d(**options: Any) -> NetworkShape:
     return design(3, **options).network_shape
 
 
+@contract_options(*small(convolutions=1))
 @with_shape(_shape3d)
 def unet3d(
     *,
@@ -54,28 +56,28 @@ def unet3d(
     """A U-Net on patches or whole volumes.
 
     Args:
-        channels: Modalities of the image; given by the program.
-        outputs: Regions or classes to predict; given by the program.
+        channels: Number of image channels (modalities); passed by the program.
+        outputs: Number of regions or classes to predict; passed by the program.
         dtype: Precision of every layer, a name or a `keras.DTypePolicy` ("mixed_bfloat16"); weights and logits stay
-            float32. Given by the program, and never set globally.
-        seed: Of the first weights, which depend on it and on each layer's name alone; given by the program.
-        features: Per stage, the finest first.
-        convolutions: Per encoder stage, and per decoder stage unless `decoder_convolutions` says otherwise.
-        decoder_convolutions: Per decoder stage, the finest first.
-        kernels: Per stage, an edge in voxels or one per axis; 3 everywhere if None.
-        strides: Per stage, from the stage before to this one; 1 and then 2 if None. A first entry above 1 makes a stem:
-            the network works on the coarser grid and its last head enlarges the logits to the patch.
-        deep_supervision: Logits at every resolution of the decoder, the coarsest of them not trained, as nnU-Net does;
-            a number: at so many of the coarser ones, all trained; false: at full resolution only.
+            float32. Passed by the program, and never set globally.
+        seed: Seed of the initial weights, which depend only on it and on the layers' names; passed by the program.
+        features: Number of features of each stage, finest first.
+        convolutions: Number per encoder stage, and per decoder stage unless `decoder_convolutions` is given.
+        decoder_convolutions: Number per decoder stage, finest first.
+        kernels: Kernel size of each stage, one edge in voxels or one per axis; None is 3 everywhere.
+        strides: Stride of each stage, relative to the stage before; None is 1 and then 2. A first entry above 1 makes
+            a stem: the network works on the coarser grid, and its last head upsamples the logits to the patch.
+        deep_supervision: true: logits at every resolution of the decoder, the coarsest of them not trained, as nnU-Net
+            does; a number: logits at that many coarser resolutions too, all trained; false: at full resolution only.
         norm: "instance", "group", "batch" or "none".
-        groups: Groups of features of norm "group".
-        slope: Of the leaky ReLU below 0; 0 makes it a ReLU.
-        foreground_channel: Show the network one channel more: 1 where any channel of the image is not 0 (inside a
-            stripped skull), else 0.
+        groups: Number of groups for norm "group".
+        slope: Slope of the leaky ReLU below 0; 0 makes it a ReLU.
+        foreground_channel: Add an input channel: 1 where any channel of the image is not 0 (inside the brain of
+            skull-stripped scans), else 0.
 
     Returns:
-        A model from float images (B, X, Y, Z, M), each edge a multiple of the plan's stride, to a list of float32
-        logits (B, X, Y, Z, outputs), full resolution first. Keras hands over a list of one as its bare tensor.
+        A model from float images (B, X, Y, Z, M), with edges that are multiples of the stride, to a list of float32
+        logits (B, X, Y, Z, outputs), full resolution first. Keras returns a list of one as a bare tensor.
 
     Raises:
         SettingsError: An option does not fit the others.
@@ -96,6 +98,7 @@ def unet3d(
     return _build(description, "unet3d", channels=channels, outputs=outputs, dtype=dtype, seed=seed)
 
 
+@contract_options(*small(convolutions=1))
 @with_shape(_shape2d)
 def unet2d(
     *,
@@ -114,7 +117,7 @@ def unet2d(
     slope: float = 0.01,
     foreground_channel: bool = False,
 ) -> "keras.Model":
-    """The same on axial slices: images (B, X, Y, M) to logits (B, X, Y, outputs), as `unet3d` to its."""
+    """A U-Net on axial slices: images (B, X, Y, M) to logits (B, X, Y, outputs); otherwise like `unet3d`."""
     description = design(
         2,
         features=features,

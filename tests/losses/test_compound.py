@@ -10,48 +10,11 @@ from keras import ops
 import brats_unet.losses
 from brats_unet import anatomy
 from brats_unet.errors import SettingsError
-from brats_unet.losses import LOSSES, Loss
+from brats_unet.losses import LOSSES
 from brats_unet.losses.compound import class_targets, deep_supervision, head_weights, region_targets
+from brats_unet.losses.loss import Loss
 from brats_unet.parts import build
-
-EVERY_LOSS = [
-    (name, options)
-    for name in LOSSES
-    for options in ([{}, {"focus": 2.0}] if name == "label_ce" else [{}, {"batch_dice": True}, {"smooth": 0.0}])
-] + [
-    ("region_dice_bce", {"bce": 0.0}),
-    ("region_dice_bce", {"focus": 2.0}),
-    ("region_dice_bce", {"dice": 0.0, "focus": 0.5}),
-    ("region_tversky", {"power": 0.75}),
-    ("region_tversky", {"power": 1.5, "bce": 0.5, "batch_dice": True, "smooth": 0.0}),
-    ("region_generalised_dice", {"bce": 1.0}),
-    ("label_dice_ce", {"focus": 2.0}),
-    ("label_dice_ce", {"ce": 0.0}),
-    ("label_tversky", {"power": 0.75, "ce": 1.0}),
-    ("label_generalised_dice", {"ce": 1.0}),
-]
-
-
-def labels_of(*shape, seed=0, values=(0, 1, 2, 4)):
-    return np.random.default_rng(seed).choice(values, size=shape).astype("uint8")
-
-
-def logits_of(loss, labels, seed=1):
-    shape = (*labels.shape, loss.logits)
-    return 3 * np.random.default_rng(seed).normal(size=shape).astype("float32")
-
-
-def sure(loss, labels, by=50.0):
-    """Logits of a network that is sure of `labels`, and right."""
-    if loss.outputs == "regions":
-        masks = anatomy.region_masks(labels)
-    else:
-        masks = np.stack([labels == label for label in anatomy.CLASSES], axis=-1)
-    return np.where(masks, by, -by).astype("float32")
-
-
-def value(loss, logits, labels):
-    return ops.convert_to_numpy(loss.per_sample(ops.convert_to_tensor(logits), ops.convert_to_tensor(labels)))
+from tests.losses.labels_and_logits import labels_of, logits_of, value
 
 
 def test_regions_in_the_graph_are_those_of_anatomy():
@@ -63,66 +26,6 @@ def test_classes_are_exclusive_and_a_cavity_is_background():
     one_hot = ops.convert_to_numpy(class_targets(np.array([0, 1, 2, 3, 4], "uint8")))
     assert one_hot.argmax(axis=-1).tolist() == [0, 1, 2, 0, 3]
     assert one_hot.sum(axis=-1).tolist() == [1] * 5
-
-
-@pytest.mark.parametrize(("name", "options"), EVERY_LOSS, ids=str)
-@pytest.mark.parametrize("shape", [(3, 4, 4, 2), (3, 4, 4)], ids=["volumes", "slices"])
-def test_every_loss_is_one_positive_float32_a_sample(name, options, shape):
-    loss, labels = LOSSES[name](**options), labels_of(*shape)
-    found = value(loss, logits_of(loss, labels), labels)
-    assert found.shape == (3,) and found.dtype == np.float32 and (found > 0).all()
-
-
-@pytest.mark.parametrize(("name", "options"), EVERY_LOSS, ids=str)
-def test_to_be_sure_and_right_costs_nothing(name, options):
-    loss, labels = LOSSES[name](**options), labels_of(2, 4, 4, 2)
-    assert value(loss, sure(loss, labels), labels) == pytest.approx([0, 0], abs=1e-6)
-
-
-@pytest.mark.parametrize(("name", "options"), EVERY_LOSS, ids=str)
-def test_labels_may_be_uint8_or_int32_and_logits_bfloat16(name, options):
-    loss, labels = LOSSES[name](**options), labels_of(2, 4, 4, 2)
-    exact = value(loss, logits_of(loss, labels), labels)
-    np.testing.assert_array_equal(value(loss, logits_of(loss, labels), labels.astype("int32")), exact)
-    rough = loss.per_sample(ops.cast(logits_of(loss, labels), "bfloat16"), labels)
-    assert rough.dtype == tf.float32
-    np.testing.assert_allclose(ops.convert_to_numpy(rough), exact, rtol=0.01)
-
-
-@pytest.mark.parametrize(("name", "options"), EVERY_LOSS, ids=str)
-def test_the_sample_beside_it_changes_a_loss_only_under_batch_dice(name, options):
-    loss, labels = LOSSES[name](**options), labels_of(2, 4, 4, 2)
-    logits = logits_of(loss, labels)
-    together, alone = value(loss, logits, labels)[0], value(loss, logits[:1], labels[:1])[0]
-    assert (together == pytest.approx(alone, rel=1e-5)) is not options.get("batch_dice", False)
-
-
-@pytest.mark.parametrize(("name", "options"), EVERY_LOSS, ids=str)
-def test_flipping_image_and_labels_together_changes_nothing(name, options):
-    loss, labels = LOSSES[name](**options), labels_of(2, 4, 4, 2)
-    logits = logits_of(loss, labels)
-    flipped = value(loss, logits[:, ::-1], labels[:, ::-1])
-    np.testing.assert_allclose(flipped, value(loss, logits, labels), rtol=1e-5)
-
-
-@pytest.mark.parametrize("dtype", [tf.float32, tf.bfloat16, tf.float16], ids=lambda dtype: dtype.name)
-@pytest.mark.parametrize("values", [(0,), (4,), (0, 1, 2, 4)], ids=["empty", "full", "mixed"])
-@pytest.mark.parametrize(("name", "options"), EVERY_LOSS, ids=str)
-def test_value_and_gradient_are_finite_for_extreme_logits_and_masks(name, options, values, dtype):
-    loss, labels = LOSSES[name](**options), labels_of(2, 4, 4, 2, values=values)
-    for extreme in (
-        np.full((*labels.shape, loss.logits), 1e4, "float32"),
-        np.full((*labels.shape, loss.logits), -1e4, "float32"),
-        np.zeros((*labels.shape, loss.logits), "float32"),
-        sure(loss, labels, 1e4),
-        sure(loss, labels, -1e4),
-    ):
-        logits = tf.cast(extreme, dtype)
-        with tf.GradientTape() as tape:
-            tape.watch(logits)
-            found = loss.per_sample(logits, labels)
-        assert np.isfinite(found.numpy()).all()
-        assert np.isfinite(tf.cast(tape.gradient(found, logits), tf.float32).numpy()).all()
 
 
 def test_regions_of_an_undecided_network_by_hand():
@@ -147,7 +50,7 @@ HALVES = {"false_positives": 0.5, "false_negatives": 0.5}
     ("one", "other"),
     [
         (("label_dice_ce", {"dice": 0}), ("label_ce", {})),
-        (("label_dice_ce", {"smooth": 1e9}), ("label_ce", {})),  # smoothing without end makes every Dice 1
+        (("label_dice_ce", {"smooth": 1e9}), ("label_ce", {})),  # infinite smoothing makes every Dice 1
         (("label_dice_ce", {"dice": 0, "focus": 2}), ("label_ce", {"focus": 2})),
         (("region_tversky", HALVES), ("region_dice_bce", {"bce": 0})),
         (("region_tversky", {**HALVES, "bce": 1, "batch_dice": True}), ("region_dice_bce", {"batch_dice": True})),
@@ -163,7 +66,7 @@ def test_a_loss_is_a_simpler_one_at_its_limit(one, other):
 
 
 @pytest.mark.parametrize(("name", "entropy"), [("region_dice_bce", "bce"), ("label_dice_ce", "ce")])
-def test_the_two_terms_are_weighed_as_asked(name, entropy):
+def test_the_two_terms_have_the_weights_of_their_options(name, entropy):
     labels = labels_of(2, 4, 4, 2)
     logits = logits_of(LOSSES[name](), labels)
     dice, nats, both = (
@@ -173,8 +76,8 @@ def test_the_two_terms_are_weighed_as_asked(name, entropy):
     np.testing.assert_allclose(both, 0.25 * dice + 3.0 * nats, rtol=1e-5)
 
 
-def test_more_for_missed_voxels_makes_the_network_bolder():
-    # The slope of every logit of a mask, at an undecided network, falls as missed voxels cost more.
+def test_a_higher_cost_of_missed_voxels_pushes_logits_up():
+    # At logits of 0, the gradient of the loss falls as missed voxels cost more.
     labels = labels_of(1, 4, 4, 4, values=(0, 0, 0, 4))
 
     def push(false_negatives):
@@ -189,7 +92,7 @@ def test_more_for_missed_voxels_makes_the_network_bolder():
 
 
 def test_one_tissue_by_regions_and_by_labels_has_the_same_dice():
-    # Oedema alone is the whole tumour; with the other regions surely empty, both Dice parts are those of one mask.
+    # Oedema alone is the whole tumour. The other regions are empty and predicted empty: both Dice terms are of one mask.
     labels = labels_of(1, 4, 4, 4, values=(0, 2))
     x = logits_of(LOSSES["label_ce"](), labels)[..., :1]
     never = np.full_like(x, -1e4)
@@ -202,16 +105,16 @@ def test_one_tissue_by_regions_and_by_labels_has_the_same_dice():
 @pytest.mark.parametrize(
     ("heads", "expected"), [(1, [1]), (2, [1, 0]), (3, [2 / 3, 1 / 3, 0]), (4, [4 / 7, 2 / 7, 1 / 7, 0])]
 )
-def test_weights_of_the_heads_halve_end_in_0_and_sum_to_1(heads, expected):
+def test_head_weights_halve_end_in_0_and_sum_to_1(heads, expected):
     assert head_weights(heads) == pytest.approx(expected)
 
 
-def test_where_the_lowest_head_is_trained_its_weight_halves_as_the_others():
+def test_if_the_lowest_head_is_trained_its_weight_halves_like_the_others():
     assert head_weights(3, lowest=True) == pytest.approx([4 / 7, 2 / 7, 1 / 7])
     assert head_weights(1, lowest=True) == (1,)
 
 
-def test_a_lowest_head_that_is_trained_takes_part_in_the_loss():
+def test_a_lowest_head_that_is_trained_counts_in_the_loss():
     loss, labels = LOSSES["region_dice_bce"](), labels_of(2, 4, 4, 4)
     heads = [logits_of(loss, labels), logits_of(loss, labels[:, ::2, ::2, ::2])]
     found = ops.convert_to_numpy(deep_supervision(loss, heads, ops.convert_to_tensor(labels), lowest=True))
@@ -219,7 +122,7 @@ def test_a_lowest_head_that_is_trained_takes_part_in_the_loss():
     np.testing.assert_allclose(found, expected, rtol=1e-5)
 
 
-def test_a_single_head_is_its_loss_bare_or_in_a_list():
+def test_a_single_head_has_the_same_loss_with_and_without_a_list():
     loss, labels = LOSSES["region_dice_bce"](), labels_of(2, 4, 4, 2)
     logits = ops.convert_to_tensor(logits_of(loss, labels))
     alone = value(loss, logits, labels)
@@ -228,7 +131,7 @@ def test_a_single_head_is_its_loss_bare_or_in_a_list():
 
 
 @pytest.mark.parametrize("shape", [(1, 8, 8, 4), (1, 8, 8)], ids=["volumes", "slices"])
-def test_coarser_heads_see_the_first_label_of_every_block(shape):
+def test_coarser_heads_are_compared_with_the_first_label_of_every_block(shape):
     labels = labels_of(*shape)
     seen = []
     spy = Loss("regions", lambda logits, labels: (seen.append(np.asarray(labels)), ops.zeros((1,)))[1])

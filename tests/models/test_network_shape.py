@@ -4,7 +4,7 @@ import sys
 import pytest
 
 from brats_unet.errors import SettingsError
-from brats_unet.models import MODELS, describe
+from brats_unet.models import describe
 from brats_unet.models.network_shape import NetworkShape
 
 HALVED_TWICE = NetworkShape(rank=3, strides=((1, 1, 1), (2, 2, 2), (2, 2, 1)), heads=2)
@@ -14,8 +14,8 @@ def test_the_stride_is_the_product_over_the_stages():
     assert HALVED_TWICE.stride == (4, 4, 2)
 
 
-@pytest.mark.parametrize("name", MODELS)
-def test_every_network_of_ours_has_a_plan_for_its_defaults(name):
+@pytest.mark.parametrize("name", ["unet2d", "unet3d", "resenc_unet", "nvidia_unet"])
+def test_by_default_our_networks_take_128_voxels_and_have_a_head_at_every_level_of_the_decoder_or_three(name):
     network_shape = describe(name, {})
     network_shape.refuse_patch([128, 128, 1 if network_shape.rank == 2 else 128])
     assert network_shape.heads == (3 if name == "nvidia_unet" else len(network_shape.strides) - 1)

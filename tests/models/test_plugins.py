@@ -6,7 +6,7 @@ from brats_unet import losses, models
 from brats_unet.errors import SettingsError
 
 SOURCE = """
-from brats_unet.losses import Loss
+from brats_unet.losses.loss import Loss
 from brats_unet.models.network_shape import NetworkShape, with_shape
 
 @with_shape(lambda *, depth: NetworkShape(3, ((1, 1, 1),) + ((2, 2, 2),) * depth, 1))
