@@ -15,11 +15,11 @@ from brats_unet.evaluation.record import Evaluation
 from brats_unet.metrics.glossary import MEANINGS
 from brats_unet.parts import suggestion
 
-MOVED = 5  # cases listed per difference
-SAME = 1e-9  # scores this close are a tie
-# Metrics for which lower is better; so is every distance in mm (see `is_falling`). For the others, higher is better.
+MOVED = 5  # cases that are named
+SAME = 1e-9  # scores as near as that are a tie
+# Scores that are better when lower. A metric of a package says so in summary.json; in an older one, it is so in mm.
 FALLING = frozenset(name for name, meaning in MEANINGS.items() if meaning.better == "low")
-# Metrics for which neither higher nor lower is better; they cannot be compared.
+# Scores that are better neither when higher nor when lower.
 NEUTRAL = frozenset(name for name, meaning in MEANINGS.items() if meaning.better in ("near 0", "–"))
 
 
@@ -138,13 +138,16 @@ def compare(evaluations: Sequence[Evaluation], *, metrics: Sequence[str] = ("dic
     table = np.array(  # run x case x region x metric
         [[[[v[c, r, m] for m in metrics] for r in regions] for c in cases] for v in values]
     )
+    falling = [is_falling(metric, units[metric], _better(evaluations[0], metric)) for metric in metrics]
     differences = [
-        _difference(names[0], name, region, metric, units[metric], cases, table[0, :, r, m], table[run, :, r, m])
+        _difference(
+            names[0], name, region, metric, units[metric], falling[m], cases, table[0, :, r, m], table[run, :, r, m]
+        )
         for run, name in enumerate(names[1:], 1)
         for r, region in enumerate(regions)
         for m, metric in enumerate(metrics)
     ]
-    ranks = case_ranks(table, [is_falling(metric, units[metric]) for metric in metrics])
+    ranks = case_ranks(table, falling)
     return Comparison(
         names=names,
         cases=cases,
@@ -158,9 +161,13 @@ def compare(evaluations: Sequence[Evaluation], *, metrics: Sequence[str] = ("dic
     )
 
 
-def is_falling(metric: str, unit: str) -> bool:
-    """Whether lower is better."""
-    return unit == "mm" or metric in FALLING
+def is_falling(metric: str, unit: str, better: str | None = None) -> bool:
+    """Whether a score is better when lower; `better` is what the record of a package's metric says, if there is one."""
+    return better == "low" if better else unit == "mm" or metric in FALLING
+
+
+def _better(evaluation: Evaluation, metric: str) -> str | None:
+    return evaluation.summary.get("package_metrics", {}).get(metric, {}).get("better")
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -180,16 +187,16 @@ def _difference(
     region: str,
     metric: str,
     unit: str,
+    falling: bool,
     cases: Sequence[str],
     before: np.ndarray,
     after: np.ndarray,
 ) -> Difference:
     both = ~(np.isnan(before) | np.isnan(after))
-    change = np.where(both, after - before, 0.0)
-    change[np.abs(change) <= SAME] = 0.0
-    falling = is_falling(metric, unit)
-    gain = (-change if falling else change)[both]
-    order = np.argsort(-np.abs(change), kind="stable")[:MOVED]
+    away = np.where(both, after - before, 0.0)
+    away[np.abs(away) <= SAME] = 0.0
+    gain = (-away if falling else away)[both]
+    order = np.argsort(-np.abs(away), kind="stable")[:MOVED]
     n = int(both.sum())
     return Difference(
         first=first,
@@ -232,7 +239,8 @@ def _names(evaluations: Sequence[Evaluation]) -> tuple[str, ...]:
 
 def _refuse_unknown(evaluations: Sequence[Evaluation], names: Sequence[str], metrics: Sequence[str]) -> None:
     for evaluation, name in zip(evaluations, names, strict=True):
-        known = {row.metric: None for row in evaluation.rows if row.metric not in NEUTRAL}
+        named = dict.fromkeys(row.metric for row in evaluation.rows if row.metric not in NEUTRAL)
+        known = [metric for metric in named if _better(evaluation, metric) not in ("near 0", "–")]
         for metric in metrics:
             if metric not in known:
                 raise SettingsError(f"{name} has no metric named {metric}. {suggestion(metric, known)}")

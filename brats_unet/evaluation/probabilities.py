@@ -9,7 +9,8 @@ from brats_unet.anatomy import Region, region_mask
 from brats_unet.errors import DataError
 from brats_unet.evaluation.grids import grid_mismatch
 from brats_unet.geometry import crop
-from brats_unet.metrics.calibration import brier, calibration_box, expected_calibration_error
+from brats_unet.metrics import CALIBRATION
+from brats_unet.metrics.calibration import calibration_box
 from brats_unet.nifti import read_volume
 
 
@@ -35,8 +36,8 @@ def calibration(reference: np.ndarray, probabilities: np.ndarray) -> dict[Region
     labels, near = crop(reference, box), crop(probabilities, box)
     found = {}
     for index, region in enumerate(Region):
-        mask, probability = region_mask(labels, region), near[..., index]
-        found[region] = {"ece": expected_calibration_error(mask, probability), "brier": brier(mask, probability)}
+        mask, stated = region_mask(labels, region), near[..., index]
+        found[region] = {name: metric.function(mask, stated) for name, metric in CALIBRATION.items()}
     return found
 
 

@@ -12,7 +12,7 @@ from brats_unet.data.labels.convention import CONVENTIONS
 from brats_unet.errors import DataError, some
 from brats_unet.evaluation.score import Pair, Row
 from brats_unet.files import atomic_path
-from brats_unet.metrics.glossary import meaning_of, out_of_range
+from brats_unet.metrics.glossary import meaning_of
 from brats_unet.run import PREDICTIONS, Run
 from brats_unet.volume import ImageFile
 
@@ -134,8 +134,8 @@ def read_rows(path: Path) -> list[Row]:
         try:
             rows.append(Row(*key, float(line["value"]), line["unit"]))
             meaning = meaning_of(key[2])
-            if meaning is not None and out_of_range(rows[-1].value, meaning):
-                problems.append(f"line {number}: {' '.join(key)} is {line['value']}, expected {meaning.range}")
+            if meaning is not None and meaning.out_of_range(rows[-1].value):
+                problems.append(f"line {number}: {' '.join(key)} is {line['value']}, not {meaning.range}")
         except (TypeError, ValueError):
             problems.append(f"line {number}: {line['value']!r} is not a number")
         if key in seen:

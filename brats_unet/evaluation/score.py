@@ -116,8 +116,8 @@ def score_case(
     calibrated = calibration(reference, probabilities) if probabilities is not None else {}
     rows = []
     for region, pair in region_pairs(reference, prediction, spacing_mm, rules):
-        for name, (metric, unit) in metrics.items():
-            rows.append(Row(case_id, region.value, name, float(metric(pair)), unit))
+        for name, metric in metrics.items():
+            rows.append(Row(case_id, region.value, name, float(metric.function(pair)), metric.unit))
         rows += [Row(case_id, region.value, name, value, "1") for name, value in calibrated.get(region, {}).items()]
     return rows
 

@@ -1,165 +1,121 @@
-"""Scores of one region of one case: METRICS names them; docs/METRICS.md defines them.
+"""Metrics by name: scores of one region of one case; each is a `metric.Metric` in a file of its idea.
 
-A package adds its own without forking, under the entry-point group `brats_unet.metrics`: a function that takes a
-`MaskPair` and returns a float, with an attribute `unit` where that is not "1". It appears in scores.csv and
-summary.json beside ours.
+METRICS are functions of two masks, CALIBRATION of a mask and probabilities. The tables of docs/METRICS.md and of a
+run's page are made from these records. A metric that no protocol names is scored under all of them.
+
+Another package adds a metric with an entry point of the group `brats_unet.metrics` that names a record. All installed
+metrics are scored in every evaluation, so a broken one stops it with a sentence that names the package: a score that is
+silently missing would make two evaluations differ without a reason that a reader can see.
 """
 
 from collections.abc import Callable, Sequence
-from functools import cache, partial
+from dataclasses import replace
+from functools import cache
+from importlib.metadata import EntryPoint
+from numbers import Real
+from typing import Any
 
-from brats_unet.metrics import counts
-from brats_unet.metrics.pair import MaskPair
-from brats_unet.metrics.protocols import SURFACE_DICE, TOLERANCES_MM, Protocol, surface_dice_name
-from brats_unet.parts import with_plugins
-
-Metric = Callable[[MaskPair], float]
-
-
-def dice(pair: MaskPair) -> float:
-    """See `counts.dice`."""
-    return counts.dice(pair.counts, pair.protocol.dice)
-
-
-def iou(pair: MaskPair) -> float:
-    """See `counts.iou`."""
-    return counts.iou(pair.counts, pair.protocol.iou)
-
-
-def hd95(pair: MaskPair) -> float:
-    """See `surface.hausdorff95_mm`; the definition is the protocol's."""
-    ruled = pair.ruled(pair.protocol.hd95_mm)
-    return pair.surfaces.hausdorff95_mm(pair.protocol.hd95_definition) if ruled is None else ruled
-
-
-def assd(pair: MaskPair) -> float:
-    """See `surface.average_surface_distance_mm`; definition "pooled"."""
-    ruled = pair.ruled(pair.protocol.assd_mm)
-    return pair.surfaces.average_mm("pooled") if ruled is None else ruled
-
-
-def surface_dice(pair: MaskPair, *, tolerance_mm: float) -> float:
-    """See `surface.surface_dice`."""
-    ruled = pair.ruled(pair.protocol.surface_dice)
-    return pair.surfaces.dice(tolerance_mm) if ruled is None else ruled
-
-
-def sensitivity(pair: MaskPair) -> float:
-    """See `counts.sensitivity`."""
-    return counts.sensitivity(pair.counts, pair.protocol.sensitivity)
-
-
-def specificity(pair: MaskPair) -> float:
-    """See `counts.specificity`."""
-    return counts.specificity(pair.counts)
-
-
-def precision(pair: MaskPair) -> float:
-    """See `counts.precision`."""
-    return counts.precision(pair.counts, pair.protocol.precision)
-
-
-def accuracy(pair: MaskPair) -> float:
-    """See `counts.accuracy`."""
-    return counts.accuracy(pair.counts)
-
-
-def volume_reference(pair: MaskPair) -> float:
-    """See `counts.volume_mm3`."""
-    return counts.volume_mm3(pair.counts.reference_voxels, pair.spacing_mm)
-
-
-def volume_prediction(pair: MaskPair) -> float:
-    """See `counts.volume_mm3`."""
-    return counts.volume_mm3(pair.counts.prediction_voxels, pair.spacing_mm)
-
-
-def volume_difference(pair: MaskPair) -> float:
-    """See `counts.volume_difference_mm3`."""
-    return counts.volume_difference_mm3(pair.counts, pair.spacing_mm)
-
-
-def volume_difference_relative(pair: MaskPair) -> float:
-    """See `counts.volume_difference_relative`."""
-    return counts.volume_difference_relative(pair.counts)
-
-
-def lesion_dice(pair: MaskPair) -> float:
-    """See `lesions.LesionScores`."""
-    return pair.lesions.dice
-
-
-def lesion_hd95(pair: MaskPair) -> float:
-    """See `lesions.LesionScores`."""
-    return pair.lesions.hd95_mm
-
-
-def lesion_f1(pair: MaskPair) -> float:
-    """See `lesions.LesionScores`."""
-    return pair.lesions.f1
-
-
-def lesions_found(pair: MaskPair) -> float:
-    """See `lesions.LesionScores`."""
-    return pair.lesions.found
-
-
-def lesions_missed(pair: MaskPair) -> float:
-    """See `lesions.LesionScores`."""
-    return pair.lesions.missed
-
-
-def lesions_false(pair: MaskPair) -> float:
-    """See `lesions.LesionScores`."""
-    return pair.lesions.false
-
+from brats_unet.metrics.boundary_distances import ASSD, HD95, NSD
+from brats_unet.metrics.calibration import BRIER, ECE
+from brats_unet.metrics.lesion_metrics import (
+    LESION_DICE,
+    LESION_F1,
+    LESION_HD95,
+    LESIONS_FALSE,
+    LESIONS_FOUND,
+    LESIONS_MISSED,
+)
+from brats_unet.metrics.metric import Metric
+from brats_unet.metrics.protocols import PROTOCOLS, SURFACE_DICE, TOLERANCES_MM, Protocol
+from brats_unet.metrics.region_agreement import ACCURACY, DICE, IOU, PRECISION, SENSITIVITY, SPECIFICITY
+from brats_unet.metrics.region_volumes import (
+    VOLUME_DIFFERENCE,
+    VOLUME_DIFFERENCE_RELATIVE,
+    VOLUME_PREDICTION,
+    VOLUME_REFERENCE,
+)
+from brats_unet.plugins import RAISED, loaded, offers, only_offer, package_of, shown, wrong
 
 METRICS: dict[str, Metric] = {
-    "dice": dice,
-    "iou": iou,
-    "hd95": hd95,
-    "assd": assd,
-    "sensitivity": sensitivity,
-    "specificity": specificity,
-    "precision": precision,
-    "accuracy": accuracy,
-    "volume_reference": volume_reference,
-    "volume_prediction": volume_prediction,
-    "volume_difference": volume_difference,
-    "volume_difference_relative": volume_difference_relative,
-    "lesion_dice": lesion_dice,
-    "lesion_hd95": lesion_hd95,
-    "lesion_f1": lesion_f1,
-    "lesions_found": lesions_found,
-    "lesions_missed": lesions_missed,
-    "lesions_false": lesions_false,
+    "dice": DICE,
+    "iou": IOU,
+    "hd95": HD95,
+    "assd": ASSD,
+    "nsd": NSD,
+    "sensitivity": SENSITIVITY,
+    "specificity": SPECIFICITY,
+    "precision": PRECISION,
+    "accuracy": ACCURACY,
+    "volume_reference": VOLUME_REFERENCE,
+    "volume_prediction": VOLUME_PREDICTION,
+    "volume_difference": VOLUME_DIFFERENCE,
+    "volume_difference_relative": VOLUME_DIFFERENCE_RELATIVE,
+    "lesion_dice": LESION_DICE,
+    "lesion_hd95": LESION_HD95,
+    "lesion_f1": LESION_F1,
+    "lesions_found": LESIONS_FOUND,
+    "lesions_missed": LESIONS_MISSED,
+    "lesions_false": LESIONS_FALSE,
 }
-# Units of those that have one; the others are shares.
-UNITS: dict[str, str] = {
-    **dict.fromkeys(("hd95", "assd", "lesion_hd95"), "mm"),
-    **dict.fromkeys(("volume_reference", "volume_prediction", "volume_difference"), "mm3"),
-    **dict.fromkeys(("lesions_found", "lesions_missed", "lesions_false"), "lesions"),
-}
+CALIBRATION: dict[str, Metric] = {"ece": ECE, "brier": BRIER}
+EXPECTED = "a brats_unet.metrics.metric.Metric whose function returns a float"
 
 
-def metrics_of(protocol: Protocol, tolerances_mm: Sequence[float] = TOLERANCES_MM) -> dict[str, tuple[Metric, str]]:
-    """The metrics that a protocol asks for, in its order, then those of installed packages, each with its unit.
+def metrics_of(protocol: Protocol, tolerances_mm: Sequence[float] = TOLERANCES_MM) -> dict[str, Metric]:
+    """The metrics to score, by their names in scores.csv.
 
     Args:
-        protocol: Names them.
-        tolerances_mm: Of the surface Dice, where the protocol asks for it: a metric each.
+        protocol: Names its metrics, which come first, in its order; then our metrics that no protocol names, then those
+            of installed packages.
+        tolerances_mm: Tolerances of the surface Dice, if the protocol has it: one metric each.
+
+    Raises:
+        SettingsError: The metric of an installed package is wrong; the message names the package.
     """
-    found: dict[str, tuple[Metric, str]] = {}
-    for name in protocol.metrics:
-        if name == SURFACE_DICE:
-            for tolerance in tolerances_mm:
-                found[surface_dice_name(tolerance)] = partial(surface_dice, tolerance_mm=tolerance), "1"
-        else:
-            found[name] = METRICS[name], UNITS.get(name, "1")
-    return {**found, **_of_packages()}
+    named = {name for each in PROTOCOLS.values() for name in each.metrics}
+    wanted = [METRICS[name] for name in (*protocol.metrics, *(name for name in METRICS if name not in named))]
+    return {one.name: one for metric in (*wanted, *of_packages().values()) for one in metric.at(tolerances_mm)}
 
 
 @cache
-def _of_packages() -> dict[str, tuple[Metric, str]]:
-    every = with_plugins(METRICS, "metrics")
-    return {name: (every[name], str(getattr(every[name], "unit", "1"))) for name in every if name not in METRICS}
+def of_packages() -> dict[str, Metric]:
+    """The metrics of installed packages, by name; their functions refuse to return anything but a number.
+
+    Raises:
+        SettingsError: A package cannot be imported, offers no `Metric`, or a name that is taken.
+    """
+    found = {}
+    for name, entries in offers("metric").items():
+        taken = name in METRICS or name in CALIBRATION or name.startswith(f"{SURFACE_DICE}_")
+        entry = only_offer("metric", name, entries, ours=taken)
+        record = loaded("metric", entry, EXPECTED)
+        if not isinstance(record, Metric):
+            raise wrong("metric", entry, f"it is {shown(record)}", EXPECTED)
+        found[name] = replace(record, name=name, function=_checked(entry, record.function))
+    return found
+
+
+def package_facts() -> dict[str, dict[str, Any]]:
+    """What a reader must know of each metric of an installed package, in plain types: its package and its record."""
+    packages = {name: package_of(entries[0]) for name, entries in offers("metric").items()}
+    return {
+        name: {
+            "package": packages[name][0],
+            "version": packages[name][1],
+            **{key: getattr(one, key) for key in ("unit", "range", "better", "definition", "source", "when_empty")},
+        }
+        for name, one in of_packages().items()
+    }
+
+
+def _checked(entry: EntryPoint, function: Callable[..., float]) -> Callable[..., float]:
+    def score(*masks: Any, **options: Any) -> float:
+        try:
+            value = function(*masks, **options)
+        except RAISED as problem:
+            raise wrong("metric", entry, f"it fails with {type(problem).__name__}: {problem}", EXPECTED) from problem
+        if isinstance(value, bool) or not isinstance(value, Real):
+            raise wrong("metric", entry, f"its function returns {shown(value)}", EXPECTED)
+        return float(value)
+
+    return score

@@ -9,7 +9,8 @@ from brats_unet.anatomy import Region
 from brats_unet.binding import flat
 from brats_unet.evaluation.record import Evaluation
 from brats_unet.files import read_json
-from brats_unet.metrics.glossary import HD95_MEANINGS, MEANINGS, RULES, SEED_MEANINGS, Meaning, meaning_of
+from brats_unet.metrics.glossary import HD95_MEANINGS, MEANINGS, RULES, SEED_MEANINGS, meaning_of
+from brats_unet.metrics.metric import Metric
 from brats_unet.metrics.protocols import SURFACE_DICE
 from brats_unet.metrics.seed import ALL_BACKGROUND, CLAIM, HARD, PREDICTION, SOFT
 from brats_unet.report.charts import dice_curves, distribution, loss_curve
@@ -127,13 +128,19 @@ def seed(summary: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def glossary(summary: Mapping[str, Any]) -> list[tuple[str, str, str]]:
-    """Every metric of the score table: names, definition, and range with unit and direction."""
-    names: dict[Meaning, list[str]] = {}
+    """What every score of the first table means: its names there, definition, and range with unit and direction."""
+    better = {"high": "; higher is better", "low": "; lower is better", "near 0": "; best near 0"}
+    names: dict[Metric, list[str]] = {}
     of_packages = []
     for metric, name, *_ in lines_of(_units(summary)):
         meaning = meaning_of(metric)
         if meaning is None:
-            of_packages.append((name.strip(), "A metric that an installed package adds and defines.", ""))
+            facts = summary.get("package_metrics", {}).get(metric)
+            if facts is None:  # evaluated by an older version
+                of_packages.append((name.strip(), "A score of an installed package, which defines it.", ""))
+            else:
+                of_package = f"{facts['definition']} From the package {facts['package']} {facts['version']}."
+                of_packages.append((name.strip(), of_package, f"{facts['range']}{better.get(facts['better'], '')}"))
         else:
             names.setdefault(meaning, []).append(name.strip())
     used = summary["protocol"]["hd95_definition"]
@@ -142,12 +149,9 @@ def glossary(summary: Mapping[str, Any]) -> list[tuple[str, str, str]]:
         definition = meaning.definition
         if meaning is MEANINGS["hd95"]:
             surface, percentile, _ = HD95_MEANINGS[used]
-            definition += (
-                f" Definition used here: “{used.replace('_', ' ')}” (surface: {surface}; percentile: {percentile})."
-            )
-        unit = " mm" if meaning.unit == "mm" else ""  # volumes are shown in mL, as their names say
-        better = {"high": "; higher is better", "low": "; lower is better", "near 0": "; best near 0"}
-        shown = ", ".join(shown_names)
+            definition += f" Here “{used.replace('_', ' ')}”: surface, {surface}; percentile, {percentile}."
+        unit = " mm" if meaning.unit == "mm" else ""  # volumes are shown in another unit, which their names say
+        shown = ", ".join(its)
         found.append(
             (shown[0].upper() + shown[1:], definition, f"{meaning.range}{unit}{better.get(meaning.better, '')}")
         )

@@ -93,7 +93,7 @@ def seconds(reference: np.ndarray, prediction: np.ndarray) -> tuple[float, list[
     """Seconds to compute Dice and HD95 of the three regions, and the six scores."""
     start = time.perf_counter()
     pairs = [pair for _, pair in region_pairs(reference, prediction, MM, TWO)]
-    values = [metric(pair) for metric, _ in metrics_of(TWO).values() for pair in pairs]
+    values = [metric.function(pair) for metric in metrics_of(TWO).values() for pair in pairs]
     return time.perf_counter() - start, values
 
 

@@ -91,7 +91,7 @@ def scores(protocol: str, reference: np.ndarray, prediction: np.ndarray, spacing
     """Scores of brats-unet, by metric."""
     rules = PROTOCOLS[protocol]
     pair = MaskPair(reference, prediction, spacing, rules).cropped()
-    return {name: float(metric(pair)) for name, (metric, _) in metrics_of(rules, TOLERANCES_MM).items()}
+    return {name: float(metric.function(pair)) for name, metric in metrics_of(rules, TOLERANCES_MM).items()}
 
 
 def of_nnunet(reference: np.ndarray, prediction: np.ndarray, spacing) -> Found:

@@ -65,12 +65,12 @@ def test_without_a_tumour_it_is_judged_over_the_whole_grid():
 def test_what_is_no_probability_is_refused(value):
     stated = np.full((2, 2, 2), 0.5)
     stated[0, 0, 0] = value
-    with pytest.raises(ValueError, match="Probabilities lie from 0 to 1"):
+    with pytest.raises(ValueError, match="The probabilities lie from .* Expected 0 to 1"):
         brier(np.zeros((2, 2, 2), bool), stated)
 
 
 def test_other_shapes_and_no_bins_are_refused():
-    with pytest.raises(ValueError, match="of one shape"):
+    with pytest.raises(ValueError, match="Expected a bool mask and probabilities of the same shape"):
         brier(np.zeros((2, 2), bool), np.zeros((2, 3)))
     with pytest.raises(ValueError, match="At least one bin"):
         expected_calibration_error(np.zeros((2, 2), bool), np.zeros((2, 2)), bins=0)

@@ -151,8 +151,8 @@ def test_every_metric_in_the_report_is_defined_there(evaluated_run, written):
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
-def test_the_glossary_defines_every_metric_of_a_protocol(protocol):
-    units = {name: unit for name, (_, unit) in metrics_of(PROTOCOLS[protocol], [0.5]).items()}
+def test_the_glossary_defines_every_score_of_a_protocol_in_the_words_of_its_table(protocol):
+    units = {name: metric.unit for name, metric in metrics_of(PROTOCOLS[protocol], [0.5]).items()}
     scored = {"all_cases": {name: {"unit": unit} for name, unit in {**units, "ece": "1", "brier": "1"}.items()}}
     rules = {"metrics": PROTOCOLS[protocol].metrics, "hd95_definition": PROTOCOLS[protocol].hd95_definition}
     shown = page_facts.glossary({"regions": {"WT": scored}, "protocol": rules})

@@ -1,0 +1,85 @@
+"""What holds for every metric in the table, by its record; `test_metamorphic` moves, mirrors and turns the masks."""
+
+import numpy as np
+import pytest
+
+from brats_unet.metrics import CALIBRATION, METRICS
+from brats_unet.metrics.metric import BY_PROTOCOL, COUNT, POSITIVE, SHARE, Metric
+from brats_unet.metrics.pair import MaskPair
+from brats_unet.metrics.protocols import PROTOCOLS
+
+RULES = PROTOCOLS["brats2023"]  # the protocol with rules for every metric
+EVERY = {one.name: one for metric in METRICS.values() for one in metric.at((1.0, 2.0))}
+every_metric = pytest.mark.parametrize("metric", EVERY.values(), ids=EVERY)
+
+
+def pair_of(reference, prediction):
+    return MaskPair(reference, prediction, (1.0, 1.5, 2.0), RULES)
+
+
+def with_voxels(*voxels):
+    mask = np.zeros((9, 8, 7), bool)
+    for voxel in voxels:
+        mask[voxel] = True
+    return mask
+
+
+PAIRS = {
+    "overlap": pair_of(with_voxels((1, 1, 1), (1, 1, 2)), with_voxels((1, 1, 2), (4, 4, 4))),
+    "apart": pair_of(with_voxels((0, 0, 0)), with_voxels((8, 7, 6))),
+    "no reference": pair_of(with_voxels(), with_voxels((3, 3, 3))),
+    "no prediction": pair_of(with_voxels((3, 3, 3)), with_voxels()),
+    "both empty": pair_of(with_voxels(), with_voxels()),
+}
+every_pair = pytest.mark.parametrize("masks", PAIRS.values(), ids=PAIRS)
+
+
+@pytest.mark.parametrize("table", [METRICS, CALIBRATION], ids=["metrics", "calibration"])
+def test_every_metric_is_a_whole_record_under_its_own_name(table):
+    for name, metric in table.items():
+        assert metric.name == name
+        assert all((metric.unit, metric.range, metric.definition, metric.source, metric.when_empty)), name
+        assert metric.definition.endswith(".") and "|" not in metric.definition + metric.source
+
+
+@every_metric
+@every_pair
+def test_every_metric_is_a_number_in_its_range(metric, masks):
+    value = metric.function(masks)
+    assert isinstance(value, float | int) and not isinstance(value, bool)
+    if np.isnan(value):  # only where a mask is empty, and only if the record says so
+        assert masks.counts.reference_empty or masks.counts.prediction_empty
+        assert metric.when_empty == BY_PROTOCOL or "undefined" in metric.when_empty
+        return
+    assert np.isfinite(value) and not metric.out_of_range(value)
+    if metric.range in (SHARE, POSITIVE, COUNT):
+        assert value >= 0
+    if metric.range == SHARE:
+        assert value <= 1
+    if metric.range == COUNT:
+        assert value == int(value)
+
+
+@every_metric
+@every_pair
+def test_cropping_changes_no_score(metric, masks):
+    assert metric.function(masks.cropped()) == pytest.approx(metric.function(masks), abs=0, nan_ok=True)
+
+
+def record(**changed):
+    told = {"name": "mine", "function": len, "unit": "1", "range": SHARE, "better": "high", "definition": "It is."}
+    return Metric(**{**told, "source": "me", "when_empty": "1", **changed})
+
+
+def test_a_record_without_a_direction_or_with_half_a_rule_is_refused():
+    with pytest.raises(ValueError, match="mine is better 'more'. Expected one of high, low, near 0, –"):
+        record(better="more")
+    with pytest.raises(ValueError, match="Expected a rule exactly if when_empty is 'by protocol'"):
+        record(rule="dice")
+    with pytest.raises(ValueError, match="Expected a rule exactly if"):
+        record(when_empty=BY_PROTOCOL)
+
+
+def test_a_metric_per_tolerance_becomes_one_metric_for_each():
+    both = record(function=lambda pair, *, tolerance_mm: tolerance_mm, per_tolerance=True).at([0.5, 2])
+    assert [(one.name, one.function(None)) for one in both] == [("mine_0.5mm", 0.5), ("mine_2mm", 2)]
