@@ -10,7 +10,7 @@ from brats_unet import models
 from brats_unet.assembly.number_checks import check_numbers, check_parts
 from brats_unet.assembly.topology import planned_model, topology_of
 from brats_unet.commands.display import Display, open_display
-from brats_unet.data.augment.augmentation import AUGMENTATIONS
+from brats_unet.data.augment import known as known_augmentations
 from brats_unet.data.fingerprint import fingerprint, identity
 from brats_unet.data.prepare.preprocess import Preparation
 from brats_unet.data.study import open_study
@@ -93,8 +93,10 @@ def make_plan(settings: Plan, display: Display) -> Planned:
             f"Use model=unet3d."
         )
     planned_model(settings.model, described.strides, settings.model.get("features", [1] * len(described.strides)))
-    check_parts(settings)
-    augmentation = build("augmentation", AUGMENTATIONS, settings.augmentation)
+    build("loss", known_losses(), settings.loss)
+    augmentation = build("augmentation", known_augmentations(), settings.augmentation)
+    if settings.largest_batch is not None and settings.largest_batch < 1:
+        raise SettingsError(f"largest_batch={settings.largest_batch}: expected 1 or more.")
     preparation = Preparation.of(settings.data.modalities, settings.data.preparation)
     limit = memory_limit(settings)
     check_numbers(

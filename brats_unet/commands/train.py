@@ -16,7 +16,8 @@ from brats_unet.assembly.provenance import training_environment
 from brats_unet.assembly.resume import prepare_run_folder, run_folder
 from brats_unet.assembly.training_parts import initial_network, training_step
 from brats_unet.commands.display import Display, TrainingDisplay, open_display
-from brats_unet.data.augment.augmentation import AUGMENTATIONS, refuse_blank_samples
+from brats_unet.data.augment import known as known_augmentations
+from brats_unet.data.augment.augmentation import refuse_blank_samples
 from brats_unet.data.fingerprint import refuse_other_dataset
 from brats_unet.data.prepare.cache import PreparedCase
 from brats_unet.data.prepare.preprocess import Preparation
@@ -62,7 +63,7 @@ def _train(settings: Train, display: Display) -> int:
     network_shape.refuse_patch(settings.sampling.patch)
     refuse_invalid_inference(stride=network_shape.stride, **vars(settings.inference))
     loss = build("loss", known_losses(), settings.loss)
-    augmentation = build("augmentation", AUGMENTATIONS, settings.augmentation)
+    augmentation = build("augmentation", known_augmentations(), settings.augmentation)
     refuse_blank_samples(augmentation, len(settings.data.modalities))
     schedule = build("schedule", SCHEDULES, settings.schedule)
     preparation = Preparation.of(settings.data.modalities, settings.data.preparation)

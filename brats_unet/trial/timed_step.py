@@ -10,8 +10,9 @@ import numpy as np
 import tensorflow as tf
 
 from brats_unet import models
-from brats_unet.assembly.training_parts import initial_network, training_step
-from brats_unet.data.augment.augmentation import AUGMENTATIONS, Augmentation
+from brats_unet.assembly.training_parts import network, training_step
+from brats_unet.data.augment import known as known_augmentations
+from brats_unet.data.augment.augmentation import Augmentation
 from brats_unet.data.patches.draws import augmented
 from brats_unet.losses import known as known_losses
 from brats_unet.parts import build, options_of
@@ -98,7 +99,7 @@ def step_parts(settings: Train, largest: Sequence[int]) -> StepParts:
     """
     devices = choose_devices(**vars(settings.hardware))
     loss = build("loss", known_losses(), settings.loss)
-    augmentation = build("augmentation", AUGMENTATIONS, settings.augmentation)
+    augmentation = build("augmentation", known_augmentations(), settings.augmentation)
     sampling = settings.sampling
     augmentation = augmentation.for_patches(sampling.patch, largest)
     network_shape = models.describe(settings.model["name"], options_of(settings.model))

@@ -51,7 +51,8 @@ from rich.console import Console  # noqa: E402
 from rich.table import Table  # noqa: E402
 
 from brats_unet.anatomy import Modality  # noqa: E402
-from brats_unet.data.augment.augmentation import AUGMENTATIONS, Augmentation  # noqa: E402
+from brats_unet.data.augment import AUGMENTATIONS  # noqa: E402
+from brats_unet.data.augment.augmentation import Augmentation  # noqa: E402
 from brats_unet.data.patches.draws import augmented, uniforms  # noqa: E402
 from brats_unet.data.patches.pipeline import batches  # noqa: E402
 from brats_unet.data.patches.sampling import Sampler  # noqa: E402

@@ -51,7 +51,7 @@ def ours(args: argparse.Namespace) -> None:
 
     from brats_unet import models
     from brats_unet.cli.conf_files import own_folder
-    from brats_unet.data.augment.augmentation import AUGMENTATIONS
+    from brats_unet.data.augment import AUGMENTATIONS
     from brats_unet.data.patches.draws import augmented
     from brats_unet.losses import region_dice_bce
     from brats_unet.losses.compound import deep_supervision

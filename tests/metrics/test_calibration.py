@@ -72,5 +72,5 @@ def test_what_is_no_probability_is_refused(value):
 def test_other_shapes_and_no_bins_are_refused():
     with pytest.raises(ValueError, match="Expected a bool mask and probabilities of the same shape"):
         brier(np.zeros((2, 2), bool), np.zeros((2, 3)))
-    with pytest.raises(ValueError, match="At least one bin"):
+    with pytest.raises(ValueError, match="bins is 0. Expected at least 1"):
         expected_calibration_error(np.zeros((2, 2), bool), np.zeros((2, 2)), bins=0)

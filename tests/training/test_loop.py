@@ -11,7 +11,7 @@ import pytest
 import tensorflow as tf
 from safetensors.numpy import load_file
 
-from brats_unet.data.augment.augmentation import mirror
+from brats_unet.data.augment.mirror import mirror
 from brats_unet.data.patches.sampling import Sampler
 from brats_unet.errors import DataError, Interrupted
 from brats_unet.losses import region_dice_bce

@@ -10,7 +10,8 @@ import pytest
 import tensorflow as tf
 import yaml
 
-from brats_unet.data.augment.augmentation import full, mirror, none
+from brats_unet.data.augment.mirror import mirror, none
+from brats_unet.data.augment.nnunet import full
 from brats_unet.losses import region_dice_bce
 from brats_unet.losses.compound import deep_supervision
 from brats_unet.models.unet import unet2d, unet3d

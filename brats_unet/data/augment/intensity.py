@@ -1,7 +1,7 @@
-"""What changes the values of a sample and not their places: noise, blur, brightness, contrast, resolution, gamma.
+"""Transforms of intensities: noise, blur, brightness, contrast, resolution, gamma.
 
-Voxels outside the brain, of which all modalities are exactly 0, are 0 again after each of them; statistics are those of
-the whole patch, as published. Parameters are drawn for as many modalities as BraTS has, used for those that are there.
+Voxels outside the brain, where all modalities are exactly 0, are set to 0 again after each of them. Statistics are over
+the whole patch, as published. Parameters are drawn for as many modalities as BraTS has and used for those present.
 
 Source:
     batchgeneratorsv2 0.3.6, as nnU-Net 2.8 calls it; the order is nnU-Net's.
@@ -23,7 +23,7 @@ Change = Callable[[Tensor, Parameters, Tensor], Tensor]
 
 
 def within_brain(change: Change) -> Callable[[Tensor, Tensor, Parameters, Tensor], Sample]:
-    """`change`, which takes and gives the image in float32, as the `apply` of a transform."""
+    """Make the `apply` of a transform from `change`, which takes and returns the image in float32."""
 
     def apply(image: Tensor, labels: Tensor, parameters: Parameters, normals: Tensor) -> Sample:
         brain = image[..., :1] != 0
@@ -36,7 +36,7 @@ def within_brain(change: Change) -> Callable[[Tensor, Tensor, Parameters, Tensor
 
 
 def gaussian_noise(noise: Noise) -> Transform:
-    """Normal numbers of one sigma, which nnU-Net calls variance, added to every voxel of every modality."""
+    """Add normal noise of one sigma, which nnU-Net calls variance, to every voxel of every modality."""
 
     def draw(u: Tensor) -> Parameters:
         return {"drawn": u[:, 0] < noise.probability, "sigma": between(u[:, 1], noise.sigma)}
@@ -48,7 +48,7 @@ def gaussian_noise(noise: Noise) -> Transform:
 
 
 def gaussian_blur(blur: Blur) -> Transform:
-    """Smoothing of each modality taken, by a sigma of its own along each axis; mirrored at the edge of the patch."""
+    """Blur each modality that is chosen, with its own sigma along each axis; reflected at the edge of the patch."""
     reach = math.ceil((TRUNCATE * blur.sigma[1] + 1.5) / 2)
 
     def draw(u: Tensor) -> Parameters:
@@ -64,7 +64,7 @@ def gaussian_blur(blur: Blur) -> Transform:
 
 
 def brightness(factors: Factors) -> Transform:
-    """Each modality times a factor of its own."""
+    """Multiply each modality by its own factor."""
 
     def change(image: Tensor, parameters: Parameters, normals: Tensor) -> Tensor:
         return image * parameters["factors"][: image.shape[-1]]
@@ -73,7 +73,7 @@ def brightness(factors: Factors) -> Transform:
 
 
 def contrast(factors: Factors) -> Transform:
-    """Distances from the mean of each modality times a factor, cut off at its least and greatest value."""
+    """Multiply the distance from the mean of each modality by a factor; clip to its original range."""
 
     def change(image: Tensor, parameters: Parameters, normals: Tensor) -> Tensor:
         mean = mean_of(image)
@@ -85,12 +85,12 @@ def contrast(factors: Factors) -> Transform:
 
 
 def gamma(options: Gamma) -> Transform:
-    """Each modality, from its least value to its greatest, to the power of an exponent; mean and deviation retained."""
+    """Raise each modality, scaled to 0 to 1, to the power of an exponent; keep its mean and standard deviation."""
     return _gamma("gamma", options, 1.0)
 
 
 def inverted_gamma(options: Gamma) -> Transform:
-    """`gamma` of the negative image."""
+    """Apply `gamma` to the negative image."""
     return _gamma("gamma_inverted", options, -1.0)
 
 
@@ -101,7 +101,7 @@ def _gamma(name: str, options: Gamma, sign: float) -> Transform:
         low, mean = ops.min(image, axis=(0, 1, 2)), mean_of(image)
         extent = ops.max(image, axis=(0, 1, 2)) - low
         curved = (image - low) / ops.maximum(extent, 1e-7)
-        # a power as compilers make it is slower; of 0 it is 0 all the same
+        # faster than a power as compilers write it; 0 stays 0
         curved = ops.exp(parameters["factors"][: image.shape[-1]] * ops.log(ops.maximum(curved, 1e-30)))
         curved = curved * extent + low
         now = mean_of(curved)
@@ -112,12 +112,12 @@ def _gamma(name: str, options: Gamma, sign: float) -> Transform:
 
 
 def shift(options: Shift) -> Transform:
-    """A normal number of its own added to each modality taken (additive brightness)."""
+    """Add a normal number to each modality that is chosen (additive brightness)."""
 
     def draw(u: Tensor) -> Parameters:
         taken = u[:, 1 : 1 + M] < options.per_channel
         radius = ops.sqrt(-2 * ops.log(1 - u[:, 1 + M : 1 + 2 * M]))
-        normal = radius * ops.cos(2 * math.pi * u[:, 1 + 2 * M :])  # Box and Muller's
+        normal = radius * ops.cos(2 * math.pi * u[:, 1 + 2 * M :])  # Box-Muller transform
         drawn = (u[:, 0] < options.probability) & ops.any(taken, axis=1)
         return {"drawn": drawn, "shift": ops.where(taken, options.sigma * normal, 0.0)}
 
@@ -128,7 +128,7 @@ def shift(options: Shift) -> Transform:
 
 
 def low_resolution(options: LowResolution) -> Transform:
-    """Each modality taken thinned out to its nearest voxels on a coarser grid, and read from there linearly."""
+    """Resample each modality that is chosen to a coarser grid (nearest voxel) and back (linear)."""
 
     def draw(u: Tensor) -> Parameters:
         taken = u[:, 1 : 1 + M] < options.per_channel
@@ -142,7 +142,7 @@ def low_resolution(options: LowResolution) -> Transform:
 
 
 def modality_dropout(probability: float) -> Transform:
-    """Each modality blanked with `probability`, but never all: then the one whose number was greatest stays."""
+    """Set each modality to 0 with `probability`, but never all: the one with the largest number stays."""
 
     def draw(u: Tensor) -> Parameters:
         return {"drawn": ops.any(u < probability, axis=1), "numbers": u}
@@ -163,25 +163,25 @@ def _by_factors(name: str, probability: float, ends: Sequence[float], change: Ch
 
 
 def mean_of(image: Tensor) -> Tensor:
-    """Mean of each modality, (M,) for (X, Y, Z, M): axis after axis, for one sum of 2 million float32 is inexact."""
+    """Mean of each modality, (M,) for (X, Y, Z, M): one axis at a time, as one sum of 2 million float32 is inexact."""
     return ops.mean(ops.mean(ops.mean(image, axis=2), axis=1), axis=0)
 
 
 def deviation_of(image: Tensor, mean: Tensor) -> Tensor:
-    """Standard deviation of each modality about `mean`, both (M,)."""
+    """Standard deviation of each modality around `mean`, both (M,)."""
     return ops.sqrt(mean_of(ops.square(image - mean)))
 
 
 def mixed(image: Tensor, matrices: Sequence[Tensor], taken: Tensor) -> Tensor:
-    """Each modality taken with its voxels mixed along each axis; the others as they are.
+    """Apply a linear filter along each axis of the modalities that are chosen; leave the others unchanged.
 
-    Any filter along axes, with what it does at the edges, is a matrix for each axis: products of matrices are fast
-    everywhere, where convolutions of single channels are not.
+    A filter along an axis, with its treatment of the edges, is one matrix. Matrix products are fast on every device,
+    convolutions of single channels are not.
 
     Args:
-        image: float32 (X, Y, Z, M).
-        matrices: For each axis of length n, (M, n, n): row i says what voxel i is made of.
-        taken: bool (M,).
+        image: float32, shape (X, Y, Z, M).
+        matrices: For each axis of length n, shape (M, n, n); row i has the weights of all voxels in voxel i.
+        taken: Modalities to filter, bool, shape (M,).
     """
     x, y, z, channels = image.shape
 
@@ -196,12 +196,12 @@ def mixed(image: Tensor, matrices: Sequence[Tensor], taken: Tensor) -> Tensor:
 
 
 def blur_matrices(n: int, sigma: Tensor, reach: int) -> Tensor:
-    """Rows of a Gaussian cut off at TRUNCATE / 2 sigmas, reflected at the ends; float32 (M, n, n) for `sigma` (M,).
+    """Matrices of a Gaussian cut off at TRUNCATE / 2 sigmas, reflected at the ends; float32 (M, n, n).
 
     Args:
         n: Voxels along the axis.
-        sigma: In voxels.
-        reach: No kernel is wider than 2 reach + 1.
+        sigma: Sigma of each modality in voxels, shape (M,).
+        reach: Half-width of the largest kernel, which has 2 reach + 1 voxels.
     """
     width = TRUNCATE * sigma + 0.5
     rounded = ops.round(width)
@@ -218,9 +218,9 @@ def blur_matrices(n: int, sigma: Tensor, reach: int) -> Tensor:
 
 
 def coarse_matrices(n: int, zoom: Tensor) -> Tensor:
-    """Rows of: n voxels to round(zoom n) by the nearest, and back linearly; float32 (M, n, n) for `zoom` (M,).
+    """Matrices that resample n voxels to round(zoom n) (nearest) and back (linear); float32 (M, n, n) for `zoom` (M,).
 
-    Voxel centres: torch's "nearest-exact" and "trilinear" without aligned corners.
+    Voxel centres as in torch's "nearest-exact" and in "trilinear" without aligned corners.
     """
     coarse = ops.maximum(ops.round(zoom * n), 1.0)[:, None]  # (M, 1)
     here = ops.arange(n, dtype="float32")

@@ -1,4 +1,4 @@
-"""What each part of an augmentation may be told, held against what makes sense before any data is read."""
+"""The options of each transform, checked before any data is read."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 
 class Limits(NamedTuple):
-    """What both numbers of a range [least, greatest] lie between."""
+    """Limits for both numbers of a range [smallest, largest]."""
 
     low: float
     high: float
@@ -20,7 +20,7 @@ class Limits(NamedTuple):
 
 @dataclass(frozen=True)
 class Rotation:
-    """By an angle of its own about each axis."""
+    """Rotation by an independent angle about each axis."""
 
     probability: float
     degrees: Annotated[list[float], Limits(-180, 180)]
@@ -28,7 +28,7 @@ class Rotation:
 
 @dataclass(frozen=True)
 class Scaling:
-    """Factors above 1 show more, smaller; with probability `per_axis` each axis has one of its own."""
+    """Scaling; a factor above 1 shrinks the content. With probability `per_axis` each axis has its own factor."""
 
     probability: float
     per_axis: float
@@ -38,7 +38,7 @@ class Scaling:
 
 @dataclass(frozen=True)
 class Elastic:
-    """A Gaussian field of sigma `smoothness` × edge of the patch, its largest displacement `magnitude` × sigma."""
+    """Elastic deformation: a Gaussian field with sigma = `smoothness` × patch edge, at most `magnitude` × sigma."""
 
     probability: float
     smoothness: Annotated[list[float], Limits(0, 1)]
@@ -47,7 +47,7 @@ class Elastic:
 
 @dataclass(frozen=True)
 class Mirror:
-    """Each of `axes` reversed with `probability`, independently."""
+    """Mirroring: each of `axes` is reversed with `probability`, independently."""
 
     axes: list[int]
     probability: float
@@ -55,7 +55,7 @@ class Mirror:
 
 @dataclass(frozen=True)
 class Noise:
-    """Gaussian, of one sigma for all modalities."""
+    """Gaussian noise with the same sigma for all modalities."""
 
     probability: float
     sigma: Annotated[list[float], Limits(0, math.inf)]
@@ -63,7 +63,7 @@ class Noise:
 
 @dataclass(frozen=True)
 class Blur:
-    """Gaussian, of a sigma (voxels) of its own for each axis of each modality taken."""
+    """Gaussian blur with its own sigma (voxels) for each axis of each modality that is chosen."""
 
     probability: float
     per_channel: float
@@ -72,7 +72,7 @@ class Blur:
 
 @dataclass(frozen=True)
 class Factors:
-    """Of each modality, as often below 1 as above."""
+    """A factor for each modality, as often below 1 as above."""
 
     probability: float
     factors: Annotated[list[float], Limits(0, math.inf)]
@@ -80,7 +80,7 @@ class Factors:
 
 @dataclass(frozen=True)
 class Shift:
-    """Of each modality taken by a normal number of standard deviation `sigma`."""
+    """Add a normal number of standard deviation `sigma` to each modality that is chosen."""
 
     probability: float
     per_channel: float
@@ -89,7 +89,7 @@ class Shift:
 
 @dataclass(frozen=True)
 class LowResolution:
-    """Each modality taken at `zoom` × its voxels along each axis, and back."""
+    """Resample each modality that is chosen to `zoom` × its voxels along each axis, and back."""
 
     probability: float
     per_channel: float
@@ -98,18 +98,18 @@ class LowResolution:
 
 @dataclass(frozen=True)
 class Gamma:
-    """An exponent for each modality, as often below 1 as above."""
+    """Gamma correction with an exponent for each modality, as often below 1 as above."""
 
     probability: float
     exponents: Annotated[list[float], Limits(0.01, 100)]
 
 
 def section(kind: type[T], name: str, values: Mapping[str, Any]) -> T:
-    """The options of one part from the user's `augmentation.<name>`.
+    """The options of one transform from the user's `augmentation.<name>`.
 
     Raises:
-        SettingsError: A key is unknown, missing or of another type, a probability is not from 0 to 1, a range is
-            reversed or beyond what makes sense.
+        SettingsError: A key is unknown, missing or has the wrong type, a probability is not from 0 to 1, or a range is
+            reversed or outside its limits.
     """
     where = f"augmentation.{name}"
     if not isinstance(values, Mapping):
@@ -130,13 +130,13 @@ def section(kind: type[T], name: str, values: Mapping[str, Any]) -> T:
 
 
 def refuse_improbable(key: str, value: float) -> None:
-    """SettingsError unless `value` is a probability."""
+    """Raise SettingsError unless `value` is a probability."""
     if not 0 <= value <= 1:
         raise SettingsError(f"{key}={value:g}: a probability lies from 0 to 1.")
 
 
 def refuse_invalid_axes(key: str, axes: Sequence[int]) -> None:
-    """SettingsError unless `axes` are different ones out of 0, 1, 2."""
+    """Raise SettingsError unless `axes` are different numbers from 0, 1, 2."""
     if len(set(axes)) != len(axes) or not set(axes) <= {0, 1, 2}:
         raise SettingsError(f"{key}={list(axes)}: choose different axes from 0, 1, 2.")
 

@@ -1,9 +1,9 @@
-"""Rotation, scaling and elastic deformation, with the mirroring that comes along: one interpolation for all of them.
+"""Rotation, scaling, elastic deformation and mirroring in a single interpolation.
 
-A voxel p of the patch, counted from its centre, takes the value at R S (F p + d(p)) counted from the centre of what was
-read: F mirrors, d is the elastic displacement, S scales, R = Rz Ry Rx rotates. The image is trilinear, 0 beyond its
-edge. Labels take the nearest voxel: one read instead of eight for each class, and no label that was not there; so does
-the question whether a voxel lies in the brain, which keeps the edge of the brain as sharp as it is without.
+Voxel p of the patch, relative to its centre, takes the value at R S (F p + d(p)), relative to the centre of the region
+that was read: F mirrors, d is the elastic displacement, S scales, R = Rz Ry Rx rotates. The image is interpolated
+linearly, with 0 beyond its edge. Labels take the nearest voxel: one read instead of eight per class, and no new labels.
+The brain mask takes the nearest voxel too, which keeps the edge of the brain sharp.
 """
 
 import math
@@ -14,8 +14,8 @@ from keras import ops
 from brats_unet.data.augment.options import Elastic, Mirror, Rotation, Scaling
 from brats_unet.data.augment.transform import Parameters, Sample, Tensor, Transform, around_1, between
 
-LATTICE = 32  # nodes along an axis that carry the elastic displacement
-OUTSIDE = 128  # added to the label of a voxel outside the brain until the image is cut off there
+LATTICE = 32  # nodes of the elastic displacement along an axis
+OUTSIDE = 128  # added to the label of a voxel outside the brain until `cut_off` sets the image to 0 there
 
 Margin = tuple[int, int, int]
 
@@ -23,8 +23,8 @@ Margin = tuple[int, int, int]
 def spatial(rotation: Rotation, scaling: Scaling, elastic: Elastic, mirror: Mirror, margin: Margin) -> Transform:
     """Rotation, scaling, elastic deformation and mirroring of an image that was read `margin` wider on each side.
 
-    A sample for which none of the first three is drawn is cut to the patch, not interpolated; to mirror it is left to
-    who comes next (parameter "reverse").
+    A sample for which none of the first three is drawn is cropped to the patch, not interpolated; the mirror transform
+    that follows mirrors it (parameter "reverse").
 
     Source:
         batchgeneratorsv2 0.3.6, SpatialTransform; smoothness and size of the elastic field as in nnU-Net v1's
@@ -68,7 +68,7 @@ def spatial(rotation: Rotation, scaling: Scaling, elastic: Elastic, mirror: Mirr
 
 
 def reversals(uniforms: Tensor, mirror: Mirror) -> Tensor:
-    """Which axes are reversed, bool (B, 3), from uniforms (B, 3)."""
+    """Axes to reverse, bool (B, 3), from uniform numbers (B, 3)."""
     named = [axis in mirror.axes for axis in range(3)]
     return (uniforms < mirror.probability) & ops.convert_to_tensor(named)
 
@@ -76,13 +76,13 @@ def reversals(uniforms: Tensor, mirror: Mirror) -> Tensor:
 def source_positions(
     patch: Sequence[int], read: Sequence[int], parameters: Parameters, normals: Tensor | None
 ) -> list[Tensor]:
-    """Where each voxel of the patch takes its value: three float32 arrays of its shape, in voxels of what was read.
+    """Source position of each voxel of the patch: three float32 arrays of its shape, in voxels of the region read.
 
-    An axis of one voxel keeps to itself: a slice is turned, scaled and deformed within its plane alone.
+    An axis of one voxel does not change: a slice is rotated, scaled and deformed within its plane only.
     """
     flat = [n == 1 for n in patch]
     angles = parameters["angles"]
-    # turning about an axis moves the other two
+    # a rotation about an axis moves the other two
     free = [not any(flat[other] for other in range(3) if other != axis) for axis in range(3)]
     cos, sin = (
         [ops.cos(angles[i]) if free[i] else 1.0 for i in range(3)],
@@ -115,17 +115,17 @@ def _rotation(cos: Sequence, sin: Sequence) -> list[list]:
 
 
 def displacement(patch: Sequence[int], smoothness: Tensor, magnitude: Tensor, normals: Tensor) -> list[Tensor]:
-    """A smooth random displacement along each axis, three arrays of the patch's shape, in voxels, of mean 0.
+    """A smooth random displacement along each axis: three arrays of the patch's shape, in voxels, with mean 0.
 
-    White noise under a Gaussian of sigma = smoothness × edge, scaled so that its largest value is magnitude × sigma.
-    The noise lies on a lattice that covers three sigma beyond the patch, so nothing changes towards its border; sigmas
-    below a 25th of the edge, for which it is too coarse, are taken as that.
+    White noise is smoothed by a Gaussian of sigma = smoothness × edge and scaled so that its largest value is
+    magnitude × sigma. The noise lies on a lattice that extends three sigma beyond the patch, so the statistics are the
+    same up to the border. The lattice is too coarse for sigmas below 1/25 of the edge: they are raised to that.
 
     Args:
         patch: Voxels along x, y, z.
-        smoothness: Scalar, share of the edge.
-        magnitude: Shape (3,), share of sigma, for the displacement along each axis.
-        normals: Standard normal, shape (3, LATTICE, LATTICE, LATTICE).
+        smoothness: Sigma as a share of the edge, a scalar.
+        magnitude: Largest displacement along each axis as a share of sigma, shape (3,).
+        normals: Standard normal numbers, shape (3, LATTICE, LATTICE, LATTICE).
     """
     share = ops.maximum(smoothness, 1 / (LATTICE - 7))
     weights = []
@@ -146,15 +146,15 @@ def displacement(patch: Sequence[int], smoothness: Tensor, magnitude: Tensor, no
 
 
 def interpolated(image: Tensor, labels: Tensor, patch: Sequence[int], positions: Sequence[Tensor]) -> Sample:
-    """Image trilinear, 0 beyond the edge of what was read; labels nearest, plus OUTSIDE there and off the brain."""
+    """Linear image, 0 beyond the edge of what was read; nearest labels, plus OUTSIDE beyond the edge or the brain."""
     read, channels = image.shape[:3], image.shape[3]
     strides = [read[1] * read[2], read[2], 1]
     first, nearest, inside = 0, 0, True
     steps, weights = [], []
     for position, n, stride in zip(positions, read, strides, strict=True):
-        position = ops.clip(position, -1.0, float(n))  # further out is as far out: no index overflows
+        position = ops.clip(position, -1.0, float(n))  # no index overflows
         low = ops.clip(ops.floor(position), 0.0, float(max(0, n - 2)))
-        # of two neighbours within the image, as much as each is nearer than one voxel: nothing beyond its edge
+        # weights of two neighbours inside the image: 1 minus the distance, and 0 beyond the edge
         weights.append([ops.maximum(1 - ops.abs(position - low - i), 0.0)[..., None] for i in (0, 1)])
         steps.append([0, stride if n > 1 else 0])
         if n == 1:
@@ -185,7 +185,7 @@ def interpolated(image: Tensor, labels: Tensor, patch: Sequence[int], positions:
 
 
 def cut_off(image: Tensor, marks: Tensor) -> Sample:
-    """Image with 0 where `marks` says OUTSIDE, and the labels that they were."""
+    """The image with 0 where `marks` has OUTSIDE added, and the labels without it."""
     brain = marks < OUTSIDE
     return (
         ops.where(brain[..., None], image, ops.zeros((), image.dtype)),

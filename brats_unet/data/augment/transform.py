@@ -1,4 +1,4 @@
-"""One way to vary a sample, apart from how it is drawn and where it runs; and how a number is drawn from its range."""
+"""One transform of a sample, apart from how it is drawn and where it runs; and how numbers are drawn from a range."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,24 +12,27 @@ Sample = tuple[Tensor, Tensor]  # image (X, Y, Z, M), labels (X, Y, Z)
 
 
 def unchanged(image: Tensor, labels: Tensor) -> Sample:
-    """The two as they are."""
+    """Return both unchanged."""
     return image, labels
 
 
 @dataclass(frozen=True, eq=False)
 class Transform:
-    """One way to vary a sample.
+    """One transform of a sample.
 
     Attributes:
-        name: Of its parameters.
-        uniforms: How many uniform numbers in [0, 1) a sample takes.
-        draw: (uniforms (B, n)) -> parameters, each of first axis B; "drawn" (B,) says whether it is to be applied.
-        apply: (image, labels, parameters of the sample, normals) -> the same two, changed; types stay, arithmetic is
-            float32, and voxels of which all modalities are exactly 0 (outside the brain) stay 0.
-        normals: (shape of the image) -> shape of the standard normal numbers that `apply` takes; None if it takes none.
-        finish: What is left to do to what `apply` gave back; None if nothing. Apart from it because a compiler would
-            do it over for every value that is read.
-        otherwise: What happens to a sample that it is not drawn for.
+        name: Name of the transform.
+        uniforms: Number of uniform numbers in [0, 1) that a sample takes.
+        draw: Function of uniform numbers (B, n) that returns parameters with B as first axis; "drawn" (B,) says which
+            samples are transformed.
+        apply: Function of the image, the labels, the parameters of the sample and the normal numbers that returns image
+            and labels. Types do not change, arithmetic is float32, and voxels where all modalities are exactly 0
+            (outside the brain) stay 0.
+        normals: Function from the image's shape to the shape of the standard normal numbers that `apply` takes; None if
+            it takes none.
+        finish: Function applied to the result of `apply`; None if there is none. It is separate because a compiler
+            would repeat it for every value that is read.
+        otherwise: Function applied to the samples that are not drawn.
     """
 
     name: str
@@ -41,24 +44,24 @@ class Transform:
     otherwise: Callable[[Tensor, Tensor], Sample] = unchanged
 
     def whole(self, image: Tensor, labels: Tensor, parameters: Parameters, normals: Tensor) -> Sample:
-        """`apply` and `finish`."""
+        """`apply`, then `finish`."""
         image, labels = self.apply(image, labels, parameters, normals)
         return self.finish(image, labels) if self.finish else (image, labels)
 
 
 def between(uniforms: Tensor, ends: Sequence[float]) -> Tensor:
-    """Uniform numbers in [0, 1), any shape, spread evenly from the first of `ends` to the second."""
+    """Scale uniform numbers in [0, 1), any shape, to the range from the first of `ends` to the second."""
     low, high = ends
     return low + (high - low) * uniforms
 
 
 def around_1(sides: Tensor, uniforms: Tensor, ends: Sequence[float]) -> Tensor:
-    """As often below 1 as above, evenly within each half; where 1 is not inside `ends`, evenly between them.
+    """Numbers as often below 1 as above, uniform within each half; if 1 is not inside `ends`, uniform between them.
 
     Args:
-        sides: Uniform numbers: below 0.5 is below 1.
-        uniforms: Where in the half, same shape.
-        ends: Least and greatest value.
+        sides: Uniform numbers that choose the half: below 0.5 gives a number below 1.
+        uniforms: Uniform numbers that choose the position in the half, same shape.
+        ends: Smallest and largest value.
 
     Source:
         batchgeneratorsv2's BGContrast.

@@ -5,8 +5,9 @@ import pytest
 import tensorflow as tf
 
 from brats_unet.data.augment import options
-from brats_unet.data.augment.augmentation import Augmentation, mirror, mirroring, none
+from brats_unet.data.augment.augmentation import Augmentation
 from brats_unet.data.augment.intensity import gamma, gaussian_noise
+from brats_unet.data.augment.mirror import mirror, mirroring, none
 from brats_unet.data.augment.spatial import spatial
 from brats_unet.data.patches.draws import augmented, normals, uniforms
 
