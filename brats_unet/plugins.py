@@ -176,20 +176,28 @@ def packages_of(parts: Mapping[str, str]) -> dict[str, dict[str, str]]:
     return found
 
 
-def refuse_absent_packages(recorded: Mapping[str, Mapping[str, str]], run: object) -> None:
+def refuse_absent_packages(recorded: Mapping[str, Mapping[str, str]], run: object) -> list[str]:
     """Refuse to open a run whose parts come from packages that are not installed.
 
     Args:
         recorded: Parts of the run, as `packages_of` returned them when it was trained.
         run: Run folder, for the message.
 
+    Returns:
+        A sentence for each package that is installed in another version.
+
     Raises:
         CheckpointError: A package is missing, or no longer offers the part.
     """
+    notes = []
     for kind, part in recorded.items():
-        entries = offers(kind).get(part["name"], [])
-        if part["package"] not in [package_of(entry)[0] for entry in entries]:
+        package, version = part["package"], part["version"]
+        installed = dict(package_of(entry) for entry in offers(kind).get(part["name"], []))
+        trained = f"{run} was trained with {kind}={part['name']} of the package {package} {version}"
+        if package not in installed:
             raise CheckpointError(
-                f"{run} was trained with {kind}={part['name']} of the package {part['package']} {part['version']}, "
-                f"which is not installed here or no longer offers it. Install {part['package']}=={part['version']}."
+                f"{trained}, which is not installed here or no longer offers it. Install {package}=={version}."
             )
+        if installed[package] != version:
+            notes.append(f"{trained}; here is version {installed[package]}, which may compute something else.")
+    return notes

@@ -112,6 +112,15 @@ class Run:
         """All that prediction needs besides the weights; raises CheckpointError if the folder does not hold it."""
         return self._json(self.recipe_file)
 
+    def plugins(self) -> dict[str, dict[str, str]]:
+        """Parts that installed packages gave to the training, by kind; see `plugins.packages_of`.
+
+        Empty if there were none, as in runs of versions that could not record them.
+        """
+        if not self.environment_file.is_file():
+            return {}
+        return read_json(self.environment_file, what=f"{self.folder} is not a run folder").get("plugins", {})
+
     def _json(self, file: Path) -> dict[str, Any]:
         if not self.folder.is_dir():
             raise CheckpointError(f"{self.folder}: no such run folder. Expected one that `brats-unet train` made.")

@@ -1,7 +1,3 @@
-from collections.abc import Sequence
-from importlib.metadata import EntryPoint
-from typing import TYPE_CHECKING, Annotated
-
 import pytest
 
 from brats_unet import parts
@@ -93,19 +89,6 @@ def test_an_open_ended_part_takes_any_option():
     assert parts.build("model", TABLE, {"name": "open_ended", "anything": 1}, channels=4) == (4, {"anything": 1})
 
 
-def offer(monkeypatch, name, value):
-    found = {"brats_unet.models": [EntryPoint(name, value, "brats_unet.models")]}
-    monkeypatch.setattr(parts, "entry_points", lambda *, group: found.get(group, []))
-
-
-def test_an_installed_package_adds_a_part(monkeypatch):
-    offer(monkeypatch, "counter", "collections:Counter")
-    table = parts.with_plugins(TABLE, "models")
-    assert list(table) == ["dense", "open_ended", "counter"] and table["counter"].__name__ == "Counter"
-    assert "counter" not in TABLE and parts.with_plugins(TABLE, "losses") == TABLE
-
-
-def test_an_installed_package_cannot_replace_one_of_ours(monkeypatch):
-    offer(monkeypatch, "dense", "collections:Counter")
-    with pytest.raises(SettingsError, match="named dense, a name that brats-unet uses itself"):
-        parts.with_plugins(TABLE, "models")
+def test_nothing_is_near_to_a_word_unlike_all():
+    assert parts.nearest("zzz", ["unet3d", "unet2d"]) is None
+    assert parts.nearest("unet3", ["unet3d", "vnet"]) == "unet3d"

@@ -4,23 +4,26 @@ import os
 import platform
 import subprocess
 import sys
+from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import brats_unet
 from brats_unet.files import read_json
+from brats_unet.plugins import packages_of
 from brats_unet.run import Run
 
 PACKAGES = ("tensorflow", "keras", "numpy", "scipy", "nibabel", "hydra-core", "safetensors")
 
 
-def training_environment(devices: str, precision: str) -> dict[str, Any]:
-    """All that is needed to repeat a training elsewhere, in plain types.
+def environment(devices: str, precision: str, parts: Mapping[str, str]) -> dict[str, Any]:
+    """All that is needed to repeat a run elsewhere, in plain types.
 
     Args:
-        devices: The devices in words, such as "CPU, 2 cores".
-        precision: "float32", "bfloat16" or "float16".
+        devices: What computes, in words.
+        precision: Of the arithmetic.
+        parts: Name of the part that is used, by kind; those of installed packages are recorded under "plugins".
     """
     return {
         "brats_unet": brats_unet.__version__,
@@ -33,6 +36,7 @@ def training_environment(devices: str, precision: str) -> dict[str, Any]:
         "cores": os.cpu_count(),
         "devices": devices,
         "precision": precision,
+        **({"plugins": packages} if (packages := packages_of(parts)) else {}),
     }
 
 

@@ -27,7 +27,7 @@ def topology_of(model: Mapping[str, Any], network_shape: NetworkShape) -> Topolo
     """The topology of a network; None if it has no `features` option with one entry per stage, as in a plug-in."""
     options = complete_options(model)
     features = options.get("features")
-    if features is None or len(features) != len(network_shape.strides):
+    if not isinstance(features, Sequence) or len(features) != len(network_shape.strides):
         return None
     stages = len(features)
     blocks = _each(options.get("blocks", 0), stages)  # residual blocks of two convolutions and a sum

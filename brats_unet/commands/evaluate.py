@@ -17,6 +17,7 @@ from brats_unet.evaluation.trivial import MeanShape
 from brats_unet.inference.masks_folder import is_stale, origin_of
 from brats_unet.inference.predicting import predict_cases
 from brats_unet.inference.probability_maps import keep_nothing, keep_regions
+from brats_unet.metrics import metrics_of
 from brats_unet.metrics.protocols import protocol_named, require_tolerances
 from brats_unet.report.scores import refuse_foreign_folder, report_scores
 from brats_unet.run import PREDICTIONS, PROBABILITIES, Run, mask_file, probability_file
@@ -25,13 +26,8 @@ from brats_unet.volume import Case
 
 
 def main(settings: Evaluate) -> int:
-    """Score a run or two folders of masks, as the settings say; always exit code 0.
-
-    Raises:
-        SettingsError: The settings name neither or both, or an unknown protocol or tolerance.
-        DataError: Masks or scans are missing or broken.
-    """
-    protocol_named(settings.protocol)
+    """Score what the settings name; the exit code."""
+    metrics_of(protocol_named(settings.protocol))  # a broken metric of a package is refused before any work
     require_tolerances(tolerances_mm(settings))
     if settings.run is not None:
         if settings.predictions is not None or settings.references is not None:

@@ -2,7 +2,7 @@
 
 import platform
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from typing import Any
 
@@ -13,7 +13,6 @@ from brats_unet.anatomy import Region
 from brats_unet.evaluation.bootstrap import METHOD, Interval, mean_interval
 from brats_unet.evaluation.score import Row, Scored
 from brats_unet.evaluation.trivial import TrivialScored
-from brats_unet.metrics import package_facts
 from brats_unet.metrics.empty import is_undefined
 from brats_unet.metrics.protocols import Protocol, protocol_named
 from brats_unet.metrics.seed import CLAIM, SeedRow
@@ -71,7 +70,6 @@ class Summary:
         trivial_n: Cases that such a predictor was scored on.
         trivial_left_out: Why the mean shape was not scored, by case, or under "" for all.
         references: Hash of each case's reference.
-        package_metrics: Package and record of each metric that an installed package gives; see `metrics.package_facts`.
     """
 
     title: str
@@ -92,7 +90,6 @@ class Summary:
     trivial_n: Mapping[str, int]
     trivial_left_out: Mapping[str, str]
     references: Mapping[str, str]
-    package_metrics: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
         """The summary in plain types, the content of summary.json."""
@@ -130,8 +127,6 @@ class Summary:
                 **{name: version(name) for name in ("numpy", "scipy", "nibabel")},
             },
         }
-        if self.package_metrics:
-            document["package_metrics"] = {name: dict(facts) for name, facts in self.package_metrics.items()}
         if self.seed or self.seed_left_out:
             document["seed"] = {
                 "read_this_first": "These scores average over pixels and four classes, background included. "
@@ -219,7 +214,6 @@ def summarise(
         trivial_n={name: len({row.case for row in rows}) for name, rows in by_predictor.items()},
         trivial_left_out=left_out | {case.case_id: case.left_out for case in trivial if case.left_out},
         references={case.case_id: case.reference for case in trivial},
-        package_metrics=package_facts(),
     )
 
 

@@ -20,6 +20,7 @@ from brats_unet.inference.network import Network
 from brats_unet.inference.predictor import Forward, MemoryFull, SumOfTiles, in_slices
 from brats_unet.models import checkpoint
 from brats_unet.parts import build
+from brats_unet.plugins import refuse_absent_packages
 from brats_unet.run import Run
 
 CHECKPOINTS = ("last", "best")
@@ -34,8 +35,9 @@ def trained_model(path: Path, *, which: str, policies: Mapping[str, str]) -> tup
         policies: Keras dtype policy for each precision that the machine supports well; other precisions run in float32.
 
     Raises:
-        SettingsError: Unknown checkpoint.
-        CheckpointError: `path` does not exist, cannot be read, or holds weights of another network.
+        SettingsError: An unknown checkpoint.
+        CheckpointError: Nothing there, not readable, weights of another network, or a network of a package that is not
+            installed.
     """
     if path.suffix == ".keras":
         recipe = read_json(path.with_name("recipe.json"), what=f"{path} has no recipe beside it")
@@ -44,6 +46,7 @@ def trained_model(path: Path, *, which: str, policies: Mapping[str, str]) -> tup
         raise SettingsError(f"checkpoint={which} is none of the choices: {', '.join(CHECKPOINTS)}.")
     run = Run(path)
     recipe = run.recipe()
+    refuse_absent_packages({kind: part for kind, part in run.plugins().items() if kind == "model"}, run.folder)
     model = build(
         "model",
         models.known(),

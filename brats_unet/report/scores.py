@@ -26,6 +26,7 @@ from brats_unet.evaluation.score import Pair, Row, Scored, score_cases
 from brats_unet.evaluation.summary import Summary, summarise
 from brats_unet.evaluation.trivial import MeanShape, TrivialRow, score_trivial
 from brats_unet.files import explain_write_errors, write_json
+from brats_unet.metrics import package_facts
 from brats_unet.metrics.empty import is_undefined
 from brats_unet.metrics.protocols import TOLERANCES_MM, protocol_named
 from brats_unet.metrics.seed import SeedRow
@@ -111,6 +112,8 @@ def report_scores(
         trivial=trivial,
         trivial_left_out=shapes_left_out,
     )
+    packages = package_facts()
+    content = summary.as_json() | ({"package_metrics": packages} if packages else {})
     if output is not None:
         with explain_write_errors(output):
             output.mkdir(parents=True, exist_ok=True)
@@ -122,10 +125,10 @@ def report_scores(
         drawn: list[str] = []
         if figures:
             drawn = _draw(pairs, scored, output / FIGURES, title, workers, log)
-        document = {**summary.as_json(), "figures": drawn, "files": described_files(pairs), "command": list(command)}
+        document = {**content, "figures": drawn, "files": described_files(pairs), "command": list(command)}
         write_json(output / SUMMARY, document)
     if json:
-        print(json_text.dumps(summary.as_json(), indent=2, ensure_ascii=False))
+        print(json_text.dumps(content, indent=2, ensure_ascii=False))
     else:
         console = Console(highlight=False)
         distributions: dict[str, list[float]] = {}

@@ -1,0 +1,1 @@
+"""A network, a loss, a metric and an augmentation for brats-unet, one file each."""

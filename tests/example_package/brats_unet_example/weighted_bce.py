@@ -1,0 +1,24 @@
+"""Binary cross-entropy in which the voxels of a region weigh more."""
+
+from brats_unet.errors import SettingsError
+from brats_unet.losses.loss import Loss
+from brats_unet.parts import contract_options
+
+
+@contract_options({}, {"weight": 5.0})
+def region_weighted_bce(*, weight: float = 2.0) -> Loss:
+    """Mean over voxels and regions; a voxel inside a region counts `weight` times."""
+    if not weight > 0:
+        raise SettingsError(f"loss.weight is {weight}. Expected a number above 0.")
+
+    def per_sample(logits, labels):
+        from keras import ops
+
+        from brats_unet.losses.compound import region_targets
+
+        masks = region_targets(labels)  # WT, TC and ET from label maps: float32 (B, X, Y, Z, 3)
+        logits = ops.cast(logits, "float32")  # they may be bfloat16
+        nats = ops.softplus((1 - 2 * masks) * logits) * (1 + (weight - 1) * masks)
+        return ops.mean(nats, axis=tuple(range(1, len(logits.shape))))  # (B,)
+
+    return Loss("regions", per_sample)
