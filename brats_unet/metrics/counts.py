@@ -1,4 +1,4 @@
-"""Scores that follow from four counts of voxels: true and false, positive and negative."""
+"""Scores computed from four counts of voxels: true and false, positive and negative."""
 
 from dataclasses import dataclass
 
@@ -9,13 +9,13 @@ from brats_unet.metrics.empty import UNDEFINED, WhenEmpty
 
 @dataclass(frozen=True)
 class Counts:
-    """Voxels by what the reference and the prediction say of them.
+    """Number of voxels by reference and prediction.
 
     Attributes:
-        true_positive: In both masks.
-        false_positive: In the prediction only.
-        false_negative: In the reference only.
-        true_negative: In neither.
+        true_positive: Voxels in both masks.
+        false_positive: Voxels in the prediction only.
+        false_negative: Voxels in the reference only.
+        true_negative: Voxels in neither mask.
     """
 
     true_positive: int
@@ -41,12 +41,12 @@ class Counts:
 
 
 def count(reference: np.ndarray, prediction: np.ndarray, *, outside_voxels: int = 0) -> Counts:
-    """Count voxels of two masks.
+    """Count the voxels of two masks.
 
     Args:
         reference: Expert mask, bool.
         prediction: Model mask, bool, same shape.
-        outside_voxels: Voxels of the case's grid that lie outside these arrays and in neither mask.
+        outside_voxels: Number of voxels of the case's grid outside these arrays; they are in neither mask.
 
     Raises:
         ValueError: The arrays are not bool, or differ in shape.
@@ -74,7 +74,8 @@ def dice(counts: Counts, when_empty: WhenEmpty) -> float:
         0 to 1, higher is better; the rule's value if either mask is empty.
 
     Source:
-        Dice 1945, doi:10.2307/1932409. Hard masks, one region, the whole volume; not the seed's Dice (`seed.py`).
+        Dice 1945, doi:10.2307/1932409. For hard masks of one region over the whole volume; the seed's Dice is another
+        (`seed.py`).
     """
     ruled = _ruled(counts, when_empty)
     if ruled is not None:
@@ -83,7 +84,7 @@ def dice(counts: Counts, when_empty: WhenEmpty) -> float:
 
 
 def iou(counts: Counts, when_empty: WhenEmpty) -> float:
-    """Intersection over union, TP / (TP + FP + FN); also called Jaccard index. Dice / (2 - Dice) of one case.
+    """Intersection over union, TP / (TP + FP + FN); also called Jaccard index. It is Dice / (2 - Dice) for one case.
 
     Returns:
         0 to 1, higher is better; the rule's value if either mask is empty.
@@ -118,20 +119,20 @@ def precision(counts: Counts, when_empty: WhenEmpty) -> float:
 
 
 def specificity(counts: Counts) -> float:
-    """Share of what lies outside the reference that was left alone, TN / (TN + FP).
+    """Share of the voxels outside the reference that were not predicted, TN / (TN + FP).
 
-    Over the case's whole grid, air included, as BraTS has it: on 8.9 million voxels it is 0.99 for almost any mask
-    and says little.
+    It counts the case's whole grid, air included, as BraTS does: with 8.9 million voxels it is 0.99 for almost any
+    mask, and says little.
 
     Returns:
-        0 to 1, higher is better; 1 for a reference that fills the grid, where nothing could be claimed falsely.
+        0 to 1, higher is better; 1 for a reference that fills the grid, where no voxel can be predicted falsely.
     """
     outside = counts.true_negative + counts.false_positive
     return counts.true_negative / outside if outside else 1.0
 
 
 def accuracy(counts: Counts) -> float:
-    """Share of the grid's voxels on which the two masks agree, (TP + TN) / all; the whole grid, air included.
+    """Share of the voxels on which both masks agree, (TP + TN) / all, over the whole grid, air included.
 
     Returns:
         0 to 1, higher is better. An empty prediction of a small lesion scores near 1: see docs/METRICS.md.
@@ -143,12 +144,12 @@ def accuracy(counts: Counts) -> float:
 
 
 def volume_mm3(voxels: int, spacing_mm: tuple[float, float, float]) -> float:
-    """Volume of that many voxels in cubic millimetres (1000 mm3 = 1 mL); 0 for none."""
+    """Volume of a number of voxels in cubic millimetres (1000 mm3 = 1 mL); 0 for none."""
     return voxels * float(np.prod(spacing_mm))
 
 
 def volume_difference_mm3(counts: Counts, spacing_mm: tuple[float, float, float]) -> float:
-    """Prediction's volume less the reference's, in cubic millimetres; signed: above 0 too much was claimed."""
+    """Volume of the prediction minus that of the reference, in cubic millimetres; above 0 it is too large."""
     return volume_mm3(counts.prediction_voxels - counts.reference_voxels, spacing_mm)
 
 
@@ -156,7 +157,7 @@ def volume_difference_relative(counts: Counts) -> float:
     """(Prediction's volume - reference's) / reference's.
 
     Returns:
-        -1 (nothing claimed) or more, 0 is best; 0 if both masks are empty, undefined (NaN) if only the reference is.
+        -1 (empty prediction) or more, 0 is best; 0 if both masks are empty, undefined (NaN) if only the reference is.
     """
     difference = counts.prediction_voxels - counts.reference_voxels
     if counts.reference_empty:

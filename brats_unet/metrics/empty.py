@@ -1,4 +1,4 @@
-"""What a score is when a mask is empty."""
+"""The value of a score if a mask is empty."""
 
 import math
 from dataclasses import dataclass
@@ -8,12 +8,12 @@ UNDEFINED = math.nan
 
 @dataclass(frozen=True)
 class WhenEmpty:
-    """The value of a score where its formula has none; NaN says undefined: such a row is counted, not averaged.
+    """The value of a score if its formula has none. NaN means undefined: such a row is counted, but not in a mean.
 
     Attributes:
-        both: Neither mask has a voxel: there was nothing to find, and nothing was claimed.
-        reference: Only the reference is empty: everything claimed is false.
-        prediction: Only the prediction is empty: everything was missed.
+        both: Value if both masks are empty: there was nothing to find, and nothing was predicted.
+        reference: Value if only the reference is empty: the whole prediction is false.
+        prediction: Value if only the prediction is empty: everything was missed.
     """
 
     both: float
@@ -21,7 +21,7 @@ class WhenEmpty:
     prediction: float
 
     def value(self, *, reference_empty: bool, prediction_empty: bool) -> float | None:
-        """The value by rule, or None where both masks have voxels and the formula holds."""
+        """The value by this rule, or None if neither mask is empty and the formula applies."""
         if reference_empty and prediction_empty:
             return self.both
         if reference_empty:
@@ -30,5 +30,5 @@ class WhenEmpty:
 
 
 def is_undefined(value: float) -> bool:
-    """Whether a score says that it has no value."""
+    """Whether a score has no value (NaN)."""
     return math.isnan(value)

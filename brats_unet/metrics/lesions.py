@@ -1,4 +1,4 @@
-"""Scores by lesion, as BraTS 2023 has them: every tumour of a case counts alike, and so does every false one."""
+"""Scores by lesion as in BraTS 2023: every tumour of a case counts the same, and so does every false one."""
 
 from dataclasses import dataclass
 
@@ -14,14 +14,14 @@ from brats_unet.metrics.surface_points import Spacing
 
 @dataclass(frozen=True)
 class LesionScores:
-    """What became of the lesions of one region of one case.
+    """Scores of the lesions of one region of one case.
 
     Attributes:
-        dice: Mean over lesions, 0 to 1, higher is better; 1 where there was none and none was claimed.
-        hd95_mm: Mean over lesions, area-weighted, lower is better; 0 where there was none and none was claimed.
-        found: Lesions of the reference that some predicted component touches; those too small to count are left out.
-        missed: Lesions of the reference that none touches, likewise.
-        false: Predicted components of any size that touch no lesion, be it one too small to count.
+        dice: Mean over lesions, 0 to 1, higher is better; 1 if there is no lesion and none is predicted.
+        hd95_mm: Mean over lesions, area-weighted, lower is better; 0 if there is no lesion and none is predicted.
+        found: Lesions of the reference that a predicted component touches; small ones are left out.
+        missed: Lesions of the reference that no predicted component touches; small ones are left out.
+        false: Predicted components of any size that touch no lesion of the reference, not even a small one.
     """
 
     dice: float
@@ -32,7 +32,7 @@ class LesionScores:
 
     @property
     def f1(self) -> float:
-        """2 found / (2 found + missed + false), 0 to 1; 1 where there was no lesion and none was claimed."""
+        """2 found / (2 found + missed + false), 0 to 1; 1 if there is no lesion and none is predicted."""
         lesions = 2 * self.found + self.missed + self.false
         return 2 * self.found / lesions if lesions else 1.0
 
@@ -42,20 +42,20 @@ def lesion_scores(
 ) -> LesionScores:
     """Match the lesions of two masks and score each.
 
-    A lesion of the reference is all of its voxels inside one 26-connected component of the grown reference, so that
-    pieces near one another are one. Predicted components are 26-connected. Each lesion is compared with the union of
-    the whole components that touch its grown self; a component may serve several lesions. Lesions that none touches
-    and components that touch none score Dice 0 and the penalty distance. Lesions up to `ignored_mm3` are left out of
-    the means, but what touches them is not false.
+    A lesion is all voxels of the reference inside one 26-connected component of the dilated reference, so pieces that
+    are close together are one lesion. Predicted components are 26-connected. Each lesion is compared with the union of
+    all whole components that touch its dilation; a component may be matched with several lesions. A lesion that no
+    component touches, and a component that touches no lesion, score Dice 0 and the penalty distance. Lesions up to
+    `ignored_mm3` are left out of the means, but a component that touches them is not false.
 
-    Both masks may have been cropped to any box that holds them: growth beyond it joins nothing that it does not join
-    inside.
+    Both masks may be cropped to any box that contains them: dilation beyond the box joins no lesions that it does not
+    join inside.
 
     Args:
         reference: Expert mask, bool, shape (X, Y, Z).
         prediction: Model mask, same shape and grid.
         spacing_mm: Edge lengths of a voxel along x, y, z, in millimetres.
-        rules: Numbers of the challenge.
+        rules: Rules of the challenge.
 
     Returns:
         Means and counts; see `LesionScores`.
@@ -64,13 +64,13 @@ def lesion_scores(
         ValueError: The masks do not share one grid.
 
     Source:
-        rachitsaluja/BraTS-2023-Metrics, the challenge's own script; its threshold of 50 "voxels" is on mm³ too.
+        rachitsaluja/BraTS-2023-Metrics, the challenge's own script; it compares its threshold of 50 "voxels" with mm³.
     """
     require_masks(reference, prediction)
     components, last = _components(prediction)
     if not reference.any():
         return _means([], missed=0, false=last, found=0, rules=rules)
-    # Growing each lesion by itself gives the component that it was taken from: one growth does for all.
+    # The dilation of a lesion is the component that it was taken from, so one dilation is enough for all.
     zones, lesions = _components(grown(reference, rules.dilations))
     touching = np.unique(zones[prediction].astype(np.int64) * (last + 1) + components[prediction])
     touching = touching[touching > last]  # zone 0 is outside every lesion
@@ -101,7 +101,7 @@ def lesion_scores(
 
 
 def grown(mask: np.ndarray, steps: int) -> np.ndarray:
-    """`mask` dilated `steps` times by a voxel and its 18 neighbours that share a face or an edge; bool, same shape."""
+    """`mask` dilated `steps` times by a voxel's 18 neighbours that share a face or an edge; bool, same shape."""
     for _ in range(steps):
         along_x, along_y = _spread(mask, 0), _spread(mask, 1)
         mask = _spread(along_x, 1) | _spread(along_x, 2) | _spread(along_y, 2)
@@ -109,7 +109,7 @@ def grown(mask: np.ndarray, steps: int) -> np.ndarray:
 
 
 def _spread(mask: np.ndarray, axis: int) -> np.ndarray:
-    """`mask` or-ed with itself one voxel up and one voxel down an axis."""
+    """`mask` dilated by one voxel in both directions along an axis."""
     wider = mask.copy()
     low, high = [slice(None)] * 3, [slice(None)] * 3
     low[axis], high[axis] = slice(None, -1), slice(1, None)

@@ -1,4 +1,4 @@
-"""Two masks of one region on one grid, as every metric is given them."""
+"""Two masks of one region on one grid: the argument of every metric."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,14 +15,15 @@ from brats_unet.metrics.surface import Surfaces
 
 @dataclass(frozen=True, eq=False)
 class MaskPair:
-    """What a metric may look at.
+    """The two masks, their spacing and the rules: all that a metric may use.
 
     Attributes:
         reference: Expert mask of one region, bool, shape (X, Y, Z).
         prediction: Model mask, same shape and grid.
-        spacing_mm: Edge lengths of a voxel along x, y, z.
-        protocol: The challenge whose rules hold.
-        outside_voxels: Voxels of the case's grid beyond these arrays, in neither mask: both may have been cropped.
+        spacing_mm: Edge lengths of a voxel along x, y, z, in millimetres.
+        protocol: Protocol whose definitions and rules apply.
+        outside_voxels: Number of voxels of the case's grid outside these arrays, which may have been cropped; they are
+            in neither mask.
     """
 
     reference: np.ndarray
@@ -40,24 +41,24 @@ class MaskPair:
 
     @cached_property
     def surfaces(self) -> Surfaces:
-        """Distances between the surfaces of both masks, shared by all that needs them; neither mask may be empty."""
+        """Distances between the surfaces of both masks, computed once for all metrics; neither mask may be empty."""
         return Surfaces(self.reference, self.prediction, self.spacing_mm)
 
     @cached_property
     def lesions(self) -> LesionScores:
-        """Scores by lesion, by the protocol's rules; ValueError if it has none."""
+        """Scores by lesion, by the protocol's rules; raises ValueError if it has none."""
         if self.protocol.lesions is None:
             raise ValueError(f"The protocol {self.protocol.name} has no rules for lesions.")
         return lesion_scores(self.reference, self.prediction, self.spacing_mm, rules=self.protocol.lesions)
 
     def ruled(self, when_empty: WhenEmpty) -> float | None:
-        """What a rule says of these masks, or None where neither is empty."""
+        """The value by a rule for empty masks, or None if neither mask is empty."""
         return when_empty.value(
             reference_empty=self.counts.reference_empty, prediction_empty=self.counts.prediction_empty
         )
 
     def cropped(self) -> "MaskPair":
-        """The same pair inside the box that holds both masks; all scores are those of the whole."""
+        """The same pair cropped to the bounding box of both masks; no score changes."""
         union = self.reference | self.prediction
         if not union.any():
             corner = (slice(0, 1),) * union.ndim

@@ -1,4 +1,4 @@
-"""How challenges score: which metrics, which definitions, and what each is when a mask is empty; one table."""
+"""How challenges score: which metrics, by which definitions, with which values if a mask is empty; one table."""
 
 import math
 from collections.abc import Sequence
@@ -8,18 +8,18 @@ from brats_unet.errors import SettingsError
 from brats_unet.metrics.empty import UNDEFINED, WhenEmpty
 from brats_unet.parts import suggestion
 
-SURFACE_DICE = "nsd"  # in a protocol's metrics: one metric for each tolerance, named as `surface_dice_name` says
+SURFACE_DICE = "nsd"  # in a protocol's metrics; it becomes one metric for each tolerance, see `surface_dice_name`
 TOLERANCES_MM = (1.0, 2.0)
 
 
 @dataclass(frozen=True)
 class LesionRules:
-    """How lesions are told apart and matched; see `lesions.lesion_scores`.
+    """How lesions are separated and matched; see `lesions.lesion_scores`.
 
     Attributes:
-        dilations: By how many steps of the 18-neighbour element the reference grows before its lesions are told apart.
+        dilations: Number of dilations of the reference, by the 18-neighbour element, before its lesions are separated.
         ignored_mm3: Lesions of the reference up to this volume are left out.
-        penalty_mm: Distance that a lesion scores which is missed, or false.
+        penalty_mm: Distance scored for a lesion that is missed or false.
     """
 
     dilations: int
@@ -32,13 +32,13 @@ class Protocol:
     """How a challenge scores.
 
     Attributes:
-        name: As the setting `protocol` has it.
+        name: Name in the setting `protocol`.
         source: Where the rules come from.
-        metrics: Names of `metrics.METRICS`, in the order of the rows; "nsd" stands for one at each tolerance.
+        metrics: Names from `metrics.METRICS`, in the order of the rows; "nsd" is scored at each tolerance.
         hd95_definition: See `surface.hausdorff95_mm`.
-        dice: Rule for empty masks; so are the following.
-        lesions: How lesions are scored, or None where they are not.
-        seed_scores: Whether the seed's own formulas belong to it (`metrics.seed`).
+        dice: Rule for empty masks; `iou` to `precision` are rules too.
+        lesions: Rules for lesions; None if they are not scored.
+        seed_scores: Whether it includes the seed's own formulas (`metrics.seed`).
     """
 
     name: str
@@ -72,7 +72,7 @@ _FAR_2023 = WhenEmpty(both=0.0, reference=BRATS2023_DIAGONAL_MM, prediction=BRAT
 _UNDEFINED_BOTH = WhenEmpty(both=UNDEFINED, reference=0.0, prediction=0.0)
 
 PROTOCOLS: dict[str, Protocol] = {
-    # Rules that no one published (precision, IoU, average distance, surface Dice) follow their nearest relative's.
+    # Rules that nobody published (precision, IoU, average distance, surface Dice) follow the score closest to them.
     "brats2020": Protocol(
         name="brats2020",
         source="BraTS 2020 leaderboard; CBICA/CaPTk cbicaITKUtilities.h, GetBraTSLabelStatistics",
@@ -113,7 +113,7 @@ PROTOCOLS: dict[str, Protocol] = {
         sensitivity=WhenEmpty(both=UNDEFINED, reference=UNDEFINED, prediction=0.0),
         precision=WhenEmpty(both=UNDEFINED, reference=0.0, prediction=UNDEFINED),
     ),
-    # Its formulas add a small number to the denominator: 0 where a class is absent from both, though nothing is wrong.
+    # Its formulas add a small number to the denominator: a class that is absent from both masks scores 0, not 1.
     "seed": Protocol(
         name="seed",
         source="Kaggle notebook 3d-mri-brain-tumor-segmentation-u-net; it has no distance: HD95 is that of brats2020",
@@ -132,10 +132,10 @@ PROTOCOLS: dict[str, Protocol] = {
 
 
 def protocol_named(name: str) -> Protocol:
-    """The protocol of that name.
+    """The protocol of a name.
 
     Raises:
-        SettingsError: There is none.
+        SettingsError: There is no such protocol.
     """
     if name not in PROTOCOLS:
         raise SettingsError(f"There is no protocol named {name}. {suggestion(name, PROTOCOLS)}")
@@ -143,12 +143,12 @@ def protocol_named(name: str) -> Protocol:
 
 
 def surface_dice_name(tolerance_mm: float) -> str:
-    """What the surface Dice at a tolerance is called in the rows: "nsd_1mm", "nsd_0.5mm"."""
+    """Name of the surface Dice at a tolerance, such as "nsd_1mm" or "nsd_0.5mm"."""
     return f"{SURFACE_DICE}_{tolerance_mm:g}mm"
 
 
 def require_tolerances(tolerances_mm: Sequence[float]) -> None:
-    """Raise SettingsError unless every tolerance is a length of 0 mm or more, and none is there twice."""
+    """Raise SettingsError unless every tolerance is a length of 0 mm or more, and none is given twice."""
     wrong = [value for value in tolerances_mm if not (math.isfinite(value) and value >= 0)]
     if wrong:
         raise SettingsError(f"tolerances_mm holds {wrong[0]:g}. Expected lengths in millimetres, 0 or more.")

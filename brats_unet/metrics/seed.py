@@ -1,10 +1,10 @@
-"""The seed notebook's own numbers: its formulas on its slices, so that anyone sees what 0.9764 does and does not mean.
+"""The seed notebook's numbers: its formulas on its slices, to show what its Dice of 0.9764 does and does not mean.
 
-They average over pixels and over four one-hot classes, background included. On slices that are 98 % background a
-network that finds no tumour at all scores 0.98: every table of them has that predictor's row beside the real one.
+They average over pixels and over four one-hot classes, background included. On slices that are 98 % background, a
+network that never finds a tumour scores 0.98. Every table of these numbers shows that predictor beside the real one.
 
 Source: the Kaggle notebook "3d-mri-brain-tumor-segmentation-u-net" and its many copies; smoothed slice means after
-NVIDIA's UNet3P. All formulas stand in docs/METRICS.md.
+NVIDIA's UNet3P. docs/METRICS.md has all formulas.
 """
 
 from collections.abc import Iterable
@@ -14,7 +14,7 @@ import numpy as np
 
 from brats_unet.anatomy import CLASSES, Label
 
-# What the seed's page claims, by the names of our metrics; its Dice is of unknown kind.
+# The numbers that the seed's page reports, by the names of our metrics; it does not say which Dice it used.
 CLAIM = {
     "dice": 0.9764,
     "accuracy": 0.9864,
@@ -33,10 +33,10 @@ HARD, SOFT = "hard", "soft"
 
 @dataclass(frozen=True)
 class SeedRow:
-    """One of the seed's numbers, on one case (its "batch": all slices of one patient).
+    """One of the seed's numbers on one case (its "batch": all slices of one patient).
 
     Attributes:
-        predictor: "prediction", or "all_background": what finding nothing at all scores.
+        predictor: "prediction", or "all_background" for a predictor that never finds a tumour.
         masks: "hard" (labels) or "soft" (probabilities and bilinear targets, as in the seed).
     """
 
@@ -54,16 +54,16 @@ def seed_rows(
     *,
     probabilities: np.ndarray | None = None,
 ) -> tuple[list[SeedRow], str]:
-    """All of the seed's numbers of one case, and the all-background predictor's.
+    """All of the seed's numbers of one case, for the prediction and for the all-background predictor.
 
     Args:
-        case_id: Written into the rows.
-        reference: Integers of `anatomy.Label`, shape (X, Y, Z), axes L-P-S.
-        prediction: Likewise, same shape.
-        probabilities: Softmax over `CLASSES`, shape (X, Y, Z, 4); None leaves the soft rows out.
+        case_id: Name of the case, for the rows.
+        reference: Reference labels, integers of `anatomy.Label`, shape (X, Y, Z), axes L-P-S.
+        prediction: Predicted labels, same type and shape.
+        probabilities: Softmax over `CLASSES`, shape (X, Y, Z, 4); None leaves out the soft rows.
 
     Returns:
-        The rows, and "" or the reason why there are none.
+        The rows, and the reason if there are none, else "".
     """
     if reference.shape[2] <= FIRST_SLICE:
         return [], f"{reference.shape[2]} axial slices; the seed's begin at {FIRST_SLICE}"
@@ -86,7 +86,7 @@ def seed_rows(
 
 @dataclass(frozen=True, eq=False)
 class Sums:
-    """All that the formulas need of a target y and a prediction p; per class in the order of `CLASSES`, float64.
+    """The sums that the formulas need, of a target y and a prediction p; per class in the order of `CLASSES`, float64.
 
     Attributes:
         overlap: Sum of y p.
@@ -99,9 +99,9 @@ class Sums:
         present: Sum of round(y).
         rejected: Sum of round((1 - y) (1 - p)).
         absent: Sum of round(1 - y).
-        agreement: Share of pixels whose likeliest class is the same.
-        slice_overlap: Per slice, sum of y p for the whole tumour: 1 - background.
-        slice_size: Per slice, sum of y and p for it.
+        agreement: Share of pixels with the same most likely class.
+        slice_overlap: Sum of y p for the whole tumour (1 - background), per slice.
+        slice_size: Sum of y and p for the whole tumour, per slice.
     """
 
     overlap: np.ndarray
@@ -123,7 +123,7 @@ def scores_of(sums: Sums) -> dict[str, float]:
     """The seed's formulas.
 
     Returns:
-        Shares from 0 to 1, by name. `dice_*_sq` is 0 where the class is absent from both, though nothing is wrong;
+        Shares from 0 to 1, by name. `dice_*_sq` is 0 if the class is absent from both, although that is right;
         `dice_slice_mean_*` counts 1 for every slice where both are empty.
     """
     scores = {
@@ -145,7 +145,7 @@ def scores_of(sums: Sums) -> dict[str, float]:
 
 
 def hard_sums(target: np.ndarray, prediction: np.ndarray) -> Sums:
-    """Sums of two hard masks, uint8 indices into `CLASSES` of shape (S, W, H), by counting."""
+    """Sums of two hard masks, by counting: uint8 indices into `CLASSES`, shape (S, W, H)."""
     n = len(CLASSES)
     confusion = np.bincount((target * np.uint8(n) + prediction).ravel(), minlength=n * n).reshape(n, n).astype(float)
     overlap, present, predicted = np.diag(confusion), confusion.sum(axis=1), confusion.sum(axis=0)
@@ -172,8 +172,8 @@ def soft_sums(target: np.ndarray, prediction: np.ndarray) -> Sums:
     """Sums of soft masks.
 
     Args:
-        target: One-hot, or what resizing made of it, float, shape (S, W, H, 4), classes in the order of `CLASSES`.
-        prediction: Probabilities of the same shape.
+        target: One-hot, or one-hot after resizing, float, shape (S, W, H, 4), classes in the order of `CLASSES`.
+        prediction: Probabilities, same shape.
     """
     y = [np.ascontiguousarray(target[..., c], np.float32) for c in range(len(CLASSES))]
     p = [np.ascontiguousarray(prediction[..., c], np.float32) for c in range(len(CLASSES))]
@@ -203,19 +203,19 @@ def protocol_slices(volume: np.ndarray) -> np.ndarray:
 
 
 def class_indices(labels: np.ndarray) -> np.ndarray:
-    """Labels as indices into `CLASSES`, uint8, same shape; a label of no class (a cavity) is background."""
+    """Labels as indices into `CLASSES`, uint8, same shape; a label without a class (a cavity) is background."""
     table = np.full(256, CLASSES.index(Label.BACKGROUND), np.uint8)
     table[list(CLASSES)] = np.arange(len(CLASSES), dtype=np.uint8)
     return table[labels]
 
 
 def one_hot(labels: np.ndarray) -> np.ndarray:
-    """Labels as float32 classes on a new last axis, in the order of `CLASSES`; a label of no class is background."""
+    """One-hot labels, float32, on a new last axis in the order of `CLASSES`; a label without a class is background."""
     return np.eye(len(CLASSES), dtype=np.float32)[class_indices(labels)]
 
 
 def resize_nearest(slices: np.ndarray) -> np.ndarray:
-    """Labels (S, X, Y) at 128×128: the pixel under each new pixel's centre."""
+    """Resize labels (S, X, Y) to 128×128: each pixel takes the one under its centre."""
     for axis in (1, 2):
         length = slices.shape[axis]
         centres = (np.arange(PIXELS) + 0.5) * length / PIXELS
@@ -224,7 +224,7 @@ def resize_nearest(slices: np.ndarray) -> np.ndarray:
 
 
 def resize_bilinear(slices: np.ndarray) -> np.ndarray:
-    """Values (S, X, Y, C) at 128×128 in float32, as `tf.image.resize` has them: half-pixel centres, no smoothing."""
+    """Resize values (S, X, Y, C) to 128×128 in float32 like `tf.image.resize`: half-pixel centres, no smoothing."""
     for axis in (1, 2):
         length = slices.shape[axis]
         centres = (np.arange(PIXELS) + 0.5) * length / PIXELS - 0.5

@@ -24,13 +24,13 @@ OURS = PROTOCOLS["brats2020"]
 
 @dataclass(frozen=True, eq=False)
 class Distances:
-    """From each point of each of two surfaces to the nearest point of the other.
+    """Distances from each point of two surfaces to the nearest point of the other surface.
 
     Attributes:
-        there: From the reference's points, float64, millimetres.
-        back: From the prediction's points.
-        there_mm2: Area of the surface at each of the reference's points; None where points count alike.
-        back_mm2: Likewise for the prediction's.
+        there: Distances from the reference's points, float64, in millimetres.
+        back: Distances from the prediction's points, float64, in millimetres.
+        there_mm2: Area of the surface at each of the reference's points; None if all points weigh the same.
+        back_mm2: Area of the surface at each of the prediction's points; None if all points weigh the same.
     """
 
     there: np.ndarray
@@ -41,12 +41,12 @@ class Distances:
 
 @dataclass(frozen=True, eq=False)
 class Surfaces:
-    """Two masks, neither of them empty, and the distances between their surfaces: worked out once, when asked for.
+    """Two masks that are not empty, and the distances between their surfaces, computed once when they are needed.
 
     Attributes:
         reference: Expert mask, bool, shape (X, Y, Z).
         prediction: Model mask, same shape and grid.
-        spacing_mm: Edge lengths of a voxel along x, y, z.
+        spacing_mm: Edge lengths of a voxel along x, y, z, in millimetres.
 
     Raises:
         ValueError: The masks do not share one grid, one is empty, or a spacing is not positive.
@@ -64,13 +64,13 @@ class Surfaces:
 
     @cached_property
     def voxels(self) -> Distances:
-        """Between voxels with one of their six faces on the outside; all count alike."""
+        """Distances between voxels with at least one of their six faces outside; all voxels weigh the same."""
         reference, prediction = self._cropped
         return Distances(*surface_distances_mm(surface_voxels(reference), surface_voxels(prediction), self.spacing_mm))
 
     @cached_property
     def corners(self) -> Distances:
-        """Between corners of voxels on the surface; each counts as much as the area of the surface there."""
+        """Distances between corners of voxels on the surface, each weighed by the area of the surface there."""
         codes = [corner_codes(mask) for mask in self._cropped]
         one, two = ((code != 0) & (code != 255) for code in codes)
         there, back = surface_distances_mm(one, two, self.spacing_mm)
@@ -127,15 +127,15 @@ def hausdorff95_mm(
         reference: Expert mask, bool, shape (X, Y, Z).
         prediction: Model mask, bool, same shape and grid.
         spacing_mm: Edge lengths of a voxel along x, y, z, in millimetres.
-        definition: On the same masks they differ by up to 2x.
-            "per_direction_max": the surface is the voxels with one of their six faces on the outside; the percentile
+        definition: One of three, which differ by up to 2x on the same masks.
+            "per_direction_max": the surface is all voxels with at least one of their six faces outside; the percentile
             of the distances from each surface to the other, and the larger of the two. MONAI's
             `compute_hausdorff_distance(percentile=95)`.
             "pooled": the same surfaces; the percentile of all distances of both directions together. medpy's `hd95`.
-            "area_weighted": the surface lies on the corners of voxels, and each of its points weighs as much as the
-            area of the surface there; the percentile by area per direction, and the larger of the two. DeepMind's
-            `compute_robust_hausdorff(…, 95)`, taken up by BraTS 2023.
-        when_empty: What to return if either mask has no voxel.
+            "area_weighted": the surface is on the corners of voxels, and each point is weighed by the area of the
+            surface there; the percentile by area per direction, and the larger of the two. DeepMind's
+            `compute_robust_hausdorff(…, 95)`, adopted by BraTS 2023.
+        when_empty: Rule to follow if either mask has no voxel.
 
     Returns:
         Distance in millimetres, 0 for identical masks, lower is better; the rule's value if either mask is empty.
@@ -159,17 +159,17 @@ def average_surface_distance_mm(
     definition: str = "pooled",
     when_empty: WhenEmpty = OURS.assd_mm,
 ) -> float:
-    """Average symmetric surface distance (ASSD): how far apart two surfaces lie on average.
+    """Average symmetric surface distance (ASSD): mean distance between two surfaces.
 
     Args:
         reference: Expert mask, bool, shape (X, Y, Z).
         prediction: Model mask, bool, same shape and grid.
         spacing_mm: Edge lengths of a voxel along x, y, z, in millimetres.
-        definition: "pooled": the sum of the distances of both directions between surface voxels, by their number;
-            MONAI's `compute_average_surface_distance(symmetric=True)` and medpy's `assd`. "mean_of_directions": the
-            mean of the two directions' means; panoptica's. "area_weighted": the same, from corners weighted by area;
-            the mean of DeepMind's two numbers.
-        when_empty: What to return if either mask has no voxel.
+        definition: "pooled": the sum of the distances of both directions between surface voxels, divided by their
+            number; MONAI's `compute_average_surface_distance(symmetric=True)` and medpy's `assd`. "mean_of_directions":
+            the mean of the two directions' means; panoptica's. "area_weighted": the same, from corners weighed by
+            area; the mean of DeepMind's two numbers.
+        when_empty: Rule to follow if either mask has no voxel.
 
     Returns:
         Distance in millimetres, 0 for identical masks, lower is better; the rule's value if either mask is empty.
@@ -193,16 +193,16 @@ def surface_dice(
     tolerance_mm: float,
     when_empty: WhenEmpty = OURS.surface_dice,
 ) -> float:
-    """Surface Dice (NSD, normalised surface Dice): the share of both surfaces that lies near the other.
+    """Surface Dice (NSD, normalised surface Dice): the share of both surfaces that is close to the other.
 
-    The surface is area-weighted: it lies on the corners of voxels, each of which counts as much as its piece of area.
+    The surface is on the corners of voxels, each weighed by the area of the surface there.
 
     Args:
         reference: Expert mask, bool, shape (X, Y, Z).
         prediction: Model mask, bool, same shape and grid.
         spacing_mm: Edge lengths of a voxel along x, y, z, in millimetres.
-        tolerance_mm: Distance up to which a piece of surface counts as right, itself included; 0 or more.
-        when_empty: What to return if either mask has no voxel.
+        tolerance_mm: Largest distance at which a piece of surface counts as right, inclusive; 0 or more.
+        when_empty: Rule to follow if either mask has no voxel.
 
     Returns:
         0 to 1, higher is better; the rule's value if either mask is empty.
@@ -219,7 +219,9 @@ def surface_dice(
 
 def _require_volume(mask: np.ndarray, spacing_mm: Spacing) -> None:
     if len(spacing_mm) != 3 or mask.ndim != 3 or not all(s > 0 for s in spacing_mm):
-        raise ValueError(f"Three positive spacings and three axes are expected, not {spacing_mm}, {mask.shape}.")
+        raise ValueError(
+            f"spacing_mm is {spacing_mm}, the shape {mask.shape}. Expected 3 positive spacings and 3 axes."
+        )
 
 
 def _require_known(score: str, definition: str, known: tuple[str, ...]) -> None:

@@ -1,4 +1,4 @@
-"""The points of a mask's surface, voxels with a face outside or corners with their area, and how far apart they lie."""
+"""Points of a mask's surface (voxels with a face outside, or corners with their area) and distances between them."""
 
 from functools import lru_cache
 from itertools import permutations, product
@@ -8,10 +8,10 @@ from scipy.spatial import cKDTree
 
 Spacing = tuple[float, float, float]
 
-# The 14 ways in which a surface can cut a cube of 2×2×2 voxels, up to turning, mirroring and exchanging inside and
-# outside: corners inside the mask, and the triangles' normals (their length is the area) in eighths of a voxel face,
-# without sign. These are the triangulations of Lorensen and Cline 1987, doi:10.1145/37402.37422, with every vertex in
-# the middle of its edge, as google-deepmind/surface-distance takes them.
+# The 14 ways in which a surface can cut a cube of 2×2×2 voxels, up to rotation, reflection and exchange of inside and
+# outside: the corners inside the mask, and the normals of the triangles (their length is the area) in eighths of a
+# voxel face, without sign. These are the triangulations of Lorensen and Cline 1987, doi:10.1145/37402.37422, with every
+# vertex in the middle of its edge, as in google-deepmind/surface-distance.
 CUTS: dict[tuple[str, ...], tuple[tuple[int, int, int], ...]] = {
     (): (),
     ("111",): ((1, 1, 1),),
@@ -31,7 +31,7 @@ CUTS: dict[tuple[str, ...], tuple[tuple[int, int, int], ...]] = {
 
 
 def surface_voxels(mask: np.ndarray) -> np.ndarray:
-    """Voxels of `mask` with at least one of their six faces on the outside; beyond the array all is outside."""
+    """Voxels of `mask` with at least one of their six faces outside; everything beyond the array is outside."""
     padded = np.pad(mask, 1)
     inner = mask.copy()
     for axis in range(3):
@@ -43,9 +43,9 @@ def surface_voxels(mask: np.ndarray) -> np.ndarray:
 
 
 def corner_codes(mask: np.ndarray) -> np.ndarray:
-    """Which of the eight voxels around each corner lie in the mask, uint8, one longer than `mask` along each axis.
+    """Which of the eight voxels around each corner are in the mask: uint8, one longer than `mask` along each axis.
 
-    Bit 4 i + 2 j + k stands for the voxel that is i, j, k steps up the axes.
+    Bit 4 i + 2 j + k is the voxel that is i, j, k steps up the axes.
     """
     padded = np.pad(mask, 1)
     codes = np.zeros([n + 1 for n in mask.shape], np.uint8)
@@ -57,7 +57,7 @@ def corner_codes(mask: np.ndarray) -> np.ndarray:
 
 @lru_cache(maxsize=1)
 def _code_normals() -> np.ndarray:
-    """Normals of the triangles of each of the 256 codes, float64, shape (256, 4, 3), in voxel faces; 0 fills up."""
+    """Normals of the triangles of each of the 256 codes, float64, shape (256, 4, 3), in voxel faces, padded with 0."""
     normals = np.full((256, 4, 3), np.nan)
     for corners, triangles in CUTS.items():
         inside = np.zeros((2, 2, 2), bool)
@@ -79,12 +79,12 @@ def code_areas_mm2(spacing_mm: Spacing) -> np.ndarray:
 
 
 def surface_distances_mm(surface: np.ndarray, other: np.ndarray, spacing_mm: Spacing) -> tuple[np.ndarray, np.ndarray]:
-    """From each point of each surface to the nearest point of the other.
+    """Distance from each point of each surface to the nearest point of the other surface.
 
     Args:
         surface: bool, shape (X, Y, Z); its True voxels (or corners of voxels) are the points. Not empty.
-        other: Likewise, same shape.
-        spacing_mm: Distances of neighbours along x, y, z, in millimetres.
+        other: The other surface, same type and shape. Not empty.
+        spacing_mm: Distances between neighbours along x, y, z, in millimetres.
 
     Returns:
         Distances in millimetres, float64: from the points of `surface`, and from those of `other`, in array order.
@@ -98,10 +98,11 @@ def surface_distances_mm(surface: np.ndarray, other: np.ndarray, spacing_mm: Spa
 
 
 def _nearest_mm(points_mm: np.ndarray, targets_mm: np.ndarray, *, apart: np.ndarray) -> np.ndarray:
-    """By a tree of the surface's points: as fast as a distance map where masks are compact, up to 10 times as fast
-    where an island stretches the box, and exact, where `edt` has float32. Balancing the tree costs more than it saves.
+    """Distance from each point to the nearest target, by a k-d tree.
 
-    `apart` says which points are no targets themselves: the others are 0 mm away, without a search.
+    The tree is as fast as a distance map for compact masks and up to 10 times as fast if an island enlarges the box. It
+    is exact, `edt` has float32. Balancing the tree costs more time than it saves. `apart` marks the points that are not
+    targets themselves; the others are 0 mm away, without a search.
     """
     distances = np.zeros(apart.size)
     if apart.any():

@@ -204,7 +204,7 @@ def test_masks_on_two_grids_are_refused():
 
 
 def test_a_spacing_of_zero_is_refused():
-    with pytest.raises(ValueError, match="positive spacings"):
+    with pytest.raises(ValueError, match="Expected 3 positive spacings"):
         hausdorff95_mm(mask_of(), mask_of(), (1.0, 0.0, 1.0))
 
 

@@ -16,7 +16,7 @@ VOLUME_SIMILARITY = Metric(
     unit="1",
     range=SHARE,
     better="high",
-    definition="One minus the volume difference as a share of both volumes: 1 - |FN - FP| / (2 TP + FP + FN).",
+    definition="One minus the volume difference as a share of both volumes: 1 - abs(FN - FP) / (2 TP + FP + FN).",
     source="Taha and Hanbury 2015, doi:10.1186/s12880-015-0068-x",
     when_empty="both empty: 1; one empty: 0",
 )
