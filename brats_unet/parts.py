@@ -2,25 +2,14 @@
 
 import inspect
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, TypeVar
+from types import SimpleNamespace
+from typing import Any, TypeVar, get_type_hints
 
 from brats_unet.binding import value_of
 from brats_unet.errors import SettingsError
+from brats_unet.spelling import suggestion
 
 Builder = TypeVar("Builder", bound=Callable)
-
-
-def nearest(name: str, choices: Iterable[str]) -> str | None:
-    """The known name most like `name`, or None if none is similar enough to be a typo."""
-    return next(iter(difflib.get_close_matches(name, list(choices), n=1, cutoff=0.6)), None)
-
-
-def suggestion(name: str, choices: Iterable[str]) -> str:
-    """The sentence that follows "There is no X.": the nearest known name, or all of them if none is near."""
-    known = sorted(choices)
-    if near := nearest(name, known):
-        return f"Did you mean {near}?"
-    return f"Known: {', '.join(known)}."
 
 
 def contract_options(*options: Mapping[str, Any]) -> Callable[[Builder], Builder]:
@@ -42,8 +31,10 @@ def contract_options_of(builder: Callable) -> tuple[Mapping[str, Any], ...]:
     return getattr(builder, "contract_options", ({},))
 
 
-def check_options(kind: str, name: str, builder: Callable, options: Mapping[str, Any], given: Iterable[str]) -> None:
-    """Refuse unknown options and missing ones by the builder's signature, before anything is built.
+def check_options(
+    kind: str, name: str, builder: Callable, options: Mapping[str, Any], given: Iterable[str]
+) -> dict[str, Any]:
+    """Check options against the names and types of the builder's signature, before anything is built.
 
     Args:
         kind: Kind of part, as the settings call it: "model", "loss", ….
@@ -52,9 +43,12 @@ def check_options(kind: str, name: str, builder: Callable, options: Mapping[str,
         options: Options from the user's settings.
         given: Names of the arguments that the program itself passes (channels, outputs, …).
 
+    Returns:
+        The options in the types of the signature, see `binding.value_of`.
+
     Raises:
-        SettingsError: An option is unknown, or a required one is missing. The message names the package if the
-            builder comes from an installed one.
+        SettingsError: An option is unknown, missing, of another type or out of range. The message names the package if
+            the builder comes from an installed one.
     """
     parameters = inspect.signature(builder).parameters
     open_ended = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
@@ -69,6 +63,22 @@ def check_options(kind: str, name: str, builder: Callable, options: Mapping[str,
     missing = [n for n in allowed if n not in options and parameters[n].default is inspect.Parameter.empty]
     if missing:
         raise SettingsError(f"{part} needs {', '.join(missing)}. Set {kind}.{missing[0]}=….")
+    types = option_types(builder)
+    return {option: value_of(types.get(option, Any), value, f"{kind}.{option}") for option, value in options.items()}
+
+
+def option_types(builder: Callable) -> dict[str, Any]:
+    """Annotated type of each parameter; Any where there is none, or where it names something not imported here."""
+    names = getattr(inspect.unwrap(builder), "__globals__", {})
+    found = {}
+    for name, parameter in inspect.signature(builder).parameters.items():
+        written = Any if parameter.annotation is parameter.empty else parameter.annotation
+        try:
+            hints = get_type_hints(SimpleNamespace(__annotations__={name: written}), names, include_extras=True)
+        except NameError:  # a type imported for type checkers only
+            hints = {}
+        found[name] = hints.get(name, Any)
+    return found
 
 
 def chosen(kind: str, table: Mapping[str, Callable], name: Any) -> Callable:
@@ -93,7 +103,7 @@ def build(kind: str, table: Mapping[str, Callable], settings: Mapping[str, Any],
         **given: Arguments that the program passes; a user's settings cannot name these.
 
     Raises:
-        SettingsError: There is no such name or option, an option is missing, or an installed package's part is wrong.
+        SettingsError: No such name, or options that do not fit; see `check_options`.
     """
     options, name = options_of(settings), settings.get("name")
     builder = chosen(kind, table, name)

@@ -1,3 +1,6 @@
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
+
 import pytest
 
 from brats_unet import parts
@@ -87,8 +90,3 @@ def test_a_type_that_cannot_be_resolved_takes_any_value_and_a_quoted_one_is_reso
 
 def test_an_open_ended_part_takes_any_option():
     assert parts.build("model", TABLE, {"name": "open_ended", "anything": 1}, channels=4) == (4, {"anything": 1})
-
-
-def test_nothing_is_near_to_a_word_unlike_all():
-    assert parts.nearest("zzz", ["unet3d", "unet2d"]) is None
-    assert parts.nearest("unet3", ["unet3d", "vnet"]) == "unet3d"

@@ -17,13 +17,13 @@ from brats_unet.run import Run
 PACKAGES = ("tensorflow", "keras", "numpy", "scipy", "nibabel", "hydra-core", "safetensors")
 
 
-def environment(devices: str, precision: str, parts: Mapping[str, str]) -> dict[str, Any]:
-    """All that is needed to repeat a run elsewhere, in plain types.
+def training_environment(devices: str, precision: str, parts: Mapping[str, str]) -> dict[str, Any]:
+    """All that is needed to repeat a training elsewhere, in plain types.
 
     Args:
-        devices: What computes, in words.
-        precision: Of the arithmetic.
-        parts: Name of the part that is used, by kind; those of installed packages are recorded under "plugins".
+        devices: The devices in words, such as "CPU, 2 cores".
+        precision: "float32", "bfloat16" or "float16".
+        parts: Name of the part in use, by kind; those of installed packages are recorded under "plugins".
     """
     return {
         "brats_unet": brats_unet.__version__,

@@ -26,7 +26,13 @@ from brats_unet.volume import Case
 
 
 def main(settings: Evaluate) -> int:
-    """Score what the settings name; the exit code."""
+    """Score a run or two folders of masks, as the settings say; always exit code 0.
+
+    Raises:
+        SettingsError: The settings name neither or both, or an unknown protocol or tolerance, or a package's metric is
+            broken.
+        DataError: Masks or scans are missing or broken.
+    """
     metrics_of(protocol_named(settings.protocol))  # a broken metric of a package is refused before any work
     require_tolerances(tolerances_mm(settings))
     if settings.run is not None:

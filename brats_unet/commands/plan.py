@@ -93,10 +93,8 @@ def make_plan(settings: Plan, display: Display) -> Planned:
             f"Use model=unet3d."
         )
     planned_model(settings.model, described.strides, settings.model.get("features", [1] * len(described.strides)))
-    build("loss", known_losses(), settings.loss)
+    check_parts(settings)
     augmentation = build("augmentation", known_augmentations(), settings.augmentation)
-    if settings.largest_batch is not None and settings.largest_batch < 1:
-        raise SettingsError(f"largest_batch={settings.largest_batch}: expected 1 or more.")
     preparation = Preparation.of(settings.data.modalities, settings.data.preparation)
     limit = memory_limit(settings)
     check_numbers(

@@ -59,11 +59,11 @@ def main(settings: Train) -> int:
 
 
 def _train(settings: Train, display: Display) -> int:
+    # Build the parts; refuse those that do not fit together before any data are read.
     run = Run(run_folder(settings))
     if not settings.overwrite:
         for note in refuse_absent_packages(run.plugins(), run.folder):
             display.log(note)
-    # The parts, refused before any data is read if they do not fit one another.
     network_shape = models.describe(settings.model["name"], options_of(settings.model))
     network_shape.refuse_patch(settings.sampling.patch)
     refuse_invalid_inference(stride=network_shape.stride, **vars(settings.inference))
@@ -77,6 +77,7 @@ def _train(settings: Train, display: Display) -> int:
         optimizer = build("optimizer", OPTIMIZERS, settings.optimizer)
     check_numbers(settings, devices.replicas)
 
+    # Claim the run folder.
     prepare_run_folder(run, settings)
     init = Run(Path(settings.init)) if settings.init else None
     if init is not None:
@@ -140,7 +141,7 @@ def _train(settings: Train, display: Display) -> int:
     write_json(run.recipe_file, run_recipe)
     write_json(run.folds_file, {**study.folds, "train": study.split.train, "validation": study.split.validation})
     parts = {kind: getattr(settings, kind)["name"] for kind in ("model", "loss", "augmentation")}
-    write_json(run.environment_file, environment(devices.description, devices.precision, parts))
+    write_json(run.environment_file, training_environment(devices.description, devices.precision, parts))
     _log_start(display, run, study, settings, model, devices.description, devices.precision, state)
 
     # Train and validate.

@@ -15,11 +15,11 @@ from brats_unet.evaluation.record import Evaluation
 from brats_unet.metrics.glossary import MEANINGS
 from brats_unet.parts import suggestion
 
-MOVED = 5  # cases that are named
-SAME = 1e-9  # scores as near as that are a tie
-# Scores that are better when lower. A metric of a package says so in summary.json; in an older one, it is so in mm.
+MOVED = 5  # cases listed per difference
+SAME = 1e-9  # scores this close are a tie
+# Metrics for which lower is better. A package's metric says so in summary.json; without that, every one in mm is.
 FALLING = frozenset(name for name, meaning in MEANINGS.items() if meaning.better == "low")
-# Scores that are better neither when higher nor when lower.
+# Metrics for which neither higher nor lower is better; they cannot be compared.
 NEUTRAL = frozenset(name for name, meaning in MEANINGS.items() if meaning.better in ("near 0", "–"))
 
 
@@ -162,7 +162,7 @@ def compare(evaluations: Sequence[Evaluation], *, metrics: Sequence[str] = ("dic
 
 
 def is_falling(metric: str, unit: str, better: str | None = None) -> bool:
-    """Whether a score is better when lower; `better` is what the record of a package's metric says, if there is one."""
+    """Whether lower is better; `better` comes from the record of a package's metric, if there is one."""
     return better == "low" if better else unit == "mm" or metric in FALLING
 
 
@@ -193,10 +193,10 @@ def _difference(
     after: np.ndarray,
 ) -> Difference:
     both = ~(np.isnan(before) | np.isnan(after))
-    away = np.where(both, after - before, 0.0)
-    away[np.abs(away) <= SAME] = 0.0
-    gain = (-away if falling else away)[both]
-    order = np.argsort(-np.abs(away), kind="stable")[:MOVED]
+    change = np.where(both, after - before, 0.0)
+    change[np.abs(change) <= SAME] = 0.0
+    gain = (-change if falling else change)[both]
+    order = np.argsort(-np.abs(change), kind="stable")[:MOVED]
     n = int(both.sum())
     return Difference(
         first=first,

@@ -36,8 +36,8 @@ def calibration(reference: np.ndarray, probabilities: np.ndarray) -> dict[Region
     labels, near = crop(reference, box), crop(probabilities, box)
     found = {}
     for index, region in enumerate(Region):
-        mask, stated = region_mask(labels, region), near[..., index]
-        found[region] = {name: metric.function(mask, stated) for name, metric in CALIBRATION.items()}
+        mask, probability = region_mask(labels, region), near[..., index]
+        found[region] = {name: metric.function(mask, probability) for name, metric in CALIBRATION.items()}
     return found
 
 

@@ -135,7 +135,7 @@ def read_rows(path: Path) -> list[Row]:
             rows.append(Row(*key, float(line["value"]), line["unit"]))
             meaning = meaning_of(key[2])
             if meaning is not None and meaning.out_of_range(rows[-1].value):
-                problems.append(f"line {number}: {' '.join(key)} is {line['value']}, not {meaning.range}")
+                problems.append(f"line {number}: {' '.join(key)} is {line['value']}, expected {meaning.range}")
         except (TypeError, ValueError):
             problems.append(f"line {number}: {line['value']!r} is not a number")
         if key in seen:

@@ -61,15 +61,15 @@ class Summary:
         regions: Statistics by region, then metric, over all cases.
         where_present: Statistics by region, then metric, over the cases whose reference has the region.
         units: Unit of each metric; "1" for a share.
-        empty_references: By region, cases without a voxel of it.
-        empty_predictions: Likewise in the prediction.
-        seed: Mean over cases of the seed's numbers by predictor, then masks ("hard", "soft"), then metric.
-        seed_n: Cases that they are the mean of.
-        seed_left_out: Why a case has none, by case.
-        trivial: Statistics by predictor that looks at no scan, then region and metric; never mixed with the others.
-        trivial_n: Cases that such a predictor was scored on.
-        trivial_left_out: Why the mean shape was not scored, by case, or under "" for all.
-        references: Hash of each case's reference.
+        empty_references: By region, number of cases whose reference lacks it.
+        empty_predictions: By region, number of cases whose prediction lacks it.
+        seed: Mean seed-notebook scores by predictor, then masks ("hard", "soft"), then metric.
+        seed_n: Number of cases in these means.
+        seed_left_out: By case, why it has no seed-notebook scores.
+        trivial: Statistics of the trivial predictors, by predictor, then region, then metric.
+        trivial_n: By trivial predictor, number of cases that it was scored on.
+        trivial_left_out: Why the mean shape was not scored, by case, or under "" for all cases.
+        references: Hash of the reference of each case.
     """
 
     title: str

@@ -35,9 +35,9 @@ def trained_model(path: Path, *, which: str, policies: Mapping[str, str]) -> tup
         policies: Keras dtype policy for each precision that the machine supports well; other precisions run in float32.
 
     Raises:
-        SettingsError: An unknown checkpoint.
-        CheckpointError: Nothing there, not readable, weights of another network, or a network of a package that is not
-            installed.
+        SettingsError: Unknown checkpoint.
+        CheckpointError: `path` does not exist, cannot be read, holds weights of another network, or needs a package
+            that is not installed.
     """
     if path.suffix == ".keras":
         recipe = read_json(path.with_name("recipe.json"), what=f"{path} has no recipe beside it")

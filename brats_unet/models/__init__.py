@@ -45,7 +45,7 @@ def describe(name: str, options: Mapping[str, Any]) -> NetworkShape:
             what it does to the shape of a patch.
     """
     builder = chosen("model", known(), name)
-    check_options("model", name, builder, options, GIVEN)
+    options = check_options("model", name, builder, options, GIVEN)
     origin = getattr(builder, "origin", "")
     network = f"model={name}{f' ({origin})' if origin else ''}"
     network_shape = getattr(builder, "network_shape", None)

@@ -128,7 +128,7 @@ def seed(summary: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def glossary(summary: Mapping[str, Any]) -> list[tuple[str, str, str]]:
-    """What every score of the first table means: its names there, definition, and range with unit and direction."""
+    """Every metric of the score table: names, definition, and range with unit and direction."""
     better = {"high": "; higher is better", "low": "; lower is better", "near 0": "; best near 0"}
     names: dict[Metric, list[str]] = {}
     of_packages = []
@@ -137,7 +137,7 @@ def glossary(summary: Mapping[str, Any]) -> list[tuple[str, str, str]]:
         if meaning is None:
             facts = summary.get("package_metrics", {}).get(metric)
             if facts is None:  # evaluated by an older version
-                of_packages.append((name.strip(), "A score of an installed package, which defines it.", ""))
+                of_packages.append((name.strip(), "A metric that an installed package adds and defines.", ""))
             else:
                 of_package = f"{facts['definition']} From the package {facts['package']} {facts['version']}."
                 of_packages.append((name.strip(), of_package, f"{facts['range']}{better.get(facts['better'], '')}"))
@@ -149,9 +149,11 @@ def glossary(summary: Mapping[str, Any]) -> list[tuple[str, str, str]]:
         definition = meaning.definition
         if meaning is MEANINGS["hd95"]:
             surface, percentile, _ = HD95_MEANINGS[used]
-            definition += f" Here “{used.replace('_', ' ')}”: surface, {surface}; percentile, {percentile}."
-        unit = " mm" if meaning.unit == "mm" else ""  # volumes are shown in another unit, which their names say
-        shown = ", ".join(its)
+            definition += (
+                f" Definition used here: “{used.replace('_', ' ')}” (surface: {surface}; percentile: {percentile})."
+            )
+        unit = " mm" if meaning.unit == "mm" else ""  # volumes are shown in mL, as their names say
+        shown = ", ".join(shown_names)
         found.append(
             (shown[0].upper() + shown[1:], definition, f"{meaning.range}{unit}{better.get(meaning.better, '')}")
         )

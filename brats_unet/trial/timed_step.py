@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from brats_unet import models
-from brats_unet.assembly.training_parts import network, training_step
+from brats_unet.assembly.training_parts import initial_network, training_step
 from brats_unet.data.augment import known as known_augmentations
 from brats_unet.data.augment.augmentation import Augmentation
 from brats_unet.data.patches.draws import augmented

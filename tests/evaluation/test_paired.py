@@ -31,6 +31,29 @@ def evaluation(name, dice, hd95=None, *, references=None, protocol=RULES, volume
     return Evaluation(name, Path(name) / "scores.csv", tuple(rows), summary)
 
 
+@pytest.mark.parametrize(
+    ("better", "falling", "wins"), [("low", True, 1), ("high", False, 0), (None, False, 0)], ids=str
+)
+def test_a_metric_of_a_package_is_better_in_the_direction_of_its_record(better, falling, wins):
+    recorded = {} if better is None else {"package_metrics": {"apples": {"better": better}}}
+    both = [
+        replace(one, rows=(*one.rows, Row("case0", "WT", "apples", value, "kg")), summary={**one.summary, **recorded})
+        for one, value in ((evaluation("a", [0.5]), 3.0), (evaluation("b", [0.5]), 2.0))
+    ]
+    (one,) = compare(both, metrics=["apples"]).differences
+    assert (one.falling, one.wins, one.losses) == (falling, wins, 1 - wins)
+
+
+def test_a_metric_of_a_package_without_a_direction_is_not_compared():
+    recorded = {"package_metrics": {"apples": {"better": "–"}}}
+    both = [
+        replace(one, rows=(*one.rows, Row("case0", "WT", "apples", 1.0, "kg")), summary={**one.summary, **recorded})
+        for one in (evaluation("a", [0.5]), evaluation("b", [0.5]))
+    ]
+    with pytest.raises(SettingsError, match="a has no metric named apples"):
+        compare(both, metrics=["apples"])
+
+
 def test_differences_wins_and_the_cases_with_the_largest_differences_by_hand():
     found = compare([evaluation("a", [0.5, 0.6, 0.7, 0.8]), evaluation("b", [0.9, 0.6, 0.6, 0.85])])
     one = found.differences[0]

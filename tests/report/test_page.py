@@ -151,7 +151,7 @@ def test_every_metric_in_the_report_is_defined_there(evaluated_run, written):
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
-def test_the_glossary_defines_every_score_of_a_protocol_in_the_words_of_its_table(protocol):
+def test_the_glossary_defines_every_metric_of_a_protocol(protocol):
     units = {name: metric.unit for name, metric in metrics_of(PROTOCOLS[protocol], [0.5]).items()}
     scored = {"all_cases": {name: {"unit": unit} for name, unit in {**units, "ece": "1", "brier": "1"}.items()}}
     rules = {"metrics": PROTOCOLS[protocol].metrics, "hd95_definition": PROTOCOLS[protocol].hd95_definition}
@@ -165,6 +165,18 @@ def test_the_glossary_refers_to_the_package_of_an_added_metric():
     scored = {"all_cases": {"dice": {"unit": "1"}, "apples": {"unit": "kg"}}}
     shown = page_facts.glossary({"regions": {"WT": scored}, "protocol": {"hd95_definition": "pooled"}})
     assert shown[-1] == ("apples, kg", "A metric that an installed package adds and defines.", "")
+
+
+def test_a_score_of_another_package_is_defined_by_its_record_with_the_package():
+    scored = {"all_cases": {"apples": {"unit": "kg"}}}
+    facts = {"package": "orchard", "version": "2.0", "definition": "Weight.", "range": "≥ 0", "better": "high"}
+    summary = {
+        "regions": {"WT": scored},
+        "protocol": {"hd95_definition": "pooled"},
+        "package_metrics": {"apples": facts},
+    }
+    expected = ("apples, kg", "Weight. From the package orchard 2.0.", "≥ 0; higher is better")
+    assert page_facts.glossary(summary) == [expected]
 
 
 def test_rules_for_absent_regions_are_listed_for_the_scored_metrics_only(evaluated_run):
