@@ -16,6 +16,16 @@ PUBLIC = {
     "SettingsError": "brats_unet.errors",
     "CheckpointError": "brats_unet.errors",
     "MachineError": "brats_unet.errors",
+    # For packages that add a network, a loss, a metric or an augmentation; see CONTRIBUTING.md.
+    "NetworkShape": "brats_unet.models.network_shape",
+    "with_shape": "brats_unet.models.network_shape",
+    "Loss": "brats_unet.losses.loss",
+    "Metric": "brats_unet.metrics.metric",
+    "MaskPair": "brats_unet.metrics.pair",
+    "Augmentation": "brats_unet.data.augment.augmentation",
+    "contract_options": "brats_unet.parts",
+    "contract_options_of": "brats_unet.parts",
+    "plain_run": "brats_unet.data.augment.augmentation",  # applies an augmentation on any Keras backend
 }
 __all__ = ["__version__", *PUBLIC]
 

@@ -10,7 +10,7 @@ def _dice(outputs: Outputs, dice: float, entropy: tuple[str, float], focus: floa
     refuse_below_0(dice=dice)
     if not dice and not entropy[1]:
         raise SettingsError(f"loss.dice and loss.{entropy[0]} are both 0. Expected one of them above 0.")
-    return weighted_sum(outputs, "tversky_loss", dice, entropy, focus, **options)
+    return weighted_sum(outputs, "tversky", dice, entropy, focus, **options)
 
 
 @contract_options({}, {"batch_dice": True}, {"smooth": 0.0}, {"bce": 0.0}, {"focus": 2.0}, {"dice": 0.0, "focus": 0.5})

@@ -11,7 +11,7 @@ def region_generalised_dice(*, bce: float = 0.0, smooth: float = 1e-5, batch_dic
 
     Args: see `overlap.generalised_dice_loss`.
     """
-    return weighted_sum("regions", "generalised_dice_loss", 1.0, ("bce", bce), smooth=smooth, batch_dice=batch_dice)
+    return weighted_sum("regions", "generalised_dice", 1.0, ("bce", bce), smooth=smooth, batch_dice=batch_dice)
 
 
 @contract_options({}, {"batch_dice": True}, {"smooth": 0.0}, {"ce": 1.0})
@@ -20,4 +20,4 @@ def label_generalised_dice(*, ce: float = 0.0, smooth: float = 1e-5, batch_dice:
 
     Args: see `overlap.generalised_dice_loss`.
     """
-    return weighted_sum("labels", "generalised_dice_loss", 1.0, ("ce", ce), smooth=smooth, batch_dice=batch_dice)
+    return weighted_sum("labels", "generalised_dice", 1.0, ("ce", ce), smooth=smooth, batch_dice=batch_dice)

@@ -24,7 +24,7 @@ def _tversky(
         )
     return weighted_sum(
         outputs,
-        "tversky_loss",
+        "tversky",
         1.0,
         entropy,
         false_positives=false_positives,

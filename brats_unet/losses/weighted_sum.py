@@ -21,7 +21,7 @@ def weighted_sum(
 
     Args:
         outputs: What the logits stand for; see `Loss`.
-        overlap: Name of a function in `losses.overlap`.
+        overlap: "tversky" or "generalised_dice": the function in `losses.overlap`, which needs Keras.
         weight: Weight of the overlap loss; 0 leaves it out.
         entropy: Name of the option that weighs the cross-entropy, for messages, and its value; 0 leaves it out.
         focus: Exponent of focal loss in place of the cross-entropy, see `entropy`; 0 for none.
@@ -33,14 +33,15 @@ def weighted_sum(
     refuse_below_0(focus=focus, smooth=options.get("smooth", 0), **{entropy[0]: entropy[1]})
 
     def per_sample(logits: Tensor, labels: Tensor) -> Tensor:
-        from brats_unet.losses import compound
-        from brats_unet.losses import overlap as overlaps
+        from brats_unet.losses.compound import overlap_and_entropy
+        from brats_unet.losses.overlap import generalised_dice_loss, tversky_loss
 
-        return compound.overlap_and_entropy(
+        functions = {"tversky": tversky_loss, "generalised_dice": generalised_dice_loss}
+        return overlap_and_entropy(
             logits,
             labels,
             outputs=outputs,
-            overlap=partial(getattr(overlaps, overlap), **options),
+            overlap=partial(functions[overlap], **options),
             overlap_weight=weight,
             entropy_weight=entropy[1],
             focus=focus,

@@ -12,13 +12,13 @@ def hd95(pair: MaskPair) -> float:
 
 
 def assd(pair: MaskPair) -> float:
-    """See `surface.average_surface_distance_mm`; definition "pooled"."""
+    """See `surface.Surfaces.average_mm`; definition "pooled"."""
     ruled = pair.ruled(pair.protocol.assd_mm)
     return pair.surfaces.average_mm("pooled") if ruled is None else ruled
 
 
 def surface_dice(pair: MaskPair, *, tolerance_mm: float) -> float:
-    """See `surface.surface_dice`."""
+    """See `surface.Surfaces.dice`."""
     ruled = pair.ruled(pair.protocol.surface_dice)
     return pair.surfaces.dice(tolerance_mm) if ruled is None else ruled
 

@@ -83,7 +83,7 @@ class Surfaces:
         return crop(self.reference, box), crop(self.prediction, box)
 
     def hausdorff95_mm(self, definition: str) -> float:
-        """See the function of this name."""
+        """See the function `hausdorff95_mm`, without its rule for empty masks."""
         _require_known("HD95", definition, HD95_DEFINITIONS)
         if definition == "area_weighted":
             return max(_area_percentile95(*side) for side in _sides(self.corners))
@@ -93,7 +93,23 @@ class Surfaces:
         return float(max(np.percentile(there, 95), np.percentile(back, 95)))
 
     def average_mm(self, definition: str) -> float:
-        """See `average_surface_distance_mm`."""
+        """Average symmetric surface distance (ASSD): mean distance between the two surfaces.
+
+        Args:
+            definition: "pooled": the sum of the distances of both directions between surface voxels, divided by their
+                number; MONAI's `compute_average_surface_distance(symmetric=True)` and medpy's `assd`.
+                "mean_of_directions": the mean of the two directions' means; panoptica's. "area_weighted": the same,
+                from corners weighed by area; the mean of DeepMind's two numbers.
+
+        Returns:
+            Distance in millimetres, 0 for identical masks; lower is better.
+
+        Raises:
+            ValueError: There is no such definition.
+
+        Source:
+            Heimann et al. 2009, doi:10.1109/TMI.2009.2013851.
+        """
         _require_known("ASSD", definition, ASSD_DEFINITIONS)
         if definition == "area_weighted":
             return float(np.mean([np.average(distances, weights=mm2) for distances, mm2 in _sides(self.corners)]))
@@ -103,7 +119,22 @@ class Surfaces:
         return float((there.sum() + back.sum()) / (there.size + back.size))
 
     def dice(self, tolerance_mm: float) -> float:
-        """See `surface_dice`."""
+        """Surface Dice (NSD, normalised surface Dice): the share of both surfaces that is close to the other.
+
+        The surface is on the corners of voxels, each weighed by the area of the surface there.
+
+        Args:
+            tolerance_mm: Largest distance at which a piece of surface counts as right, inclusive; 0 or more.
+
+        Returns:
+            0 to 1; higher is better.
+
+        Raises:
+            ValueError: The tolerance is negative or not a number.
+
+        Source:
+            Nikolov et al. 2021, doi:10.2196/26151; DeepMind's `compute_surface_dice_at_tolerance`.
+        """
         if not tolerance_mm >= 0:
             raise ValueError(f"A tolerance is 0 mm or more, not {tolerance_mm}.")
         near, all_mm2 = 0.0, 0.0
@@ -147,74 +178,10 @@ def hausdorff95_mm(
         Huttenlocher et al. 1993, doi:10.1109/34.232073.
     """
     _require_known("HD95", definition, HD95_DEFINITIONS)
-    found = _surfaces_or_rule(reference, prediction, spacing_mm, when_empty)
-    return found if isinstance(found, float) else found.hausdorff95_mm(definition)
-
-
-def average_surface_distance_mm(
-    reference: np.ndarray,
-    prediction: np.ndarray,
-    spacing_mm: Spacing,
-    *,
-    definition: str = "pooled",
-    when_empty: WhenEmpty = OURS.assd_mm,
-) -> float:
-    """Average symmetric surface distance (ASSD): mean distance between two surfaces.
-
-    Args:
-        reference: Expert mask, bool, shape (X, Y, Z).
-        prediction: Model mask, bool, same shape and grid.
-        spacing_mm: Edge lengths of a voxel along x, y, z, in millimetres.
-        definition: "pooled": the sum of the distances of both directions between surface voxels, divided by their
-            number; MONAI's `compute_average_surface_distance(symmetric=True)` and medpy's `assd`. "mean_of_directions":
-            the mean of the two directions' means; panoptica's. "area_weighted": the same, from corners weighed by
-            area; the mean of DeepMind's two numbers.
-        when_empty: Rule to follow if either mask has no voxel.
-
-    Returns:
-        Distance in millimetres, 0 for identical masks, lower is better; the rule's value if either mask is empty.
-
-    Raises:
-        ValueError: The masks do not share one grid, a spacing is not positive, or there is no such definition.
-
-    Source:
-        Heimann et al. 2009, doi:10.1109/TMI.2009.2013851.
-    """
-    _require_known("ASSD", definition, ASSD_DEFINITIONS)
-    found = _surfaces_or_rule(reference, prediction, spacing_mm, when_empty)
-    return found if isinstance(found, float) else found.average_mm(definition)
-
-
-def surface_dice(
-    reference: np.ndarray,
-    prediction: np.ndarray,
-    spacing_mm: Spacing,
-    *,
-    tolerance_mm: float,
-    when_empty: WhenEmpty = OURS.surface_dice,
-) -> float:
-    """Surface Dice (NSD, normalised surface Dice): the share of both surfaces that is close to the other.
-
-    The surface is on the corners of voxels, each weighed by the area of the surface there.
-
-    Args:
-        reference: Expert mask, bool, shape (X, Y, Z).
-        prediction: Model mask, bool, same shape and grid.
-        spacing_mm: Edge lengths of a voxel along x, y, z, in millimetres.
-        tolerance_mm: Largest distance at which a piece of surface counts as right, inclusive; 0 or more.
-        when_empty: Rule to follow if either mask has no voxel.
-
-    Returns:
-        0 to 1, higher is better; the rule's value if either mask is empty.
-
-    Raises:
-        ValueError: The masks do not share one grid, or a spacing or the tolerance is out of range.
-
-    Source:
-        Nikolov et al. 2021, doi:10.2196/26151; DeepMind's `compute_surface_dice_at_tolerance`.
-    """
-    found = _surfaces_or_rule(reference, prediction, spacing_mm, when_empty)
-    return found if isinstance(found, float) else found.dice(tolerance_mm)
+    require_masks(reference, prediction)
+    _require_volume(reference, spacing_mm)
+    ruled = when_empty.value(reference_empty=not reference.any(), prediction_empty=not prediction.any())
+    return Surfaces(reference, prediction, spacing_mm).hausdorff95_mm(definition) if ruled is None else ruled
 
 
 def _require_volume(mask: np.ndarray, spacing_mm: Spacing) -> None:
@@ -227,15 +194,6 @@ def _require_volume(mask: np.ndarray, spacing_mm: Spacing) -> None:
 def _require_known(score: str, definition: str, known: tuple[str, ...]) -> None:
     if definition not in known:
         raise ValueError(f"There is no definition of {score} named {definition}. Known: {', '.join(known)}.")
-
-
-def _surfaces_or_rule(
-    reference: np.ndarray, prediction: np.ndarray, spacing_mm: Spacing, when_empty: WhenEmpty
-) -> Surfaces | float:
-    require_masks(reference, prediction)
-    _require_volume(reference, spacing_mm)
-    ruled = when_empty.value(reference_empty=not reference.any(), prediction_empty=not prediction.any())
-    return Surfaces(reference, prediction, spacing_mm) if ruled is None else ruled
 
 
 def _sides(distances: Distances) -> tuple[tuple[np.ndarray, np.ndarray], ...]:

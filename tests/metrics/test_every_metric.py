@@ -60,6 +60,13 @@ def test_every_metric_is_a_number_in_its_range(metric, masks):
         assert value == int(value)
 
 
+@pytest.mark.parametrize("metric", [one for one in EVERY.values() if one.rule], ids=lambda one: one.name)
+def test_a_metric_with_a_rule_follows_it_if_a_mask_is_empty(metric):
+    rule = getattr(RULES, metric.rule)
+    found = [metric.function(PAIRS[name]) for name in ("both empty", "no prediction", "no reference")]
+    assert found == pytest.approx([rule.both, rule.prediction, rule.reference], nan_ok=True)
+
+
 @every_metric
 @every_pair
 def test_cropping_changes_no_score(metric, masks):

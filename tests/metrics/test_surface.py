@@ -11,9 +11,7 @@ from brats_unet.metrics.surface import (
     ASSD_DEFINITIONS,
     HD95_DEFINITIONS,
     Surfaces,
-    average_surface_distance_mm,
     hausdorff95_mm,
-    surface_dice,
 )
 from brats_unet.metrics.surface_points import code_areas_mm2, corner_codes, surface_voxels
 
@@ -218,46 +216,36 @@ def test_an_unknown_definition_is_refused_with_the_known_ones():
 def test_average_surface_distance_equals_all_pairs_of_surface_voxels(seed, spacing):
     reference, prediction = blobs(seed)
     there, back = brute_distances(brute_surface(reference), brute_surface(prediction), spacing)
-    pooled = average_surface_distance_mm(reference, prediction, spacing)
+    pooled = Surfaces(reference, prediction, spacing).average_mm("pooled")
     assert pooled == pytest.approx(np.concatenate([there, back]).mean(), abs=1e-9)
-    mean = average_surface_distance_mm(reference, prediction, spacing, definition="mean_of_directions")
+    mean = Surfaces(reference, prediction, spacing).average_mm("mean_of_directions")
     assert mean == pytest.approx((there.mean() + back.mean()) / 2, abs=1e-9)
 
 
 @pytest.mark.parametrize("definition", ASSD_DEFINITIONS)
 def test_average_surface_distance_of_two_voxels_3_mm_apart_is_3_mm_or_that_of_their_corners(definition):
-    value = average_surface_distance_mm(mask_of((4, 4, 4)), mask_of((4, 5, 4)), (1.0, 3.0, 1.0), definition=definition)
+    value = Surfaces(mask_of((4, 4, 4)), mask_of((4, 5, 4)), (1.0, 3.0, 1.0)).average_mm(definition)
     assert value == (1.5 if definition == "area_weighted" else 3.0)  # four of eight corners are shared
 
 
 def test_surface_dice_counts_the_corners_within_the_tolerance_itself_included():
     one, two = mask_of((4, 4, 4)), mask_of((4, 5, 4))
-    assert surface_dice(one, two, (1.0, 3.0, 1.0), tolerance_mm=2.9) == pytest.approx(0.5)
-    assert surface_dice(one, two, (1.0, 3.0, 1.0), tolerance_mm=3.0) == 1.0
-    assert surface_dice(one, one, MM, tolerance_mm=0.0) == 1.0
+    assert Surfaces(one, two, (1.0, 3.0, 1.0)).dice(2.9) == pytest.approx(0.5)
+    assert Surfaces(one, two, (1.0, 3.0, 1.0)).dice(3.0) == 1.0
+    assert Surfaces(one, one, MM).dice(0.0) == 1.0
 
 
 @pytest.mark.parametrize("seed", range(3))
 def test_surface_dice_grows_with_the_tolerance_to_1(seed):
-    values = [surface_dice(*blobs(seed), LONG, tolerance_mm=tolerance) for tolerance in (0, 0.5, 1, 2, 5, 100)]
+    values = [Surfaces(*blobs(seed), LONG).dice(tolerance) for tolerance in (0, 0.5, 1, 2, 5, 100)]
     assert values == sorted(values)
     assert values[-1] == 1.0
 
 
-def test_average_distance_and_surface_dice_follow_their_rules_for_empty_masks():
-    rule = WhenEmpty(both=1.0, reference=2.0, prediction=3.0)
-    empty, full = mask_of(), mask_of((1, 1, 1))
-    for score in (
-        lambda one, two: average_surface_distance_mm(one, two, MM, when_empty=rule),
-        lambda one, two: surface_dice(one, two, MM, tolerance_mm=1.0, when_empty=rule),
-    ):
-        assert (score(empty, empty), score(empty, full), score(full, empty)) == (1.0, 2.0, 3.0)
-
-
 def test_what_has_no_surface_distance_is_refused():
     with pytest.raises(ValueError, match="no definition of ASSD named median"):
-        average_surface_distance_mm(mask_of((1, 1, 1)), mask_of((1, 1, 1)), MM, definition="median")
+        Surfaces(mask_of((1, 1, 1)), mask_of((1, 1, 1)), MM).average_mm("median")
     with pytest.raises(ValueError, match="tolerance is 0 mm or more"):
-        surface_dice(mask_of((1, 1, 1)), mask_of((1, 1, 1)), MM, tolerance_mm=-1.0)
+        Surfaces(mask_of((1, 1, 1)), mask_of((1, 1, 1)), MM).dice(-1.0)
     with pytest.raises(ValueError, match="An empty mask has no surface"):
         Surfaces(mask_of(), mask_of((1, 1, 1)), MM)
