@@ -1,4 +1,4 @@
-"""The division of a dataset into folds: made and written once, checked at each use; or the user's own."""
+"""The fold file of a dataset (written once, checked against the dataset on every later use) and user split files."""
 
 import hashlib
 import json
@@ -18,27 +18,27 @@ ALL = "all"
 
 @dataclass(frozen=True)
 class Split:
-    """Ids of the cases to train on and of those held out, each sorted; with `data.fold=all` none is held out."""
+    """Ids of the training cases and of the held-out cases, each sorted; with `data.fold=all` none is held out."""
 
     train: tuple[str, ...]
     validation: tuple[str, ...]
 
 
 def write_or_verify(file: Path, subjects: Sequence[Subject], *, folds: int, seed: int) -> dict[str, Any]:
-    """The division of a dataset: made and written at the first use, later read and checked against the dataset.
+    """The fold assignment of a dataset: made and written on first use, then read and checked against the dataset.
 
     Args:
-        file: JSON file of the division; its folder is made if needed.
+        file: JSON file of the assignment; its folder is created if it is missing.
         subjects: The cases with masks, as they are now.
-        folds: Number of folds, 2 or more.
-        seed: Seed of the division.
+        folds: Number of folds.
+        seed: Seed of the assignment.
 
     Returns:
         {"folds", "seed", "digest", "subjects": [{case, patient, stratum, duplicates}], "assignment": {case: fold}}.
 
     Raises:
-        SettingsError: Cases were added or removed, cases of one patient or with the same content now lie in different
-            folds, the file was made with other settings or cannot be read, or `assign` refuses.
+        SettingsError: Cases were added or removed, a changed patient or content makes one fold leak into another, the
+            file was made with other settings, or it cannot be read; also whatever `assign` raises.
         MachineError: The file cannot be written.
     """
     if not file.exists():
@@ -64,7 +64,7 @@ def write_or_verify(file: Path, subjects: Sequence[Subject], *, folds: int, seed
 
 
 def _read_document(file: Path) -> dict[str, Any]:
-    document = _read_json(file, "Remove it to divide the cases again.")
+    document = _read_json(file, "Remove it to assign the cases to folds again.")
     sound = (
         isinstance(document, dict)
         and {"folds", "seed", "digest", "assignment", "subjects"} <= set(document)
@@ -72,12 +72,12 @@ def _read_document(file: Path) -> dict[str, Any]:
         and set(document["assignment"]) == {subject["case"] for subject in document["subjects"]}
     )
     if not sound:
-        raise SettingsError(f"{file}: the file was changed or is incomplete. Remove it to divide the cases again.")
+        raise SettingsError(f"{file}: was edited or damaged. Remove it to assign the cases to folds again.")
     return document
 
 
 def _refuse_changes(file: Path, assignment: Mapping[str, int], subjects: Sequence[Subject]) -> None:
-    """Raise SettingsError unless the cases are those that were divided, and each group lies in one fold."""
+    """Raise SettingsError if cases were added or removed, or if one group now lies in two folds."""
     now, then = {subject.case for subject in subjects}, set(assignment)
     if now != then:
         changes = [
@@ -86,16 +86,17 @@ def _refuse_changes(file: Path, assignment: Mapping[str, int], subjects: Sequenc
             if cases
         ]
         raise SettingsError(
-            f"The cases changed since they were divided into folds: {' and '.join(changes)}. Put removed cases back, "
-            f"list added ones under data.leave_out, or remove {file} to divide again; earlier scores are then not "
-            f"comparable."
+            f"The cases changed since they were assigned to folds: {' and '.join(changes)}. Restore removed cases and "
+            f"list added ones under data.leave_out, or remove {file} to assign folds again; new scores are then not "
+            f"comparable with earlier ones."
         )
     for group in grouped(subjects):
         apart = next((s for s in group if assignment[s.case] != assignment[group[0].case]), None)
         if apart is not None:
             raise SettingsError(
-                f"{group[0].case} and {apart.case} are of one patient or hold the same scan, but lie in different "
-                f"folds: the files changed since they were divided. Restore them, or remove {file} to divide again."
+                f"{group[0].case} and {apart.case} belong to one patient or hold the same scan, but are in different "
+                f"folds: the files changed since the folds were assigned. Restore them, or remove {file} to assign "
+                f"folds again."
             )
 
 
@@ -107,8 +108,8 @@ def split(document: Mapping[str, Any], fold: int | str) -> Split:
     """The training cases and held-out cases of one fold; "all" trains on every case and holds none out.
 
     Args:
-        document: The document of `write_or_verify`.
-        fold: 0 … folds - 1, or "all".
+        document: Fold assignment as returned by `write_or_verify`.
+        fold: Fold to hold out, from 0 to folds - 1, or "all".
 
     Raises:
         SettingsError: There is no such fold.
@@ -162,17 +163,17 @@ def _read_json(path: Path, remedy: str) -> Any:
 
 
 def read_split_file(path: Path, case_ids: Sequence[str], fold: int | str) -> Split:
-    """The user's own division.
+    """The split in a file that the user supplies.
 
     Args:
-        path: JSON: {"train": [ids], "validation": [ids]}, a list of such to choose from by `fold` (nnU-Net's
-            splits_final.json, with "val", is one), or the folds.json of a run.
-        case_ids: The cases with masks.
-        fold: Index into a list; "all" trains on every case.
+        path: JSON file: {"train": [ids], "validation": [ids]}; or a list of such objects, one per fold (as in
+            nnU-Net's splits_final.json, where "validation" is called "val"); or the folds.json of a run.
+        case_ids: Ids of the cases with masks.
+        fold: Index into the list, or fold of the folds.json, to hold out; "all" trains on every case.
 
     Raises:
-        SettingsError: The file cannot be read, has no such fold, names a case that does not exist, names one twice, or
-            leaves one out.
+        SettingsError: The file cannot be read, has no such fold, names an unknown case, names a case twice, or leaves a
+            case out.
     """
     entry = _entry(path, fold)
     if entry is None:
@@ -180,7 +181,7 @@ def read_split_file(path: Path, case_ids: Sequence[str], fold: int | str) -> Spl
     train, validation = entry
     problems = []
     for what, ids in (
-        ("names cases that do not exist or have no mask", sorted({*train, *validation} - set(case_ids))),
+        ("names unknown cases or cases without a mask", sorted({*train, *validation} - set(case_ids))),
         ("names cases twice", sorted(case for case, count in Counter([*train, *validation]).items() if count > 1)),
         ("leaves cases out (list them under data.leave_out)", sorted(set(case_ids) - {*train, *validation})),
     ):

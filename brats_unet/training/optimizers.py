@@ -1,4 +1,4 @@
-"""Optimizers by name: Keras' own update rules, and what is done to the gradients before them.
+"""Optimizers by name: Keras update rules, and how gradients are clipped and decayed before them.
 
 Keras is imported when an optimizer is built, so a misspelt option is refused in milliseconds.
 """
@@ -22,15 +22,17 @@ Ema = Annotated[float, Range(0, 1, above_least=True, below_most=True)] | None
 
 @dataclass(frozen=True)
 class Optimizer:
-    """An update rule, and how gradients are prepared for it.
+    """Update rule, and how gradients are prepared for it.
 
     Attributes:
-        rule: The Keras optimizer; its learning rate is set before each update.
-        learning_rate: Base rate, before the factor of the schedule.
-        clip_norm: Largest global norm of the gradients, over all replicas; None for no limit.
-        coupled_decay: Factor of the weights that is added to the gradients (L2, as in PyTorch's SGD); 0 for none.
-        ema: Decay of the running mean of the weights that predicts in their place (see `averaging`), above 0 and below
-            1; None for none.
+        rule: Keras optimizer; its learning rate is set before each update.
+        learning_rate: Base learning rate, before the factor of the schedule.
+        clip_norm: Largest global norm of the gradients after summing over the replicas; larger gradients are scaled
+            down to it. None for no limit.
+        coupled_decay: Factor by which the weights are added to the gradients (L2 penalty, as in PyTorch's SGD); 0 for
+            none.
+        ema: Decay of the exponential moving average of the weights that is used for prediction (see `averaging`); None
+            for none.
     """
 
     rule: "keras.optimizers.Optimizer"
@@ -49,7 +51,7 @@ def sgd(
     clip_norm: ClipNorm = 12.0,
     ema: Ema = None,
 ) -> Optimizer:
-    """Stochastic gradient descent with Nesterov momentum; the defaults are nnU-Net's, with its coupled weight decay."""
+    """Stochastic gradient descent with Nesterov momentum; defaults and coupled weight decay as in nnU-Net."""
     import keras
 
     rule = keras.optimizers.SGD(float(learning_rate), momentum=momentum, nesterov=nesterov, name="sgd")
@@ -64,7 +66,7 @@ def adam(
     epsilon: Epsilon = 1e-7,
     ema: Ema = None,
 ) -> Optimizer:
-    """Adam, or AdamW (decoupled weight decay) if `weight_decay` is above 0."""
+    """Adam; with `weight_decay` above 0, AdamW (decoupled weight decay)."""
     if weight_decay:
         return adamw(
             learning_rate=learning_rate, weight_decay=weight_decay, clip_norm=clip_norm, epsilon=epsilon, ema=ema
@@ -83,14 +85,14 @@ def adamw(
     epsilon: Epsilon = 1e-7,
     ema: Ema = None,
 ) -> Optimizer:
-    """Adam with decoupled weight decay: each update first takes rate · `weight_decay` off every weight, biases too.
+    """Adam with decoupled weight decay: each update first multiplies all weights, biases too, by 1 - rate · decay.
 
     Source:
-        Loshchilov and Hutter 2019, arXiv:1711.05101; the decay is multiplied by the rate, as in PyTorch's AdamW.
+        Loshchilov and Hutter 2019, arXiv:1711.05101; the decay is multiplied by the learning rate, as in PyTorch.
     """
     import keras
 
-    # The slots and the name are those of Adam, so that a run can be resumed with the other.
+    # Adam and AdamW share the name and the variables, so that a run can switch between them.
     rule = keras.optimizers.AdamW(float(learning_rate), weight_decay=weight_decay, epsilon=epsilon, name="adam")
     return Optimizer(rule, learning_rate, clip_norm, 0.0, ema)
 

@@ -1,4 +1,4 @@
-"""Learning-rate schedules: the factor on the base rate as a pure function of the step and of the number of steps."""
+"""Learning-rate schedules: the factor on the base rate as a pure function of the step and the number of steps."""
 
 import math
 from collections.abc import Callable
@@ -11,10 +11,10 @@ WarmupSteps = Annotated[int, Range(0)]
 
 
 def polynomial(*, power: Annotated[float, Range(0, above_least=True)] = 0.9, warmup_steps: WarmupSteps = 0) -> Schedule:
-    """(1 - step / steps) ** power, after a linear warm-up; nnU-Net's has power 0.9 and no warm-up.
+    """(1 - step / steps) ** power, after a linear warm-up; the default is the schedule of nnU-Net.
 
     Returns:
-        (step, steps) -> factor from 0 to 1; step counts from 0, so the last update still changes the weights.
+        Function (step, steps) -> factor from 0 to 1. Steps count from 0, so the factor of the last update is above 0.
     """
 
     def factor(step: int, steps: int) -> float:
@@ -26,7 +26,7 @@ def polynomial(*, power: Annotated[float, Range(0, above_least=True)] = 0.9, war
 
 
 def cosine(*, warmup_steps: WarmupSteps = 0, floor: Annotated[float, Range(0, 1, below_most=True)] = 0.0) -> Schedule:
-    """Half a cosine from 1 to `floor`, after a linear warm-up.
+    """Half a cosine period from 1 down to `floor`, after a linear warm-up.
 
     Returns:
         Function (step, steps) -> factor from `floor` to 1; below `floor` only during the warm-up.
@@ -44,12 +44,12 @@ def cosine(*, warmup_steps: WarmupSteps = 0, floor: Annotated[float, Range(0, 1,
 
 
 def constant(*, warmup_steps: WarmupSteps = 0) -> Schedule:
-    """Always 1, after a linear warm-up."""
+    """Factor 1 at every step, after a linear warm-up."""
     return lambda step, steps: (step + 1) / warmup_steps if step < warmup_steps else 1.0
 
 
 def progress(step: int, steps: int, warmup_steps: int) -> float:
-    """Share of the steps after the warm-up that are done, 0 to 1; 1 if there are none."""
+    """Share of the steps after the warm-up that are done, 0 to 1; 1 if all steps belong to the warm-up."""
     return min(1.0, (step - warmup_steps) / max(1, steps - warmup_steps))
 
 

@@ -78,7 +78,7 @@ def test_a_broken_or_edited_file_is_refused(tmp_path: Path) -> None:
     document = write_or_verify(file, SUBJECTS, folds=5, seed=1)
     document["subjects"][0]["patient"] = "another"
     file.write_text(json.dumps(document))
-    with pytest.raises(SettingsError, match="the file was changed or is incomplete"):
+    with pytest.raises(SettingsError, match="was edited or damaged"):
         write_or_verify(file, SUBJECTS, folds=5, seed=1)
     file.write_text("{")
     with pytest.raises(SettingsError, match="cannot be read as JSON"):
@@ -111,7 +111,7 @@ def test_the_fold_file_of_a_run_can_be_used_as_a_split_file(tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        ({"train": ["a", "z"], "validation": ["b"]}, "do not exist or have no mask: z"),
+        ({"train": ["a", "z"], "validation": ["b"]}, "unknown cases or cases without a mask: z"),
         ({"train": ["a", "b"], "validation": ["b"]}, "names cases twice: b"),
         ({"train": ["a"], "validation": []}, "leaves cases out .*: b"),
         ({"train": [], "validation": ["a", "b"]}, "no case to train on"),

@@ -19,8 +19,8 @@ from brats_unet.geometry import Box, bounding_box, crop
 from brats_unet.nifti import read_integers, read_volume
 from brats_unet.volume import Case, Volume, corners_apart_mm, spacing_mm, turn_to_lps
 
-# Raise it whenever the prepared volumes change for the same recipe: it is part of the key of the cache.
-VERSION = 4  # the resampled grid is tied to the middle of the brain
+# Increase this when the same settings give different prepared volumes; it is part of the cache key.
+VERSION = 4  # 4: the resampled grid is aligned with the centre of mass of the brain
 Crop = Literal["brain", "none"]
 Normalise = Literal["zscore", "max"]
 CROPS, NORMALISATIONS = get_args(Crop), get_args(Normalise)
@@ -61,7 +61,7 @@ class Preparation:
         """From modality names in any order and the options `spacing_mm`, `crop` and `normalise`.
 
         Raises:
-            SettingsError: An unknown modality, option or choice, or a spacing that is not three positive numbers.
+            SettingsError: A modality, an option or a choice is unknown, or the spacing is not three positive numbers.
         """
         known = {str(m) for m in Modality}
         wrong = [m for m in modalities if m not in known]
@@ -83,7 +83,7 @@ class Preparation:
 
     @classmethod
     def from_dict(cls, plain: Mapping[str, Any]) -> "Preparation":
-        """The inverse of `as_dict`."""
+        """Inverse of `as_dict`."""
         return cls.of(plain["modalities"], {option.name: plain[option.name] for option in fields(Options)})
 
 
