@@ -29,6 +29,18 @@ GROUP_LIMITS = (
     ),
 )
 CPU_FACTS = Path("/proc/cpuinfo")
+# Values of oneDNN's variable ONEDNN_MAX_CPU_ISA (older name: DNNL_MAX_CPU_ISA) that exclude bfloat16 arithmetic. oneDNN
+# reads them in upper or lower case and ignores a value that it does not know.
+# Source: uxlfoundation.github.io/oneDNN/dev_guide_cpu_dispatcher_control.html
+ISAS_WITHOUT_BFLOAT16 = (
+    "SSE41",
+    "AVX",
+    "AVX2",
+    "AVX2_VNNI",
+    "AVX2_VNNI_2",
+    "AVX512_CORE",
+    "AVX512_CORE_VNNI",
+)
 
 
 def cpu_flags() -> frozenset[str]:
@@ -42,7 +54,14 @@ def cpu_flags() -> frozenset[str]:
 
 
 def cpu_has_bfloat16() -> bool:
-    """Whether the processor multiplies bfloat16 natively (AVX-512 BF16 or AMX); False if the system does not tell."""
+    """Whether oneDNN multiplies bfloat16 natively here (AVX-512 BF16 or AMX); False if the system does not tell.
+
+    The processor must offer it, and ONEDNN_MAX_CPU_ISA must not forbid it: with ONEDNN_MAX_CPU_ISA=AVX2 a machine with
+    bfloat16 computes as one without.
+    """
+    limit = os.environ.get("ONEDNN_MAX_CPU_ISA") or os.environ.get("DNNL_MAX_CPU_ISA") or "ALL"
+    if limit.upper() in ISAS_WITHOUT_BFLOAT16:
+        return False
     return bool({"avx512_bf16", "amx_bf16"} & cpu_flags())
 
 

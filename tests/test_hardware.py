@@ -58,7 +58,58 @@ def test_a_cpu_has_bfloat16_if_its_flags_list_it(monkeypatch, tmp_path, flags, e
     if flags is not None:
         file.write_text(f"flags : {flags}\n")
     monkeypatch.setattr(hardware, "CPU_FACTS", file)
+    monkeypatch.delenv("ONEDNN_MAX_CPU_ISA", raising=False)
+    monkeypatch.delenv("DNNL_MAX_CPU_ISA", raising=False)
     assert hardware.cpu_has_bfloat16() is expected
+
+
+# Every value that oneDNN documents, and whether it still computes in bfloat16 on a processor that can.
+ISAS = {
+    "SSE41": False,
+    "AVX": False,
+    "AVX2": False,
+    "AVX2_VNNI": False,
+    "AVX2_VNNI_2": False,
+    "AVX512_CORE": False,
+    "AVX512_CORE_VNNI": False,
+    "AVX512_CORE_BF16": True,
+    "AVX10_1_512": True,
+    "AVX512_CORE_FP16": True,
+    "AVX10_1_512_AMX": True,
+    "AVX512_CORE_AMX": True,
+    "AVX10_1_512_AMX_FP16": True,
+    "AVX512_CORE_AMX_FP16": True,
+    "AVX10_2_512": True,
+    "AVX10_2_512_AMX_2": True,
+    "DEFAULT": True,
+    "ALL": True,
+    "": True,
+    "avx2": False,
+    "avx512_core_bf16": True,
+    "no such value": True,
+}
+
+
+@pytest.mark.parametrize("name", ["ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA"])
+@pytest.mark.parametrize(("limit", "expected"), ISAS.items())
+def test_a_limit_on_what_onednn_uses_takes_bfloat16_away_and_never_adds_it(
+    monkeypatch, tmp_path, name, limit, expected
+):
+    for variable in ("ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setenv(name, limit)
+    monkeypatch.setattr(hardware, "CPU_FACTS", tmp_path / "cpuinfo")
+    for flags, has in (("avx512_bf16", expected), ("amx_bf16", expected), ("avx512f", False)):
+        (tmp_path / "cpuinfo").write_text(f"flags : {flags}\n")
+        assert hardware.cpu_has_bfloat16() is has
+
+
+def test_of_both_names_of_the_limit_the_newer_one_counts(monkeypatch, tmp_path):
+    (tmp_path / "cpuinfo").write_text("flags : avx512_bf16\n")
+    monkeypatch.setattr(hardware, "CPU_FACTS", tmp_path / "cpuinfo")
+    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "ALL")
+    monkeypatch.setenv("DNNL_MAX_CPU_ISA", "AVX2")
+    assert hardware.cpu_has_bfloat16()
 
 
 def test_free_memory_ends_at_the_limit_of_the_container(monkeypatch, tmp_path):
