@@ -26,6 +26,7 @@ TINY = [
     "model.features=[4,8]",
     "model.strides=[1,2]",
     "sampling.patch=[16,16,16]",
+    "inference.overlap=0.25",
 ]
 
 
@@ -36,6 +37,15 @@ def place(tmp_path_factory, phantom_root):
     common = [*TINY, f"data.root={phantom_root}", f"data.cache={folder / 'cache'}", f"runs={folder / 'runs'}"]
     assert main(["train", *common, "name=straight", "steps=4", "validation.every=0.5"]) == 0
     return folder, common
+
+
+@pytest.fixture(scope="module")
+def float32(place):
+    """Settings of a run of three steps in float32; with them `runs/float32` was trained on one device."""
+    _, common = place
+    told = [*common, "steps=3", "validation.every=1", "hardware.precision=float32"]
+    assert main(["train", *told, "name=float32"]) == 0
+    return told
 
 
 def losses(run):
@@ -126,10 +136,8 @@ def test_predictions_lie_on_the_grid_and_header_of_their_case(place, phantom_roo
         assert set(np.unique(read_integers(output / f"{case.id}.nii.gz").array)) <= {0, 1, 2, 4}
 
 
-def test_a_keras_file_predicts_what_its_run_predicts(place, phantom_root):
-    folder, common = place
-    plain = [*common, "hardware.precision=float32", "name=float32", "steps=2"]
-    assert main(["train", *plain]) == 0
+def test_a_keras_file_predicts_what_its_run_predicts(place, float32, phantom_root):
+    folder, _ = place
     run = Run(folder / "runs" / "float32")
     case = phantom_root / "BraTS20_Training_001"
     for source, name in ((run.folder, "by_run"), (run.model_file, "by_file")):
@@ -210,7 +218,7 @@ def test_every_experiment_takes_two_steps(experiment, smaller, place, phantom_ro
     folder, _ = place
     told = ["data=brats", "data.folds=2", f"data.root={phantom_root}", f"data.cache={folder / 'cache'}"]
     extra = ["data.preparation.spacing_mm=[4,4,4]"] if experiment == "seed2d" else []
-    runs = [f"runs={tmp_path}", "name=two", "steps=2", "validation.cases=1"]
+    runs = [f"runs={tmp_path}", "name=two", "steps=2", "validation.cases=1", "validation.every=1"]
     assert main(["train", f"experiment={experiment}", *told, *smaller, *extra, *runs]) == 0
     assert len(losses(Run(tmp_path / "two"))) == 2
 
@@ -224,14 +232,13 @@ def test_the_first_command_of_the_readme_works_with_no_data(tmp_path):
     assert done.stderr == ""
 
 
-def test_a_run_mirrored_on_two_logical_devices_has_the_losses_of_one(place):
-    folder, common = place
-    told = [*common, "steps=3", "validation.every=1", "hardware.precision=float32"]
-    assert main(["train", *told, "name=one"]) == 0
-    mirrored = [*told, "name=two", "hardware=mirrored", "hardware.replicas=2", "hardware.precision=float32"]
+def test_a_run_mirrored_on_two_logical_devices_has_the_losses_of_one(place, float32):
+    folder, _ = place
+    mirrored = [*float32, "name=two", "hardware=mirrored", "hardware.replicas=2", "hardware.precision=float32"]
     # Logical devices are made before TensorFlow starts: in a process of its own.
     command = [sys.executable, "-m", "brats_unet", "train", *mirrored]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    one, two = (losses(Run(folder / "runs" / name)) for name in ("one", "two"))
+    one, two = (losses(Run(folder / "runs" / name)) for name in ("float32", "two"))
+    assert len(one) == 3
     np.testing.assert_allclose(two, one, rtol=1e-5)

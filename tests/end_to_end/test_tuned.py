@@ -17,9 +17,10 @@ def folds(tmp_path_factory, phantom_root):
     """Two runs, each trained on one half of the phantoms; together they hold out all of them."""
     folder = tmp_path_factory.mktemp("folds")
     common = [*TINY, f"data.root={phantom_root}", f"data.cache={folder / 'cache'}", f"runs={folder / 'runs'}"]
+    quick = ["validation.every=1", "inference.mode=whole"]
     for fold in (0, 1):
         how = [f"data.fold={fold}", f"name=fold{fold}", "steps=80", "hardware.precision=float32"]
-        assert main(["train", *common, *how]) == 0
+        assert main(["train", *common, *quick, *how]) == 0
     return [Run(folder / "runs" / f"fold{fold}") for fold in (0, 1)]
 
 
