@@ -1,9 +1,11 @@
 """The command `brats-unet export`: every format gives the masks of the trained network; no partial files."""
 
+import io
 import json
 import shutil
 import subprocess
 import sys
+from contextlib import redirect_stdout
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,21 +27,26 @@ from brats_unet.settings import Export
 CASE = "BraTS20_Training_001"
 
 
+def settings_of(**values) -> Export:
+    plain = {"format": "keras", "checkpoint": "last", "postprocess": "auto", "overwrite": False, "json": True}
+    return Export(**(plain | values))
+
+
 @pytest.fixture
 def told(small_run, tmp_path):
-    def made(**changes) -> Export:
-        values = {
-            "run": str(small_run.folder),
-            "output": str(tmp_path / "out"),
-            "format": "keras",
-            "checkpoint": "last",
-            "postprocess": "auto",
-            "overwrite": False,
-            "json": True,
-        }
-        return Export(**{**values, **changes})
+    places = {"run": str(small_run.folder), "output": str(tmp_path / "out")}
+    return lambda **changes: settings_of(**(places | changes))
 
-    return made
+
+@pytest.fixture(scope="module", params=["keras", "savedmodel", "onnx", "openvino"])
+def small_export(request, small_run, tmp_path_factory):
+    """`small_run` in one format, not to be written to: (format, folder, what was said)."""
+    if request.param == "openvino":
+        pytest.importorskip("openvino")
+    folder = tmp_path_factory.mktemp("exported") / request.param
+    with redirect_stdout(io.StringIO()) as said:
+        assert export.main(settings_of(run=str(small_run.folder), output=str(folder), format=request.param)) == 0
+    return request.param, folder, json.loads(said.getvalue())
 
 
 def predicted(run, root, output, *more):
@@ -57,29 +64,34 @@ def by_run(small_run, phantom_root, tmp_path_factory):
     return mask, int((scan > 0).sum())
 
 
-@pytest.mark.parametrize("form", ["keras", "savedmodel", "openvino"])
-def test_an_exported_network_makes_the_masks_of_its_run(form, told, by_run, phantom_root, tmp_path, capsys):
-    if form == "openvino":
-        pytest.importorskip("openvino")
-    assert export.main(told(format=form)) == 0
-    said = json.loads(capsys.readouterr().out)
+@pytest.fixture(scope="module")
+def whole_by_run(small_run, phantom_root, tmp_path_factory):
+    """The mask of the run itself, of the whole brain at once."""
+    return predicted(small_run.folder, phantom_root, tmp_path_factory.mktemp("whole") / "masks", "mode=whole")
+
+
+def test_an_exported_network_makes_the_masks_of_its_run(small_export, by_run, phantom_root, tmp_path):
+    form, folder, said = small_export
     assert said["largest_difference"] < 1e-5 and DESCRIPTION in said["files"] and FILES[form] in said["files"]
-    mask = predicted(tmp_path / "out", phantom_root, tmp_path / "masks")
     allowed = 1e-5 * by_run[1] if form != "openvino" else 1  # where one voxel lies on a threshold
-    assert (mask != by_run[0]).sum() <= allowed
-
-
-def test_onnx_makes_the_masks_of_its_run_from_the_folder_and_from_a_file_in_it(
-    small_onnx, by_run, phantom_root, tmp_path, capsys
-):
-    for number, path in enumerate((small_onnx, small_onnx / "model.onnx", small_onnx / DESCRIPTION)):
+    for number, path in enumerate(
+        [folder] if form != "onnx" else [folder, folder / "model.onnx", folder / DESCRIPTION]
+    ):
         mask = predicted(path, phantom_root, tmp_path / str(number))
-        assert (mask != by_run[0]).sum() <= 1e-5 * by_run[1]
+        assert (mask != by_run[0]).sum() <= allowed
 
 
-def test_a_saved_model_may_be_named_by_its_own_folder(told, tmp_path, monkeypatch):
-    folder = tmp_path / "out"
-    assert export.main(told(format="savedmodel")) == 0
+def test_whole_brains_of_any_size_go_through_every_format(small_export, whole_by_run, phantom_root, tmp_path):
+    form, folder, _ = small_export
+    multiple = {"keras": 2, "savedmodel": 1, "onnx": 1, "openvino": 1}[form]
+    assert json.loads((folder / DESCRIPTION).read_text())["network"]["multiple_of"] == [multiple] * 3
+    mask = predicted(folder, phantom_root, tmp_path / "masks", "mode=whole")
+    assert len(np.unique(whole_by_run)) >= 3 and (mask != whole_by_run).mean() <= 1e-4
+
+
+@pytest.mark.parametrize("small_export", ["savedmodel"], indirect=True)
+def test_a_saved_model_may_be_named_by_its_own_folder(small_export, monkeypatch):
+    _, folder, _ = small_export
     for path in (folder, folder / "saved_model", folder / DESCRIPTION):
         assert description_of(path) == folder / DESCRIPTION
         assert open_exported(path, folder / DESCRIPTION).file == folder / "saved_model"
@@ -333,17 +345,6 @@ def test_an_answer_that_is_no_number_is_no_likeness(small_run):
         refuse_other_answers(answering(0.0), answering(np.nan))
     with pytest.raises(BratsError, match="differ by 0.5 on average"):
         refuse_other_answers(answering(0.0), answering(0.5))
-
-
-@pytest.mark.parametrize(("form", "multiple"), [("keras", 2), ("savedmodel", 1), ("onnx", 1), ("openvino", 1)])
-def test_whole_brains_of_any_size_go_through_every_format(form, multiple, told, small_run, phantom_root, tmp_path):
-    if form == "openvino":
-        pytest.importorskip("openvino")
-    by_run = predicted(small_run.folder, phantom_root, tmp_path / "by_run", "mode=whole")
-    assert export.main(told(format=form)) == 0
-    assert json.loads((tmp_path / "out" / DESCRIPTION).read_text())["network"]["multiple_of"] == [multiple] * 3
-    mask = predicted(tmp_path / "out", phantom_root, tmp_path / "masks", "mode=whole")
-    assert len(np.unique(by_run)) >= 3 and (mask != by_run).mean() <= 1e-4
 
 
 def test_files_that_only_have_our_names_are_never_replaced(told, tmp_path):

@@ -38,13 +38,19 @@ def trials(monkeypatch):
     return tried, formula
 
 
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    """Where the first plan leaves the prepared phantoms, for the others to find."""
+    return tmp_path_factory.mktemp("plans") / "cache"
+
+
 @pytest.fixture
-def command_line(phantom_root, tmp_path, monkeypatch):
+def command_line(phantom_root, cache, tmp_path, monkeypatch):
     """A function that makes a command line for the phantoms."""
     monkeypatch.chdir(tmp_path)
 
-    def line(command, extra=""):
-        return f"{command} data.root={phantom_root} data.cache={tmp_path / 'cache'} experiment=unet3d {SMALL} {extra}"
+    def line(command, extra="", cache=cache):
+        return f"{command} data.root={phantom_root} data.cache={cache} experiment=unet3d {SMALL} {extra}"
 
     return line
 
@@ -121,7 +127,7 @@ def test_plan_if_missing_writes_a_plan_once_and_then_reuses_it(command_line, tri
 def test_settings_that_a_training_would_refuse_are_refused_before_any_data_are_read(
     command_line, trials, capsys, change, message
 ):
-    assert run(shlex.split(command_line("plan", change))) == 2
+    assert run(shlex.split(command_line("plan", change, cache="cache"))) == 2
     assert message in capsys.readouterr().err
     assert not Path("cache").exists() and not Path("plans").exists()
 
