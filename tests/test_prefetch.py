@@ -1,12 +1,13 @@
 """Items are read, computed and written in order, in three threads, and do not accumulate."""
 
 import threading
-import time
 
 import pytest
 
 from brats_unet.errors import DataError
 from brats_unet.prefetch import prefetched
+
+SOON = 30  # seconds that a thread waits for another before the test fails
 
 
 def processed(items, read=lambda i: i, compute=lambda i, x: x, write=lambda i, x: x):
@@ -14,8 +15,7 @@ def processed(items, read=lambda i: i, compute=lambda i, x: x, write=lambda i, x
 
 
 def test_results_come_in_the_order_of_the_items():
-    slow = processed(range(6), read=lambda i: time.sleep(0.01 * (6 - i)) or i, write=lambda i, x: x * 10)
-    assert slow == [(i, i * 10) for i in range(6)]
+    assert processed(range(6), write=lambda i, x: x * 10) == [(i, i * 10) for i in range(6)]
     assert processed([]) == []
 
 
@@ -43,49 +43,62 @@ def test_any_other_error_ends_the_loop(step):
 
 
 def test_exactly_one_item_is_read_ahead():
-    started, ahead = [], []
+    started = [threading.Event() for _ in range(5)]
+    done, ahead = [], []
 
     def read(item):
-        started.append(item)
+        ahead.append(item - len(done))
+        started[item].set()
         return item
 
-    def compute(item, loaded):
-        time.sleep(0.05)
-        ahead.append(len(started) - item)
-        return loaded
+    def compute(item, given):
+        assert item == 4 or started[item + 1].wait(SOON)  # the next one is read meanwhile
+        assert not any(event.is_set() for event in started[item + 2 :])
+        done.append(item)
+        return given
 
     processed(range(5), read=read, compute=compute)
-    assert ahead == [2, 2, 2, 2, 1]
+    assert done == list(range(5)) and max(ahead) == 1
 
 
 def test_reading_and_writing_overlap_with_computing():
     threads = set()
+    all_three = threading.Barrier(3, timeout=SOON)  # passed only while an item is in each step
 
     def read(item):
         threads.add(threading.current_thread().name)
-        time.sleep(0.05)
+        if item >= 2:
+            all_three.wait()
         return item
 
-    def write(item, result):
-        threads.add(threading.current_thread().name)
-        time.sleep(0.05)
-        return result
+    def compute(item, given):
+        if 1 <= item <= 4:
+            all_three.wait()
+        return given
 
-    begin = time.perf_counter()
-    processed(range(6), read=read, compute=lambda i, x: time.sleep(0.05) or x, write=write)
-    assert time.perf_counter() - begin < 0.75 * 6 * 0.15
+    def write(item, given):
+        threads.add(threading.current_thread().name)
+        if item <= 3:
+            all_three.wait()
+        return given
+
+    assert len(processed(range(6), read=read, compute=compute, write=write)) == 6
     assert len(threads) == 2 and threading.current_thread().name not in threads
 
 
 def test_on_keyboard_interrupt_the_item_being_written_is_completed():
-    done = []
+    done, stopped, writing = [], threading.Event(), threading.Event()
 
-    def write(item, result):
-        time.sleep(0.1)
+    def write(item, given):
+        if item == 1:
+            writing.set()
+            assert stopped.wait(SOON)
         done.append(item)
 
     def compute(item, loaded):
         if item == 2:
+            assert writing.wait(SOON)
+            stopped.set()
             raise KeyboardInterrupt
         return loaded
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -61,13 +62,17 @@ def test_help_and_typos_import_neither_hydra_nor_tensorflow_nor_rich(arguments):
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["trian"]])
-def test_help_and_a_misspelt_command_answer_in_half_a_second(arguments):
+def test_help_and_a_misspelt_command_take_less_than_0_4_s_of_processor_time(arguments):
+    def seconds_of_processor():
+        used = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return used.ru_utime + used.ru_stime
+
     took = []
     for _ in range(3):
-        start = time.perf_counter()
+        start = seconds_of_processor()
         run(*arguments)
-        took.append(time.perf_counter() - start)
-    assert min(took) < 0.5
+        took.append(seconds_of_processor() - start)
+    assert min(took) < 0.4  # whatever else the machine is doing
 
 
 def test_version_is_printed(capsys):
@@ -325,9 +330,19 @@ def test_sigterm_clears_away_what_is_half_done_and_exits_130(monkeypatch, tmp_pa
 
 
 def test_a_sweep_hands_sigterm_on_to_its_job(empty_folder):
-    code = "import pathlib, signal, time; signal.signal(signal.SIGTERM, lambda *_: pathlib.Path('told').touch()); time.sleep(3)"
-    stop = threading.Timer(1.5, os.kill, [os.getpid(), signal.SIGTERM])
-    stop.start()
+    code = (
+        "import pathlib, signal, sys, time\n"
+        "signal.signal(signal.SIGTERM, lambda *_: (pathlib.Path('told').touch(), sys.exit()))\n"
+        "pathlib.Path('ready').touch()\n"
+        "time.sleep(60)\n"
+    )
+
+    def stop():
+        while not (empty_folder / "ready").exists():
+            time.sleep(0.01)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=stop, daemon=True).start()
     with pytest.raises(Terminated), cli._sigterm_stops_like_ctrl_c():
         hydra._child([sys.executable, "-c", code])
     assert (empty_folder / "told").exists()

@@ -16,7 +16,7 @@ from brats_unet.data.phantom.phantoms import FULL_SHAPE, PhantomCase, case_id, p
 from brats_unet.data.phantom.tumour import CYCLE, Variety
 from brats_unet.errors import DataError
 
-SMALL = 0.4
+SMALL = 0.25
 
 
 @pytest.fixture(scope="session")
