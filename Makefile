@@ -10,7 +10,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
 
-.PHONY: help setup format lint test test-next end-to-end demo bench peers parity clean
+.PHONY: help setup format docs lint test test-next end-to-end demo bench peers parity clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -19,7 +19,7 @@ setup: $(READY)  ## Install everything into .venv and leave .venv/bin/brats-unet
 
 $(READY): pyproject.toml constraints.txt
 	@if [ -z "$(PYTHON)" ]; then \
-		echo "No Python 3.11, 3.12 or 3.13 found (TensorFlow needs one of them). Install one, or say make setup PYTHON=/path/to/python3." >&2; \
+		echo "No Python 3.11, 3.12 or 3.13 found (TensorFlow needs one of them). Install one, or run make setup PYTHON=/path/to/python3." >&2; \
 		exit 2; fi
 	@echo "Setting up $(VENV) with $$($(PYTHON) --version) ..."
 	@[ -x $(BIN)/python ] || $(PYTHON) -m venv $(VENV)
@@ -32,9 +32,12 @@ $(READY): pyproject.toml constraints.txt
 	@touch $(READY)
 	@echo "Ready: $(BIN)/brats-unet --help"
 
-format: setup  ## Lay the code out
+format: setup  ## Format the code
 	@$(BIN)/ruff check --quiet --fix-only . || true
 	@$(BIN)/ruff format --quiet .
+
+docs: setup  ## Rewrite the tables of docs/METRICS.md from the metrics' records
+	@$(BIN)/python scripts/metrics_tables.py
 
 lint: setup  ## Check style, types and who imports whom
 	@$(BIN)/ruff check --quiet .
