@@ -31,7 +31,7 @@ from brats_unet.inference.postprocess import Postprocessing
 from brats_unet.inference.predicting import known_scans, outcome_of, prepared_for
 from brats_unet.inference.probability_maps import scan_of
 from brats_unet.nifti import SUFFIXES, stem, write_volume
-from brats_unet.parts import suggestion
+from brats_unet.spelling import suggestion
 from brats_unet.volume import Case, Volume, spacing_mm
 
 AnyPath = str | PathLike[str]

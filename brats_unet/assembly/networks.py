@@ -13,7 +13,7 @@ from brats_unet.inference.loading import needs_tensorflow, open_network, rules_f
 from brats_unet.inference.network import Network
 from brats_unet.inference.postprocess import Postprocessing
 from brats_unet.inference.tta import axes_of
-from brats_unet.parts import suggestion
+from brats_unet.spelling import suggestion
 
 
 def run_paths(run: str | Sequence[str] | None) -> list[Path]:

@@ -26,8 +26,8 @@ from brats_unet.files import read_json, write_json
 from brats_unet.metrics.counts import count, dice
 from brats_unet.metrics.protocols import protocol_named
 from brats_unet.nifti import read_integers, write_volume
-from brats_unet.parts import suggestion
 from brats_unet.settings import Fuse
+from brats_unet.spelling import suggestion
 from brats_unet.volume import Volume
 
 MARK = "fusion.json"  # records from what the masks of a folder were fused, and the weight of each input

@@ -10,7 +10,6 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from brats_unet.data.phantom.phantoms import CYCLE, GRADES, write_dataset
-from brats_unet.errors import SettingsError
 from brats_unet.settings import Phantom
 
 
@@ -18,21 +17,11 @@ def main(settings: Phantom) -> int:
     """Write `settings.cases` phantoms into `settings.output`, except those that exist; always exit code 0.
 
     Raises:
-        SettingsError: A number is too small.
         MachineError: The disk is full.
     """
-    _refuse_invalid(settings)
     names, kept = _write(settings)
     _print_result(settings, names, kept)
     return 0
-
-
-def _refuse_invalid(settings: Phantom) -> None:
-    for name in ("cases", "workers"):
-        if getattr(settings, name) < 1:
-            raise SettingsError(f"{name}={getattr(settings, name)}: expected a whole number, 1 or more.")
-    if settings.seed < 0:
-        raise SettingsError(f"seed={settings.seed}: expected a whole number, 0 or more.")
 
 
 def _write(settings: Phantom) -> tuple[list[str], int]:

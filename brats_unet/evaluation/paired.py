@@ -13,7 +13,7 @@ from brats_unet.evaluation.comparability import refuse_incomparable
 from brats_unet.evaluation.ranking import Ranked, case_ranks, exchanges, ranking
 from brats_unet.evaluation.record import Evaluation
 from brats_unet.metrics.glossary import MEANINGS
-from brats_unet.parts import suggestion
+from brats_unet.spelling import suggestion
 
 MOVED = 5  # cases listed per difference
 SAME = 1e-9  # scores this close are a tie

@@ -18,7 +18,7 @@ from brats_unet.errors import CheckpointError, MachineError, SettingsError
 from brats_unet.files import read_json
 from brats_unet.inference.postprocess import Postprocessing
 from brats_unet.inference.recipe_text import recipe_sentences
-from brats_unet.parts import suggestion
+from brats_unet.spelling import suggestion
 
 DESCRIPTION = "prediction.json"
 VERSION = 1

@@ -16,7 +16,7 @@ from brats_unet.anatomy import Region
 from brats_unet.errors import DataError, SettingsError
 from brats_unet.inference.postprocess import Postprocessing
 from brats_unet.inference.rule_losses import LEAST_GAIN, HeldOut, Losses
-from brats_unet.parts import suggestion
+from brats_unet.spelling import suggestion
 
 # The first value of each rule switches the rule off and wins ties.
 CANDIDATES: dict[str, tuple[float, ...]] = {

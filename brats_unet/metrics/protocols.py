@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from brats_unet.errors import SettingsError
 from brats_unet.metrics.empty import UNDEFINED, WhenEmpty
-from brats_unet.parts import suggestion
+from brats_unet.spelling import suggestion
 
 SURFACE_DICE = "nsd"  # in a protocol's metrics; it becomes one metric for each tolerance, see `surface_dice_name`
 TOLERANCES_MM = (1.0, 2.0)

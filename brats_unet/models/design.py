@@ -6,7 +6,7 @@ from typing import Any
 
 from brats_unet.errors import SettingsError
 from brats_unet.models.network_shape import NetworkShape
-from brats_unet.parts import suggestion
+from brats_unet.spelling import suggestion
 
 NORMS = ("instance", "group", "batch", "none")
 Sizes = Sequence[int | Sequence[int]] | None

@@ -21,12 +21,12 @@ from brats_unet.evaluation.record import FIGURES, Evaluation, pairs_of
 from brats_unet.evaluation.score import Pair
 from brats_unet.files import atomic_path
 from brats_unet.metrics.glossary import VOXELS
-from brats_unet.parts import suggestion
 from brats_unet.processes import map_in_processes
 from brats_unet.report import page_facts
 from brats_unet.report.drawing import Drawing, draw_case
 from brats_unet.report.scans import GREYS, Packed, packed_case
 from brats_unet.run import Run
+from brats_unet.spelling import suggestion
 
 PICTURE_WIDTH, PICTURE_QUALITY = 1400, 82  # WebP pictures have a fifth of the bytes of PNG
 REGION_NAMES = {"WT": "whole tumour", "TC": "tumour core", "ET": "enhancing tumour"}

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from brats_unet.errors import MachineError, SettingsError
+from brats_unet.errors import MachineError
 from brats_unet.files import size_text
 from brats_unet.hardware import cpu_has_bfloat16, gpu_count, gpus, memory_available_bytes
 from brats_unet.settings import Plan
@@ -35,7 +35,6 @@ def memory_limit(settings: Plan) -> MemoryLimit:
     """The memory to plan for: `memory_gib`, or 90 % of the smallest GPU, or half the free memory up to 4 GiB.
 
     Raises:
-        SettingsError: `memory_gib` is not positive.
         MachineError: nvidia-smi does not report the memory of the GPU.
     """
     hardware = settings.hardware
@@ -45,8 +44,6 @@ def memory_limit(settings: Plan) -> MemoryLimit:
     if precision == "auto":
         precision = "bfloat16" if count or cpu_has_bfloat16() else "float32"
     if settings.memory_gib is not None:
-        if not settings.memory_gib > 0:
-            raise SettingsError(f"memory_gib={settings.memory_gib:g}: expected more than 0.")
         given = round(settings.memory_gib * 2**30)
         return MemoryLimit(given, f"memory_gib={settings.memory_gib:g}", bool(count), replicas, precision)
     if count:

@@ -10,7 +10,7 @@ from brats_unet.anatomy import Label
 from brats_unet.data.labels.evidence import candidates, declared_meaning
 from brats_unet.errors import DataError, SettingsError
 from brats_unet.nifti import read_integers
-from brats_unet.parts import suggestion
+from brats_unet.spelling import suggestion
 
 UNKNOWN = 255  # not the value of any Label
 WORDS = {
