@@ -4,6 +4,7 @@ A GPU raises an error when its memory is full, and prediction continues in tiles
 instead, so its memory is checked beforehand.
 """
 
+import gc
 import threading
 from collections.abc import Callable, Sequence
 
@@ -26,6 +27,7 @@ def peak_growth_bytes(action: Callable[[], object]) -> int:
     def resident() -> int:
         return int(process.memory_info().rss)
 
+    gc.collect()  # garbage that is freed while `action` runs would hide as much of the growth
     done = threading.Event()
     before = peak = resident()
 

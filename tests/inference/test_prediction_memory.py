@@ -1,5 +1,6 @@
 """Whether a whole volume fits the memory is measured on an eighth of it."""
 
+import gc
 import time
 
 import numpy as np
@@ -45,6 +46,18 @@ def test_a_volume_smaller_than_twice_the_stride_is_measured_with_one_stride():
     seen = []
     WholeVolume(needing(1, seen), (16, 16, 16), lambda: 1).fits(np.zeros((5, 20, 40, 2), np.float16))
     assert seen[-1] == (1, 16, 16, 16, 2)
+
+
+def test_garbage_that_is_freed_meanwhile_does_not_hide_the_growth():
+    cycle = [np.ones(64 * 2**20, np.uint8)]
+    cycle.append(cycle)
+    del cycle
+
+    def action():
+        gc.collect()
+        hold(64 * 2**20, seconds=0.3)
+
+    assert 40 * 2**20 < peak_growth_bytes(action) < 120 * 2**20
 
 
 def test_growth_is_the_peak_not_the_final_value():
