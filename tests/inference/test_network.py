@@ -1,5 +1,7 @@
 """A network that runs out of memory predicts in tiles and logs it; tiles may be added up on the device."""
 
+from functools import lru_cache
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -50,11 +52,17 @@ def test_warm_up_predicts_one_patch_of_zeros_with_the_size_of_the_stride(mode):
     assert seen == [((1, 4, 4, 2, 4), False)]
 
 
+@lru_cache
+def ways_of(outputs, logits):
+    """Probabilities of patches, and of tiles added up where the network computes; of one network."""
+    model = build("model", models.known(), TINY, channels=1, outputs=logits, dtype="float32", seed=0)
+    return forward_of(model, outputs), sum_of_tiles_of(model, outputs)
+
+
 @pytest.mark.parametrize("at_once", [1, 3])
 @pytest.mark.parametrize(("outputs", "logits"), [("regions", 3), ("labels", 4)])
 def test_adding_up_tiles_on_the_device_equals_adding_them_up_on_the_host(outputs, logits, at_once):
-    model = build("model", models.known(), TINY, channels=1, outputs=logits, dtype="float32", seed=0)
-    forward, on_device = forward_of(model, outputs), sum_of_tiles_of(model, outputs)
+    forward, on_device = ways_of(outputs, logits)
     image = np.random.default_rng(0).normal(size=(19, 13, 6, 1)).astype(np.float16)
     found = tiled(forward, image, (4, 4, 4), (8, 8, 8), 0.5, at_once, on_device)
     assert found.shape == (19, 13, 6, 3) and np.ptp(found) > 0.05

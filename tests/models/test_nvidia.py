@@ -1,7 +1,10 @@
+import pytest
+
 from brats_unet.models import describe
 from brats_unet.models.nvidia import nvidia_unet
 
 
+@pytest.mark.usefixtures("zero_weights")
 def test_it_has_as_many_weights_as_nvidias_network_to_the_last_one():
     # monai 1.6.1, DynUNet of 5 channels, 3 outputs, trans_bias and 2 heads of deep supervision
     assert nvidia_unet(channels=4, outputs=3).count_params() == 50_838_665

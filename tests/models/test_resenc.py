@@ -5,6 +5,7 @@ import pytest
 from brats_unet.models.resenc import resenc_unet
 
 
+@pytest.mark.usefixtures("zero_weights")
 @pytest.mark.parametrize(
     ("given", "options", "expected"),
     [  # dynamic-network-architectures 0.4.4, ResidualEncoderUNet with affine instance norm and deep supervision
