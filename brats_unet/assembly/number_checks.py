@@ -1,9 +1,13 @@
 """Check a training's settings against one another before any data is read; `settings` has the limits of each."""
 
+from itertools import accumulate
+from operator import mul
+
 from brats_unet.anatomy import Region
 from brats_unet.data.folds import refuse_invalid_fold
 from brats_unet.errors import SettingsError
 from brats_unet.losses import known as known_losses
+from brats_unet.models.network_shape import NetworkShape
 from brats_unet.parts import build, check_options, chosen, options_of
 from brats_unet.settings import Train
 from brats_unet.spelling import suggestion
@@ -22,6 +26,33 @@ def check_parts(settings: Train) -> None:
     optimizer = settings.optimizer.get("name")
     builder = chosen("optimizer", OPTIMIZERS, optimizer)
     check_options("optimizer", str(optimizer), builder, options_of(settings.optimizer), ())
+
+
+def refuse_wrong_gradients(settings: Train, network_shape: NetworkShape, precision: str, replicas: int) -> None:
+    """Refuse bfloat16 on a CPU where oneDNN computes wrong weight gradients.
+
+    With oneDNN as in TensorFlow 2.21, the gradient of a 3×3×3 kernel (stride 1) reads memory that nobody wrote if the
+    features have two voxels along x and the batch holds two patches or more: it can be NaN, or finite and wrong.
+    Float32, float16, slices, other lengths and GPUs are not affected.
+
+    Args:
+        settings: Settings of a training that runs on CPUs.
+        network_shape: Shape side of its network.
+        precision: Precision of the arithmetic.
+        replicas: Number of devices that share a batch.
+
+    Raises:
+        SettingsError: The training would use such gradients.
+    """
+    sampling = settings.sampling
+    lengths = [sampling.patch[0] // step for step in accumulate((s[0] for s in network_shape.strides), mul)]
+    at_once = sampling.batch // replicas // sampling.accumulate
+    if precision != "bfloat16" or network_shape.rank != 3 or at_once < 2 or 2 not in lengths:
+        return
+    raise SettingsError(
+        f"sampling.patch={sampling.patch} leaves 2 voxels along x in the network, where bfloat16 on a CPU computes "
+        f"wrong gradients (a fault of oneDNN in TensorFlow 2.21). Use hardware.precision=float32, or a larger patch."
+    )
 
 
 def check_numbers(settings: Train, replicas: int) -> None:

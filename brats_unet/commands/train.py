@@ -11,7 +11,7 @@ import numpy as np
 from brats_unet import models
 from brats_unet.anatomy import Region, labels_from_regions, region_masks
 from brats_unet.assembly.case_storage import store_cases, training_sampler
-from brats_unet.assembly.number_checks import check_numbers
+from brats_unet.assembly.number_checks import check_numbers, refuse_wrong_gradients
 from brats_unet.assembly.provenance import training_environment
 from brats_unet.assembly.resume import prepare_run_folder, run_folder
 from brats_unet.assembly.training_parts import initial_network, training_step
@@ -76,6 +76,8 @@ def _train(settings: Train, display: Display) -> int:
     with devices.strategy.scope():
         optimizer = build("optimizer", OPTIMIZERS, settings.optimizer)
     check_numbers(settings, devices.replicas)
+    if not any("GPU" in name for name in devices.names):
+        refuse_wrong_gradients(settings, network_shape, devices.precision, devices.replicas)
 
     # Claim the run folder.
     prepare_run_folder(run, settings)

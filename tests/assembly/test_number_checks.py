@@ -2,8 +2,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from brats_unet.assembly.number_checks import check_numbers
+from brats_unet.assembly.number_checks import check_numbers, refuse_wrong_gradients
 from brats_unet.errors import SettingsError
+from brats_unet.models import describe
 
 
 def settings(**changed):
@@ -60,3 +61,31 @@ def test_settings_that_fit_one_another_pass(changed):
 def test_settings_that_do_not_fit_one_another_are_refused(changed, message):
     with pytest.raises(SettingsError, match=message):
         check_numbers(settings(**changed), 2)
+
+
+FIVE = {"features": [8, 16, 32, 64, 80, 80]}  # a total stride of 32
+
+
+@pytest.mark.parametrize(
+    ("patch", "precision", "batch", "model"),
+    [
+        ([64, 128, 128], "float32", 2, "unet3d"),
+        ([64, 128, 128], "float16", 2, "unet3d"),
+        ([64, 128, 128], "bfloat16", 1, "unet3d"),
+        ([128, 64, 64], "bfloat16", 2, "unet3d"),
+        ([96, 64, 64], "bfloat16", 2, "unet3d"),
+        ([64, 64, 1], "bfloat16", 2, "unet2d"),
+    ],
+)
+def test_right_gradients_are_not_refused(patch, precision, batch, model):
+    trained = settings(sampling__batch=batch)
+    trained.sampling.patch = patch
+    refuse_wrong_gradients(trained, describe(model, FIVE), precision, 1)
+
+
+@pytest.mark.parametrize(("batch", "accumulate", "replicas"), [(2, 1, 1), (8, 2, 2)])
+def test_bfloat16_on_a_cpu_with_two_voxels_along_x_is_refused(batch, accumulate, replicas):
+    trained = settings(sampling__batch=batch, sampling__accumulate=accumulate)
+    trained.sampling.patch = [64, 128, 128]
+    with pytest.raises(SettingsError, match=r"leaves 2 voxels along x .* Use hardware.precision=float32"):
+        refuse_wrong_gradients(trained, describe("unet3d", FIVE), "bfloat16", replicas)
