@@ -33,6 +33,12 @@ BROKEN: tuple[type[Exception], ...] = (
 )
 CUT_SHORT: tuple[type[Exception], ...] = (*BROKEN, OSError)  # nibabel raises OSError if voxels are missing
 logging.getLogger("nibabel.global").setLevel(logging.CRITICAL)  # our own message includes what it would log
+# Header fields that say where a voxel lies; besides them, `pixdim` holds the spacing and the handedness of the qform.
+GEOMETRY = (
+    "xyzt_units",
+    *("qform_code", "quatern_b", "quatern_c", "quatern_d", "qoffset_x", "qoffset_y", "qoffset_z"),
+    *("sform_code", "srow_x", "srow_y", "srow_z"),
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -183,8 +189,9 @@ def write_volume(path: Path, volume: Volume, *, like: Path | None = None, slope:
     Args:
         path: File to write, ending in .nii.gz or .nii.
         volume: Voxels and affine; the voxels keep their type.
-        like: A NIfTI file whose header (affine, codes, units) is copied instead of `volume.affine`, so that the result
-            overlays that file in any viewer.
+        like: A NIfTI file whose affine, codes and units are copied instead of `volume.affine`, so that the result
+            overlays that file in any viewer. The other fields of its header, and its extensions, may name a patient,
+            a site or a path and are never copied.
         slope: Factor by which readers multiply the stored numbers.
     """
     if like is None:
@@ -194,7 +201,10 @@ def write_volume(path: Path, volume: Volume, *, like: Path | None = None, slope:
         image.set_qform(volume.affine, code="scanner")
     else:
         header = raw_header(like)
-        image = nibabel.Nifti1Image(volume.array, header.get_best_affine(), header)
+        image = nibabel.Nifti1Image(volume.array, header.get_best_affine())
+        for field in GEOMETRY:
+            image.header[field] = header[field]
+        image.header["pixdim"][:4] = header["pixdim"][:4]
     image.set_data_dtype(volume.array.dtype)
     image.header.set_slope_inter(slope, 0)
     image.header["cal_min"] = image.header["cal_max"] = 0

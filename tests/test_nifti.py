@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from brats_unet.errors import DataError, MachineError
-from brats_unet.nifti import is_nifti, read_array, read_header, read_integers, read_volume, stem, write_volume
+from brats_unet.nifti import GEOMETRY, is_nifti, read_array, read_header, read_integers, read_volume, stem, write_volume
 from brats_unet.volume import Volume
 
 AFFINE = np.array([[-1.0, 0, 0, 5], [0, -1.0, 0, 239], [0, 0, 2.0, -3], [0, 0, 0, 1]])
@@ -197,9 +197,40 @@ def test_a_mask_written_like_a_scan_has_its_affine_codes_and_units(tmp_path, sfo
     np.testing.assert_array_equal(np.asarray(after.dataobj), SCAN % 3)
     assert after.get_data_dtype() == np.uint8
     np.testing.assert_array_equal(after.affine, before.affine)
-    for name in ("sform_code", "qform_code", "srow_x", "quatern_b", "qoffset_y", "pixdim", "xyzt_units", "descrip"):
+    for name in ("sform_code", "qform_code", "srow_x", "quatern_b", "qoffset_y", "pixdim", "xyzt_units"):
         np.testing.assert_array_equal(after.header[name], before.header[name], err_msg=name)
+    assert after.header["descrip"].item() == b"" and list(after.header.extensions) == []
     assert after.header["cal_max"] == 0  # a viewer must not apply the scan's intensity window to labels
+
+
+TEXT_FIELDS = ("data_type", "db_name", "descrip", "aux_file", "intent_name")
+
+
+def test_of_a_scan_s_header_a_mask_keeps_geometry_codes_and_units_and_nothing_else(tmp_path):
+    marked = nibabel.Nifti1Image(SCAN, AFFINE)
+    for field in TEXT_FIELDS:
+        marked.header[field] = b"Doe^Jane"
+    for field, value in {"extents": 77, "session_error": 7, "regular": b"r", "dim_info": 57, "slice_code": 3}.items():
+        marked.header[field] = value
+    for field in ("intent_code", "intent_p1", "intent_p2", "intent_p3", "slice_duration", "toffset", "cal_max"):
+        marked.header[field] = 5
+    for field in ("slice_start", "slice_end", "glmax", "glmin", "cal_min"):
+        marked.header[field] = 2
+    marked.header["pixdim"][4:] = 9
+    marked.header.set_xyzt_units("micron", "sec")
+    marked.header.extensions.append(nibabel.nifti1.Nifti1Extension("comment", b"Doe^Jane, born 1950"))
+    nibabel.save(marked, tmp_path / "scan.nii")
+    write_volume(tmp_path / "mask.nii", Volume((SCAN % 3).astype(np.uint8)), like=tmp_path / "scan.nii")
+
+    assert b"Doe" not in (tmp_path / "mask.nii").read_bytes()
+    mask, plain = nibabel.load(tmp_path / "mask.nii"), nibabel.Nifti1Image((SCAN % 3).astype(np.uint8), AFFINE)
+    assert list(mask.header.extensions) == []
+    assert mask.header.get_xyzt_units() == ("micron", "sec")
+    np.testing.assert_array_equal(mask.affine, nibabel.load(tmp_path / "scan.nii").affine)
+    kept = {*GEOMETRY, "pixdim", "vox_offset", "scl_slope", "scl_inter", "magic"}
+    for field in set(plain.header) - kept:
+        assert mask.header[field].tobytes() == plain.header[field].tobytes(), field
+    assert mask.header["pixdim"][4:].tolist() == plain.header["pixdim"][4:].tolist()
 
 
 def test_a_mask_written_like_a_scaled_scan_is_not_scaled(tmp_path):
