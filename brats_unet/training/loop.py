@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple, Protocol
 
 import keras
-import tensorflow as tf
 
 from brats_unet.data.patches.pipeline import batches
 from brats_unet.data.patches.sampling import Sampler
@@ -18,6 +17,7 @@ from brats_unet.run import Run
 from brats_unet.training.averaging import Average
 from brats_unet.training.budget import ENDLESS, Budget, Clock
 from brats_unet.training.optimizers import Optimizer
+from brats_unet.training.scalar_events import ScalarEvents
 from brats_unet.training.schedules import Schedule
 from brats_unet.training.step import LossScale, Step, per_replica
 from brats_unet.training.strategy import Devices
@@ -131,7 +131,7 @@ def train(
             facts["gradient_norm"] = norm
         run.note("step", step=done, **facts, patches_per_second=round(speed, 3))
         for name, value in facts.items():
-            tf.summary.scalar(f"train/{name}", value, step=done)
+            events.add(f"train/{name}", value, step=done)
         display.step(done, None if total == ENDLESS else total, loss, speed)
 
     def run_validation(done: int, total: int) -> None:
@@ -145,19 +145,19 @@ def train(
         improved = best is None or mean > best
         run.note("validation", step=done, dice=dice, seconds=round(seconds, 2), best=improved)
         for region, value in dice.items():
-            tf.summary.scalar(f"validation/dice_{region}", value, step=done)
+            events.add(f"validation/dice_{region}", value, step=done)
         if improved:
             best = mean
             save_checkpoint("best", done, total)
         display.validation(done, None if total == ENDLESS else total, dice, seconds, improved)
         clock.validated(seconds, done, total)
 
-    writer = tf.summary.create_file_writer(str(run.tensorboard_folder))
+    events = ScalarEvents(run.tensorboard_folder)
     dataset = iter(batches(sampler, first_step=state.step, steps=budget.steps, replicas=devices.replicas))
     max_pending = int(devices.asynchronous)
     done, total = state.step, clock.total(state.step)
     try:
-        with stop_requests() as stop, writer.as_default():
+        with stop_requests() as stop, events:
             while done < total:
                 learning_rate = optimizer.learning_rate * schedule(done, total)
                 optimizer.rule.learning_rate.assign(learning_rate)
