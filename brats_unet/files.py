@@ -1,4 +1,4 @@
-"""Atomic file writes (a file gets its final name only when complete), JSON files, and errors of the disk."""
+"""Atomic file writes (a file gets its final name only when complete), JSON files, deletion, and errors of the disk."""
 
 import json
 import os
@@ -85,13 +85,49 @@ def atomic_folder(path: Path, names: Sequence[str]) -> Iterator[Path]:
             if not exists:
                 temporary.replace(path)
                 return
-            for old in (path / name for name in names):
-                shutil.rmtree(old) if old.is_dir() else old.unlink(missing_ok=True)
+            for name in names:
+                remove(path / name)
             for new in (temporary / name for name in reversed(names)):
                 if new.exists():
                     new.replace(path / new.name)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
+
+
+def remove(path: Path) -> None:
+    """Delete a file, a link, or a folder with its content; nothing happens if `path` does not exist.
+
+    Of a link, only the link is deleted: what it points to stays as it is. The same holds for links inside a folder.
+
+    Raises:
+        MachineError: The system refuses to delete it.
+    """
+    with _explain_delete_errors(path):
+        if path.is_symlink() or not path.is_dir():
+            path.unlink(missing_ok=True)
+        else:
+            shutil.rmtree(path)
+
+
+def remove_file(path: Path) -> None:
+    """Delete a file or a link, never a folder; nothing happens if `path` does not exist.
+
+    Raises:
+        MachineError: `path` is a folder, or the system refuses to delete it.
+    """
+    with _explain_delete_errors(path):
+        path.unlink(missing_ok=True)
+
+
+@contextmanager
+def _explain_delete_errors(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as problem:
+        raise MachineError(
+            f"{problem.filename or path}: cannot be deleted ({problem.strerror or problem}). Delete it yourself, or "
+            f"choose another folder."
+        ) from problem
 
 
 @contextmanager

@@ -1,11 +1,12 @@
 """The run folder of a training: resumed by the same settings, refused to other settings with a list of differences."""
 
-import shutil
+from collections.abc import Collection
 from dataclasses import asdict
 from pathlib import Path
 
 from brats_unet.binding import flat
 from brats_unet.errors import SettingsError
+from brats_unet.files import remove
 from brats_unet.run import Run
 from brats_unet.settings import Train
 
@@ -40,6 +41,9 @@ def run_folder(settings: Train) -> Path:
 def prepare_run_folder(run: Run, settings: Train) -> None:
     """Check that a training with `settings` may use the folder of `run`; with overwrite=true, delete an earlier run.
 
+    The folders of the data and the cache stay. Of links in the folder, only the links are deleted. `settings.json` is
+    deleted last, so that the folder is still that of a run if the deletion is interrupted.
+
     Raises:
         SettingsError: The folder holds other files, or a run with other settings; the message lists the differences.
     """
@@ -50,9 +54,8 @@ def prepare_run_folder(run: Run, settings: Train) -> None:
     if not run.settings_file.exists():
         raise SettingsError(f"{run.folder}: the folder holds other files and no run. Choose another name with name=….")
     if settings.overwrite:
-        for path in run.folder.iterdir():
-            if path.resolve() not in own:
-                shutil.rmtree(path) if path.is_dir() else path.unlink()
+        _delete(run.folder, {*own, run.settings_file.absolute()})
+        remove(run.settings_file)
         return
     old, new = flat(run.settings()), flat(asdict(settings))
     differ = sorted(key for key in old.keys() | new.keys() if key not in FREE and old.get(key) != new.get(key))
@@ -62,3 +65,14 @@ def prepare_run_folder(run: Run, settings: Train) -> None:
             f"{run.folder} is a run with other settings:\n{listed}\n"
             f"Choose another name with name=…, use the settings of that run, or start again with overwrite=true."
         )
+
+
+def _delete(folder: Path, kept: Collection[Path]) -> None:
+    """Delete what a folder holds, except the paths in `kept`, links to them, and the folders above them."""
+    for path in folder.iterdir():
+        if path.absolute() in kept or path.resolve() in kept:
+            continue
+        if not path.is_symlink() and any(one.is_relative_to(path.resolve()) for one in kept):
+            _delete(path, kept)
+        else:
+            remove(path)

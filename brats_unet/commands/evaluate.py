@@ -14,6 +14,7 @@ from brats_unet.evaluation.folders import pair_folders, with_probabilities
 from brats_unet.evaluation.mean_shape_file import cached_mean_shape
 from brats_unet.evaluation.score import Pair
 from brats_unet.evaluation.trivial import MeanShape
+from brats_unet.files import remove_file
 from brats_unet.inference.masks_folder import is_stale, origin_of
 from brats_unet.inference.predicting import predict_cases
 from brats_unet.inference.probability_maps import keep_nothing, keep_regions
@@ -121,6 +122,9 @@ def _predict_held_out(run: Run, cases: Sequence[Case], settings: Evaluate, displ
         rules=rules,
         kept=[PROBABILITIES] if keeps_probabilities else [],
     )
+    stale = is_stale(output, origin)
+    if stale and output.is_symlink():
+        remove_file(output)
     done = predict_cases(
         networks,
         cases,
@@ -128,7 +132,7 @@ def _predict_held_out(run: Run, cases: Sequence[Case], settings: Evaluate, displ
         convention,
         rules=rules,
         origin=origin,
-        overwrite=is_stale(output, origin),
+        overwrite=stale,
         keep=keep_regions(probabilities, exact=softmax) if keeps_probabilities else keep_nothing,
         log=display.log,
         progress=lambda count, total: display.progress(f"Predicting {run.name}", count, total),

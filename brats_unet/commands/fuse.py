@@ -22,7 +22,7 @@ from brats_unet.evaluation.mask_sources import (
     refuse_other_grids,
     sources_of,
 )
-from brats_unet.files import read_json, write_json
+from brats_unet.files import read_json, remove_file, write_json
 from brats_unet.metrics.counts import count, dice
 from brats_unet.metrics.protocols import protocol_named
 from brats_unet.nifti import read_integers, write_volume
@@ -140,7 +140,7 @@ def _prepare_folder(output: Path, origin: Mapping[str, Any], *, overwrite: bool)
             raise SettingsError(f"{output} is not empty. Choose another output folder, or add overwrite=true.")
         if (output / MARK).exists():
             for case_id in read_json(output / MARK, what=str(output)).get("weights", {}):
-                (output / f"{case_id}.nii.gz").unlink(missing_ok=True)
+                remove_file(output / f"{Path(case_id).name}.nii.gz")
     write_json(output / MARK, dict(origin))
 
 

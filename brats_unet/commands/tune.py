@@ -15,7 +15,7 @@ from brats_unet.commands.display import Display, open_display
 from brats_unet.data.labels.convention import CONVENTIONS
 from brats_unet.data.run_cases import held_out_cases, refuse_overlap
 from brats_unet.errors import DataError
-from brats_unet.files import atomic_path, write_json
+from brats_unet.files import atomic_path, remove_file, write_json
 from brats_unet.geometry import bounding_box, crop
 from brats_unet.inference.ensemble import EnsemblePrediction, predict_ensemble
 from brats_unet.inference.masks_folder import is_stale, origin_of
@@ -93,8 +93,8 @@ def _held_out_probabilities(run: Run, cases: Sequence[Case], settings: Tune, dis
         kept=[TUNING],
     )
     if is_stale(folder, origin):
-        for file in folder.glob("*.npz"):
-            file.unlink()
+        for file in [folder] if folder.is_symlink() else list(folder.glob("*.npz")):
+            remove_file(file)
     write_json(folder / PREDICTIONS_MARK, origin)
 
     def compute(case: Case, prepared: Any) -> EnsemblePrediction:

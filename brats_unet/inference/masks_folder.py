@@ -1,12 +1,11 @@
 """The output folder of predictions, and the record of the networks and settings that made its masks."""
 
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from brats_unet.errors import SettingsError
-from brats_unet.files import read_json, write_json
+from brats_unet.files import read_json, remove, remove_file, write_json
 from brats_unet.inference.loading import weights_file
 from brats_unet.inference.network import Network
 from brats_unet.inference.postprocess import Postprocessing
@@ -19,7 +18,8 @@ def prepare_masks_folder(
     """Prepare the output folder and write the record of where its masks come from.
 
     The folder may be new, empty, or hold masks of the same origin. With `overwrite`, earlier predictions of this
-    program are deleted; of other files, only the masks of the cases to predict are deleted.
+    program are deleted; of other files, only the masks of the cases to predict are deleted. Of links, only the links
+    are deleted. The record is replaced last, so that an interrupted deletion is continued by the same command.
 
     Args:
         output: Output folder.
@@ -30,14 +30,15 @@ def prepare_masks_folder(
     Raises:
         SettingsError: Without `overwrite`, the folder holds other files, or masks of another origin; or `output` is a
             file.
+        MachineError: A file cannot be deleted or written.
     """
     mark = output / PREDICTIONS_MARK
     if mark.exists():
         if overwrite:
-            for path in (*output.glob("*.nii.gz"), output / VOLUMES, mark):
-                path.unlink(missing_ok=True)
-            for folder in (PROBABILITIES, UNCERTAINTY):
-                shutil.rmtree(output / folder, ignore_errors=True)
+            for mask in output.glob("*.nii.gz"):
+                remove_file(mask)
+            for name in (VOLUMES, PROBABILITIES, UNCERTAINTY):
+                remove(output / name)
         elif is_stale(output, origin):
             raise SettingsError(
                 f"{output} holds masks of other networks or settings. Choose another output, or replace them with "
@@ -52,7 +53,10 @@ def prepare_masks_folder(
                 f"add the masks to it with overwrite=true."
             )
         for case_id in case_ids:
-            mask_file(output, case_id).unlink(missing_ok=True)
+            remove_file(mask_file(output, case_id))
+        for folder in (output / PROBABILITIES, output / UNCERTAINTY):
+            if folder.is_symlink():  # else maps would be written through it
+                remove_file(folder)
     write_json(mark, origin)
 
 

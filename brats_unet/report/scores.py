@@ -25,7 +25,7 @@ from brats_unet.evaluation.record import (
 from brats_unet.evaluation.score import Pair, Row, Scored, score_cases
 from brats_unet.evaluation.summary import Summary, summarise
 from brats_unet.evaluation.trivial import MeanShape, TrivialRow, score_trivial
-from brats_unet.files import explain_write_errors, write_json
+from brats_unet.files import explain_write_errors, remove_file, write_json
 from brats_unet.metrics import package_facts
 from brats_unet.metrics.empty import is_undefined
 from brats_unet.metrics.protocols import TOLERANCES_MM, protocol_named
@@ -181,13 +181,15 @@ def _remove_earlier_files(output: Path) -> None:
         drawn = json_text.loads((output / SUMMARY).read_text(encoding="utf-8")).get("figures", [])
     except (OSError, ValueError):
         drawn = []
+    if (output / FIGURES).is_symlink():  # the figures that it leads to stay
+        remove_file(output / FIGURES)
     for path in (
         output / SUMMARY,
         output / SEED_SCORES,
         output / PAGE,
         *(output / FIGURES / Path(name).name for name in drawn),
     ):
-        path.unlink(missing_ok=True)
+        remove_file(path)
     if (output / FIGURES).is_dir() and not any((output / FIGURES).iterdir()):
         (output / FIGURES).rmdir()
 

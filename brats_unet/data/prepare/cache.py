@@ -25,7 +25,7 @@ from brats_unet.data.prepare.content_hash import HashMemo, file_hash
 from brats_unet.data.prepare.grid import Grid
 from brats_unet.data.prepare.preprocess import Preparation, Prepared, prepare
 from brats_unet.errors import DataError
-from brats_unet.files import explain_write_errors, require_free_space, write_json
+from brats_unet.files import explain_write_errors, remove, require_free_space, write_json
 from brats_unet.nifti import read_header
 from brats_unet.processes import in_processes
 from brats_unet.volume import Case
@@ -124,7 +124,7 @@ def prepare_all(
         if not is_whole(target):
             missing.append(i)
         elif altered(target, memo.hash):
-            shutil.rmtree(target)
+            remove(target)
             missing.append(i)
     memo.save()
     if missing:
@@ -163,7 +163,7 @@ def build(case: Case, preparation: Preparation, convention: Convention, target: 
 def write(prepared: Prepared, case_id: str, preparation: Preparation, target: Path) -> None:
     """Write the arrays to a temporary folder, then rename it to `target`, so that `target` is always complete."""
     part = target.with_name(f".{target.name}.part")
-    shutil.rmtree(part, ignore_errors=True)
+    remove(part)
     arrays = {"image": prepared.image, "brain": prepared.brain}
     if prepared.labels is not None:
         arrays["labels"] = prepared.labels
@@ -183,7 +183,7 @@ def write(prepared: Prepared, case_id: str, preparation: Preparation, target: Pa
                 "files": files,
             }
             write_json(part / MANIFEST, manifest)
-            shutil.rmtree(target, ignore_errors=True)  # an older folder that is incomplete
+            remove(target)  # an older folder that is incomplete
             part.rename(target)
         finally:
             shutil.rmtree(part, ignore_errors=True)
