@@ -32,6 +32,7 @@ from brats_unet.binding import NEEDED
 from brats_unet.cli.arguments import Override, Request
 from brats_unet.cli.conf_files import own_folder
 from brats_unet.errors import SettingsError, Terminated
+from brats_unet.safe_text import visible
 
 # Hydra's own folders and logging are off: brats-unet makes the run folder, and a refused command leaves nothing.
 QUIET = (
@@ -140,7 +141,7 @@ def _child(command: list[str]) -> int:
 
 
 def _print_result(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
+    print(visible(text), file=sys.stderr, flush=True)
 
 
 def _run(request: Request, flags: list[str], overrides: list[str], task: Callable[[DictConfig], Any]) -> None:

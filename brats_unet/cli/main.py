@@ -18,6 +18,7 @@ from brats_unet.cli.implied import PLAN_FIRST, with_implied
 from brats_unet.cli.overrides import parsed
 from brats_unet.errors import BratsError, Interrupted, Terminated
 from brats_unet.hardware import quiet_tensorflow
+from brats_unet.safe_text import visible
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -31,7 +32,7 @@ def main(argv: list[str] | None = None) -> int:
             code = _answer(sys.argv[1:] if argv is None else argv)
         sys.stdout.flush()
     except Interrupted as stop:
-        print(stop, file=sys.stderr)
+        print(visible(str(stop)), file=sys.stderr)
         code = stop.exit_code
     except BratsError as problem:
         _print_error(str(problem))
@@ -119,4 +120,4 @@ def _command(name: str, function: str = "main") -> Callable[[Any], Any]:
 
 def _print_error(message: str) -> None:
     colour = sys.stderr.isatty() and "NO_COLOR" not in os.environ
-    print(("\033[31merror:\033[0m " if colour else "error: ") + message, file=sys.stderr)
+    print(("\033[31merror:\033[0m " if colour else "error: ") + visible(message), file=sys.stderr)

@@ -56,7 +56,7 @@ def main(settings: Check) -> int:
     else:
         _print_result(report, console, time.monotonic() - began)
         if report_file is not None:
-            console.print(f"Written to {report_file}.", markup=False)
+            console.print(f"Written to {report_file}.")
     return 1 if report.stops_training else 0
 
 
@@ -94,7 +94,7 @@ def _print_result(report: CheckReport, console: Console, seconds: float) -> None
         table.add_column("what to do", ratio=2, overflow="fold")
         for cases, finding in table_rows(report.findings):
             style = STYLES[finding.severity]
-            table.add_row(Text(cases), Text(finding.severity, style), Text(finding.found), Text(finding.remedy))
+            table.add_row(cases, Text(finding.severity, style), finding.found, finding.remedy)
         console.print(table)
         console.print()
     if report.convention is not None:
@@ -103,10 +103,8 @@ def _print_result(report: CheckReport, console: Console, seconds: float) -> None
         labels = "Label convention unknown." if report.with_masks else "No masks."
     counts = ", ".join(_counted(report.count(severity), severity) for severity in Severity)
     cases = _counted(report.cases, "case")
-    console.print(
-        f"{report.root}: {cases}, {report.with_masks} with masks, layout {report.layout}. {labels}", markup=False
-    )
-    console.print(f"{counts} in {seconds:.1f} s.", markup=False)
+    console.print(f"{report.root}: {cases}, {report.with_masks} with masks, layout {report.layout}. {labels}")
+    console.print(f"{counts} in {seconds:.1f} s.")
     if report.stops_training:
         console.print(Text("These errors would stop a training.", STYLES[Severity.ERROR]))
     else:

@@ -3,13 +3,12 @@
 import json
 from pathlib import Path
 
-from rich.console import Console
-
 from brats_unet.errors import SettingsError
 from brats_unet.evaluation.paired import compare
 from brats_unet.evaluation.record import open_evaluation
 from brats_unet.files import write_json
 from brats_unet.report.comparison import print_comparison
+from brats_unet.report.console import PlainConsole
 from brats_unet.settings import Compare
 
 
@@ -32,8 +31,8 @@ def main(settings: Compare) -> int:
     if settings.json:
         print(json.dumps(document, indent=2, ensure_ascii=False))
     else:
-        console = Console(highlight=False)
+        console = PlainConsole()
         print_comparison(console, comparison)
         if output is not None:
-            console.print(f"\n  Written to {output}.", markup=False, soft_wrap=True)
+            console.print(f"\n  Written to {output}.", soft_wrap=True)
     return 0

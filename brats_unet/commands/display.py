@@ -4,16 +4,17 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-from rich.console import Console
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
     TaskID,
-    TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+
+from brats_unet.report.console import PlainConsole, plain_column
+from brats_unet.safe_text import visible
 
 
 class Display:
@@ -24,7 +25,7 @@ class Display:
     """
 
     def __init__(self, *, json: bool) -> None:
-        self.console = Console(stderr=json, highlight=False, soft_wrap=not sys.stdout.isatty())
+        self.console = PlainConsole(stderr=json, soft_wrap=not sys.stdout.isatty())
         self.quiet = json
         self.bars: Progress | None = None
         self.tasks: dict[str, TaskID] = {}
@@ -32,7 +33,7 @@ class Display:
     def log(self, sentence: str) -> None:
         """Print one sentence, above the progress bars."""
         if not self.quiet:
-            (self.bars.console if self.bars else self.console).print(sentence, markup=False)
+            (self.bars.console if self.bars else self.console).print(sentence)
 
     def progress(self, what: str, done: int, total: int) -> None:
         """Show `done` of `total` parts of `what`; the bar appears at the first call and vanishes when all are done."""
@@ -40,7 +41,7 @@ class Display:
             return
         if self.bars is None:
             self.bars = Progress(
-                TextColumn("{task.description}"),
+                plain_column("{task.description}"),
                 BarColumn(),
                 MofNCompleteColumn(),
                 TimeElapsedColumn(),
@@ -50,7 +51,7 @@ class Display:
             )
             self.bars.start()
         if what not in self.tasks:
-            self.tasks[what] = self.bars.add_task(what, total=total)
+            self.tasks[what] = self.bars.add_task(visible(what), total=total)
         self.bars.update(self.tasks[what], completed=done, total=total)
         if done >= total:
             self.bars.remove_task(self.tasks.pop(what))
@@ -88,10 +89,10 @@ class TrainingDisplay:
         self.display = display
         self.loss: float | None = None
         self.bar = Progress(
-            TextColumn("Training"),
+            plain_column("Training"),
             BarColumn(),
             MofNCompleteColumn(),
-            TextColumn("{task.fields[facts]}"),
+            plain_column("{task.fields[facts]}"),
             TimeRemainingColumn(),
             console=display.console,
             transient=True,
@@ -121,6 +122,5 @@ class TrainingDisplay:
         mark = "  (best so far)" if best else ""
         if not self.display.quiet:
             self.bar.console.print(
-                f"step {step:>{len(str(steps))}} of {steps}  loss {self.loss or 0:.3f}  held-out Dice {scores}{mark}",
-                markup=False,
+                f"step {step:>{len(str(steps))}} of {steps}  loss {self.loss or 0:.3f}  held-out Dice {scores}{mark}"
             )

@@ -6,10 +6,10 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
 from brats_unet.data.phantom.phantoms import CYCLE, GRADES, write_dataset
+from brats_unet.report.console import PlainConsole, plain_column
 from brats_unet.settings import Phantom
 
 
@@ -27,11 +27,11 @@ def main(settings: Phantom) -> int:
 def _write(settings: Phantom) -> tuple[list[str], int]:
     """Write the phantoms under a progress bar; returns the names of all cases, and how many of them existed before."""
     bar = Progress(
-        TextColumn("phantoms"),
+        plain_column("phantoms"),
         BarColumn(),
         MofNCompleteColumn(),
         TimeRemainingColumn(),
-        console=Console(stderr=True, quiet=settings.json),
+        console=PlainConsole(stderr=True, quiet=settings.json),
         transient=True,
     )
     counts_done = []
@@ -66,9 +66,7 @@ def _print_result(settings: Phantom, names: Sequence[str], kept: int) -> None:
     counts = ", ".join(f"{n} {str(kind).replace('_', ' ')}" for kind, n in Counter(kinds).items())
     existing = f" ({kept} existed already)" if kept else ""
     root = shlex.quote(str(folder))
-    console = Console(highlight=False, soft_wrap=True)
-    console.print(
-        f"Wrote {written} of {len(names)} phantoms{existing} to [bold]{folder}[/bold], seed {settings.seed}: {counts}."
-    )
+    console = PlainConsole(soft_wrap=True)
+    console.print(f"Wrote {written} of {len(names)} phantoms{existing} to {folder}, seed {settings.seed}: {counts}.")
     console.print(f"Next: brats-unet check data.root={root}")
     console.print(f"      brats-unet train data=brats data.root={root}")

@@ -14,6 +14,7 @@ from brats_unet.evaluation.score import Pair, Row
 from brats_unet.files import atomic_path
 from brats_unet.metrics.glossary import meaning_of
 from brats_unet.run import PREDICTIONS, Run
+from brats_unet.safe_text import csv_cell, text_of_csv_cell, write_csv
 from brats_unet.volume import ImageFile
 
 SCORES, SUMMARY, SEED_SCORES, FIGURES = "scores.csv", "summary.json", "seed_scores.csv", "figures"
@@ -102,11 +103,10 @@ def require_whole(evaluation: Evaluation) -> None:
 
 
 def write_rows(path: Path, kind: type, rows: Sequence[Any]) -> None:
-    """Write dataclasses as CSV: a header with the field names, then one row each."""
+    """Write dataclasses as CSV: a header with the field names, then one row each; texts as `safe_text.csv_cell`."""
     with atomic_path(path) as temporary, open(temporary, "w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow([field.name for field in fields(kind)])
-        writer.writerows(astuple(row) for row in rows)
+        cells = [[csv_cell(cell) if isinstance(cell, str) else cell for cell in astuple(row)] for row in rows]
+        write_csv(file, [[field.name for field in fields(kind)], *cells])
 
 
 def read_rows(path: Path) -> list[Row]:
@@ -130,7 +130,7 @@ def read_rows(path: Path) -> list[Row]:
     rows, problems = [], []
     seen: set[tuple[str, str, str]] = set()
     for number, line in enumerate(lines, 2):
-        key = (line["case"], line["region"], line["metric"])
+        key = (text_of_csv_cell(line["case"]), line["region"], line["metric"])
         try:
             rows.append(Row(*key, float(line["value"]), line["unit"]))
             meaning = meaning_of(key[2])

@@ -8,8 +8,10 @@ from pathlib import Path
 from brats_unet.files import atomic_path
 from brats_unet.inference.confidence import RegionFacts
 from brats_unet.run import VOLUMES
+from brats_unet.safe_text import csv_cell, text_of_csv_cell, write_csv
 
 COLUMNS = ("case", "region", "volume_mm3", "volume_ml", "mean_probability", "agreement", "review")
+TEXTS = ("case", "review")  # columns of free text
 
 
 def volume_rows(case_id: str, facts: Sequence[RegionFacts], reasons: Sequence[str]) -> list[dict[str, str]]:
@@ -37,6 +39,7 @@ def read_volumes(folder: Path) -> dict[str, list[dict[str, str]]]:
             for row in csv.DictReader(lines):
                 if "look" in row:  # name of the column in earlier versions
                     row["review"] = row.pop("look")
+                row |= {name: text_of_csv_cell(row[name] or "") for name in TEXTS if name in row}
                 rows.setdefault(row["case"], []).append(row)
     return rows
 
@@ -44,10 +47,9 @@ def read_volumes(folder: Path) -> dict[str, list[dict[str, str]]]:
 def write_volumes(folder: Path, rows: Mapping[str, Sequence[Mapping[str, str]]]) -> None:
     """Write the rows of all cases, sorted by case id; the file is replaced only when the new one is complete."""
     with atomic_path(folder / VOLUMES) as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        for case_id in sorted(rows):
-            writer.writerows(rows[case_id])
+        sorted_rows = [row for case_id in sorted(rows) for row in rows[case_id]]
+        cells = [[csv_cell(row[name]) if name in TEXTS else row[name] for name in COLUMNS] for row in sorted_rows]
+        write_csv(file, [COLUMNS, *cells])
 
 
 def _share(value: float) -> str:

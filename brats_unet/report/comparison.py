@@ -7,6 +7,7 @@ from rich.text import Text
 
 from brats_unet.evaluation.paired import Comparison, Difference
 from brats_unet.report.tables import lines_of, plain_table
+from brats_unet.safe_text import visible
 
 WIDEST = 6  # characters of a bar for all cases, on either side
 SIGNIFICANT = 0.05  # below this corrected p, a row is bold
@@ -34,7 +35,7 @@ def print_comparison(console: Console, found: Comparison) -> None:
             "cases are needed."
         )
     for sentence in sentences:
-        console.print(Padding(Text(sentence, style="dim"), (0, 2)))
+        console.print(Padding(Text(visible(sentence), style="dim"), (0, 2)))
     console.print()
     console.print(_ranking(found))
 
@@ -90,7 +91,7 @@ def _moved(found: Comparison, second: str) -> Text:
     for one in (d for d in found.differences if (d.second, d.metric) == (second, found.metrics[0])):
         moves = [f"{m.case} {_number(m.first, one)} → {_number(m.second, one)}" for m in one.moved[:NAMED_CASES]]
         lines.append(f"Largest changes in {one.region} {_name(one)}: {', '.join(moves) or 'none'}.")
-    return Text("\n".join(lines), style="dim")
+    return Text(visible("\n".join(lines)), style="dim")
 
 
 def _ranking(found: Comparison) -> Table:

@@ -16,6 +16,7 @@ from brats_unet.anatomy import Modality, Region, region_mask
 from brats_unet.geometry import Box
 from brats_unet.report.curves import ORANGE, SKY, save_figure, training_curves
 from brats_unet.report.planes import PLANES, Plane, Scan, around, box_of, slices_through, windowed, with_margin
+from brats_unet.safe_text import visible
 
 __all__ = ["case_figure", "training_curves"]
 
@@ -214,7 +215,16 @@ def _heading(modality: Modality | None, region: Region | None, scores: Mapping[t
 
 def _captions(figure: Figure, title: str, hint: str) -> None:
     height = figure.get_size_inches()[1]
-    figure.text(0.008, 1 - 0.1 / height, title, color=LIGHT, fontsize=10, weight="bold", va="top")
+    figure.text(
+        0.008,
+        1 - 0.1 / height,
+        visible(title),
+        color=LIGHT,
+        fontsize=10,
+        weight="bold",
+        va="top",
+        parse_math=False,  # a $ in a name is no formula
+    )
     lines = [Line2D([], [], color=colour, linestyle=dash, linewidth=1.6, label=name) for name, colour, dash in OUTLINES]
     legend = figure.legend(
         handles=lines, loc="lower left", ncols=2, frameon=False, fontsize=8, handlelength=3, borderaxespad=0.2

@@ -32,7 +32,7 @@ def show_machine(facts: dict[str, Any], console: Console) -> None:
             f"reads {rate_text(facts['cache_read_bytes_per_second'] / 2**20)} MiB/s",
         ),
     ):
-        table.add_row(name, Text(text))
+        table.add_row(name, text)
     console.print(table)
 
 
@@ -60,8 +60,7 @@ def show_rates(
     if rates["fits"]:
         console.print(
             f"experiment={experiment}: {batch} patch{'' if batch == 1 else 'es'} of {'×'.join(map(str, patch))} per "
-            f"step, {model} with {rates['parameters']:,} weights, {rates['precision']} on {rates['devices']}",
-            markup=False,
+            f"step, {model} with {rates['parameters']:,} weights, {rates['precision']} on {rates['devices']}"
         )
         table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="bold")
         table.add_column("part")

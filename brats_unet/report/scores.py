@@ -8,8 +8,6 @@ import json as json_text
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from rich.console import Console
-
 from brats_unet.errors import SettingsError
 from brats_unet.evaluation.record import (
     EVALUATION_FILES,
@@ -30,6 +28,7 @@ from brats_unet.metrics import package_facts
 from brats_unet.metrics.empty import is_undefined
 from brats_unet.metrics.protocols import TOLERANCES_MM, protocol_named
 from brats_unet.metrics.seed import SeedRow
+from brats_unet.report.console import PlainConsole
 from brats_unet.report.drawing import Drawing, draw_cases
 from brats_unet.report.tables import print_summary
 
@@ -130,14 +129,14 @@ def report_scores(
     if json:
         print(json_text.dumps(content, indent=2, ensure_ascii=False))
     else:
-        console = Console(highlight=False)
+        console = PlainConsole()
         distributions: dict[str, list[float]] = {}
         for row in (row for case in scored for row in case.rows if row.metric == "dice"):
             if not is_undefined(row.value):
                 distributions.setdefault(row.region, []).append(row.value)
         print_summary(console, summary, distributions)
         if output is not None:
-            console.print(f"\n  Written to {output}: {', '.join(_written(output))}", markup=False, soft_wrap=True)
+            console.print(f"\n  Written to {output}: {', '.join(_written(output))}", soft_wrap=True)
     return summary
 
 

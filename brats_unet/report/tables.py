@@ -16,6 +16,7 @@ from brats_unet.evaluation.trivial import MEAN_SHAPE
 from brats_unet.metrics.empty import is_undefined
 from brats_unet.metrics.protocols import SURFACE_DICE
 from brats_unet.metrics.seed import ALL_BACKGROUND, CLAIM, HARD, PREDICTION, SOFT
+from brats_unet.safe_text import visible
 
 PREDICTORS = {NOTHING: "no tumour found", MEAN_SHAPE: "mean training shape"}  # trivial predictors, which ignore scans
 BARS = "▁▂▃▄▅▆▇█"
@@ -58,7 +59,7 @@ def print_summary(
     console.print()
     console.print(headline_table(summary, distributions))
     for sentence in sentences(summary):
-        console.print(Padding(Text(sentence, style="dim"), (0, 2)))
+        console.print(Padding(Text(visible(sentence), style="dim"), (0, 2)))
     if summary.seed:
         console.print()
         console.print(seed_table(summary))
@@ -229,7 +230,7 @@ def seed_table(summary: Summary) -> Group:
 
 def plain_table(title: str) -> Table:
     """An empty table in the style of all terminal tables: bold title on the left, a line under the header."""
-    return Table(title=Text(title, style="bold"), title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1))
+    return Table(title=Text(visible(title), style="bold"), title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1))
 
 
 def _mean(found: Statistics, factor: float, decimals: int) -> str:

@@ -1,0 +1,41 @@
+"""The only console of the terminal output: it prints names of cases, runs and folders as they are."""
+
+from collections.abc import Iterable
+from typing import Any, final
+
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.progress import TextColumn
+from rich.segment import Segment
+from rich.text import Text
+
+from brats_unet.safe_text import visible
+
+
+@final
+class PlainConsole(Console):
+    """A console without markup and emoji codes, which shows control characters instead of sending them.
+
+    It takes `[bold]`, `:smile:` and escape sequences for text, also in tables. Styles are given as `rich.text.Text`.
+
+    Args:
+        stderr: Whether to write to stderr instead of stdout.
+        soft_wrap: Whether long lines are left to the terminal to wrap.
+        quiet: Whether to print nothing.
+    """
+
+    def __init__(self, *, stderr: bool = False, soft_wrap: bool = False, quiet: bool = False) -> None:
+        super().__init__(stderr=stderr, soft_wrap=soft_wrap, quiet=quiet, highlight=False, markup=False, emoji=False)
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        """A string as text, made visible before its width is measured."""
+        return super().render_str(visible(text), **options)
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        """What reaches the terminal: Rich's own control codes pass, those inside of texts are made visible."""
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else Segment(visible(segment.text), segment.style)
+
+
+def plain_column(text_format: str) -> TextColumn:
+    """A column of a progress bar without markup, such as "{task.description}"."""
+    return TextColumn(text_format, markup=False)
