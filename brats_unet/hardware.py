@@ -1,4 +1,4 @@
-"""GPUs, memory and processor features of this machine, found in milliseconds and without TensorFlow."""
+"""GPUs, memory and processor features of this machine, found in milliseconds; how TensorFlow and Keras are imported."""
 
 import os
 import re
@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
+
+from brats_unet.errors import MachineError
 
 DRIVER_FOLDER = Path("/proc/driver/nvidia/gpus")
 DEVICE_FOLDER = Path("/dev")
@@ -41,6 +43,9 @@ ISAS_WITHOUT_BFLOAT16 = (
     "AVX512_CORE",
     "AVX512_CORE_VNNI",
 )
+# Keras' settings, by the name of their getter in keras.config; ~/.keras/keras.json or a notebook may have set others.
+KERAS = {"image_data_format": "channels_last", "floatx": "float32", "epsilon": 1e-7}
+BACKEND = "tensorflow"
 
 
 def cpu_flags() -> frozenset[str]:
@@ -151,19 +156,60 @@ def set_tensorflow_environment() -> None:
 
 
 @contextmanager
-def quiet_tensorflow() -> Iterator[None]:
-    """Import TensorFlow inside this block to hide the start-up messages of its C++ code.
+def quiet_tensorflow(*, needed: bool = True) -> Iterator[None]:
+    """Import TensorFlow or Keras inside this block: start-up messages are hidden, and Keras computes with TensorFlow.
 
-    That code writes to the file descriptor of stderr before it reads any log level. Python exceptions still propagate.
+    TensorFlow's C++ code writes to the file descriptor of stderr before it reads any log level. Python exceptions still
+    propagate. If the block imports Keras, the variable KERAS_BACKEND is overridden with a note, and the file keras.json
+    without one: it holds the defaults of other programs.
+
+    Args:
+        needed: Whether the caller computes with Keras in any case; False if the block may import modules without it.
+
+    Raises:
+        MachineError: Keras was imported earlier with another backend or other settings, or it rejects keras.json.
     """
+    imported_before = "keras" in sys.modules
+    if imported_before and needed:
+        _refuse_other_keras()
+    asked = os.environ.get("KERAS_BACKEND") or BACKEND
     set_tensorflow_environment()
+    if not imported_before:
+        os.environ["KERAS_BACKEND"] = BACKEND
     sys.stderr.flush()
     stderr = os.dup(2)
     devnull = os.open(os.devnull, os.O_WRONLY)
     try:
         os.dup2(devnull, 2)
         yield
+    except ValueError as problem:
+        if "keras" not in sys.modules and re.match(r"Invalid `\w+` configuration", str(problem)):
+            raise MachineError(
+                f"Keras rejects its file keras.json, in $KERAS_HOME or ~/.keras: {problem} Correct or delete the file."
+            ) from problem
+        raise
     finally:
         os.dup2(stderr, 2)
         os.close(stderr)
         os.close(devnull)
+    if "keras" in sys.modules and not imported_before:
+        for name, value in KERAS.items():
+            getattr(sys.modules["keras"].config, f"set_{name}")(value)
+        if asked != BACKEND:
+            print(f"KERAS_BACKEND={asked} is ignored: brats-unet computes with TensorFlow.", file=sys.stderr)
+
+
+def _refuse_other_keras() -> None:
+    """Raise MachineError if Keras, imported earlier by a notebook, has another backend or other settings."""
+    config = sys.modules["keras"].config
+    if config.backend() != BACKEND:
+        raise MachineError(
+            f"Keras was imported with the backend {config.backend()}, and brats-unet computes with TensorFlow. Restart "
+            f"Python, and set the environment variable KERAS_BACKEND=tensorflow before the first import of keras."
+        )
+    for name, value in KERAS.items():
+        found = getattr(config, name)()
+        if found != value:
+            raise MachineError(
+                f"Keras is set to {name}={found}. Expected {value}: call keras.config.set_{name}({value!r}) first."
+            )

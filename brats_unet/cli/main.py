@@ -108,7 +108,7 @@ def _settings(request: arguments.Request, overrides: list[arguments.Override]) -
 
 
 def _command(name: str, function: str = "main") -> Callable[[Any], Any]:
-    with quiet_tensorflow():
+    with quiet_tensorflow(needed=False):
         try:
             return getattr(importlib.import_module(f"brats_unet.commands.{name}"), function)
         except ModuleNotFoundError:

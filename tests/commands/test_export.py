@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -112,6 +113,17 @@ def test_onnxruntime_that_falls_back_to_the_cpu_is_refused_if_a_gpu_was_asked_fo
     with pytest.raises(MachineError, match="cannot start CUDA"):
         open_network(small_onnx, which="last", policies={}, device="gpu", log=print)
     assert open_network(small_onnx, which="last", policies={}, log=print).on_host
+
+
+def test_an_onnx_network_predicts_whatever_backend_keras_is_told_to_use(small_onnx, phantom_root, tmp_path):
+    (tmp_path / ".keras").mkdir()
+    (tmp_path / ".keras" / "keras.json").write_text('{"backend": "torch", "floatx": "float16"}')
+    told = ["predict", f"run={small_onnx}", f"input={phantom_root}", f"output={tmp_path / 'masks'}"]
+    environment = {**os.environ, "HOME": str(tmp_path), "KERAS_BACKEND": "jax"}
+    command = [sys.executable, "-m", "brats_unet", *told]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert len(list((tmp_path / "masks").glob("*.nii.gz"))) == 4
 
 
 def test_tiles_mirroring_and_ensembles_go_through_onnx_too(small_run, small_onnx, phantom_root, tmp_path):
