@@ -197,6 +197,7 @@ def load(
     postprocess: str = "auto",
     labels: str = "auto",
     device: str = "auto",
+    trust: bool = False,
     log: Callable[[str], None] = print,
 ) -> Segmenter:
     """Load a trained network as a function from a case to its segmentation.
@@ -213,10 +214,12 @@ def load(
         postprocess: "none", a JSON file, or "auto": the thresholds saved beside the network.
         labels: Label convention, such as "brats2023"; "auto": that of the training data.
         device: "auto", "cpu" or "gpu".
+        trust: Whether a SavedModel may run. It is a program that can read and write your files: True only if you know
+            who made it. Other formats never run code and ignore this.
         log: Called with one sentence about anything the user should know. Use `lambda sentence: None` for silence.
 
     Raises:
-        CheckpointError: `run` does not exist or cannot be read.
+        CheckpointError: `run` does not exist, cannot be read, or is not safe to open.
         SettingsError: Unknown value of an argument.
         MachineError: The package that runs the network is not installed, or the device does not exist.
     """
@@ -229,6 +232,7 @@ def load(
         postprocess=postprocess,
         labels=labels,
         device=device,
+        trust=trust,
         log=log,
     )
     return Segmenter(networks, rules, convention, log)

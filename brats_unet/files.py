@@ -31,7 +31,7 @@ def read_json(path: Path, *, what: str, advice: str = "Train again under another
         ) from None
     except OSError as problem:
         raise CheckpointError(f"{path}: {problem.strerror or problem}. Expected a readable file.") from problem
-    except (json.JSONDecodeError, UnicodeDecodeError) as problem:
+    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as problem:
         raise CheckpointError(f"{path}: not readable as JSON ({problem}). {advice}") from None
 
 

@@ -194,6 +194,7 @@ class Predict:
     uncertainty: bool
     overwrite: bool
     device: str
+    trust: bool  # run a SavedModel, which can hold any program
     json: bool
 
 

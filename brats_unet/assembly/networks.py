@@ -27,13 +27,17 @@ def run_paths(run: str | Sequence[str] | None) -> list[Path]:
     return [Path(path) for path in ([run] if isinstance(run, str) else run)]
 
 
-def open_networks(paths: Sequence[Path], *, checkpoint: str, device: str, log: Callable[[str], None]) -> list[Network]:
+def open_networks(
+    paths: Sequence[Path], *, checkpoint: str, device: str, trust: bool = False, log: Callable[[str], None]
+) -> list[Network]:
     """Open the networks of an ensemble on one device, in the precision of their training if the device supports it.
+
+    A SavedModel is refused without `trust`, because it can run any program of those who made it.
 
     Raises:
         SettingsError: `device` is not auto, cpu or gpu.
         MachineError: A package or a device is missing.
-        CheckpointError: A run or exported network is missing or broken.
+        CheckpointError: A run or exported network is missing, broken or not safe to open.
     """
     if device not in ("auto", "cpu", "gpu"):
         raise SettingsError(f"device={device} is none of the choices: auto, cpu, gpu.")
@@ -46,7 +50,9 @@ def open_networks(paths: Sequence[Path], *, checkpoint: str, device: str, log: C
 
         devices = choose_devices(device=device, precision="auto", jit="auto", replicas=None)
         policies = {devices.precision: devices.policy}
-    return [open_network(path, which=checkpoint, policies=policies, device=device, log=log) for path in paths]
+    return [
+        open_network(path, which=checkpoint, policies=policies, device=device, trust=trust, log=log) for path in paths
+    ]
 
 
 def open_for_prediction(
@@ -58,6 +64,7 @@ def open_for_prediction(
     postprocess: str,
     labels: str,
     device: str,
+    trust: bool,
     log: Callable[[str], None],
 ) -> tuple[list[Network], Postprocessing, Convention]:
     """All that predicting new cases needs: networks with their options, post-processing and the label convention."""
@@ -65,7 +72,7 @@ def open_for_prediction(
         axes_of(mirror, key="mirror")
     rules = postprocessing_of(paths, postprocess, log)
     networks = with_inference_options(
-        open_networks(paths, checkpoint=checkpoint, device=device, log=log), mode=mode, mirror=mirror
+        open_networks(paths, checkpoint=checkpoint, device=device, trust=trust, log=log), mode=mode, mirror=mirror
     )
     return networks, rules, convention_to_write(labels, networks)
 

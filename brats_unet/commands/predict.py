@@ -28,7 +28,7 @@ def main(settings: Predict) -> int:
     Raises:
         SettingsError: Settings that do not fit together, or an output folder that may not be written.
         DataError: No case was found, or a case lacks a scan.
-        CheckpointError: A run or an exported network is missing or broken.
+        CheckpointError: A run or an exported network is missing, broken or not safe to open.
     """
     with open_display(json=settings.json) as display:
         return _predict(settings, display)
@@ -48,6 +48,7 @@ def _predict(settings: Predict, display: Display) -> int:
         postprocess=settings.postprocess,
         labels=settings.labels,
         device=settings.device,
+        trust=settings.trust,
         log=display.log,
     )
 

@@ -1,6 +1,8 @@
 """`brats-unet tune`: choose the post-processing of probabilities on held-out cases; store it beside the network."""
 
 import json
+import zipfile
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,7 @@ from brats_unet.assembly.networks import open_networks, run_paths, with_inferenc
 from brats_unet.commands.display import Display, open_display
 from brats_unet.data.labels.convention import CONVENTIONS
 from brats_unet.data.run_cases import held_out_cases, refuse_overlap
-from brats_unet.errors import DataError
+from brats_unet.errors import CheckpointError, DataError
 from brats_unet.files import atomic_path, remove_file, write_json
 from brats_unet.geometry import bounding_box, crop
 from brats_unet.inference.ensemble import EnsemblePrediction, predict_ensemble
@@ -132,12 +134,17 @@ def _case_file(folder: Path, case: Case) -> Path:
 
 
 def _read_case(folder: Path, case: Case) -> HeldOut:
-    with np.load(_case_file(folder, case)) as arrays:
-        x, y, z = (float(length) for length in arrays["spacing_mm"])
-        probabilities = arrays["probabilities"].astype(
-            np.float32
-        )  # float16 is slow to compare, and tuning compares often
-        return HeldOut(case.id, case.patient, probabilities, region_masks(arrays["labels"]), (x, y, z))
+    file = _case_file(folder, case)
+    try:
+        with np.load(file, allow_pickle=False) as arrays:
+            x, y, z = (float(length) for length in arrays["spacing_mm"])
+            # float16 is slow to compare, and tuning compares often
+            probabilities, labels = arrays["probabilities"].astype(np.float32), arrays["labels"]
+    except (OSError, ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as problem:
+        raise CheckpointError(
+            f"{file}: not readable as arrays of numbers ({problem}). Delete it, then tune again."
+        ) from None
+    return HeldOut(case.id, case.patient, probabilities, region_masks(labels), (x, y, z))
 
 
 def _print_result(display: Display, tuned: Tuned, runs: Sequence[Run]) -> None:

@@ -66,7 +66,7 @@ def _state(cases: Sequence[Case], convention: Convention) -> str:
 def _read(file: Path, state: str) -> MeanShape | None:
     """The cached shape, or None if the file is missing, broken or of another state."""
     try:
-        with np.load(file) as stored:
+        with np.load(file, allow_pickle=False) as stored:
             if str(stored["state"]) != state:
                 return None
             levels = tuple(float(level) for level in stored["levels"])

@@ -16,6 +16,7 @@ from brats_unet.anatomy import CLASSES, Region
 from brats_unet.data.labels.convention import CONVENTIONS, WORDS
 from brats_unet.errors import CheckpointError, MachineError, SettingsError
 from brats_unet.files import read_json
+from brats_unet.inference.named_files import file_in
 from brats_unet.inference.postprocess import Postprocessing
 from brats_unet.inference.recipe_text import recipe_sentences
 from brats_unet.spelling import suggestion
@@ -78,7 +79,7 @@ def open_exported(path: Path, description: Path) -> Exported:
         description: Path of its `prediction.json`; see `description_of`.
 
     Raises:
-        CheckpointError: A file is missing, cannot be read, or was written by a later version.
+        CheckpointError: A file is missing, cannot be read, was written by a later version, or lies in another folder.
     """
     if not path.exists():
         raise CheckpointError(f"{path}: no such file. Expected an exported network, as `brats-unet export` writes it.")
@@ -106,7 +107,8 @@ def open_exported(path: Path, description: Path) -> Exported:
             "modality_dropout": float(content["modality_dropout"]),
         }
         name, rank = network["format"], int(network["rank"])
-        file = path if path.suffix in NETWORK_FILES and path.is_file() else description.parent / network["file"]
+        named = path.suffix in NETWORK_FILES and path.is_file()
+        file = path if named else file_in(description.parent, network["file"], named_by=description)
         Postprocessing.from_dict(content["postprocessing"], where=str(description))
     except (KeyError, TypeError, ValueError, AttributeError) as problem:
         raise CheckpointError(
@@ -125,6 +127,8 @@ def open_exported(path: Path, description: Path) -> Exported:
         )
     if not file.exists():
         raise CheckpointError(f"{file}: no such file, though {DESCRIPTION} names it. Export the network again.")
+    if name == "openvino":  # OpenVINO reads the weights from the file of this name
+        file_in(file.parent, file.with_suffix(".bin").name, named_by=file)
     return Exported(description, file, name, rank, recipe)
 
 
@@ -195,6 +199,19 @@ def refuse_format(name: str) -> None:
 def refuse_unless_it_runs(exported: Exported) -> None:
     """Raise MachineError if the package that runs an exported network is not installed."""
     refuse_absent(TO_RUN[exported.format], wanted_by=str(exported.file))
+
+
+def refuse_untrusted(exported: Exported, *, trust: bool) -> None:
+    """Raise CheckpointError for a SavedModel unless the user trusts those who made it.
+
+    A SavedModel is a program: TensorFlow runs whatever operations it holds, which can read and write files.
+    """
+    if exported.format == "savedmodel" and not trust:
+        raise CheckpointError(
+            f"{exported.file}: a SavedModel is a program, which can read and write your files when it is loaded or "
+            f"predicts. If you know who made it, run it with `brats-unet predict … trust=true` or load(…, trust=True). "
+            f"If not, ask for the network as ONNX or .keras, which only compute (export format=onnx or keras)."
+        )
 
 
 def refuse_absent(*packages: str, wanted_by: str) -> None:

@@ -16,6 +16,7 @@ from brats_unet.files import read_json
 from brats_unet.geometry import Box
 from brats_unet.inference.any_size import for_any_size, patches_of
 from brats_unet.inference.exported import IMAGE, PROBABILITIES
+from brats_unet.inference.keras_archive import refuse_unsafe_keras
 from brats_unet.inference.network import Network
 from brats_unet.inference.predictor import Forward, MemoryFull, SumOfTiles, in_slices
 from brats_unet.models import checkpoint
@@ -61,13 +62,14 @@ def trained_model(path: Path, *, which: str, policies: Mapping[str, str]) -> tup
 
 
 def keras_file(path: Path) -> keras.Model:
-    """Load a `.keras` file without running code from it.
+    """Load a `.keras` file without running code from it; see `keras_archive`.
 
     Raises:
-        CheckpointError: The file does not exist or cannot be read as a Keras model.
+        CheckpointError: The file does not exist, cannot be read as a Keras model, or holds more than stock layers.
     """
     if not path.exists():
         raise CheckpointError(f"{path}: no such file. Expected the model.keras of a run folder.")
+    refuse_unsafe_keras(path)
     try:
         return keras.saving.load_model(path, compile=False, safe_mode=True)
     except (ValueError, OSError, KeyError, TypeError) as problem:
@@ -114,6 +116,8 @@ def traced(model: keras.Model) -> Callable[[np.ndarray], np.ndarray]:
 
 def saved_model(folder: Path) -> Callable[[np.ndarray], np.ndarray]:
     """A SavedModel as a function from float32 patches or slices to region probabilities.
+
+    This runs what the SavedModel holds: call it only after `exported.refuse_untrusted`.
 
     Raises:
         CheckpointError: The folder cannot be read as a SavedModel.

@@ -13,7 +13,13 @@ from brats_unet.run import Run
 
 
 def open_network(
-    path: Path, *, which: str, policies: Mapping[str, str], device: str = "auto", log: Callable[[str], None]
+    path: Path,
+    *,
+    which: str,
+    policies: Mapping[str, str],
+    device: str = "auto",
+    trust: bool = False,
+    log: Callable[[str], None],
 ) -> Network:
     """Open a trained network for prediction.
 
@@ -23,18 +29,19 @@ def open_network(
         which: Checkpoint of a run folder, "last" or "best".
         policies: Keras dtype policy for each precision that the machine supports well; other precisions run in float32.
         device: "auto", "cpu" or "gpu", for an ONNX or OpenVINO network. For TensorFlow, choose the device beforehand.
+        trust: Whether a SavedModel may run, which is a program of those who made it.
         log: Called with one sentence about anything the user should know.
 
     Raises:
         SettingsError: Unknown checkpoint.
-        CheckpointError: `path` does not exist, cannot be read, or holds weights of another network.
+        CheckpointError: `path` does not exist, cannot be read, holds weights of another network, or is unsafe.
         MachineError: The package or device that runs the network is missing.
     """
     description = description_of(path)
     if description is not None:
         from brats_unet.inference.runtimes import exported_network
 
-        return exported_network(open_exported(path, description), device=device, log=log)
+        return exported_network(open_exported(path, description), device=device, trust=trust, log=log)
     with quiet_tensorflow():
         from brats_unet.inference import keras_network
 

@@ -8,11 +8,19 @@ import numpy as np
 
 from brats_unet.errors import CheckpointError, MachineError
 from brats_unet.hardware import quiet_tensorflow
-from brats_unet.inference.exported import IMAGE, PROBABILITIES, Exported, refuse_unless_it_runs
+from brats_unet.inference.exported import (
+    IMAGE,
+    PROBABILITIES,
+    Exported,
+    refuse_unless_it_runs,
+    refuse_untrusted,
+)
 from brats_unet.inference.network import Network, SizeLimit
+from brats_unet.inference.onnx_files import refuse_foreign_weights
 from brats_unet.inference.predictor import Forward, MemoryFull, in_slices
 from brats_unet.processes import cores
 
+LONGEST_START = 100  # bytes in which an XML file says that it is one
 Compute = Callable[[np.ndarray], np.ndarray]  # float32 patches or slices to region probabilities
 
 
@@ -33,18 +41,20 @@ class Engine:
     size_limit: SizeLimit | None = None
 
 
-def exported_network(exported: Exported, *, device: str, log: Callable[[str], None]) -> Network:
+def exported_network(exported: Exported, *, device: str, trust: bool, log: Callable[[str], None]) -> Network:
     """Load an exported network for prediction.
 
     Args:
         exported: Its files and recipe.
         device: "auto", "cpu" or "gpu"; ignored by TensorFlow, whose device is chosen beforehand.
+        trust: Whether a SavedModel may run, which is a program of those who made it.
         log: Called with one sentence about anything the user should know.
 
     Raises:
         MachineError: Its runtime is not installed, or device="gpu" and the runtime has no GPU.
-        CheckpointError: The file cannot be read, or its channels differ from its description.
+        CheckpointError: The file cannot be read, its channels differ from its description, or it is not safe to open.
     """
+    refuse_untrusted(exported, trust=trust)
     refuse_unless_it_runs(exported)
     engine = RUNTIMES[exported.format](exported.file, device)
     stride = (1, 1, 1) if engine.any_size else tuple(exported.recipe["stride"])
@@ -73,7 +83,11 @@ def _onnx(file: Path, device: str) -> Engine:
             f"device=gpu, but onnxruntime here offers {', '.join(offered)}. Use device=cpu, or pip install "
             f"onnxruntime-gpu in place of onnxruntime."
         )
-    options = onnxruntime.SessionOptions()
+    try:
+        refuse_foreign_weights(file)
+    except (ValueError, OSError) as problem:
+        raise _unreadable(file, "an ONNX network", problem) from problem
+    options = onnxruntime.SessionOptions()  # no library of custom operations is ever registered
     options.log_severity_level = 3
     options.intra_op_num_threads = cores()
     options.enable_mem_pattern = False  # helps only if all volumes have one size, and brains do not
@@ -112,6 +126,10 @@ def _onnx(file: Path, device: str) -> Engine:
 
 
 def _openvino(file: Path, device: str) -> Engine:
+    with open(file, "rb") as opened:
+        start = opened.read(LONGEST_START)
+    if not start.lstrip().startswith((b"<?xml", b"<net")):  # OpenVINO also opens other formats, whatever the name
+        raise _unreadable(file, "an OpenVINO network", ValueError("it is not an XML file"))
     import openvino
 
     core = openvino.Core()

@@ -118,7 +118,10 @@ def show(run: Path, case: Path, threads: int, found: dict[str, Any], folder: Pat
     from rich.console import Console
     from rich.table import Table
 
-    with np.load(folder / "keras.npz") as keras, np.load(folder / "onnx.npz") as onnx:
+    with (
+        np.load(folder / "keras.npz", allow_pickle=False) as keras,
+        np.load(folder / "onnx.npz", allow_pickle=False) as onnx,
+    ):
         brain = keras["brain"]
         differ = int((keras["labels"] != onnx["labels"]).sum())
         largest = float(np.abs(keras["probabilities"] - onnx["probabilities"]).max())

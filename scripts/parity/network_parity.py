@@ -79,7 +79,7 @@ def compare(name: str, options: dict) -> dict:
         np.savez(Path(folder) / "in.npz", **given)
         peer = [ROOT / ".venv-peers/bin/python", ROOT / "scripts/parity/peers/networks.py", folder]
         subprocess.run(peer, check=True)
-        found = np.load(Path(folder) / "out.npz")
+        found = np.load(Path(folder) / "out.npz", allow_pickle=False)
         theirs, parameters = np.moveaxis(found["logits"], 1, -1)[(slice(None), *SPACE)], int(found["parameters"])
     return {
         "network": name,

@@ -49,7 +49,7 @@ def formula(tmp_path, monkeypatch):
             shapes.append(patches.shape)
         return bright(patches)
 
-    def opened(paths, *, checkpoint, device, log):
+    def opened(paths, *, checkpoint, device, trust, log):
         return [Network(forward, json.loads(json.dumps(recipe)), (4, 4, 4), log) for _ in paths]
 
     monkeypatch.setattr(networks, "open_networks", opened)
@@ -78,6 +78,7 @@ def settings(formula, phantom_root, tmp_path):
             "uncertainty": False,
             "overwrite": False,
             "device": "cpu",
+            "trust": False,
             "json": True,
         }
         return Predict(**{**values, **changes})

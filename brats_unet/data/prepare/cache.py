@@ -57,18 +57,18 @@ class PreparedCase:
     @cached_property
     def image(self) -> np.ndarray:
         """Normalised scans, float16, shape (X, Y, Z, M)."""
-        return np.load(self.folder / "image.npy", mmap_mode="r" if self.mapped else None)
+        return np.load(self.folder / "image.npy", mmap_mode="r" if self.mapped else None, allow_pickle=False)
 
     @cached_property
     def labels(self) -> np.ndarray | None:
         """Labels, uint8 values of `anatomy.Label`, shape (X, Y, Z); None if the case has no mask."""
         path = self.folder / "labels.npy"
-        return np.load(path, mmap_mode="r" if self.mapped else None) if path.exists() else None
+        return np.load(path, mmap_mode="r" if self.mapped else None, allow_pickle=False) if path.exists() else None
 
     @cached_property
     def brain(self) -> np.ndarray:
         """Brain mask, bool, shape (X, Y, Z)."""
-        return np.load(self.folder / "brain.npy", mmap_mode="r")
+        return np.load(self.folder / "brain.npy", mmap_mode="r", allow_pickle=False)
 
     @property
     def bytes(self) -> int:
@@ -83,7 +83,7 @@ class PreparedCase:
         for region in Region:
             path = self.folder / f"foreground_{region}.npy"
             if path.exists():
-                positions = np.load(path)
+                positions = np.load(path, allow_pickle=False)
                 if len(positions):
                     present[region] = positions
         return present

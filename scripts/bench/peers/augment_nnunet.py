@@ -30,8 +30,8 @@ def main() -> None:
     torch.set_num_threads(int(threads))
     cases = []
     for folder in sorted(path for path in Path(sys.argv[2]).iterdir() if path.is_dir()):
-        image = np.load(folder / "image.npy")
-        labels = np.load(folder / "labels.npy").astype(np.int16)
+        image = np.load(folder / "image.npy", allow_pickle=False)
+        labels = np.load(folder / "labels.npy", allow_pickle=False).astype(np.int16)
         labels[(image == 0).all(axis=-1)] = -1
         cases.append((np.ascontiguousarray(np.moveaxis(image, -1, 0)).astype(np.float32), labels[None]))
     rng, transforms = np.random.default_rng(0), {}

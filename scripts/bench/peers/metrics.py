@@ -29,7 +29,9 @@ def main() -> None:
     torch.set_num_threads(1)
     folder = Path(sys.argv[1])
     for line in sys.stdin:
-        labels = [np.load(folder / f"{name}_{int(line)}.npy") for name in ("prediction", "reference")]
+        labels = [
+            np.load(folder / f"{name}_{int(line)}.npy", allow_pickle=False) for name in ("prediction", "reference")
+        ]
         start = time.perf_counter()
         p, y = (masks(one) for one in labels)
         dice = compute_dice(p, y, include_background=True)

@@ -59,7 +59,7 @@ def nvidia_unet(features):
 
 def main():
     folder = Path(sys.argv[1])
-    given = np.load(folder / "in.npz")
+    given = np.load(folder / "in.npz", allow_pickle=False)
     options = json.loads(str(given["options"]))
     network = {"resenc_unet": resenc_unet, "nvidia_unet": nvidia_unet}[options.pop("name")](**options)
     image = torch.from_numpy(given["image"])
