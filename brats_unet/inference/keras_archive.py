@@ -30,7 +30,8 @@ LAYERS = (
     *("GlobalAveragePooling3D", "GlobalMaxPooling2D", "GlobalMaxPooling3D", "GroupNormalization", "Identity"),
     *("LayerNormalization", "LeakyReLU", "Maximum", "Minimum", "Multiply", "PReLU", "Permute", "ReLU", "Rescaling"),
     *("Reshape", "Softmax", "SpatialDropout2D", "SpatialDropout3D", "Subtract", "UnitNormalization", "UpSampling2D"),
-    *("UpSampling3D", "ZeroPadding2D", "ZeroPadding3D"),
+    *("UpSampling3D", "ZeroPadding2D", "ZeroPadding3D", "AlphaDropout", "EinsumDense", "Flatten", "GaussianDropout"),
+    *("GaussianNoise", "MultiHeadAttention", "RMSNormalization"),
 )
 NUMPY_OPERATIONS = (
     *("Absolute", "Add", "All", "Any", "Clip", "Concatenate", "Divide", "Equal", "Exp", "ExpandDims", "GetItem"),
@@ -69,7 +70,7 @@ def refuse_unsafe_keras(path: Path) -> None:
         with zipfile.ZipFile(path) as archive:
             _refuse_members(path, archive)
             config, weights = archive.read(CONFIG), archive.read(WEIGHTS)
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, UnicodeDecodeError) as problem:
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, UnicodeDecodeError) as problem:
         raise _refused(path, f"it is not a readable zip archive ({problem})") from None
     try:
         content = json.loads(config)

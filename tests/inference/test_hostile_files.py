@@ -1,6 +1,7 @@
 """Networks and runs from a stranger: nothing that is opened runs, and nothing outside its folder is read."""
 
 import ast
+import importlib
 import io
 import json
 import pickle
@@ -20,11 +21,14 @@ from brats_unet.errors import CheckpointError, SettingsError
 from brats_unet.evaluation import mean_shape_file
 from brats_unet.files import read_json
 from brats_unet.inference import keras_archive, runtimes
+from brats_unet.inference.export_network import probability_model
 from brats_unet.inference.exported import DESCRIPTION, IMAGE, PROBABILITIES, open_exported
-from brats_unet.inference.keras_archive import CONFIG, MEMBERS, WEIGHTS, refuse_unsafe_keras
+from brats_unet.inference.keras_archive import ALLOWED, CONFIG, MEMBERS, WEIGHTS, refuse_unsafe_keras
 from brats_unet.inference.keras_network import keras_file, trained_model
 from brats_unet.inference.loading import open_network
 from brats_unet.inference.onnx_files import ENTRY, FIELDS, KEY, VALUE, locations
+from brats_unet.models import MODELS
+from brats_unet.parts import contract_options_of
 from brats_unet.volume import Case
 
 ROOT = Path(__file__).parents[2]
@@ -306,6 +310,32 @@ def test_the_network_of_a_run_passes_also_compiled(keras_of, config_of):
     assert keras_file(config_of(lambda config: config.update(compile_config=optimizer))).count_params() > 0
 
 
+@pytest.mark.parametrize("outputs", ["regions", "labels"])
+def test_an_exported_network_passes(outputs, tmp_path):  # for trained ones, see tests/models/test_every_network.py
+    name, options = "unet2d", contract_options_of(MODELS["unet2d"])[0]
+    model = MODELS[name](channels=4, outputs=4 if outputs == "labels" else 3, dtype="float32", seed=0, **options)
+    keras_archive._refuse_config(tmp_path, json.loads(probability_model(model, outputs).to_json()))
+
+
+def test_every_allowed_class_only_computes():
+    import keras
+
+    kinds = (keras.Operation, keras.initializers.Initializer, keras.regularizers.Regularizer, keras.DTypePolicy)
+    for module, names in ALLOWED.items():
+        for name in names:
+            assert issubclass(getattr(importlib.import_module(module), name), kinds)
+    readers = {
+        "Lambda",
+        "TFSMLayer",
+        "TorchModuleWrapper",
+        "JaxLayer",
+        "FlaxLayer",
+        "StringLookup",
+        "TextVectorization",
+    }
+    assert readers.isdisjoint(ALLOWED["keras.layers"])
+
+
 def layer(module, name, registered=None, /, **config):
     return {"module": module, "class_name": name, "config": {"name": "x", **config}, "registered_name": registered}
 
@@ -343,23 +373,23 @@ def test_a_keras_file_names_only_stock_layers(described, hidden, config_of):
     assert "model.keras: refused as a Keras model: its config.json names the class" in message
 
 
-def test_the_function_of_a_lambda_layer_does_not_run(tmp_path):
+def test_the_function_of_a_lambda_layer_does_not_run(tmp_path, monkeypatch):
     import keras
 
-    mark = tmp_path / "the lambda ran"
+    monkeypatch.chdir(tmp_path)
+    mark, file = Path("the lambda ran"), tmp_path / "model.keras"
     image = keras.Input((None, None, None, 4))
-    model = keras.Model(image, keras.layers.Lambda(lambda x, path=str(mark): (open(path, "w").close(), x)[1])(image))
-    assert mark.exists()
+    keras.Model(image, keras.layers.Lambda(lambda x: (open("the lambda ran", "w").close(), x)[1])(image)).save(file)
     mark.unlink()
-    model.save(tmp_path / "model.keras")
-    assert "keras.layers.Lambda" in refusal(keras_file, tmp_path / "model.keras")
+    assert "keras.layers.Lambda" in refusal(keras_file, file)
     keras.config.enable_unsafe_deserialization()  # as a part of another package may have done
     try:
-        assert "keras.layers.Lambda" in refusal(keras_file, tmp_path / "model.keras")
+        assert "keras.layers.Lambda" in refusal(keras_file, file)
+        assert not mark.exists()
+        keras.saving.load_model(file, compile=False, safe_mode=True)
+        assert mark.exists()  # Keras alone runs it, though it was told safe_mode=True
     finally:
         keras.src.backend.common.global_state.set_global_attribute("safe_mode_saving", None)
-    assert not mark.exists()
-    assert "safe_mode=True" in (ROOT / "brats_unet/inference/keras_network.py").read_text(encoding="utf-8")
 
 
 def test_a_registered_class_of_this_process_is_refused_too(tmp_path):

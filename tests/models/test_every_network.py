@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from brats_unet.inference.keras_archive import refuse_unsafe_keras
 from brats_unet.models import MODELS, describe
 from brats_unet.parts import contract_options_of
 
@@ -71,6 +72,7 @@ def test_logits_are_as_many_and_as_fine_as_described(name, options):
 def test_a_saved_network_loads_without_custom_objects_and_predicts_the_same(name, options, tmp_path):
     model, image = build(name, options), images(name, options, (1, 1, 1))
     model.save(tmp_path / "model.keras")
+    refuse_unsafe_keras(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras", safe_mode=True)
     for before, after in zip(arrays(model(image)), arrays(loaded(image)), strict=True):
         np.testing.assert_array_equal(before, after)
