@@ -49,7 +49,7 @@ def headline(evaluation: Evaluation) -> list[dict[str, Any]]:
                     "trivial": {
                         PREDICTORS[predictor]: _number(regions[region][metric]["mean"], factor, decimals)
                         for predictor, regions in summary.get("trivial_predictors", {}).items()
-                        if predictor in PREDICTORS
+                        if predictor in PREDICTORS and metric in regions[region]  # calibration has none
                     },
                 }
             )

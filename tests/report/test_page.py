@@ -140,6 +140,19 @@ def test_a_report_of_an_evaluation_without_paths_names_what_it_cannot_show(evalu
     assert "Not shown:" in (tmp_path / "p.html").read_text(encoding="utf-8")
 
 
+def test_calibration_is_shown_without_trivial_predictors_which_have_none(evaluated_run, tmp_path):
+    whole = open_evaluation(evaluated_run.folder)
+    regions = {
+        region: {**facts, "all_cases": {**facts["all_cases"], "ece": {**facts["all_cases"]["dice"], "unit": "1"}}}
+        for region, facts in whole.summary["regions"].items()
+    }
+    evaluation = Evaluation(whole.name, whole.file, whole.rows, {**whole.summary, "regions": regions})
+    rows = {row["name"]: row for row in page_facts.headline(evaluation)}
+    assert [cell["trivial"] for cell in rows["Calibration error"]["cells"]] == [{}, {}, {}]
+    assert all(cell["trivial"] for cell in rows["Dice"]["cells"])
+    assert write_page(evaluation, None, tmp_path / "p.html", viewer=0, pictures=0).left_out == ()
+
+
 def test_every_metric_in_the_report_is_defined_there(evaluated_run, written):
     evaluation = open_evaluation(evaluated_run.folder)
     terms = [words.strip() for words in re.findall(r"<dt>([^<]*)</dt>", written[1])]
