@@ -63,7 +63,20 @@ def prepare_masks_folder(
 def is_stale(output: Path, origin: dict[str, Any]) -> bool:
     """Whether a folder holds masks of this program with another origin."""
     mark = output / PREDICTIONS_MARK
-    return mark.exists() and read_json(mark, what=str(output), advice="Choose another folder.") != origin
+    if not mark.exists():
+        return False
+    before = read_json(mark, what=str(output), advice="Choose another folder.")
+    return {**before, "networks": _as_now(before.get("networks", []), origin["networks"])} != origin
+
+
+def _as_now(before: Sequence[dict[str, Any]], now: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Recorded networks with the paths of earlier versions, which were absolute, cut to the length of today's."""
+    cut = list(before)
+    for i, (old, new) in enumerate(zip(before, now, strict=False)):
+        recorded = Path(old["weights"])
+        if recorded.is_absolute():
+            cut[i] = {**old, "weights": str(Path(*recorded.parts[-len(Path(new["weights"]).parts) :]))}
+    return cut
 
 
 def origin_of(
@@ -86,13 +99,18 @@ def origin_of(
         kept: What is kept besides the masks, such as "probabilities".
 
     Returns:
-        "networks" (weights file, its modification time, recipe), "convention", "postprocessing" and "kept".
+        "networks" (weights as <folder>/<file inside it>, their modification time, recipe), "convention",
+        "postprocessing" and "kept".
     """
     described = []
     for path, network in zip(paths, networks, strict=True):
         file = weights_file(path, checkpoint)
         described.append(
-            {"weights": str(file.resolve()), "modified_ns": file.stat().st_mtime_ns, "recipe": dict(network.recipe)}
+            {
+                "weights": _short_weights(path, file),
+                "modified_ns": file.stat().st_mtime_ns,
+                "recipe": dict(network.recipe),
+            }
         )
     return {
         "networks": described,
@@ -100,3 +118,10 @@ def origin_of(
         "postprocessing": rules.as_dict(),
         "kept": list(kept),
     }
+
+
+def _short_weights(network: Path, file: Path) -> str:
+    """A weights file as <folder of the network>/<file inside it>, such as quick-fold0/checkpoints/last.safetensors."""
+    folder, resolved = (network if network.is_dir() else network.parent).resolve(), file.resolve()
+    inside = resolved.is_relative_to(folder)
+    return str(resolved.relative_to(folder.parent if inside else resolved.parents[1]))
