@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -66,7 +67,7 @@ class HashMemo:
         try:
             status = path.stat()
             state = [status.st_size, status.st_mtime_ns]
-            key = f"{kind}:{path.resolve()}"
+            key = _key(kind, str(path.resolve()))
             before = self.known.get(key)
             if before is not None and before[:2] == state:
                 return str(before[2])
@@ -90,6 +91,11 @@ class HashMemo:
         self.changed = False
 
 
+def _key(kind: str, path: str) -> str:
+    """Key of a file in the memo, which names no folder."""
+    return f"{kind}:{hashlib.blake2b(os.fsencode(path), digest_size=DIGEST_BYTES).hexdigest()}"
+
+
 def _read(file: Path) -> dict[str, list[Any]]:
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
@@ -97,4 +103,7 @@ def _read(file: Path) -> dict[str, list[Any]]:
         return {}
     if not isinstance(content, dict):
         return {}
-    return {key: value for key, value in content.items() if isinstance(value, list) and len(value) == 3}
+    known = {key: value for key, value in content.items() if isinstance(value, list) and len(value) == 3}
+    parted = {key: key.partition(":") for key in known}
+    # Earlier versions wrote paths into the keys.
+    return {_key(kind, path) if path.startswith("/") else key: known[key] for key, (kind, _, path) in parted.items()}

@@ -88,3 +88,19 @@ def test_saving_without_new_hashes_writes_no_file(tmp_path: Path) -> None:
 def test_a_missing_file_is_a_data_error(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="No such file"):
         HashMemo(tmp_path / "m.json").hash(tmp_path / "nothing")
+
+
+def test_the_memo_names_no_folder_and_reads_the_paths_of_earlier_versions(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "scan").write_bytes(b"one")
+    status = (tmp_path / "scan").stat()
+    old = {f"bytes:{tmp_path.resolve() / 'scan'}": [status.st_size, status.st_mtime_ns, "known"]}
+    (tmp_path / "m.json").write_text(json.dumps(old))
+    memo = HashMemo(tmp_path / "m.json")
+    assert memo.hash(tmp_path / "scan") == "known"
+    (tmp_path / "other").write_bytes(b"two")
+    memo.hash(tmp_path / "other")
+    memo.save()
+    assert str(tmp_path) not in (tmp_path / "m.json").read_text()
+    assert HashMemo(tmp_path / "m.json").hash(tmp_path / "scan") == "known"
