@@ -17,6 +17,7 @@ PREDICTIONS_MARK = "predictions.json"  # records which networks made the masks
 PROBABILITIES = "probabilities"  # sub-folder
 UNCERTAINTY = "uncertainty"  # sub-folder
 VOLUMES = "volumes.csv"
+EVALUATION_FOLDERS = "folders"  # key of the settings.json of an evaluation of loose masks
 
 
 def mask_file(folder: Path, case_id: str) -> Path:
@@ -43,6 +44,17 @@ class Run:
     def settings_file(self) -> Path:
         """All settings of the training, as plain JSON; evaluate and predict take unset settings from it."""
         return self.folder / "settings.json"
+
+    @property
+    def was_started(self) -> bool:
+        """Whether the folder is that of a training; an evaluation of loose masks has a settings.json too."""
+        if not self.settings_file.is_file():
+            return False
+        try:
+            content = json.loads(self.settings_file.read_text(encoding="utf-8"))
+        except ValueError:  # refused with a message where the settings are read
+            return True
+        return not (isinstance(content, dict) and EVALUATION_FOLDERS in content)
 
     @property
     def recipe_file(self) -> Path:

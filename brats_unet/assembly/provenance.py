@@ -12,6 +12,7 @@ from typing import Any
 import brats_unet
 from brats_unet.files import read_json
 from brats_unet.plugins import packages_of
+from brats_unet.private_paths import short_command
 from brats_unet.run import Run
 
 PACKAGES = ("tensorflow", "keras", "numpy", "scipy", "nibabel", "hydra-core", "safetensors")
@@ -28,7 +29,7 @@ def training_environment(devices: str, precision: str, parts: Mapping[str, str])
     return {
         "brats_unet": brats_unet.__version__,
         "commit": commit(),
-        "command": sys.argv[1:],
+        "command": short_command(sys.argv[1:]),
         "python": platform.python_version(),
         "packages": {name: version(name) for name in PACKAGES},
         "system": platform.platform(),
@@ -51,7 +52,7 @@ def facts_of_run(run: Run, path: Path, checkpoint: str) -> dict[str, Any]:
     environment = read_json(run.environment_file, what=str(run.folder)) if run.environment_file.exists() else {}
     steps = run.journal("step")
     return {
-        "run": run.name if run.settings_file.exists() else None,
+        "run": run.name if run.was_started else None,
         "file": path.name if path.is_file() else None,
         "checkpoint": checkpoint if path.is_dir() else None,
         "steps": steps[-1]["step"] if steps and checkpoint == "last" else None,

@@ -51,7 +51,7 @@ def prepare_run_folder(run: Run, settings: Train) -> None:
     own = {Path(path).resolve() for path in (settings.data.root, settings.data.cache) if path}
     if not run.folder.exists() or all(path.resolve() in own for path in run.folder.iterdir()):
         return
-    if not run.settings_file.exists():
+    if not run.was_started:
         raise SettingsError(f"{run.folder}: the folder holds other files and no run. Choose another name with name=….")
     if settings.overwrite:
         _delete(run.folder, {*own, run.settings_file.absolute()})

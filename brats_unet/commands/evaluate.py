@@ -20,6 +20,7 @@ from brats_unet.inference.predicting import predict_cases
 from brats_unet.inference.probability_maps import keep_nothing, keep_regions
 from brats_unet.metrics import metrics_of
 from brats_unet.metrics.protocols import protocol_named, require_tolerances
+from brats_unet.private_paths import short_text
 from brats_unet.report.scores import refuse_foreign_folder, report_scores
 from brats_unet.run import PREDICTIONS, PROBABILITIES, Run, mask_file, probability_file
 from brats_unet.settings import Evaluate
@@ -170,7 +171,8 @@ def _add_mean_shape(
             progress=lambda count, total: display.progress("Mean shape of the training cases", count, total),
         )
     except DataError as problem:  # not fatal: the scores of the network do not depend on it
-        return str(problem)
+        data = run.settings()["data"]
+        return short_text(str(problem), [Path(data["root"])])
     shapes.update({case.id: shape for case in held_out})
     return ""
 

@@ -26,6 +26,7 @@ from brats_unet.files import read_json, remove_file, write_json
 from brats_unet.metrics.counts import count, dice
 from brats_unet.metrics.protocols import protocol_named
 from brats_unet.nifti import read_integers, write_volume
+from brats_unet.private_paths import short_text
 from brats_unet.settings import Fuse
 from brats_unet.spelling import suggestion
 from brats_unet.volume import Volume
@@ -57,7 +58,7 @@ def _fuse(settings: Fuse, display: Display) -> int:
     if settings.references is not None:
         references = references_of(Path(settings.references), cases, inputs, display.log)
     origin = {
-        "inputs": {one.name: str(next(iter(one.masks.values())).parent) for one in inputs},
+        "inputs": {one.name: next(iter(one.masks.values())).absolute().parent.name for one in inputs},
         "method": settings.method,
         "per": settings.per,
         "convention": written.name,
@@ -89,7 +90,9 @@ def _fuse(settings: Fuse, display: Display) -> int:
         display.progress("Fusing", done, len(cases))
 
     means = {name: _mean(rows) for name, rows in scores.items()}
-    write_json(output / MARK, {**origin, "weights": weights, "dice": means, "failed": failed})
+    folders = [path.parent for one in (*inputs, *([references] if references else [])) for path in one.masks.values()]
+    told = {case_id: short_text(sentence, set(folders)) for case_id, sentence in failed.items()}
+    write_json(output / MARK, {**origin, "weights": weights, "dice": means, "failed": told})
     display.close()
     _print_result(settings, display, output, written, means, len(cases) - len(failed), failed, references is not None)
     return 1 if failed else 0

@@ -28,7 +28,7 @@ def main(settings: Report) -> int:
     if path.suffix != ".html" or path.is_dir():
         raise SettingsError(f"output={path}: give the name of an HTML file, such as report.html.")
     runs = (Run(folder), Run(folder.resolve().parent))  # evaluation_best/ lies in its run folder
-    run = next((run for run in runs if run.settings_file.is_file()), None)
+    run = next((run for run in runs if run.was_started), None)
     with open_display(json=settings.json) as display:
         page = write_page(
             evaluation,

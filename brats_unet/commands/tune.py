@@ -66,7 +66,7 @@ def _tune(settings: Tune, display: Display) -> int:
     )
     document: dict[str, Any] = {
         **tuned.as_dict(),
-        "runs": [str(run.folder) for run in runs],
+        "runs": [run.folder.absolute().name for run in runs],
         "checkpoint": settings.checkpoint,
         "cases": [case.id for case in held_out],
     }

@@ -118,12 +118,12 @@ def _conventions(
 
 
 def _names(paths: Sequence[Path]) -> list[str]:
-    """Short unique names of the inputs: file or folder name, with the parent folder where those are not unique."""
+    """Short unique names of the inputs: file or folder name, with the parent folder, then a number, if not unique."""
     plain = [stem(path) if path.is_file() else path.resolve().name for path in paths]
     if len(set(plain)) == len(plain):
         return plain
     longer = [f"{path.absolute().parent.name}/{name}" for path, name in zip(paths, plain, strict=True)]
-    return longer if len(set(longer)) == len(longer) else [str(path) for path in paths]
+    return longer if len(set(longer)) == len(longer) else [f"{name} ({i})" for i, name in enumerate(longer, 1)]
 
 
 def cases_of(inputs: Sequence[Source], allow_missing: bool) -> list[str]:

@@ -1,4 +1,4 @@
-"""Files in the folder of an evaluation: their names, score rows as CSV, and the paths of the masks."""
+"""Files in the folder of an evaluation: their names, and score rows as CSV."""
 
 import csv
 import json
@@ -7,15 +7,13 @@ from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from brats_unet.anatomy import Modality, Region
-from brats_unet.data.labels.convention import CONVENTIONS
+from brats_unet.anatomy import Region
 from brats_unet.errors import DataError, some
-from brats_unet.evaluation.score import Pair, Row
+from brats_unet.evaluation.score import Row
 from brats_unet.files import atomic_path
 from brats_unet.metrics.glossary import meaning_of
 from brats_unet.run import PREDICTIONS, Run
 from brats_unet.safe_text import csv_cell, text_of_csv_cell, write_csv
-from brats_unet.volume import ImageFile
 
 SCORES, SUMMARY, SEED_SCORES, FIGURES = "scores.csv", "summary.json", "seed_scores.csv", "figures"
 TRIVIAL_SCORES = "trivial_scores.csv"  # scores of the trivial predictors, which ignore the scans
@@ -145,36 +143,3 @@ def read_rows(path: Path) -> list[Row]:
         more = f"; and {len(problems) - 10} more" if len(problems) > 10 else ""
         raise DataError(f"{path}: {'; '.join(problems[:10])}{more}. Evaluate again.")
     return rows
-
-
-def described_files(pairs: Sequence[Pair]) -> dict[str, Any]:
-    """Paths and label conventions of the masks and scans of an evaluation, in plain types, by case."""
-    return {
-        pair.case_id: {
-            "reference": str(pair.reference),
-            "prediction": None if pair.prediction is None else str(pair.prediction),
-            "reference_labels": pair.reference_convention.name,
-            "prediction_labels": pair.prediction_convention.name,
-            "images": {
-                str(modality): {"path": str(file.path), "channel": file.channel}
-                for modality, file in (pair.images or {}).items()
-            },
-        }
-        for pair in pairs
-    }
-
-
-def pairs_of(evaluation: Evaluation) -> dict[str, Pair]:
-    """Inverse of `described_files`: pairs by case; empty if the summary does not record the paths."""
-    return {
-        case_id: Pair(
-            case_id,
-            Path(facts["reference"]),
-            None if facts["prediction"] is None else Path(facts["prediction"]),
-            {Modality(name): ImageFile(Path(one["path"]), one["channel"]) for name, one in facts["images"].items()}
-            or None,
-            CONVENTIONS[facts["reference_labels"]],
-            CONVENTIONS[facts["prediction_labels"]],
-        )
-        for case_id, facts in evaluation.summary.get("files", {}).items()
-    }

@@ -31,7 +31,7 @@ def card(run: Run, content: Mapping[str, Any], checkpoint: str) -> str:
         content: Content of `prediction.json`.
         checkpoint: "last" or "best".
     """
-    known = run.settings_file.exists()
+    known = run.was_started
     unknown = "Unknown: the network was exported without its run."
     source = content["source"]
     name = source["run"] or source["file"] or "network"
@@ -52,7 +52,7 @@ def _what(run: Run, content: Mapping[str, Any]) -> str:
     network, labels = content["network"], content["labels"]
     spacing = " × ".join(f"{length:g}" for length in content["preparation"]["spacing_mm"])
     integers = ", ".join(f"{integer} {word}" for word, integer in labels["integers"].items())
-    architecture = run.settings()["model"]["name"] if run.settings_file.exists() else "A network"
+    architecture = run.settings()["model"]["name"] if run.was_started else "A network"
     return (
         f"{architecture} with {content['source']['weights']:,} weights ({network['format']}, float32). Input: "
         f"{', '.join(network['input']['modalities'])} at {spacing} mm. Output: the probabilities of "

@@ -17,10 +17,12 @@ import jinja2
 from brats_unet import __version__
 from brats_unet.anatomy import Region
 from brats_unet.errors import SettingsError, some
-from brats_unet.evaluation.record import FIGURES, Evaluation, pairs_of
+from brats_unet.evaluation.mask_paths import folders_of, pairs_of
+from brats_unet.evaluation.record import FIGURES, Evaluation
 from brats_unet.evaluation.score import Pair
 from brats_unet.files import atomic_path
 from brats_unet.metrics.glossary import VOXELS
+from brats_unet.private_paths import short_text
 from brats_unet.processes import map_in_processes
 from brats_unet.report import page_facts
 from brats_unet.report.drawing import Drawing, draw_case
@@ -116,7 +118,7 @@ def write_page(
         settings=page_facts.typed_values(run.settings()) if run else {},
         environment=page_facts.typed_values(page_facts.environment(run)),
         commands=page_facts.commands(evaluation, run, command),
-        left_out=left_out,
+        left_out=[short_text(sentence, folders_of(evaluation).values()) for sentence in left_out],
         version=__version__,
         niivue=base64.b64encode(niivue).decode(),
         niivue_licence=_resource("vendor/LICENSE.niivue").decode(),

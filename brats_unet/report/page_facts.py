@@ -13,6 +13,7 @@ from brats_unet.metrics.glossary import HD95_MEANINGS, MEANINGS, RULES, SEED_MEA
 from brats_unet.metrics.metric import Metric
 from brats_unet.metrics.protocols import SURFACE_DICE
 from brats_unet.metrics.seed import ALL_BACKGROUND, CLAIM, HARD, PREDICTION, SOFT
+from brats_unet.private_paths import short_command, short_values
 from brats_unet.report.charts import dice_curves, distribution, loss_curve
 from brats_unet.report.tables import LINES, PREDICTORS, lines_of
 from brats_unet.run import Run
@@ -187,12 +188,13 @@ def commands(evaluation: Evaluation, run: Run | None, command: Sequence[str]) ->
     if run is not None and run.environment_file.is_file():
         typed.append(read_json(run.environment_file, what=f"{run.folder} is not a run folder").get("command", []))
     typed += [evaluation.summary.get("command", []), list(command)]
-    return [f"brats-unet {shlex.join(words)}" for words in typed if words]
+    return [f"brats-unet {shlex.join(short_command(words))}" for words in typed if words]
 
 
 def typed_values(nested: Mapping[str, Any]) -> dict[str, str]:
-    """Dotted keys and values, in the form of the command line."""
-    return {key: "null" if value is None else str(value) for key, value in flat(nested).items()}
+    """Dotted keys and values, in the form of the command line, with the last component of private paths."""
+    shown = short_values(nested)
+    return {key: "null" if value is None else str(value) for key, value in flat(shown).items()}
 
 
 def _units(summary: Mapping[str, Any]) -> dict[str, str]:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from brats_unet.errors import SettingsError
+from brats_unet.evaluation.mask_paths import described_files
 from brats_unet.evaluation.record import (
     EVALUATION_FILES,
     FIGURES,
@@ -17,7 +18,6 @@ from brats_unet.evaluation.record import (
     SEED_SCORES,
     SUMMARY,
     TRIVIAL_SCORES,
-    described_files,
     write_rows,
 )
 from brats_unet.evaluation.score import Pair, Row, Scored, score_cases
@@ -28,9 +28,11 @@ from brats_unet.metrics import package_facts
 from brats_unet.metrics.empty import is_undefined
 from brats_unet.metrics.protocols import TOLERANCES_MM, protocol_named
 from brats_unet.metrics.seed import SeedRow
+from brats_unet.private_paths import short_command
 from brats_unet.report.console import PlainConsole
 from brats_unet.report.drawing import Drawing, draw_cases
 from brats_unet.report.tables import print_summary
+from brats_unet.run import Run
 
 __all__ = ["refuse_foreign_folder", "report_scores"]
 
@@ -124,7 +126,12 @@ def report_scores(
         drawn: list[str] = []
         if figures:
             drawn = _draw(pairs, scored, output / FIGURES, title, workers, log)
-        document = {**content, "figures": drawn, "files": described_files(pairs), "command": list(command)}
+        document = {
+            **content,
+            "figures": drawn,
+            "files": described_files(pairs, output),
+            "command": short_command(command),
+        }
         write_json(output / SUMMARY, document)
     if json:
         print(json_text.dumps(content, indent=2, ensure_ascii=False))
@@ -144,11 +151,9 @@ def refuse_foreign_folder(output: Path) -> None:
     """Raise SettingsError if `output` is a file, or holds files that an evaluation does not write."""
     if output.exists() and not output.is_dir():
         raise SettingsError(f"output={output} is a file. Give a new or empty folder.")
-    foreign = (
-        sorted(entry.name for entry in output.iterdir() if entry.name not in EVALUATION_FILES)
-        if output.exists()
-        else []
-    )
+    run = Run(output)
+    allowed = {*EVALUATION_FILES, *([] if run.was_started else [run.settings_file.name])}
+    foreign = sorted(entry.name for entry in output.iterdir() if entry.name not in allowed) if output.exists() else []
     if foreign:
         listed = ", ".join(foreign[:3]) + (", …" if len(foreign) > 3 else "")
         raise SettingsError(

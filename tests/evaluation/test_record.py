@@ -5,20 +5,15 @@ from dataclasses import replace
 
 import pytest
 
-from brats_unet.anatomy import Modality
-from brats_unet.data.labels.convention import CONVENTIONS
 from brats_unet.errors import DataError
 from brats_unet.evaluation.record import (
     PARTS,
-    described_files,
     open_evaluation,
-    pairs_of,
     read_rows,
     require_whole,
     write_rows,
 )
-from brats_unet.evaluation.score import Pair, Row
-from brats_unet.volume import ImageFile
+from brats_unet.evaluation.score import Row
 
 ROWS = [Row("a", "WT", "dice", 0.9, "1"), Row("a", "WT", "hd95", float("nan"), "mm")]
 
@@ -88,11 +83,3 @@ def test_the_message_for_a_run_without_an_evaluation_gives_the_command(tmp_path)
     (tmp_path / "settings.json").write_text("{}")
     with pytest.raises(DataError, match="no scores found.*Run `brats-unet evaluate run="):
         open_evaluation(tmp_path)
-
-
-def test_the_paths_of_the_masks_are_read_back(tmp_path):
-    convention = CONVENTIONS["brats2017"]
-    pair = Pair("a", tmp_path / "r", None, {Modality.T1: ImageFile(tmp_path / "s", 2)}, convention, convention)
-    write_rows(tmp_path / "scores.csv", Row, ROWS)
-    (tmp_path / "summary.json").write_text(json.dumps({"files": described_files([pair])}))
-    assert pairs_of(open_evaluation(tmp_path)) == {"a": pair}

@@ -47,7 +47,8 @@ def test_background_is_grey_0_and_the_head_uses_1_to_the_last_grey():
 
 
 def test_a_case_is_cropped_to_the_head_and_centred_on_the_tumour(evaluated_run):
-    from brats_unet.evaluation.record import open_evaluation, pairs_of
+    from brats_unet.evaluation.mask_paths import pairs_of
+    from brats_unet.evaluation.record import open_evaluation
     from brats_unet.evaluation.score import read_labels
 
     pair = next(iter(pairs_of(open_evaluation(evaluated_run.folder)).values()))
@@ -68,7 +69,8 @@ def test_a_case_is_cropped_to_the_head_and_centred_on_the_tumour(evaluated_run):
 def test_a_case_without_its_files_gives_a_reason_instead_of_an_error(evaluated_run):
     from dataclasses import replace
 
-    from brats_unet.evaluation.record import open_evaluation, pairs_of
+    from brats_unet.evaluation.mask_paths import pairs_of
+    from brats_unet.evaluation.record import open_evaluation
 
     pair = next(iter(pairs_of(open_evaluation(evaluated_run.folder)).values()))
     assert "it has no scan" in packed_case(replace(pair, images=None))

@@ -93,11 +93,13 @@ def test_a_second_evaluation_replaces_all_files_of_the_first(pairs, tmp_path):
         "case0.png",
         "figures",
         "scores.csv",
+        "settings.json",
         "summary.json",
         "trivial_scores.csv",
     ]
     report_scores(pairs[:1], output, seed_scores=False, figures=False)
-    assert sorted(path.name for path in output.rglob("*")) == ["scores.csv", "summary.json", "trivial_scores.csv"]
+    left = ["scores.csv", "settings.json", "summary.json", "trivial_scores.csv"]
+    assert sorted(path.name for path in output.rglob("*")) == left
 
 
 def test_other_files_in_figures_are_kept(pairs, tmp_path):
@@ -106,6 +108,15 @@ def test_other_files_in_figures_are_kept(pairs, tmp_path):
     (output / "figures" / "mine.png").write_bytes(b"mine")
     report_scores(pairs[:1], output, figures=False)
     assert [path.name for path in (output / "figures").iterdir()] == ["mine.png"]
+
+
+def test_the_settings_of_a_training_are_refused_and_kept(pairs, tmp_path):
+    output = tmp_path / "run"
+    output.mkdir()
+    (output / "settings.json").write_text('{"data": {"root": "/scans"}}')
+    with pytest.raises(SettingsError, match=r"holds other files \(settings\.json\)"):
+        report_scores(pairs, output, workers=1)
+    assert (output / "settings.json").read_text() == '{"data": {"root": "/scans"}}'
 
 
 def test_a_folder_with_other_files_is_refused_and_left_unchanged(pairs, tmp_path):

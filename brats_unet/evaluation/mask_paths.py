@@ -1,0 +1,125 @@
+"""Paths of masks and scans in summary.json: relative to folders that only a settings.json names.
+
+A path reads `{folder}/…`. `{evaluation}` is the folder of the summary; `{data.root}` and `{data.validation_root}` stand
+in the settings of the run around it; the others stand in the evaluation's own settings.json. Links are not resolved.
+"""
+
+import json
+import os
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from brats_unet.anatomy import Modality
+from brats_unet.data.labels.convention import CONVENTIONS
+from brats_unet.evaluation.record import Evaluation
+from brats_unet.evaluation.score import Pair
+from brats_unet.files import write_json
+from brats_unet.private_paths import ROOTS
+from brats_unet.run import EVALUATION_FOLDERS, Run
+from brats_unet.volume import ImageFile
+
+EVALUATION = "evaluation"
+NAMED = re.compile(r"\{(?P<folder>[\w.]+)\}/(?P<inside>.*)", re.DOTALL)
+
+
+def described_files(pairs: Sequence[Pair], output: Path) -> dict[str, Any]:
+    """Paths and label conventions of the masks and scans of an evaluation, in plain types, by case.
+
+    Folders that neither the evaluation nor the run around it names are written into `settings.json` in `output`.
+
+    Args:
+        pairs: Scored pairs.
+        output: Folder of the evaluation.
+    """
+    output.joinpath(Run(output).settings_file.name).unlink(missing_ok=True)  # of an earlier evaluation
+    folders = {EVALUATION: output.absolute(), **_folders_of_run(output)}
+    kinds = {
+        "references": [pair.reference for pair in pairs],
+        "predictions": [pair.prediction for pair in pairs if pair.prediction is not None],
+        "images": [file.path for pair in pairs for file in (pair.images or {}).values()],
+    }
+    own: dict[str, Path] = {}
+    for kind, paths in kinds.items():
+        outside = [path.parent for path in (path.absolute() for path in paths) if not _inside(path, {**folders, **own})]
+        if outside:
+            own[kind] = Path(os.path.commonpath(outside))
+    if own:
+        write_json(Run(output).settings_file, {EVALUATION_FOLDERS: {name: str(path) for name, path in own.items()}})
+    folders |= own
+    return {
+        pair.case_id: {
+            "reference": _inside(pair.reference.absolute(), folders),
+            "prediction": None if pair.prediction is None else _inside(pair.prediction.absolute(), folders),
+            "reference_labels": pair.reference_convention.name,
+            "prediction_labels": pair.prediction_convention.name,
+            "images": {
+                str(modality): {"path": _inside(file.path.absolute(), folders), "channel": file.channel}
+                for modality, file in (pair.images or {}).items()
+            },
+        }
+        for pair in pairs
+    }
+
+
+def pairs_of(evaluation: Evaluation) -> dict[str, Pair]:
+    """Inverse of `described_files`: pairs by case; empty if the summary does not record the paths.
+
+    Paths in a folder that no settings.json names any more stay as recorded, `{folder}/…`, where no file is found.
+    Summaries of earlier versions hold whole paths.
+    """
+    folders = folders_of(evaluation)
+
+    def path(recorded: str) -> Path:
+        found = NAMED.fullmatch(recorded)
+        known = found is not None and found["folder"] in folders
+        return folders[found["folder"]] / found["inside"] if found and known else Path(recorded)
+
+    return {
+        case_id: Pair(
+            case_id,
+            path(facts["reference"]),
+            None if facts["prediction"] is None else path(facts["prediction"]),
+            {Modality(name): ImageFile(path(one["path"]), one["channel"]) for name, one in facts["images"].items()}
+            or None,
+            CONVENTIONS[facts["reference_labels"]],
+            CONVENTIONS[facts["prediction_labels"]],
+        )
+        for case_id, facts in evaluation.summary.get("files", {}).items()
+    }
+
+
+def folders_of(evaluation: Evaluation) -> dict[str, Path]:
+    """The folders in which the masks and scans of an evaluation lie, as far as they are known, by name."""
+    output = evaluation.file.parent
+    own = _settings(output).get(EVALUATION_FOLDERS, {})
+    return {
+        EVALUATION: output.absolute(),
+        **_folders_of_run(output),
+        **{name: Path(folder) for name, folder in own.items() if isinstance(folder, str)},
+    }
+
+
+def _folders_of_run(output: Path) -> dict[str, Path]:
+    """The data folders in the settings of the run that `output` lies in; none if it does not lie in a run."""
+    data = _settings(output.absolute().parent).get("data", {})
+    named = {key: data.get(key.removeprefix("data.")) for key in ROOTS}
+    return {key: Path(folder).absolute() for key, folder in named.items() if isinstance(folder, str)}
+
+
+def _settings(folder: Path) -> Mapping[str, Any]:
+    try:
+        content = json.loads(Run(folder).settings_file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):  # the scans are then not found, which the report says
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def _inside(path: Path, folders: Mapping[str, Path]) -> str:
+    """`{folder}/…` for the innermost of the folders that holds `path`; "" if none does."""
+    holding = [name for name, folder in folders.items() if path.is_relative_to(folder)]
+    if not holding:
+        return ""
+    name = max(holding, key=lambda name: len(folders[name].parts))
+    return f"{{{name}}}/{path.relative_to(folders[name]).as_posix()}"
