@@ -4,7 +4,7 @@ Only a `settings.json` (and a plan, which is a settings file too) holds paths as
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +63,15 @@ def short_text(text: str, folders: Iterable[Path] = ()) -> str:
             name = spellings[spelling].replace("\\", r"\\")
             text = re.sub(rf"(?<![\w.-]){re.escape(spelling)}(?![\w-])", name, text)
     return IN_TEXT.sub(lambda found: found["last"] or Path(found[0]).name, text)
+
+
+def short_texts(nested: Any, folders: Collection[Path] = ()) -> Any:
+    """A JSON document with `short_text` of each text in it."""
+    if isinstance(nested, dict):
+        return {key: short_texts(one, folders) for key, one in nested.items()}
+    if isinstance(nested, list | tuple):
+        return [short_texts(one, folders) for one in nested]
+    return short_text(nested, folders) if isinstance(nested, str) else nested
 
 
 def _short_word(word: str) -> str:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from brats_unet.private_paths import short_command, short_path, short_text, short_values
+from brats_unet.private_paths import short_command, short_path, short_text, short_texts, short_values
 
 
 @pytest.mark.parametrize(
@@ -51,3 +51,9 @@ def test_a_sentence_names_files_from_the_given_folder_on_and_others_by_their_las
     folder = Path("/data/Doe, Jane/scans")
     told = f"{folder}/a/a_t1.nii.gz: broken; 1/2 of it and/or /other/b.nii.gz, in {folder}."
     assert short_text(told, [folder]) == "scans/a/a_t1.nii.gz: broken; 1/2 of it and/or b.nii.gz, in scans."
+
+
+def test_every_text_of_a_document_is_shortened_and_other_values_stay():
+    document = {"a": ["in /x/y/z.nii", {"b": "see https://example.org/a/b"}], "n": 1.5, "none": None}
+    short = {"a": ["in z.nii", {"b": "see https://example.org/a/b"}], "n": 1.5, "none": None}
+    assert short_texts(document) == short

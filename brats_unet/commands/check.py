@@ -4,7 +4,6 @@ import json
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -18,7 +17,7 @@ from brats_unet.data.readers.discovery import survey
 from brats_unet.data.readers.findings import Finding, Severity
 from brats_unet.errors import SettingsError
 from brats_unet.files import write_json
-from brats_unet.private_paths import short_text
+from brats_unet.private_paths import short_texts
 from brats_unet.settings import Check, Data
 
 STYLES = {Severity.ERROR: "bold red", Severity.WARNING: "yellow", Severity.NOTE: "dim"}
@@ -52,7 +51,7 @@ def main(settings: Check) -> int:
         console = display.console
     document = {**report.as_dict(), "seconds": round(time.monotonic() - began, 2)}
     if report_file is not None:
-        write_json(report_file, _without_folders(document, root))
+        write_json(report_file, short_texts(document, [root]))
     if settings.json:
         print(json.dumps(document, indent=2, ensure_ascii=False))
     else:
@@ -60,15 +59,6 @@ def main(settings: Check) -> int:
         if report_file is not None:
             console.print(f"Written to {report_file}.")
     return 1 if report.stops_training else 0
-
-
-def _without_folders(value: Any, root: Path) -> Any:
-    """A JSON document in which all texts name files by their last component."""
-    if isinstance(value, dict):
-        return {key: _without_folders(one, root) for key, one in value.items()}
-    if isinstance(value, list):
-        return [_without_folders(one, root) for one in value]
-    return short_text(value, [root]) if isinstance(value, str) else value
 
 
 def _refuse_report(file: Path | None, root: Path) -> None:

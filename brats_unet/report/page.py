@@ -22,7 +22,7 @@ from brats_unet.evaluation.record import FIGURES, Evaluation
 from brats_unet.evaluation.score import Pair
 from brats_unet.files import atomic_path
 from brats_unet.metrics.glossary import VOXELS
-from brats_unet.private_paths import short_text
+from brats_unet.private_paths import short_texts
 from brats_unet.processes import map_in_processes
 from brats_unet.report import page_facts
 from brats_unet.report.drawing import Drawing, draw_case
@@ -99,10 +99,11 @@ def write_page(
         *unseen,
         *(f"{case}: the evaluation does not record the path of its masks." for case in chosen if case not in pairs),
     ]
+    folders = list(folders_of(evaluation).values())  # named by their last component, also in texts of earlier versions
     niivue = _resource("vendor/niivue.umd.js.gz") if packed else b""
     html = _template().render(
         title=evaluation.summary.get("title") or evaluation.name,
-        summary=evaluation.summary,
+        summary={key: short_texts(facts, folders) for key, facts in evaluation.summary.items() if key != "files"},
         headline=page_facts.headline(evaluation),
         charts=page_facts.charts(evaluation),
         cases=page_facts.case_rows(evaluation, order),
@@ -118,7 +119,7 @@ def write_page(
         settings=page_facts.typed_values(run.settings()) if run else {},
         environment=page_facts.typed_values(page_facts.environment(run)),
         commands=page_facts.commands(evaluation, run, command),
-        left_out=[short_text(sentence, folders_of(evaluation).values()) for sentence in left_out],
+        left_out=short_texts(left_out, folders),
         version=__version__,
         niivue=base64.b64encode(niivue).decode(),
         niivue_licence=_resource("vendor/LICENSE.niivue").decode(),
