@@ -1,15 +1,12 @@
 """`brats-unet train`: train a network and write it to a run folder."""
 
 import json
-from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
 import keras
-import numpy as np
 
 from brats_unet import models
-from brats_unet.anatomy import Region, labels_from_regions, region_masks
 from brats_unet.assembly.case_storage import store_cases, training_sampler
 from brats_unet.assembly.number_checks import check_numbers, refuse_wrong_gradients
 from brats_unet.assembly.provenance import training_environment
@@ -19,17 +16,14 @@ from brats_unet.commands.display import Display, TrainingDisplay, open_display
 from brats_unet.data.augment import known as known_augmentations
 from brats_unet.data.augment.augmentation import refuse_blank_samples
 from brats_unet.data.fingerprint import refuse_other_dataset
-from brats_unet.data.prepare.cache import PreparedCase
 from brats_unet.data.prepare.preprocess import Preparation
 from brats_unet.data.study import Study, open_study
 from brats_unet.errors import SettingsError
 from brats_unet.files import explain_write_errors, write_json
 from brats_unet.inference.keras_network import network_of
-from brats_unet.inference.network import Network, recipe
+from brats_unet.inference.network import recipe
 from brats_unet.inference.predictor import refuse_invalid_inference
 from brats_unet.losses import known as known_losses
-from brats_unet.metrics.counts import count, dice
-from brats_unet.metrics.protocols import PROTOCOLS
 from brats_unet.models import checkpoint
 from brats_unet.parts import build, options_of
 from brats_unet.plugins import refuse_absent_packages
@@ -38,6 +32,7 @@ from brats_unet.run import Run
 from brats_unet.settings import Train
 from brats_unet.training.averaging import Average
 from brats_unet.training.budget import Budget
+from brats_unet.training.held_out_dice import held_out_dice
 from brats_unet.training.loop import train
 from brats_unet.training.optimizers import OPTIMIZERS
 from brats_unet.training.schedules import SCHEDULES
@@ -149,12 +144,11 @@ def _train(settings: Train, display: Display) -> int:
     # Train and validate.
     cases = store_cases(settings, study.train, devices, network_shape, log=display.log, progress=display.progress)
     sampler = training_sampler(settings, cases, augmentation.margin)
-    held_out_dice = _validator(predictor, held_out)
 
     def validate() -> dict[str, float]:
         if average is not None:
             average.into(evaluated_model)
-        return held_out_dice()
+        return held_out_dice(predictor, held_out)
 
     with TrainingDisplay(display, state.step, None if settings.minutes else settings.steps) as bar:
         state = train(
@@ -182,25 +176,6 @@ def _train(settings: Train, display: Display) -> int:
     training_curves(run.journal(), run.figures_folder / "training.png")
     _print_result(display, run, settings, state, validated=bool(held_out))
     return 0
-
-
-def _validator(network: Network, cases: list[PreparedCase]) -> Callable[[], dict[str, float]]:
-    """A function for the mean Dice per region over whole held-out volumes, on the prepared grid.
-
-    Empty masks are scored by the rule of the brats2020 protocol.
-    """
-    rule = PROTOCOLS["brats2020"].dice
-
-    def validate() -> dict[str, float]:
-        rows = []
-        for case in cases:
-            # Via labels, as in written masks: a voxel of a region outside its parent region counts for both.
-            predicted = region_masks(labels_from_regions(network.on_prepared_grid(np.asarray(case.image)) >= 0.5))
-            reference = region_masks(np.asarray(case.labels))
-            rows.append([dice(count(reference[..., i], predicted[..., i]), rule) for i in range(len(Region))])
-        return {str(region): float(value) for region, value in zip(Region, np.mean(rows, axis=0), strict=True)}
-
-    return validate
 
 
 def save_model(run: Run, model: keras.Model) -> None:
