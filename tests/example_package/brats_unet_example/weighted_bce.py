@@ -1,15 +1,15 @@
 """Binary cross-entropy in which the voxels of a region weigh more."""
 
-from brats_unet.errors import SettingsError
+from typing import Annotated
+
+from brats_unet.binding import Range
 from brats_unet.losses.loss import Loss
 from brats_unet.parts import contract_options
 
 
 @contract_options({}, {"weight": 5.0})
-def region_weighted_bce(*, weight: float = 2.0) -> Loss:
+def region_weighted_bce(*, weight: Annotated[float, Range(0)] = 2.0) -> Loss:
     """Mean over voxels and regions; a voxel inside a region counts `weight` times."""
-    if not weight > 0:
-        raise SettingsError(f"loss.weight is {weight}. Expected a number above 0.")
 
     def per_sample(logits, labels):
         from keras import ops
