@@ -18,6 +18,7 @@ import pytest
 from PIL import Image
 
 from brats_unet.cli.main import main
+from brats_unet.commands import phantom
 from brats_unet.run import Run
 
 MARKERS = {  # what no written file may hold
@@ -76,6 +77,9 @@ def written(tmp_path_factory, phantom_root):
 
         data = [f"data.root={root}", f"data.cache={place}/cache"]
         run = f"{place}/runs/tiny"
+        write = phantom.write_dataset
+        patch.setattr(phantom, "write_dataset", lambda *args, **options: write(*args, **options, scale=0.2))
+        run_command("phantom", f"output={place}/phantoms", "cases=1", "workers=1")
         run_command("train", *TINY, *data, f"runs={place}/runs", "name=tiny", "steps=2", "validation.every=1")
         run_command("evaluate", f"run={run}", "calibration=true")
         run_command("tune", f"run={run}", "folds=2", "rules=[least_et_mm3]")
