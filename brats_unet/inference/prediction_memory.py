@@ -4,7 +4,9 @@ A GPU raises an error when its memory is full, and prediction continues in tiles
 instead, so its memory is checked beforehand.
 """
 
+import ctypes
 import gc
+import sys
 import threading
 from collections.abc import Callable, Sequence
 
@@ -27,7 +29,7 @@ def peak_growth_bytes(action: Callable[[], object]) -> int:
     def resident() -> int:
         return int(process.memory_info().rss)
 
-    gc.collect()  # garbage that is freed while `action` runs would hide as much of the growth
+    _give_back_free_memory()  # memory that is free within the process would hide as much of the growth
     done = threading.Event()
     before = peak = resident()
 
@@ -44,6 +46,13 @@ def peak_growth_bytes(action: Callable[[], object]) -> int:
         done.set()
         watcher.join()
     return max(peak, resident()) - before
+
+
+def _give_back_free_memory() -> None:
+    """Collect garbage and, with glibc, return the free parts of the heap to the system."""
+    gc.collect()
+    if sys.platform == "linux" and hasattr(libc := ctypes.CDLL(None), "malloc_trim"):
+        libc.malloc_trim(0)
 
 
 class WholeVolume:

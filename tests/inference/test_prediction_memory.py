@@ -60,6 +60,20 @@ def test_garbage_that_is_freed_meanwhile_does_not_hide_the_growth():
     assert 40 * 2**20 < peak_growth_bytes(action) < 120 * 2**20
 
 
+def test_free_parts_of_the_heap_do_not_hide_the_growth():
+    small = [bytearray(100_000) for _ in range(800)]  # 76 MiB in blocks that stay in the heap when they are freed
+    last = bytearray(100_000)
+    del small
+    grown = peak_growth_bytes(lambda: hold_small(64 * 2**20))
+    assert grown > 40 * 2**20 and last
+
+
+def hold_small(count):
+    held = [bytearray(b"1") * 100_000 for _ in range(count // 100_000)]
+    time.sleep(0.3)
+    return len(held)
+
+
 def test_growth_is_the_peak_not_the_final_value():
     grown = peak_growth_bytes(lambda: hold(64 * 2**20, seconds=0.3))
     assert 40 * 2**20 < grown < 120 * 2**20
