@@ -13,7 +13,7 @@ from brats_unet.parts import contract_options
 def brighten(
     *,
     probability: Annotated[float, Range(0, 1)] = 0.2,
-    factors: list[Annotated[float, Range(0)]] = (0.7, 1.4),
+    factors: list[Annotated[float, Range(0, above_least=True)]] = (0.7, 1.4),
 ) -> Augmentation:
     """With `probability`, multiply the modalities of a sample by one number drawn from `factors`."""
 

@@ -8,7 +8,7 @@ from brats_unet.parts import contract_options
 
 
 @contract_options({}, {"weight": 5.0})
-def region_weighted_bce(*, weight: Annotated[float, Range(0)] = 2.0) -> Loss:
+def region_weighted_bce(*, weight: Annotated[float, Range(0, above_least=True)] = 2.0) -> Loss:
     """Mean over voxels and regions; a voxel inside a region counts `weight` times."""
 
     def per_sample(logits, labels):
