@@ -30,9 +30,8 @@ def store_cases(
     Raises:
         SettingsError: The cases do not fit into the place that `sampling.keep` names.
     """
-    on_gpu = any("GPU" in name for name in devices.names)
-    cards = gpus() if on_gpu else []
-    free = min((card.free for card in cards), default=0) if on_gpu else None
+    cards = gpus() if devices.on_gpu else []
+    free = min((card.free for card in cards), default=0) if devices.on_gpu else None
     topology = topology_of(settings.model, network_shape)
     if topology is None:
         training = round(UNKNOWN_SHARE * (free or 0))
@@ -40,7 +39,7 @@ def store_cases(
         share = max(1, settings.sampling.batch // devices.replicas // settings.sampling.accumulate)
         channels, patch = len(settings.data.modalities), settings.sampling.patch
         training = step_bytes(
-            topology, patch, share, channels=channels, precision=devices.precision, program=not on_gpu
+            topology, patch, share, channels=channels, precision=devices.precision, program=not devices.on_gpu
         )
     size = sum(case.bytes for case in cases)
     chosen = choose_storage(

@@ -71,7 +71,7 @@ def _train(settings: Train, display: Display) -> int:
     with devices.strategy.scope():
         optimizer = build("optimizer", OPTIMIZERS, settings.optimizer)
     check_numbers(settings, devices.replicas)
-    if not any("GPU" in name for name in devices.names):
+    if not devices.on_gpu:
         refuse_wrong_gradients(settings, network_shape, devices.precision, devices.replicas)
 
     # Claim the run folder.

@@ -46,6 +46,11 @@ class Devices:
             return tuple(self.strategy.extended.worker_devices)
         return ((tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU"))[0].name,)
 
+    @property
+    def on_gpu(self) -> bool:
+        """Whether GPUs compute, not CPUs."""
+        return any("GPU" in name for name in self.names)
+
 
 def choose_devices(*, device: str, precision: str, jit: str, replicas: int | None) -> Devices:
     """Choose devices, precision and compilation; "auto" adapts to the hardware.
