@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Optional
 
 from brats_unet.binding import Range
+from brats_unet.training.rules import NEWEST
 
 Options = dict[str, Any]
 MOST_STEPS = 2**31 - 1  # steps are keys of random draws
@@ -92,6 +93,7 @@ class Train:
     steps: Optional[Annotated[int, Range(1, MOST_STEPS)]]
     minutes: Optional[AboveZero]
     init: Optional[str]
+    rules: Optional[Annotated[int, Range(1, NEWEST)]]  # see training.rules
     plan: Optional[str]  # a plan's file, or auto
     planned_for: Optional[Options]  # dataset that the plan was made for, see data.fingerprint
     overwrite: bool

@@ -9,6 +9,7 @@ from brats_unet.errors import SettingsError
 from brats_unet.files import remove
 from brats_unet.run import Run
 from brats_unet.settings import Train
+from brats_unet.training.rules import NEWEST, VERSIONS
 
 # Settings that may change on resume: they affect the place, output, length or speed of a run, not what a step computes.
 FREE = {
@@ -38,6 +39,25 @@ def run_folder(settings: Train) -> Path:
     return Path(settings.runs) / name
 
 
+def rules_version(run: Run, settings: Train) -> int:
+    """The version of the training rules: as set, else that of the run that is resumed, else the newest.
+
+    Raises:
+        SettingsError: The run was trained by rules that this version of brats-unet does not know.
+    """
+    if settings.rules is not None:
+        return settings.rules
+    if not run.was_started or settings.overwrite:
+        return NEWEST
+    version = run.settings().get("rules", 1)  # older runs have no version
+    if version not in VERSIONS:
+        raise SettingsError(
+            f"{run.folder} was trained by the rules {version}, and this brats-unet knows {', '.join(map(str, VERSIONS))}. "
+            f"Update brats-unet, or start a new run from its weights with init={run.folder} and another name=…."
+        )
+    return version
+
+
 def prepare_run_folder(run: Run, settings: Train) -> None:
     """Check that a training with `settings` may use the folder of `run`; with overwrite=true, delete an earlier run.
 
@@ -57,7 +77,7 @@ def prepare_run_folder(run: Run, settings: Train) -> None:
         _delete(run.folder, {*own, run.settings_file.absolute()})
         remove(run.settings_file)
         return
-    old, new = flat(run.settings()), flat(asdict(settings))
+    old, new = {"rules": 1} | flat(run.settings()), flat(asdict(settings))
     differ = sorted(key for key in old.keys() | new.keys() if key not in FREE and old.get(key) != new.get(key))
     if differ:
         listed = "\n".join(f"  {key}: {old.get(key)!r} in the run, {new.get(key)!r} now" for key in differ)

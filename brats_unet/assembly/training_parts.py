@@ -1,5 +1,7 @@
 """A network and its training step from the settings of `train`; shared by real trainings and short trials."""
 
+from functools import partial
+
 import keras
 
 from brats_unet import models
@@ -11,6 +13,7 @@ from brats_unet.parts import build
 from brats_unet.settings import Train
 from brats_unet.training.averaging import Average
 from brats_unet.training.optimizers import Optimizer
+from brats_unet.training.rules import rules_of
 from brats_unet.training.step import LossScale, Step, build_step
 from brats_unet.training.strategy import Devices
 
@@ -44,7 +47,9 @@ def training_step(
     return build_step(
         devices=devices,
         model=model,
-        loss=lambda logits, labels: deep_supervision(loss, logits, labels, lowest=network_shape.lowest_head),
+        loss=partial(
+            deep_supervision, loss, lowest=network_shape.lowest_head, corner=rules_of(settings.rules).corner_labels
+        ),
         optimizer=optimizer,
         augmentation=augmentation,
         seed=settings.seed,

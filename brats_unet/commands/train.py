@@ -1,7 +1,7 @@
 """`brats-unet train`: train a network and write it to a run folder."""
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import keras
@@ -10,7 +10,7 @@ from brats_unet import models
 from brats_unet.assembly.case_storage import store_cases, training_sampler
 from brats_unet.assembly.number_checks import check_numbers, refuse_wrong_gradients
 from brats_unet.assembly.provenance import training_environment
-from brats_unet.assembly.resume import prepare_run_folder, run_folder
+from brats_unet.assembly.resume import prepare_run_folder, rules_version, run_folder
 from brats_unet.assembly.training_parts import initial_network, training_step
 from brats_unet.commands.display import Display, TrainingDisplay, open_display
 from brats_unet.data.augment import known as known_augmentations
@@ -59,6 +59,7 @@ def _train(settings: Train, display: Display) -> int:
     if not settings.overwrite:
         for note in refuse_absent_packages(run.plugins(), run.folder):
             display.log(note)
+    settings = replace(settings, rules=rules_version(run, settings))
     network_shape = models.describe(settings.model["name"], options_of(settings.model))
     network_shape.refuse_patch(settings.sampling.patch)
     refuse_invalid_inference(stride=network_shape.stride, **vars(settings.inference))

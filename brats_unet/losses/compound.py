@@ -78,27 +78,42 @@ def head_weights(heads: int, *, lowest: bool = False) -> tuple[float, ...]:
     return tuple(weight / sum(raw) for weight in raw)
 
 
-def deep_supervision(loss: Loss, logits: Sequence[Tensor] | Tensor, labels: Tensor, *, lowest: bool = False) -> Tensor:
+def deep_supervision(
+    loss: Loss, logits: Sequence[Tensor] | Tensor, labels: Tensor, *, lowest: bool = False, corner: bool = False
+) -> Tensor:
     """The loss of every head against the labels of its own grid, weighted by `head_weights`, one value per sample.
 
     Args:
         loss: Loss of one head.
         logits: The network's logits, full resolution first, shapes (B, X/s, Y/s, Z/s, K) or (B, X/s, Y/s, K); a single
             head may be given without a list, as Keras returns it.
-        labels: Integers of `anatomy.Label`, shape (B, X, Y, Z) or (B, X, Y). A coarser grid takes the first voxel of
-            every block of s, where a strided convolution puts its result.
+        labels: Integers of `anatomy.Label`, shape (B, X, Y, Z) or (B, X, Y). A coarser grid takes one voxel of every
+            block of s along each axis, that at (s - 1) // 2: 0 of 2, 1 of 4, 3 of 8.
         lowest: See `head_weights`.
+        corner: Take the voxel at 0 of every block, as the rules of version 1 did.
 
     Returns:
         (B,) float32. A head of weight 0 is computed too, so that its weights have a gradient (of 0).
 
+    Raises:
+        ValueError: An edge of `labels` is not a multiple of that of the head.
+
     Source:
-        nnU-Net, `DeepSupervisionWrapper` and its weights.
+        nnU-Net, `DeepSupervisionWrapper` and its weights. Its `DownsampleSegForDSTransform` takes voxel s // 2 of a
+        block, on features that PyTorch centres at 0; those of Keras's strided convolutions are centred at s - 1, so
+        this is the mirror image, s - 1 - s // 2.
     """
     heads = logits if isinstance(logits, list | tuple) else [logits]
     total = 0.0
     edges = ops.shape(labels)[1:]
     for weight, head in zip(head_weights(len(heads), lowest=lowest), heads, strict=True):
-        steps = (full // here for full, here in zip(edges, ops.shape(head)[1:-1], strict=True))
-        total = total + weight * loss.per_sample(head, labels[(slice(None), *(slice(None, None, s) for s in steps))])
+        chosen = [_one_of_block(full, here, corner) for full, here in zip(edges, ops.shape(head)[1:-1], strict=True)]
+        total = total + weight * loss.per_sample(head, labels[(slice(None), *chosen)])
     return total
+
+
+def _one_of_block(full: Tensor, coarse: Tensor, corner: bool) -> slice:
+    if isinstance(full, int) and isinstance(coarse, int) and full % coarse:  # in a graph, edges may be tensors
+        raise ValueError(f"An edge of {full} labels is not a multiple of the {coarse} logits of a head.")
+    size = full // coarse
+    return slice(0 if corner else (size - 1) // 2, None, size)

@@ -131,16 +131,54 @@ def test_a_single_head_has_the_same_loss_with_and_without_a_list():
 
 
 @pytest.mark.parametrize("shape", [(1, 8, 8, 4), (1, 8, 8)], ids=["volumes", "slices"])
-def test_coarser_heads_are_compared_with_the_first_label_of_every_block(shape):
+def test_coarser_heads_learn_voxel_0_of_blocks_of_2_and_voxel_1_of_blocks_of_4(shape):
     labels = labels_of(*shape)
-    seen = []
-    spy = Loss("regions", lambda logits, labels: (seen.append(np.asarray(labels)), ops.zeros((1,)))[1])
-    heads = [np.zeros((1, 8, 8, 4, 3)), np.zeros((1, 4, 4, 4, 3)), np.zeros((1, 2, 2, 2, 3))]
-    heads = [head if len(shape) == 4 else head[:, :, :, 0] for head in heads]
-    deep_supervision(spy, heads, labels)
+    heads = [(8, 8, 4), (4, 4, 4), (2, 2, 2)]
+    seen = labels_seen(labels, [edges[: labels.ndim - 1] for edges in heads])
     np.testing.assert_array_equal(seen[0], labels)
     np.testing.assert_array_equal(seen[1], labels[:, ::2, ::2])
-    np.testing.assert_array_equal(seen[2], labels[:, ::4, ::4, ::2] if len(shape) == 4 else labels[:, ::4, ::4])
+    np.testing.assert_array_equal(seen[2], labels[:, 1::4, 1::4, ::2] if len(shape) == 4 else labels[:, 1::4, 1::4])
+
+
+@pytest.mark.parametrize(
+    ("stride", "voxel"),
+    [((2, 2, 1), (0, 0, 0)), ((4, 2, 1), (1, 0, 0)), ((8, 4, 2), (3, 1, 0)), ((3, 6, 5), (1, 2, 2))],
+)
+@pytest.mark.parametrize("edges", [(2, 4, 2), (1, 3, 5)], ids=["even", "odd"])
+def test_each_axis_takes_its_voxel_by_its_own_stride_also_on_grids_of_odd_edges(stride, voxel, edges):
+    # the label of a voxel is its index within its block, along one axis after the other
+    full = [s * edge for s, edge in zip(stride, edges, strict=True)]
+    for axis in range(3):
+        index = np.indices(full)[axis] % stride[axis]
+        seen = labels_seen(index[None], [tuple(full), edges])
+        np.testing.assert_array_equal(seen[1], np.full((1, *edges), voxel[axis]))
+
+
+def test_the_voxel_is_the_mirror_image_of_nnunets_in_its_block():
+    # torch's nearest-exact, which nnU-Net uses, takes floor((i + 1/2) s)
+    for size in range(1, 17):
+        theirs = int((0 + 0.5) * size)
+        seen = labels_seen(np.arange(3 * size).reshape(1, -1, 1), [(3 * size, 1), (3, 1)])
+        np.testing.assert_array_equal(seen[1].ravel(), [i * size + size - 1 - theirs for i in range(3)])
+
+
+def test_the_rules_of_version_1_take_the_corner_of_every_block():
+    labels = labels_of(1, 8, 8, 4)
+    seen = labels_seen(labels, [(8, 8, 4), (2, 4, 1)], corner=True)
+    np.testing.assert_array_equal(seen[1], labels[:, ::4, ::2, ::4])
+
+
+def test_labels_that_no_whole_block_covers_are_refused():
+    with pytest.raises(ValueError, match="An edge of 9 labels is not a multiple of the 4 logits of a head"):
+        labels_seen(labels_of(1, 8, 9, 8), [(8, 9, 8), (4, 4, 4)])
+
+
+def labels_seen(labels, heads, **options):
+    """The labels that each head is compared with, for heads of these edges."""
+    seen = []
+    spy = Loss("regions", lambda logits, labels: (seen.append(np.asarray(labels)), ops.zeros((1,)))[1])
+    deep_supervision(spy, [np.zeros((1, *edges, 3)) for edges in heads], labels, **options)
+    return seen
 
 
 def test_every_head_has_a_gradient_and_the_lowest_one_of_zero():

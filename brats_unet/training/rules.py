@@ -1,0 +1,31 @@
+"""Versions of the rules by which a run is trained: an older run goes on by its own rules, to the last bit.
+
+What a setting says is not here; these are the rules that no setting names. A run without a version has version 1.
+Prediction is the same by every version so far.
+"""
+
+from dataclasses import dataclass
+
+NEWEST = 2
+
+
+@dataclass(frozen=True)
+class Rules:
+    """Rules of one version.
+
+    Attributes:
+        corner_labels: Heads of deep supervision learn the label at the corner of their block, see `deep_supervision`.
+    """
+
+    corner_labels: bool
+
+
+VERSIONS = {
+    1: Rules(corner_labels=True),
+    NEWEST: Rules(corner_labels=False),
+}
+
+
+def rules_of(version: int | None) -> Rules:
+    """The rules of a version that `settings.Train.rules` allows; None for the newest."""
+    return VERSIONS[NEWEST if version is None else version]

@@ -1,0 +1,79 @@
+import json
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+
+from brats_unet.assembly.resume import rules_version
+from brats_unet.cli.main import main
+from brats_unet.errors import SettingsError
+from brats_unet.files import write_json
+from brats_unet.run import Run
+from brats_unet.training.rules import NEWEST
+
+SMALL = [
+    "experiment=quick",
+    "data=brats",
+    "data.folds=2",
+    "data.preparation.spacing_mm=[5,5,5]",
+    "model=resenc_unet",
+    "model.features=[4,6,8,8]",
+    "model.blocks=1",
+    "model.strides=[1,2,2,2]",
+    "optimizer=sgd",
+    "schedule=constant",
+    "sampling.patch=[16,16,16]",
+    "hardware.precision=float32",
+    "validation.cases=0",
+]
+
+
+@pytest.fixture
+def run(tmp_path):
+    return Run(tmp_path / "run")
+
+
+def settings(rules=None, *, overwrite=False):
+    return SimpleNamespace(rules=rules, overwrite=overwrite)
+
+
+def test_a_new_run_is_trained_by_the_newest_rules(run):
+    assert rules_version(run, settings()) == NEWEST
+    write_json(run.settings_file, {"rules": 1})
+    assert rules_version(run, settings(overwrite=True)) == NEWEST
+
+
+def test_a_run_goes_on_by_its_own_rules_and_one_without_a_version_by_version_1(run):
+    write_json(run.settings_file, {"rules": NEWEST})
+    assert rules_version(run, settings()) == NEWEST
+    write_json(run.settings_file, {})
+    assert rules_version(run, settings()) == 1
+    assert rules_version(run, settings(NEWEST)) == NEWEST  # refused as a changed setting
+
+
+def test_a_run_by_rules_of_a_later_version_is_refused(run):
+    write_json(run.settings_file, {"rules": 99})
+    with pytest.raises(SettingsError, match=r"was trained by the rules 99, and this brats-unet knows 1, 2\. Update"):
+        rules_version(run, settings())
+
+
+def test_a_run_without_a_version_resumes_to_the_bits_of_one_that_was_trained_by_version_1(tmp_path, phantom_root):
+    common = [*SMALL, f"data.root={phantom_root}", f"data.cache={tmp_path / 'cache'}", f"runs={tmp_path}"]
+    assert main(["train", *common, "name=straight", "rules=1", "steps=3"]) == 0
+    assert main(["train", *common, "name=stopped", "rules=1", "steps=2"]) == 0
+    stopped = Run(tmp_path / "stopped")
+    older = stopped.settings()
+    del older["rules"]
+    write_json(stopped.settings_file, older)
+    assert main(["train", *common, "name=stopped", "steps=3"]) == 0
+    assert json.loads(stopped.settings_file.read_text())["rules"] == 1
+    found, expected = (load_file(tmp_path / name / "checkpoints/last.safetensors") for name in ("stopped", "straight"))
+    for key, tensor in expected.items():
+        np.testing.assert_array_equal(found[key], tensor, err_msg=key)
+
+
+def test_a_run_by_other_rules_is_refused(run, tmp_path, phantom_root, capsys):
+    write_json(run.settings_file, {})
+    assert main(["train", *SMALL, f"data.root={phantom_root}", f"runs={tmp_path}", "name=run", "rules=2"]) == 2
+    assert "rules: 1 in the run, 2 now" in capsys.readouterr().err
