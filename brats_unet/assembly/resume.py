@@ -52,7 +52,7 @@ def rules_version(run: Run, settings: Train) -> int:
     version = run.settings().get("rules", 1)  # older runs have no version
     if version not in VERSIONS:
         raise SettingsError(
-            f"{run.folder} was trained by the rules {version}, and this brats-unet knows {', '.join(map(str, VERSIONS))}. "
+            f"{run.folder} was trained by the rules {version}; this brats-unet knows {', '.join(map(str, VERSIONS))}. "
             f"Update brats-unet, or start a new run from its weights with init={run.folder} and another name=…."
         )
     return version

@@ -12,7 +12,7 @@ from brats_unet.models.network_shape import NetworkShape
 from brats_unet.parts import build
 from brats_unet.settings import Train
 from brats_unet.training.averaging import Average
-from brats_unet.training.optimizers import Optimizer
+from brats_unet.training.optimizers import OPTIMIZERS, Optimizer, with_keras_momentum
 from brats_unet.training.rules import rules_of
 from brats_unet.training.step import LossScale, Step, build_step
 from brats_unet.training.strategy import Devices
@@ -29,6 +29,12 @@ def initial_network(settings: Train, outputs: int, policy: str) -> keras.Model:
         dtype=policy,
         seed=settings.seed,
     )
+
+
+def optimizer_of(settings: Train) -> Optimizer:
+    """The optimizer; build it within the scope of the strategy."""
+    optimizer = build("optimizer", OPTIMIZERS, settings.optimizer)
+    return with_keras_momentum(optimizer) if rules_of(settings.rules).keras_momentum else optimizer
 
 
 def training_step(

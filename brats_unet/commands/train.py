@@ -11,7 +11,7 @@ from brats_unet.assembly.case_storage import store_cases, training_sampler
 from brats_unet.assembly.number_checks import check_numbers, refuse_wrong_gradients
 from brats_unet.assembly.provenance import training_environment
 from brats_unet.assembly.resume import prepare_run_folder, rules_version, run_folder
-from brats_unet.assembly.training_parts import initial_network, training_step
+from brats_unet.assembly.training_parts import initial_network, optimizer_of, training_step
 from brats_unet.commands.display import Display, TrainingDisplay, open_display
 from brats_unet.data.augment import known as known_augmentations
 from brats_unet.data.augment.augmentation import refuse_blank_samples
@@ -34,7 +34,6 @@ from brats_unet.training.averaging import Average
 from brats_unet.training.budget import Budget
 from brats_unet.training.held_out_dice import held_out_dice
 from brats_unet.training.loop import train
-from brats_unet.training.optimizers import OPTIMIZERS
 from brats_unet.training.schedules import SCHEDULES
 from brats_unet.training.step import LossScale
 from brats_unet.training.strategy import choose_devices
@@ -70,7 +69,7 @@ def _train(settings: Train, display: Display) -> int:
     preparation = Preparation.of(settings.data.modalities, settings.data.preparation)
     devices = choose_devices(**vars(settings.hardware))
     with devices.strategy.scope():
-        optimizer = build("optimizer", OPTIMIZERS, settings.optimizer)
+        optimizer = optimizer_of(settings)
     check_numbers(settings, devices.replicas)
     if not devices.on_gpu:
         refuse_wrong_gradients(settings, network_shape, devices.precision, devices.replicas)

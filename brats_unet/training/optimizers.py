@@ -4,7 +4,7 @@ Keras is imported when an optimizer is built, so a misspelt option is refused in
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated
 
 from brats_unet.binding import Range
@@ -51,11 +51,20 @@ def sgd(
     clip_norm: ClipNorm = 12.0,
     ema: Ema = None,
 ) -> Optimizer:
-    """Stochastic gradient descent with Nesterov momentum; defaults and coupled weight decay as in nnU-Net."""
+    """Stochastic gradient descent with Nesterov momentum; defaults, velocity and coupled weight decay as in nnU-Net."""
+    from brats_unet.training.sgd import SGD
+
+    rule = SGD(float(learning_rate), momentum=momentum, nesterov=nesterov, name="sgd")
+    return Optimizer(rule, learning_rate, clip_norm, weight_decay, ema)
+
+
+def with_keras_momentum(optimizer: Optimizer) -> Optimizer:
+    """The optimizer with Keras's own momentum if it is `sgd`, as in the rules of version 1; see `sgd.SGD`."""
     import keras
 
-    rule = keras.optimizers.SGD(float(learning_rate), momentum=momentum, nesterov=nesterov, name="sgd")
-    return Optimizer(rule, learning_rate, clip_norm, weight_decay, ema)
+    if optimizer.rule.name != "sgd":
+        return optimizer
+    return replace(optimizer, rule=keras.optimizers.SGD.from_config(optimizer.rule.get_config()))
 
 
 def adam(

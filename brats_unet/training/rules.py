@@ -15,14 +15,16 @@ class Rules:
 
     Attributes:
         corner_labels: Heads of deep supervision learn the label at the corner of their block, see `deep_supervision`.
+        keras_momentum: SGD has Keras's own momentum instead of PyTorch's, see `sgd.SGD`.
     """
 
     corner_labels: bool
+    keras_momentum: bool
 
 
 VERSIONS = {
-    1: Rules(corner_labels=True),
-    NEWEST: Rules(corner_labels=False),
+    1: Rules(corner_labels=True, keras_momentum=True),
+    NEWEST: Rules(corner_labels=False, keras_momentum=False),
 }
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from brats_unet import models
-from brats_unet.assembly.training_parts import initial_network, training_step
+from brats_unet.assembly.training_parts import initial_network, optimizer_of, training_step
 from brats_unet.data.augment import known as known_augmentations
 from brats_unet.data.augment.augmentation import Augmentation
 from brats_unet.data.patches.draws import augmented
@@ -18,7 +18,6 @@ from brats_unet.losses import known as known_losses
 from brats_unet.parts import build, options_of
 from brats_unet.settings import Train
 from brats_unet.training.averaging import Average
-from brats_unet.training.optimizers import OPTIMIZERS
 from brats_unet.training.step import LossScale, Step, per_replica
 from brats_unet.training.strategy import Devices, choose_devices
 from brats_unet.training.tf_experimental import peak_memory_bytes
@@ -105,7 +104,7 @@ def step_parts(settings: Train, largest: Sequence[int]) -> StepParts:
     network_shape = models.describe(settings.model["name"], options_of(settings.model))
     channels = len(settings.data.modalities)
     with devices.strategy.scope():
-        optimizer = build("optimizer", OPTIMIZERS, settings.optimizer)
+        optimizer = optimizer_of(settings)
         model = initial_network(settings, loss.logits, devices.policy)
     step = training_step(
         settings,

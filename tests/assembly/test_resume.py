@@ -54,7 +54,7 @@ def test_a_run_goes_on_by_its_own_rules_and_one_without_a_version_by_version_1(r
 
 def test_a_run_by_rules_of_a_later_version_is_refused(run):
     write_json(run.settings_file, {"rules": 99})
-    with pytest.raises(SettingsError, match=r"was trained by the rules 99, and this brats-unet knows 1, 2\. Update"):
+    with pytest.raises(SettingsError, match=r"was trained by the rules 99; this brats-unet knows 1, 2\. Update"):
         rules_version(run, settings())
 
 

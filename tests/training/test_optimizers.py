@@ -4,14 +4,16 @@ import pytest
 
 from brats_unet.errors import SettingsError
 from brats_unet.parts import build
-from brats_unet.training.optimizers import OPTIMIZERS, adam, adamw, sgd
+from brats_unet.training.optimizers import OPTIMIZERS, adam, adamw, sgd, with_keras_momentum
 
 
-def updated(rule, slopes, start=1.0):
-    """Value of a weight that starts at `start`, after updates with these gradients."""
+def updated(rule, slopes, rates=None, start=1.0):
+    """Value of a weight that starts at `start`, after updates with these gradients, and rates if given."""
     weight = keras.Variable(np.array([start], np.float32), name="weight")
     rule.build([weight])
-    for slope in slopes:
+    for index, slope in enumerate(slopes):
+        if rates is not None:
+            rule.learning_rate = rates[index]
         rule.apply([np.array([slope], np.float32)], [weight])
     return float(weight.numpy()[0])
 
@@ -36,13 +38,55 @@ def test_the_defaults_of_sgd_are_nnunets():
     assert optimizer.rule.weight_decay is None  # the weight decay of Keras is decoupled
 
 
-def test_nesterov_momentum_by_hand():
-    # velocity v = m v - r g, then w += m v - r g
+# 60 gradients, and rates that fall from 0.1 to 0 as in nnU-Net
+SLOPES = np.random.default_rng(0).normal(size=60)
+FALLING = [0.1 * (1 - step / 60) ** 0.9 for step in range(60)]
+
+
+@pytest.mark.parametrize("nesterov", [True, False])
+@pytest.mark.parametrize("momentum", [0.0, 0.9, 0.99])
+def test_sgd_follows_pytorch_for_60_steps_under_a_falling_rate(momentum, nesterov):
+    # PyTorch: b = m b + g, then w -= r (g + m b); without Nesterov w -= r b
+    b, w = 0.0, 1.0
+    for rate, slope in zip(FALLING, SLOPES, strict=True):
+        b = momentum * b + slope
+        w -= rate * (slope + momentum * b if nesterov else b)
+    assert updated(sgd(momentum=momentum, nesterov=nesterov).rule, SLOPES, FALLING) == pytest.approx(w, rel=1e-4)
+
+
+def test_sgd_by_the_rules_of_version_1_keeps_the_rate_of_each_gradient():
+    # Keras: v = m v - r g, then w += m v - r g
     v, w = 0.0, 1.0
-    for slope in (1.0, 0.5):
-        v = 0.9 * v - 0.1 * slope
-        w += 0.9 * v - 0.1 * slope
-    assert updated(sgd(learning_rate=0.1, momentum=0.9).rule, (1.0, 0.5)) == pytest.approx(w, rel=1e-6)
+    for rate, slope in zip(FALLING, SLOPES, strict=True):
+        v = 0.99 * v - rate * slope
+        w += 0.99 * v - rate * slope
+    assert updated(with_keras_momentum(sgd()).rule, SLOPES, FALLING) == pytest.approx(w, rel=1e-4)
+
+
+def test_at_a_constant_rate_the_momentum_of_keras_and_of_pytorch_is_the_same():
+    for nesterov in (True, False):
+        optimizer = sgd(momentum=0.9, nesterov=nesterov)
+        ours, keras_own = (updated(o.rule, SLOPES, [0.01] * 60) for o in (optimizer, with_keras_momentum(optimizer)))
+        assert ours == pytest.approx(keras_own, rel=1e-5)
+
+
+def test_the_last_tenth_of_a_falling_rate_is_4_5_times_as_long_with_the_momentum_of_keras():
+    # 400 steps with a constant gradient
+    rates = [0.01 * (1 - step / 400) ** 0.9 for step in range(400)]
+
+    def last_tenth(rule):
+        before, after = updated(rule(sgd()), [1.0] * 360, rates[:360]), updated(rule(sgd()), [1.0] * 400, rates)
+        return after - before
+
+    ratio = last_tenth(lambda o: with_keras_momentum(o).rule) / last_tenth(lambda o: o.rule)
+    assert ratio == pytest.approx(4.5, abs=0.1)
+
+
+def test_only_sgd_has_another_momentum_by_the_rules_of_version_1():
+    for optimizer in (adam(), adamw()):
+        assert with_keras_momentum(optimizer) is optimizer
+    rule = with_keras_momentum(sgd(momentum=0.5, nesterov=False)).rule
+    assert (rule.momentum, rule.nesterov, rule.name, type(rule)) == (0.5, False, "sgd", keras.optimizers.SGD)
 
 
 def test_the_first_step_of_adam_has_the_size_of_the_rate_for_any_gradient():
