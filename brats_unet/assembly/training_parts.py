@@ -8,6 +8,7 @@ from brats_unet import models
 from brats_unet.data.augment.augmentation import Augmentation
 from brats_unet.losses.compound import deep_supervision
 from brats_unet.losses.loss import Loss
+from brats_unet.models.blocks import start_blocks_at_one
 from brats_unet.models.network_shape import NetworkShape
 from brats_unet.parts import build
 from brats_unet.settings import Train
@@ -19,8 +20,8 @@ from brats_unet.training.strategy import Devices
 
 
 def initial_network(settings: Train, outputs: int, policy: str) -> keras.Model:
-    """The network with its initial weights, which depend on the seed only."""
-    return build(
+    """The network with its initial weights, which depend on the seed and the rules."""
+    network = build(
         "model",
         models.known(),
         settings.model,
@@ -29,6 +30,9 @@ def initial_network(settings: Train, outputs: int, policy: str) -> keras.Model:
         dtype=policy,
         seed=settings.seed,
     )
+    if not rules_of(settings.rules).blocks_from_zero:
+        start_blocks_at_one(network)
+    return network
 
 
 def optimizer_of(settings: Train) -> Optimizer:

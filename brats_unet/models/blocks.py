@@ -18,6 +18,7 @@ from keras import layers
 
 Tensor = Any  # of whatever backend Keras runs on
 Size = tuple[int, ...]  # one number per axis
+LAST_OF_BLOCK = "_1"  # suffix of the second convolution of a residual block and of its normalisation
 
 
 def _weights(name: str, seed: int) -> dict[str, Any]:
@@ -46,15 +47,18 @@ def joined(x: Tensor, skip: Tensor, *, name: str, dtype: Any) -> Tensor:
     return layers.Concatenate(name=name, dtype=dtype)([x, skip])
 
 
-def normalisation(x: Tensor, *, kind: str, groups: int, name: str, dtype: Any) -> Tensor:
-    """Normalise to mean 0, variance 1, per sample and feature ("instance"), sample and group ("group"), or "batch"."""
+def normalisation(x: Tensor, *, kind: str, groups: int, scale: str = "ones", name: str, dtype: Any) -> Tensor:
+    """Normalise to mean 0, variance 1, per sample and feature ("instance"), sample and group ("group"), or "batch".
+
+    The scale that is learnt starts at `scale`: "ones" or "zeros".
+    """
     if kind == "none":
         return x
+    made = {"epsilon": 1e-5, "gamma_initializer": scale, "name": name, "dtype": dtype}
     if kind == "batch":
-        return layers.BatchNormalization(epsilon=1e-5, momentum=0.9, name=name, dtype=dtype)(x)
+        return layers.BatchNormalization(momentum=0.9, **made)(x)
     # Keras has no instance normalisation: it is group normalisation with one feature per group.
-    groups = {"instance": -1, "group": groups}[kind]
-    return layers.GroupNormalization(groups=groups, epsilon=1e-5, name=name, dtype=dtype)(x)
+    return layers.GroupNormalization(groups={"instance": -1, "group": groups}[kind], **made)(x)
 
 
 def with_foreground(image: Tensor, *, name: str, dtype: Any) -> Tensor:
@@ -106,7 +110,8 @@ def residual_stage(
 
     A block adds its input to its result. Where the shapes differ, the input is averaged over the stride, and a
     pointwise convolution without bias and a normalisation change its number of features (ResNet-D; nnU-Net's
-    `BasicBlockD`).
+    `BasicBlockD`). The scale of the last normalisation starts at 0, so at first a block passes on its input (nnU-Net's
+    `init_last_bn_before_add_to_0`).
     """
     flat = (1,) * len(stride)
     own = {"norm": norm, "groups": groups, "dtype": dtype, "seed": seed}
@@ -122,10 +127,18 @@ def residual_stage(
             given = _normalised(given, features, kernel=flat, stride=flat, prefix=f"{block}_skip", bias=False, **own)
         x = _normalised(x, features, kernel=kernel, stride=step, prefix=block, suffix="_0", bias=bias, **own)
         x = layers.LeakyReLU(negative_slope=slope, name=f"{block}_act_0", dtype=dtype)(x)
-        x = _normalised(x, features, kernel=kernel, stride=flat, prefix=block, suffix="_1", bias=bias, **own)
+        last = {"suffix": LAST_OF_BLOCK, "scale": "zeros"}
+        x = _normalised(x, features, kernel=kernel, stride=flat, prefix=block, bias=bias, **last, **own)
         x = layers.Add(name=f"{block}_add", dtype=dtype)([x, given])
         x = layers.LeakyReLU(negative_slope=slope, name=f"{block}_act_1", dtype=dtype)(x)
     return x
+
+
+def start_blocks_at_one(network: keras.Model) -> None:
+    """Set the scale of the last normalisation of each residual block to 1, where training by the rules 1 starts."""
+    for layer in network.layers:
+        if "_block_" in layer.name and layer.name.endswith(f"_norm{LAST_OF_BLOCK}"):
+            layer.gamma.assign(keras.ops.ones_like(layer.gamma))
 
 
 def _normalised(
@@ -139,12 +152,13 @@ def _normalised(
     bias: bool,
     prefix: str,
     suffix: str = "",
+    scale: str = "ones",
     dtype: Any,
     seed: int,
 ) -> Tensor:
     name = f"{prefix}_conv{suffix}"
     x = convolution(x, features, kernel=kernel, stride=stride, bias=bias, name=name, dtype=dtype, seed=seed)
-    return normalisation(x, kind=norm, groups=groups, name=f"{prefix}_norm{suffix}", dtype=dtype)
+    return normalisation(x, kind=norm, groups=groups, scale=scale, name=f"{prefix}_norm{suffix}", dtype=dtype)
 
 
 def head(x: Tensor, outputs: int, *, enlarge: Size, name: str, dtype: Any, seed: int) -> Tensor:

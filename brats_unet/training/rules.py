@@ -15,16 +15,18 @@ class Rules:
 
     Attributes:
         corner_labels: Heads of deep supervision learn the label at the corner of their block, see `deep_supervision`.
+        blocks_from_zero: The last scale of each residual block starts at 0 instead of 1, see `blocks.residual_stage`.
         keras_momentum: SGD has Keras's own momentum instead of PyTorch's, see `sgd.SGD`.
     """
 
     corner_labels: bool
+    blocks_from_zero: bool
     keras_momentum: bool
 
 
 VERSIONS = {
-    1: Rules(corner_labels=True, keras_momentum=True),
-    NEWEST: Rules(corner_labels=False, keras_momentum=False),
+    1: Rules(corner_labels=True, blocks_from_zero=False, keras_momentum=True),
+    NEWEST: Rules(corner_labels=False, blocks_from_zero=True, keras_momentum=False),
 }
 
 

@@ -58,10 +58,11 @@ def compare(name: str, options: dict) -> dict:
     rng = np.random.default_rng(0)
     model = MODELS[name](channels=4, outputs=3, **options)
     given = {"options": json.dumps({"name": name, **options})}
+    start = {}
     naming = {"resenc_unet": resenc_name, "nvidia_unet": nvidia_name}[name]
     for layer in model.layers:
         for weight in layer.weights:
-            value = weight.numpy()
+            value = start_value = weight.numpy()
             if not weight.path.endswith("kernel"):
                 value = value + 0.2 * rng.normal(size=value.shape).astype("float32")
                 weight.assign(value)
@@ -69,7 +70,8 @@ def compare(name: str, options: dict) -> dict:
                 # PyTorch has the channels first; this order also fits its transposed kernels.
                 value = np.moveaxis(value[SPACE], (-1, -2), (0, 1))
             kind = {"kernel": "weight", "gamma": "weight"}.get(weight.path.rsplit("/", 1)[1], "bias")
-            given[f"{naming(layer.name, len(options['features']))}.{kind}"] = value
+            name_there = f"{naming(layer.name, len(options['features']))}.{kind}"
+            given[name_there], start[name_there] = value, start_value
     image = rng.normal(size=(1, 64, 64, 64, 4)).astype("float32")
     image[:, :20] = 0
     ours = model(image)[0].numpy()
@@ -79,7 +81,7 @@ def compare(name: str, options: dict) -> dict:
         np.savez(Path(folder) / "in.npz", **given)
         peer = [ROOT / ".venv-peers/bin/python", ROOT / "scripts/parity/peers/networks.py", folder]
         subprocess.run(peer, check=True)
-        found = np.load(Path(folder) / "out.npz", allow_pickle=False)
+        found = dict(np.load(Path(folder) / "out.npz", allow_pickle=False))
         theirs, parameters = np.moveaxis(found["logits"], 1, -1)[(slice(None), *SPACE)], int(found["parameters"])
     return {
         "network": name,
@@ -87,7 +89,15 @@ def compare(name: str, options: dict) -> dict:
         "peer_parameters": parameters,
         "greatest_difference": float(np.abs(ours - theirs).max()),
         "deviation_of_logits": float(ours.std()),
+        "starts_as_original": all(starts_alike(value, found[f"start/{key}"]) for key, value in start.items()),
     }
+
+
+def starts_alike(ours: np.ndarray, theirs: np.ndarray) -> bool:
+    """Whether initial weights are equal, or random with the same spread within five standard errors."""
+    if ours.std() == 0 or theirs.std() == 0:
+        return ours.std() == theirs.std() and ours.flat[0] == theirs.flat[0]
+    return abs(ours.std() / theirs.std() - 1) < 5 / np.sqrt(ours.size)
 
 
 def main() -> int:
@@ -96,11 +106,13 @@ def main() -> int:
     for row in rows:
         print(
             f"{row['network']:12} {row['ours_parameters']:>12,} weights, original {row['peer_parameters']:>12,}; "
-            f"logits: largest difference {row['greatest_difference']:.1e}, SD {row['deviation_of_logits']:.2f}"
+            f"logits: largest difference {row['greatest_difference']:.1e}, SD {row['deviation_of_logits']:.2f}; "
+            f"initial weights as the original's: {'yes' if row['starts_as_original'] else 'no'}"
         )
     print(json.dumps(rows))
     agree = all(r["greatest_difference"] < 1e-3 * r["deviation_of_logits"] for r in rows)
-    return 0 if agree and all(r["ours_parameters"] == r["peer_parameters"] for r in rows) else 1
+    same = all(r["ours_parameters"] == r["peer_parameters"] and r["starts_as_original"] for r in rows)
+    return 0 if agree and same else 1
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@ import keras
 import numpy as np
 import pytest
 
+from brats_unet.models.blocks import start_blocks_at_one
 from brats_unet.models.resenc import resenc_unet
 
 
@@ -66,3 +67,25 @@ def test_a_block_whose_convolutions_are_zero_hands_on_the_average_of_what_it_was
     given, found = keras.Model(model.input, [model.get_layer(name).output for name in ends])(image)
     blocks = given.numpy().reshape(1, 2, 2, 2, 2, 2, 2, 8)
     np.testing.assert_allclose(found.numpy(), blocks.mean(axis=(2, 4, 6)), rtol=1e-5)
+
+
+@pytest.mark.parametrize("norm", ["instance", "group", "batch"])
+def test_at_first_a_residual_block_passes_on_its_input(norm):
+    network = small(norm=norm, groups=2)
+    image = np.random.default_rng(0).normal(size=(1, 16, 16, 16, 4)).astype("float32")
+    parts = [network.get_layer(f"encoder_1_block_1_{name}").output for name in ("add", "act_1")]
+    given = network.get_layer("encoder_1_block_0_act_1").output
+    before, added, passed_on = keras.Model(network.input, [given, *parts])(image)
+    np.testing.assert_array_equal(added, before)
+    np.testing.assert_array_equal(passed_on, np.where(np.asarray(before) < 0, 0.01 * np.asarray(before), before))
+
+
+def test_by_the_rules_of_version_1_every_scale_starts_at_one():
+    network = small()
+    scales = {layer.name: layer.gamma.numpy() for layer in network.layers if hasattr(layer, "gamma")}
+    from_zero = {f"encoder_{level}_block_{block}_norm_1" for level, block in ((0, 0), (1, 0), (1, 1), (2, 0))}
+    assert {name for name, scale in scales.items() if not scale.any()} == from_zero
+    start_blocks_at_one(network)
+    for layer in network.layers:
+        if hasattr(layer, "gamma"):
+            np.testing.assert_array_equal(layer.gamma, np.ones(layer.gamma.shape))

@@ -2,7 +2,7 @@
 
     .venv-peers/bin/python scripts/parity/peers/networks.py FOLDER
 
-scripts/parity/network_parity.py writes FOLDER/in.npz and runs it; the logits go to FOLDER/out.npz.
+scripts/parity/network_parity.py writes FOLDER/in.npz and runs it; logits and initial weights go to FOLDER/out.npz.
 """
 
 import json
@@ -19,7 +19,7 @@ from torch import nn
 def resenc_unet(features, blocks):
     """nnU-Net's residual-encoder U-Net, with the options of its planner."""
     stages = len(features)
-    return ResidualEncoderUNet(
+    network = ResidualEncoderUNet(
         4,
         stages,
         features,
@@ -36,6 +36,8 @@ def resenc_unet(features, blocks):
         nonlin_kwargs={"inplace": True},
         deep_supervision=True,
     )
+    network.apply(network.initialize)
+    return network
 
 
 def nvidia_unet(features):
@@ -63,6 +65,7 @@ def main():
     options = json.loads(str(given["options"]))
     network = {"resenc_unet": resenc_unet, "nvidia_unet": nvidia_unet}[options.pop("name")](**options)
     image = torch.from_numpy(given["image"])
+    start = {f"start/{name}": parameter.detach().numpy().copy() for name, parameter in network.named_parameters()}
     left = {id(parameter) for parameter in network.parameters()}
     for name in given.files:
         if name not in ("image", "options"):
@@ -76,7 +79,7 @@ def main():
         logits = network(image)
     logits = logits[0] if isinstance(logits, list | tuple) else logits
     parameters = sum(parameter.numel() for parameter in network.parameters())
-    np.savez(folder / "out.npz", logits=logits.numpy(), parameters=parameters)
+    np.savez(folder / "out.npz", logits=logits.numpy(), parameters=parameters, **start)
 
 
 main()
