@@ -67,5 +67,13 @@ def training_sampler(settings: Train, cases: Sequence[PreparedCase], margin: tup
     x, y, z = sampling.patch
     slices = None if sampling.slices is None else (sampling.slices[0], sampling.slices[1])
     return Sampler(
-        cases, (x, y, z), sampling.batch, sampling.foreground, slices, settings.seed, margin, sampling.regions
+        cases,
+        (x, y, z),
+        sampling.batch,
+        sampling.foreground,
+        slices,
+        settings.seed,
+        margin=margin,
+        weights=sampling.regions,
+        overhang=sampling.overhang,
     )

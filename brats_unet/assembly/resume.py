@@ -27,6 +27,8 @@ FREE = {
     "hardware.jit",
     "validation.every",
 }
+# Values of settings that a run of an earlier version lacks: what it did.
+EARLIER = {"rules": 1, "sampling.overhang": False}
 
 
 def run_folder(settings: Train) -> Path:
@@ -77,7 +79,7 @@ def prepare_run_folder(run: Run, settings: Train) -> None:
         _delete(run.folder, {*own, run.settings_file.absolute()})
         remove(run.settings_file)
         return
-    old, new = {"rules": 1} | flat(run.settings()), flat(asdict(settings))
+    old, new = EARLIER | flat(run.settings()), flat(asdict(settings))
     differ = sorted(key for key in old.keys() | new.keys() if key not in FREE and old.get(key) != new.get(key))
     if differ:
         listed = "\n".join(f"  {key}: {old.get(key)!r} in the run, {new.get(key)!r} now" for key in differ)

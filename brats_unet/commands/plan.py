@@ -125,7 +125,7 @@ def make_plan(settings: Plan, display: Display) -> Planned:
         model = planned_model(settings.model, [s[: described.rank] for s in strides], features)
         topology = topology_of(model, models.describe(model["name"], options_of(model)))
         assert topology is not None
-        margin = augmentation.for_patches(patch, facts["largest_shape"]).margin
+        margin = augmentation.for_patches(patch, facts["largest_shape"], settings.sampling.overhang).margin
         channels = len(settings.data.modalities)
         return step_bytes(
             topology, patch, batch, channels=channels, precision=limit.precision, margin=margin, program=not limit.gpu

@@ -89,7 +89,7 @@ def _train(settings: Train, display: Display) -> int:
     )
     held_out = study.validation[: settings.validation.cases]
     largest = [max(case.grid.shape[axis] for case in study.train) for axis in range(3)]
-    augmentation = augmentation.for_patches(settings.sampling.patch, largest)
+    augmentation = augmentation.for_patches(settings.sampling.patch, largest, settings.sampling.overhang)
 
     # Build the network, and restore its state from a checkpoint if there is one.
     with devices.strategy.scope():

@@ -25,7 +25,9 @@ def loader_rate(settings: Train, margin: Sequence[int], seconds: float) -> float
         prefix=".brats-unet-doctor-", dir=existing_parent(Path(settings.data.cache))
     ) as folder:
         cases = [noise_case(Path(folder), index, preparation) for index in range(CASES)]
-        sampler = Sampler(cases, (x, y, z), sampling.batch, sampling.foreground, None, 0, (a, b, c))
+        sampler = Sampler(
+            cases, (x, y, z), sampling.batch, sampling.foreground, None, 0, (a, b, c), overhang=sampling.overhang
+        )
         read = iter(batches(sampler, first_step=0, steps=10**6))
         for _ in range(4):  # batches prefetched before the clock starts do not count
             next(read)

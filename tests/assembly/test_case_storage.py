@@ -24,7 +24,14 @@ def cases(tmp_path_factory, write_prepared):
 
 def store(cases, keep):
     sampling = SimpleNamespace(
-        patch=[8, 8, 8], batch=2, accumulate=1, foreground=0.5, slices=[0, 8], regions={"ET": 2.0}, keep=keep
+        patch=[8, 8, 8],
+        batch=2,
+        accumulate=1,
+        foreground=0.5,
+        slices=[0, 8],
+        regions={"ET": 2.0},
+        overhang=True,
+        keep=keep,
     )
     settings = SimpleNamespace(
         model=MODEL, sampling=sampling, seed=5, data=SimpleNamespace(modalities=["flair", "t1", "t1ce"])
@@ -57,6 +64,7 @@ def test_the_sampler_follows_the_settings(cases):
     found = training_sampler(settings, cases, (1, 2, 3))
     assert (found.patch, found.batch, found.foreground) == ((8, 8, 8), 2, 0.5)
     assert (found.slices, found.seed, found.margin, found.weights) == ((0, 8), 5, (1, 2, 3), {"ET": 2.0})
+    assert found.overhang
 
 
 def test_cases_that_do_not_fit_are_refused_or_stay_on_disk(cases, monkeypatch):

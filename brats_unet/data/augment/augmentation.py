@@ -83,14 +83,17 @@ class Augmentation:
             image, labels = run(transform, image, labels, drawn)
         return image, labels
 
-    def for_patches(self, patch: Sequence[int], largest: Sequence[int]) -> "Augmentation":
+    def for_patches(self, patch: Sequence[int], largest: Sequence[int], overhang: bool = False) -> "Augmentation":
         """The same augmentation with a margin, so that a rotated patch has no empty corners inside the brain.
 
         Args:
             patch: Voxels along x, y, z that the network is given.
-            largest: Largest extent of all volumes along each axis; the margin does not exceed it.
+            largest: Largest extent of all volumes along each axis. The margin is at most what a volume can have
+                beside a patch.
+            overhang: Whether patches may extend beyond the far border (`Sampler.overhang`). Then a patch can start as
+                late as its centre in the last voxel, with more of the volume before it.
         """
-        spare = [max(0, n - p) for n, p in zip(largest, patch, strict=True)]
+        spare = [max(0, n - p, n - 1 - p // 2 if overhang else 0) for n, p in zip(largest, patch, strict=True)]
         x, y, z = (min(wanted, most) for wanted, most in zip(self.reach(patch), spare, strict=True))
         return replace(self, margin=(x, y, z))
 

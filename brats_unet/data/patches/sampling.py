@@ -16,7 +16,8 @@ class PatchPlace:
 
     Attributes:
         case: Index of the case in `Sampler.cases`.
-        start: First voxel along x, y, z; negative along an axis where the volume is smaller than the patch.
+        start: First voxel along x, y, z; negative along an axis where the volume is smaller than the patch. With
+            `Sampler.overhang`, the patch may extend beyond the far border.
     """
 
     case: int
@@ -39,6 +40,8 @@ class Sampler:
         margin: Extra voxels read on each side of the patch along x, y, z, for spatial augmentation; positions are those
             of the patch without the margin.
         weights: Relative frequency of each region among those present in the case; 1 for a region without a weight.
+        overhang: Whether a patch that is centred on a region may extend beyond the far border of the volume, where
+            images and labels are 0; see `around`. Otherwise it is moved inside.
     """
 
     cases: Sequence[PreparedCase]
@@ -49,6 +52,7 @@ class Sampler:
     seed: int
     margin: tuple[int, int, int] = (0, 0, 0)
     weights: Mapping[str, float] = field(default_factory=dict)
+    overhang: bool = False
 
     @property
     def read_shape(self) -> tuple[int, int, int]:
@@ -72,9 +76,34 @@ class Sampler:
         present = self.foreground_within(case, low[2], high[2] + self.patch[2]) if forced else {}
         if present:
             positions = present[self.region_drawn(draw, list(present))]
-            centre = positions[int(draw.integers(len(positions)))]
-            start = [int(np.clip(c - p // 2, a, b)) for c, p, a, b in zip(centre, self.patch, low, high, strict=True)]
+            start = self.around(positions[int(draw.integers(len(positions)))], case)
         return PatchPlace(case_index, (start[0], start[1], start[2]))
+
+    def around(self, voxel: Sequence[int], case: PreparedCase) -> list[int]:
+        """Start of the patch that is centred on `voxel`, moved as far as the borders of the volume require.
+
+        Without `overhang`, the patch is moved inside on both sides, by `bounds`. With it, the patch is moved at the
+        near border only, as in nnU-Net: a voxel close to the far border stays in the centre, and what lies beyond is
+        0. A slice never lies outside, because its centre is its only voxel; and a range of `slices` is never left.
+
+        nnU-Net has one size for this, that of the region it reads (`initial_patch_size`, 205 voxels for a patch of
+        128), and takes the patch (`final_patch_size`) from its middle after the rotation. Its start of that region,
+        max(-ceil(d / 2), voxel - read // 2) with d = read - patch (or read - n where the volume has n < patch voxels),
+        becomes that of the patch by adding `margin`, since read = patch + 2 margin here. The margin cancels:
+        max(-ceil((patch - n) / 2), voxel - patch // 2) where n < patch, else max(0, voxel - patch // 2). Only where
+        nnU-Net's d is odd (77 for 205), its patch starts half a voxel earlier.
+
+        Source:
+            nnunetv2 2.8.1, training/dataloading/data_loader.py, nnUNetDataLoader.get_bbox.
+        """
+        low, high = self.bounds(case)
+        start = [int(v) - p // 2 for v, p in zip(voxel, self.patch, strict=True)]
+        inside = [min(max(a, first), b) for first, a, b in zip(start, low, high, strict=True)]
+        if not self.overhang:
+            return inside
+        missing = [max(0, p - n) for n, p in zip(case.grid.shape, self.patch, strict=True)]
+        start = [max(-((m + 1) // 2), first) for first, m in zip(start, missing, strict=True)]
+        return start if self.slices is None else [*start[:2], inside[2]]
 
     def region_drawn(self, draw: np.random.Generator, present: list[Region]) -> Region:
         """Draw one of the regions that are present, with probabilities proportional to their weights."""
@@ -97,7 +126,7 @@ class Sampler:
         return present
 
     def bounds(self, case: PreparedCase) -> tuple[list[int], list[int]]:
-        """Smallest and largest start of a patch per axis; equal, with the volume centred, if the volume is smaller."""
+        """Smallest and largest start of a patch inside per axis; equal, with a smaller volume in its middle."""
         low, high = [], []
         for n, p in zip(case.grid.shape, self.patch, strict=True):
             low.append(0 if n >= p else -((p - n) // 2))
@@ -120,7 +149,8 @@ def cut(array: np.ndarray, start: tuple[int, int, int], out: np.ndarray) -> None
     """Copy the patch that starts at `start` from `array` into `out` (X, Y, Z, …); 0 where it extends beyond `array`."""
     source, target = [], []
     for first, length, n in zip(start, out.shape[:3], array.shape[:3], strict=True):
-        a, b = max(0, first), min(n, first + length)
+        a = min(max(0, first), n)
+        b = max(a, min(n, first + length))
         source.append(slice(a, b))
         target.append(slice(a - first, b - first))
     if any(s.stop - s.start < n for s, n in zip(target, out.shape[:3], strict=True)):
