@@ -68,7 +68,7 @@ bench: peers  ## Measure speed on this machine
 peers: setup  ## Build the environment of the packages that we are compared with, .venv-peers
 	@scripts/peers.sh
 
-parity: setup  ## Compare our scores, augmentation and networks with other packages' (in an environment of their own)
+parity: setup  ## Compare our scores, augmentation, patches and networks with other packages' (in an environment of their own)
 	@scripts/parity.sh
 
 clean:  ## Remove caches and builds; never runs, data or .venv

@@ -149,7 +149,7 @@ def _cut_copies(copies, starts, patch):
         # A patch may extend beyond the volume on any side, or lie outside it completely; it is padded with 0.
         low = tf.clip_by_value(start, 0, length)
         high = tf.clip_by_value(start + patch, low, length)
-        before = tf.minimum(low - start, patch)
+        before = tf.clip_by_value(low - start, 0, patch)
         inside = tf.slice(voxels, tf.concat([low, [0]], 0), tf.concat([high - low, [-1]], 0))
         edges = tf.stack([before, patch - before - (high - low)], axis=1)
         patches.append(tf.ensure_shape(tf.pad(inside, tf.pad(edges, [[0, 1], [0, 0]])), (*patch, voxels.shape[-1])))

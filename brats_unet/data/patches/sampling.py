@@ -82,16 +82,24 @@ class Sampler:
     def around(self, voxel: Sequence[int], case: PreparedCase) -> list[int]:
         """Start of the patch that is centred on `voxel`, moved as far as the borders of the volume require.
 
-        Without `overhang`, the patch is moved inside on both sides, by `bounds`. With it, the patch is moved at the
-        near border only, as in nnU-Net: a voxel close to the far border stays in the centre, and what lies beyond is
-        0. A slice never lies outside, because its centre is its only voxel; and a range of `slices` is never left.
+        Without `overhang`, the patch is moved inside at every border, see `bounds`. With it, the patch is moved at the
+        near border (voxel 0) only, as in nnU-Net: a voxel close to the far border stays in the centre. A patch of one
+        slice never lies outside, because its centre is its only voxel, and a range of `slices` is never left.
 
-        nnU-Net has one size for this, that of the region it reads (`initial_patch_size`, 205 voxels for a patch of
-        128), and takes the patch (`final_patch_size`) from its middle after the rotation. Its start of that region,
-        max(-ceil(d / 2), voxel - read // 2) with d = read - patch (or read - n where the volume has n < patch voxels),
-        becomes that of the patch by adding `margin`, since read = patch + 2 margin here. The margin cancels:
-        max(-ceil((patch - n) / 2), voxel - patch // 2) where n < patch, else max(0, voxel - patch // 2). Only where
-        nnU-Net's d is odd (77 for 205), its patch starts half a voxel earlier.
+        nnU-Net places the region that it reads (`initial_patch_size`: 205 voxels for a patch of 128) and takes the
+        patch (`final_patch_size`) from its middle, rotated or not. The region starts at max(-ceil(d / 2), voxel -
+        read // 2), with d = read - patch, or read - n in a volume of n < patch voxels. Here the same region is the
+        patch with `margin` on each side, so read = patch + 2 margin, and the patch starts `margin` later. The margin
+        cancels: max(0, voxel - patch // 2), or max(-ceil((patch - n) / 2), voxel - patch // 2) if n < patch. This
+        equals nnU-Net where its d is even; where it is odd (77 for 205), its patches at the near border start one
+        voxel earlier.
+
+        Args:
+            voxel: Position along x, y, z in the prepared volume.
+            case: Case that the voxel lies in.
+
+        Returns:
+            First voxel of the patch along x, y, z; the margin is not part of the patch.
 
         Source:
             nnunetv2 2.8.1, training/dataloading/data_loader.py, nnUNetDataLoader.get_bbox.

@@ -114,6 +114,17 @@ def test_the_margin_is_that_of_nnunet_and_no_larger_than_the_largest_volume():
     assert mirror().for_patches((128, 128, 128), (999, 999, 999)).margin == (0, 0, 0)
 
 
+def test_patches_that_overhang_are_read_with_all_the_volume_before_them():
+    margins = {
+        largest: built("nnunet").for_patches((128, 128, 128), (largest,) * 3, overhang=True).margin
+        for largest in (64, 65, 70, 100, 105, 140, 999)
+    }
+    # the last voxel is the 64th from the start of a patch that is centred on it
+    assert margins == {n: (m,) * 3 for n, m in {64: 0, 65: 0, 70: 5, 100: 35, 105: 40, 140: 40, 999: 40}.items()}
+    assert built("nnunet").for_patches((128, 128, 1), (999, 999, 99), overhang=True).margin[2] == 0
+    assert mirror().for_patches((128, 128, 128), (140, 180, 100), overhang=True).margin == (0, 0, 0)
+
+
 def test_a_transform_of_probability_0_is_left_out():
     off = {f"{part}__probability": 0 for part, told in settings("da").items() if isinstance(told, dict)}
     assert [transform.name for transform in built("da", **off).transforms] == ["mirror"]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from brats_unet.data.patches.pipeline import aligned, batches, on_devices, read_batch
-from brats_unet.data.patches.sampling import Sampler
+from brats_unet.data.patches.sampling import PatchPlace, Sampler
 from brats_unet.data.patches.storage import in_memory
 
 
@@ -111,6 +111,33 @@ def test_batches_are_the_same_bit_for_bit_from_disk_memory_and_device(sampler, r
     found = elements(replace(widened, cases=on_device), first_step=2, steps=8, replicas=replicas)
     same(found, expected)
     assert [part.dtype for part in found[0][2:]] == [np.float16, np.uint8]
+
+
+@pytest.mark.parametrize("margin", [(0, 0, 0), (3, 0, 5)])
+def test_patches_that_overhang_are_the_same_bit_for_bit_from_disk_memory_and_device(sampler, margin):
+    over = replace(sampler, foreground=1.0, overhang=True, margin=margin)
+    starts = np.array([over.place(step, sample).start for step in range(6) for sample in range(4)])
+    assert (starts + over.patch > (12, 12, 10)).any(axis=0).all()  # along each axis, some patches do
+    expected = elements(over, first_step=0, steps=6)
+    for cases in (in_memory(over.cases), on_devices(over.cases, ["CPU:0"])):
+        same(elements(replace(over, cases=cases), first_step=0, steps=6), expected)
+    for step, samples, images, labels in expected:
+        for row, sample in enumerate(samples):
+            place = over.place(int(step), int(sample))
+            corner = tuple(
+                slice(20 + a - m, 20 + a + p + m) for a, m, p in zip(place.start, margin, over.patch, strict=True)
+            )
+            case = over.cases[place.case]
+            np.testing.assert_array_equal(images[row], np.pad(case.image, [(20, 20)] * 3 + [(0, 0)])[corner])
+            np.testing.assert_array_equal(labels[row], np.pad(case.labels, 20)[corner])
+
+
+@pytest.mark.parametrize("start", [(12, 0, 0), (0, -13, 3), (20, 30, 40)])
+def test_a_patch_outside_the_volume_is_0_from_disk_memory_and_device(sampler, start, monkeypatch):
+    monkeypatch.setattr(Sampler, "place", lambda self, step, sample: PatchPlace(0, start))
+    for cases in (sampler.cases, in_memory(sampler.cases), on_devices(sampler.cases, ["CPU:0"])):
+        for _, _, images, labels in elements(replace(sampler, cases=cases), first_step=0, steps=1):
+            assert not images.any() and not labels.any()
 
 
 def test_workers_cut_the_shares_of_their_own_replicas_on_the_device(sampler):

@@ -1,4 +1,5 @@
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -129,12 +130,12 @@ def test_a_patch_equals_slicing_by_hand(cases):
         np.testing.assert_array_equal(labels, case.labels[x : x + 8, y : y + 6, z : z + 4])
 
 
-@pytest.mark.parametrize("start", [(-3, 0, 0), (15, 12, 14), (-1, 16, -1)])
+@pytest.mark.parametrize("start", [(-3, 0, 0), (15, 12, 14), (-1, 16, -1), (20, 0, 0), (0, 23, 0), (0, 0, -9)])
 def test_a_patch_is_0_beyond_the_volume(cases, start):
-    padded = np.pad(cases[0].labels, 8)
+    padded = np.pad(cases[0].labels, 12)
     out = np.full((8, 6, 4), 9, np.uint8)
     cut(cases[0].labels, start, out)
-    x, y, z = (a + 8 for a in start)
+    x, y, z = (a + 12 for a in start)
     np.testing.assert_array_equal(out, padded[x : x + 8, y : y + 6, z : z + 4])
 
 
@@ -176,3 +177,79 @@ def test_a_region_of_weight_0_is_never_drawn(cases):
 def test_equal_weights_change_nothing(cases):
     one, other = sampler(cases), Sampler(cases, (8, 6, 4), 2, 1 / 3, None, SEED, weights=dict.fromkeys(Region, 2.0))
     assert places(one, 50) == places(other, 50)
+
+
+def overhanging(cases, patch=(8, 6, 4), **options):
+    return replace(sampler(cases, patch=patch, **options), overhang=True)
+
+
+def test_a_patch_overhangs_the_far_border_and_is_moved_inside_at_the_near_one(cases):
+    inside, over = sampler(cases), overhanging(cases)  # volumes of 20 x 18 x 16 voxels, patches of 8 x 6 x 4
+    assert over.around((19, 17, 15), cases[0]) == [15, 14, 13]
+    assert inside.around((19, 17, 15), cases[0]) == [12, 12, 12]
+    for either in (inside, over):
+        assert either.around((0, 1, 0), cases[0]) == [0, 0, 0]
+        assert either.around((10, 9, 8), cases[0]) == [6, 6, 6]
+
+
+def test_a_patch_larger_than_the_volume_overhangs_its_far_border_too(cases):
+    large = overhanging(cases, patch=(24, 18, 19))
+    assert large.around((19, 17, 15), cases[0]) == [7, 8, 6]
+    assert large.around((0, 0, 0), cases[0]) == [-2, 0, -2]
+
+
+def nnunet_start(shape, read, final, voxel):
+    """First voxel of the region that nnU-Net reads around a voxel: nnunetv2 2.8.1, data_loader.py, lines 53 and 82-145."""
+    shape, read, voxel = np.array(shape), np.array(read), np.array(voxel)
+    need_to_pad = read - np.array(final)
+    need_to_pad = np.where(need_to_pad + shape < read, read - shape, need_to_pad)
+    return np.maximum(-need_to_pad // 2, voxel - read // 2)
+
+
+@pytest.mark.parametrize("margin", [(0, 0, 0), (1, 4, 0), (5, 3, 7)])
+@pytest.mark.parametrize("patch", [(8, 6, 4), (7, 5, 3), (25, 18, 19), (1, 17, 16)])
+def test_the_region_read_around_every_voxel_is_that_of_nnunet(cases, patch, margin):
+    ours = replace(overhanging(cases, patch=patch), margin=margin)
+    for voxel in np.ndindex(20, 18, 16):
+        expected = nnunet_start((20, 18, 16), ours.read_shape, patch, voxel)
+        np.testing.assert_array_equal(np.subtract(ours.around(voxel, cases[0]), margin), expected)
+
+
+def test_only_forced_patches_overhang_and_the_draws_are_the_same(cases):
+    inside, over = sampler(cases[:1]), overhanging(cases[:1])
+    moved = 0
+    for count, (one, other) in enumerate(zip(places(inside, 60), places(over, 60), strict=True)):
+        forced = int((count + 1) / 3) > int(count / 3)
+        for a, b, n, p in zip(one.start, other.start, (20, 18, 16), inside.patch, strict=True):
+            assert a == min(b, n - p) and (forced or b <= n - p)
+        moved += one != other
+    assert moved == 40  # every forced one: the tumour lies in the far corner
+
+
+def test_a_forced_slice_stays_inside_the_volume(cases):
+    slices = overhanging(cases, patch=(8, 6, 1), foreground=1)
+    found = [place.start for place in places(slices, 100)]
+    assert {z for _, _, z in found} <= set(range(16)) and max(z for _, _, z in found) == 15
+    assert any(x > 12 for x, _, _ in found)  # they overhang within their plane
+    for place in places(slices, 100):
+        assert cases[place.case].labels is not None and (place.case == 2 or contains(slices, place, Region.WT))
+
+
+def test_a_range_of_slices_is_never_left(cases):
+    limited = overhanging(cases[:1], foreground=1, slices=(9, 16))
+    inside = sampler(cases[:1], foreground=1, slices=(9, 16))
+    found = places(limited, 60)
+    assert [place.start[2] for place in found] == [place.start[2] for place in places(inside, 60)]
+    assert max(place.start[2] for place in found) == 12 and max(place.start[0] for place in found) > 12
+
+
+def test_a_patch_that_overhangs_is_padded_with_background(cases):
+    out = np.full((8, 6, 4, 2), 9, np.float16)
+    labels = np.full((8, 6, 4), 9, np.uint8)
+    start = overhanging(cases).around((19, 17, 15), cases[0])
+    cut(cases[0].image, tuple(start), out)
+    cut(cases[0].labels, tuple(start), labels)
+    np.testing.assert_array_equal(out[:5, :4, :3], cases[0].image[15:, 14:, 13:])
+    np.testing.assert_array_equal(labels[:5, :4, :3], cases[0].labels[15:, 14:, 13:])
+    out[:5, :4, :3], labels[:5, :4, :3] = 0, 0
+    assert not out.any() and not labels.any()
