@@ -87,4 +87,5 @@ def test_only_the_scripts_for_the_environment_of_the_peers_are_not_run_here():
         "parity/brats2023.py",
         "parity/metrics_parity.py",
         "parity/peers/networks.py",
+        "parity/sampling_parity.py",
     }

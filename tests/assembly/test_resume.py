@@ -1,15 +1,21 @@
+"""A run is resumed by its own settings and rules; what an earlier version did not record counts as what it did."""
+
 import json
+from dataclasses import asdict
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from brats_unet.assembly.resume import rules_version
+from brats_unet.assembly.resume import EARLIER, prepare_run_folder, rules_version
+from brats_unet.binding import bind, flat
+from brats_unet.cli import arguments, checks, hydra
 from brats_unet.cli.main import main
 from brats_unet.errors import SettingsError
 from brats_unet.files import write_json
 from brats_unet.run import Run
+from brats_unet.settings import Train
 from brats_unet.training.rules import NEWEST
 
 SMALL = [
@@ -77,3 +83,34 @@ def test_a_run_by_other_rules_is_refused(run, tmp_path, phantom_root, capsys):
     write_json(run.settings_file, {})
     assert main(["train", *SMALL, f"data.root={phantom_root}", f"runs={tmp_path}", "name=run", "rules=2"]) == 2
     assert "rules: 1 in the run, 2 now" in capsys.readouterr().err
+
+
+def composed(*line):
+    request = arguments.split(["train", "data=phantom", "experiment=quick", "rules=1", *line])
+    return bind(Train, hydra.settings_of(request, checks.checked(request)))
+
+
+@pytest.fixture
+def earlier_run(tmp_path):
+    """A run whose settings.json has neither `rules` nor `sampling.overhang`, as versions before them wrote it."""
+    run = Run(tmp_path / "run")
+    settings = json.loads(json.dumps(asdict(composed("sampling.overhang=false"))))
+    del settings["rules"], settings["sampling"]["overhang"]
+    write_json(run.settings_file, settings)
+    return run
+
+
+def test_a_run_without_the_setting_of_overhang_is_resumed_without_it(earlier_run):
+    before = earlier_run.settings_file.read_bytes()
+    prepare_run_folder(earlier_run, composed("sampling.overhang=false"))
+    assert earlier_run.settings_file.read_bytes() == before
+
+
+def test_a_run_without_the_setting_of_overhang_is_not_resumed_with_it(earlier_run):
+    with pytest.raises(SettingsError, match="sampling.overhang: False in the run, True now") as refusal:
+        prepare_run_folder(earlier_run, composed("sampling.overhang=true"))
+    assert str(refusal.value).count("in the run") == 1
+
+
+def test_every_setting_that_earlier_versions_lacked_exists():
+    assert EARLIER.keys() <= flat(asdict(composed())).keys()

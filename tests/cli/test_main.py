@@ -201,6 +201,14 @@ def test_without_a_gpu_the_experiment_is_quick_and_with_one_unet3d(told, monkeyp
     assert told[0].steps < told[1].steps == told[2].steps == 250000
 
 
+def test_the_presets_that_follow_nnunet_let_patches_overhang(told):
+    for experiment in Conf("train").choices("experiment"):
+        cli.main(["train", f"experiment={experiment}"])
+    # what quick does is decided by its own measurements
+    after_nnunet = {"nnunet", "resenc_m", "resenc_l", "isensee2020"}
+    assert {settings.experiment for settings in told if settings.sampling.overhang} - {"quick"} == after_nnunet
+
+
 def test_a_data_root_of_the_user_s_own_is_never_filled_with_phantoms(told):
     cli.main(["train", "data.root=/data/BraTS2020"])
     cli.main(["train", "data=phantom", "data.root=mine"])
