@@ -109,7 +109,10 @@ class Run:
         return self.folder / "figures"
 
     def checkpoint_file(self, which: str) -> Path:
-        """Weights, optimizer and step of the "last" or "best" checkpoint, as safetensors."""
+        """Weights, optimizer and step of the "last" or "best" checkpoint, as safetensors.
+
+        "initial" is the state before the first step; it exists only until "last" is saved for the first time.
+        """
         return self.folder / "checkpoints" / f"{which}.safetensors"
 
     def settings(self) -> dict[str, Any]:

@@ -124,3 +124,8 @@ class TrainingDisplay:
             self.bar.console.print(
                 f"step {step:>{len(str(steps))}} of {steps}  loss {self.loss or 0:.3f}  held-out Dice {scores}{mark}"
             )
+
+    def spike(self, sentence: str) -> None:
+        """Print a sentence above the bar; called when the run goes back to a checkpoint."""
+        if not self.display.quiet:
+            self.bar.console.print(sentence)

@@ -112,8 +112,8 @@ def _train(settings: Train, display: Display) -> int:
     state = checkpoint.State(step=0)
     if last.exists():
         state = checkpoint.restore(last, model, optimizer.rule, None if average is None else average.named())
-        if loss_scale is not None and state.loss_scale is not None:
-            loss_scale.value, loss_scale.since = state.loss_scale[0], int(state.loss_scale[1])
+        if loss_scale is not None:
+            loss_scale.restore(state.loss_scale)
     if settings.steps is not None and state.step > settings.steps:
         raise SettingsError(
             f"{run.folder} has done {state.step} steps already, more than steps={settings.steps}. "
@@ -217,9 +217,11 @@ def _print_result(display: Display, run: Run, settings: Train, state: checkpoint
     last_dice = validations[-1]["dice"] if validated and validations else None
     if settings.json:
         result = {"run": str(run.folder), "step": state.step, "dice": last_dice, "best_mean_dice": state.best}
+        result["left_out_steps"] = state.left_out
         print(json.dumps(result, indent=2))
         return
-    display.log(f"Trained {state.step} steps: {run.folder}")
+    left_out = f", but left out {', '.join(map(str, state.left_out))} (loss or gradient not finite)"
+    display.log(f"Trained {state.step} steps{left_out if state.left_out else ''}: {run.folder}")
     if validated:
         display.log(f"Next: brats-unet evaluate run={run.folder}")
     else:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,16 +20,18 @@ class State:
     """What a checkpoint holds in addition to its tensors.
 
     Attributes:
-        step: Number of updates done.
+        step: Number of steps done, with those left out.
         loss_scale: [value, updates since it changed] of float16 training, else None.
         best: Highest mean validation Dice so far, or None.
         seconds: Seconds of the time limit that are used; None if the run has a number of steps instead.
+        left_out: Steps that the run leaves out after a spike (see `training.spikes`), ascending, counted from 1.
     """
 
     step: int
     loss_scale: list[float] | None = None
     best: float | None = None
     seconds: float | None = None
+    left_out: list[int] = field(default_factory=list)
 
 
 def save(
@@ -41,9 +43,11 @@ def save(
 ) -> None:
     """Write a checkpoint atomically; `average` is stored beside the weights, under their paths."""
     tensors = {key: np.asarray(variable) for key, variable in named(model, optimizer, average).items()}
+    # A run without spikes has the checkpoints of earlier versions, to the last byte.
+    facts = {key: value for key, value in vars(state).items() if key != "left_out" or value}
     with atomic_path(path) as temporary:
         try:
-            save_file(tensors, temporary, metadata={"state": json.dumps(vars(state))})
+            save_file(tensors, temporary, metadata={"state": json.dumps(facts)})
         except SafetensorError as problem:  # such as a full disk
             raise OSError(str(problem)) from problem
 

@@ -1,17 +1,17 @@
 """Training loop: read a batch, update the weights, check the loss, validate, save; resumable from any checkpoint."""
 
-import math
 import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 import keras
 
 from brats_unet.data.patches.pipeline import batches
 from brats_unet.data.patches.sampling import Sampler
-from brats_unet.errors import DataError, Interrupted
+from brats_unet.errors import Interrupted
+from brats_unet.files import remove_file
 from brats_unet.models import checkpoint
 from brats_unet.run import Run
 from brats_unet.training.averaging import Average
@@ -19,6 +19,7 @@ from brats_unet.training.budget import ENDLESS, Budget, Clock
 from brats_unet.training.optimizers import Optimizer
 from brats_unet.training.scalar_events import ScalarEvents
 from brats_unet.training.schedules import Schedule
+from brats_unet.training.spikes import MOST_PER_RUN, PendingUpdate, Spike, cases_of, leave_out
 from brats_unet.training.step import LossScale, Step, per_replica
 from brats_unet.training.strategy import Devices
 
@@ -33,21 +34,7 @@ class ProgressReporter(Protocol):
 
     def validation(self, step: int, steps: int | None, dice: dict[str, float], seconds: float, best: bool) -> None: ...
 
-
-class PendingUpdate(NamedTuple):
-    """An update that was started on the devices; its loss and gradient norm have not been checked yet.
-
-    Attributes:
-        learning_rate: Learning rate of the update.
-        loss: Loss, scalar tensor; reading it waits for the device.
-        norm: Gradient norm, scalar tensor; reading it waits for the device.
-        scale_at_minimum: True if the loss scale cannot be reduced further, or there is none.
-    """
-
-    learning_rate: float
-    loss: Any
-    norm: Any
-    scale_at_minimum: bool
+    def spike(self, sentence: str) -> None: ...
 
 
 def train(
@@ -71,6 +58,9 @@ def train(
     Without a time limit, the same settings give the same run. With a time limit, the learning-rate schedule follows the
     clock, so the result depends on the speed of the machine.
 
+    After a loss or gradient that is not finite, the run goes back to its last checkpoint and leaves that step out: the
+    step counts, but has no update. The checkpoints hold the steps that are left out.
+
     Args:
         run: Run folder for checkpoints, journal and TensorBoard events.
         devices: Devices to train on.
@@ -80,7 +70,7 @@ def train(
         schedule: Learning-rate schedule.
         sampler: Sampler that places the patches.
         budget: Length of the run.
-        state: State to start from: steps done and best Dice so far.
+        state: State to start from: steps done, steps to leave out, and best Dice so far.
         loss_scale: Loss scale for float16, already restored from `state`; None for other precisions.
         average: Moving average of the weights, saved in the checkpoints; None for none.
         validate: Function that returns the mean Dice by region on the validation cases; None if there are no cases.
@@ -90,10 +80,11 @@ def train(
         The state at the end, which is also in the last checkpoint.
 
     Raises:
-        DataError: The loss or the gradient is not finite; the message gives the step and the cases.
+        DataError: The loss or the gradient is not finite once more than `MOST_PER_RUN` times; the message gives the
+            step and the cases.
         Interrupted: Ctrl-C or SIGTERM was received; the current step was finished and a checkpoint saved.
     """
-    best = state.best
+    best, left_out = state.best, state.left_out
     validations = run.journal("validation")[-1:]
     clock = Clock(
         budget,
@@ -110,29 +101,43 @@ def train(
         spent = clock.spent()
         if spent is not None and budget.seconds is not None and done >= total:
             spent = max(spent, budget.seconds)  # the time left is shorter than a step
-        reached = checkpoint.State(done, scale, best, spent)
+        reached = checkpoint.State(done, scale, best, spent, left_out)
         checkpoint.save(run.checkpoint_file(which), model, optimizer.rule, reached, means)
+        if which == "last":
+            remove_file(run.checkpoint_file("initial"))
         clock.saved(time.perf_counter() - started)
         return reached
 
-    def finish_oldest(done: int, total: int) -> None:
-        """Check and log the oldest pending update, step number `done`; the device works on later ones meanwhile."""
-        learning_rate, loss, norm, scale_at_minimum = pending.pop(0)
-        loss, norm = float(loss), float(norm)
-        if not math.isfinite(loss):
-            raise not_finite_error(sampler, done - 1, f"the loss is {loss}")
-        overflowed = not math.isfinite(norm)
-        if overflowed and scale_at_minimum:
-            raise not_finite_error(sampler, done - 1, f"the loss is {loss:.4g}, but its gradient is not finite")
+    def finish_oldest(total: int) -> None:
+        """Check and log the oldest pending update; the device works on later ones meanwhile. Raises Spike."""
+        update = pending.pop(0)
+        facts = update.numbers()
         seconds = clock.rate.update()
         speed = sampler.batch / seconds if seconds else 0.0
-        facts = {"loss": loss, "learning_rate": learning_rate}
-        if not overflowed:  # with a loss scale, an update that overflowed was skipped
-            facts["gradient_norm"] = norm
-        run.note("step", step=done, **facts, patches_per_second=round(speed, 3))
+        run.note("step", step=update.step, **facts, patches_per_second=round(speed, 3))
         for name, value in facts.items():
-            events.add(f"train/{name}", value, step=done)
-        display.step(done, None if total == ENDLESS else total, loss, speed)
+            events.add(f"train/{name}", value, step=update.step)
+        display.step(update.step, None if total == ENDLESS else total, facts["loss"], speed)
+
+    def go_back(spike: Spike) -> checkpoint.State:
+        """Restore the last checkpoint, and save it again with the step of the spike left out."""
+        nonlocal best, left_out
+        left_out = leave_out(spike, left_out, sampler)
+        pending.clear()
+        which = "last" if run.checkpoint_file("last").exists() else "initial"
+        reached = checkpoint.restore(run.checkpoint_file(which), model, optimizer.rule, means)
+        best = reached.best
+        if loss_scale is not None:
+            loss_scale.restore(reached.loss_scale)
+        cases = cases_of(spike, sampler)
+        # Without the key "step": the lines of the steps that are repeated would hide it; see `Run.journal`.
+        run.note("spike", at=spike.step, problem=spike.problem, cases=cases, back_to=reached.step)
+        display.spike(
+            f"{spike}; the batch was cut from {', '.join(cases)}. The run goes back to step {reached.step} and leaves "
+            f"out step {spike.step} ({len(left_out)} of at most {MOST_PER_RUN} times)."
+        )
+        clock.rate.restart()
+        return save_checkpoint("last", reached.step, clock.total(reached.step))
 
     def run_validation(done: int, total: int) -> None:
         """Validate after `done` steps, log the result, and save a checkpoint if it is the best so far."""
@@ -152,27 +157,28 @@ def train(
         display.validation(done, None if total == ENDLESS else total, dice, seconds, improved)
         clock.validated(seconds, done, total)
 
-    events = ScalarEvents(run.tensorboard_folder)
-    dataset = iter(batches(sampler, first_step=state.step, steps=budget.steps, replicas=devices.replicas))
-    max_pending = int(devices.asynchronous)
-    done, total = state.step, clock.total(state.step)
-    try:
-        with stop_requests() as stop, events:
+    def run_steps(state: checkpoint.State) -> checkpoint.State:
+        """Train from `state`, which the network holds, to the end of the budget. Raises Spike."""
+        dataset = iter(batches(sampler, first_step=state.step, steps=budget.steps, replicas=devices.replicas))
+        done, total = state.step, clock.total(state.step)
+        try:
             while done < total:
                 learning_rate = optimizer.learning_rate * schedule(done, total)
                 optimizer.rule.learning_rate.assign(learning_rate)
                 inputs = per_replica(devices, [next(dataset) for _ in range(devices.replicas)])
-                loss, norm = step(*inputs)
-                scale_at_minimum = loss_scale is None or loss_scale.value <= 1
-                pending.append(PendingUpdate(learning_rate, loss, norm, scale_at_minimum))
                 done += 1
-                if len(pending) > max_pending:
-                    finish_oldest(done - max_pending, total)
+                if done not in left_out:
+                    scale_at_minimum = loss_scale is None or loss_scale.value <= 1
+                    pending.append(PendingUpdate(done, learning_rate, *step(*inputs), scale_at_minimum))
+                while len(pending) > (0 if done in left_out else max_pending):
+                    finish_oldest(total)
+                if done in left_out:
+                    run.note("left_out", step=done)
                 total = clock.total(done)
                 validation_due = validate is not None and clock.validation_due(done, total)
                 save_due = validation_due or clock.checkpoint_due(done) or done >= total
                 if pending and (save_due or stop()):
-                    finish_oldest(done, total)  # only checked updates may be saved
+                    finish_oldest(total)  # only checked updates may be saved
                 if validation_due:
                     run_validation(done, total)
                 stopping = stop() and not pending  # stop only if this step is checked and can be saved
@@ -184,19 +190,20 @@ def train(
                         f"Stopped at step {done} of {about}{total}; the checkpoint is saved in {run.folder}. "
                         f"Run the same command again to continue."
                     )
-    finally:
-        del dataset  # stops prefetching: a thread that still reads when Python exits would hang the process
-    return state
+        finally:
+            del dataset  # stops prefetching: a thread that still reads when Python exits would hang the process
+        return state
 
-
-def not_finite_error(sampler: Sampler, step: int, problem: str) -> DataError:
-    """Error for a loss or gradient that is not finite, with the cases in the batch."""
-    places = [sampler.place(step, sample) for sample in range(sampler.batch)]
-    ids = ", ".join(sorted({sampler.cases[place.case].id for place in places}))
-    return DataError(
-        f"Step {step + 1}: {problem}; the batch was cut from {ids}. The last checkpoint is from before this step. "
-        f"Check these cases with `brats-unet check`, or lower optimizer.learning_rate."
-    )
+    events = ScalarEvents(run.tensorboard_folder)
+    max_pending = int(devices.asynchronous)
+    with stop_requests() as stop, events:
+        if state.step < clock.total(state.step) and not run.checkpoint_file("last").exists():
+            save_checkpoint("initial", state.step, clock.total(state.step))
+        while True:
+            try:
+                return run_steps(state)
+            except Spike as spike:
+                state = go_back(spike)
 
 
 @contextmanager

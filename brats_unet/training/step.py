@@ -162,11 +162,16 @@ class LossScale:
     """
 
     PATIENCE = 2000
+    FIRST = 2.0**15
     LARGEST = 2.0**24
 
-    def __init__(self, value: float = 2.0**15, since: int = 0) -> None:
+    def __init__(self, value: float = FIRST, since: int = 0) -> None:
         self.value = value
         self.since = since
+
+    def restore(self, saved: list[float] | None) -> None:
+        """Take value and count from a checkpoint; None, which other precisions save, gives a new scale."""
+        self.value, self.since = (self.FIRST, 0) if saved is None else (saved[0], int(saved[1]))
 
     def update(self, finite: bool) -> bool:
         """Update the scale after one update; returns whether its gradients may be applied, which is `finite`."""

@@ -83,6 +83,37 @@ def test_stopping_and_resuming_gives_the_same_bits_as_training_without_interrupt
     assert one == other
 
 
+def test_a_step_with_a_spike_is_left_out_and_said_and_again_by_the_same_command(place, monkeypatch, capsys):
+    folder, common = place
+    from brats_unet.commands import train as command
+
+    real = command.training_step
+
+    def training_step(*given, **options):
+        step = real(*given, **options)
+
+        def spiking(index, *batch):
+            loss, norm = step(index, *batch)
+            return (loss * float("nan") if int(index) == 2 else loss), norm
+
+        return spiking
+
+    monkeypatch.setattr(command, "training_step", training_step)
+    told = [*common, "steps=4", "validation.every=0.5"]
+    assert main(["train", *told, "name=spike"]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "Step 3: the loss is nan; the batch was cut from" in said
+    assert "The run goes back to step 2 and leaves out step 3 (1 of at most 3 times)." in said
+    assert "Trained 4 steps, but left out 3 (loss or gradient not finite):" in said
+    assert main(["train", *told, "name=spike_again", "json=true"]) == 0
+    assert json.loads(capsys.readouterr().out)["left_out_steps"] == [3]
+    spike, again = Run(folder / "runs" / "spike"), Run(folder / "runs" / "spike_again")
+    one, other = (run.checkpoint_file("last").read_bytes() for run in (spike, again))
+    assert one == other
+    assert [line["step"] for line in spike.journal("step")] == [1, 2, 4]
+    assert losses(spike)[:2] == losses(Run(folder / "runs" / "straight"))[:2]
+
+
 def test_other_settings_for_an_existing_run_are_refused_and_listed(place, capsys):
     _, common = place
     assert main(["train", *common, "name=straight", "steps=4", "sampling.foreground=0.5", "validation.every=0.5"]) == 2

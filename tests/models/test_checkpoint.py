@@ -83,6 +83,24 @@ def test_a_new_run_has_neither_scale_nor_best(tmp_path, trained):
     assert restore(tmp_path / "a.safetensors", *trained) == State(0, None, None)
 
 
+def test_the_steps_left_out_come_back_and_a_checkpoint_of_an_earlier_version_has_none(tmp_path, trained):
+    save(tmp_path / "a.safetensors", *trained, State(9, left_out=[3, 7]))
+    assert restore(tmp_path / "a.safetensors", *trained) == State(9, left_out=[3, 7])
+    earlier = {"step": 9, "loss_scale": None, "best": 0.5, "seconds": 2}
+    save_file(load_file(tmp_path / "a.safetensors"), tmp_path / "b.safetensors", {"state": json.dumps(earlier)})
+    assert restore(tmp_path / "b.safetensors", *trained) == State(9, None, 0.5, 2, left_out=[])
+
+
+def test_a_run_without_spikes_has_the_checkpoints_of_earlier_versions(path):
+    with safe_open(path, framework="numpy") as file:
+        assert json.loads(file.metadata()["state"]) == {
+            "step": 7,
+            "loss_scale": [1024.0, 3],
+            "best": 0.5,
+            "seconds": None,
+        }
+
+
 def test_tensors_are_called_after_their_layers_in_a_file_that_anyone_can_read(path):
     tensors = load_file(path)
     assert tensors["weights/encoder_0_conv_0/kernel"].shape == (3, 3, 3, 2, 4)

@@ -13,7 +13,7 @@ from safetensors.numpy import load_file
 
 from brats_unet.data.augment.mirror import mirror
 from brats_unet.data.patches.sampling import Sampler
-from brats_unet.errors import DataError, Interrupted
+from brats_unet.errors import Interrupted
 from brats_unet.losses import region_dice_bce
 from brats_unet.losses.compound import deep_supervision
 from brats_unet.models import checkpoint
@@ -225,29 +225,11 @@ def test_a_run_at_the_end_of_its_budget_does_no_step(tmp_path, sampler):
     assert net.seen == [] and end == checkpoint.State(6, None, 0.4)
 
 
-@pytest.mark.parametrize("loss", [float("nan"), float("inf")])
-def test_a_loss_that_is_not_finite_stops_and_names_the_step_and_the_cases(tmp_path, sampler, loss):
-    net = scripted({3: (loss, 1.0)})
-    with pytest.raises(DataError) as caught:
-        go(tmp_path, net, sampler, save_every=2)
-    cases = sorted({sampler.cases[sampler.place(3, sample).case].id for sample in range(2)})
-    assert f"Step 4: the loss is {loss}; the batch was cut from {', '.join(cases)}." in str(caught.value)
-    assert resumed(Run(tmp_path), net).step == 2  # the checkpoint from before step 4
-
-
-def test_a_gradient_that_is_not_finite_stops_too(tmp_path, sampler):
-    with pytest.raises(DataError, match=r"Step 2: the loss is 0.5, but its gradient is not finite; the batch was cut"):
-        go(tmp_path, scripted({1: (0.5, float("inf"))}), sampler)
-
-
-def test_in_float16_an_overflow_is_skipped_unless_the_scale_is_at_its_minimum(tmp_path, sampler):
+def test_in_float16_an_overflow_is_skipped_and_its_norm_is_not_logged(tmp_path, sampler):
     overflow = {1: (0.5, float("inf")), 4: (0.5, float("nan"))}
-    scale = LossScale(8.0, since=2)
-    run, end = go(tmp_path / "a", scripted(overflow), sampler, scale=scale)
+    run, end = go(tmp_path, scripted(overflow), sampler, scale=LossScale(8.0, since=2))
     assert end == checkpoint.State(6, [8.0, 2])
     assert ["gradient_norm" in line for line in run.journal("step")] == [True, False, True, True, False, True]
-    with pytest.raises(DataError, match="Step 2: the loss is 0.5, but its gradient is not finite"):
-        go(tmp_path / "b", scripted(overflow), sampler, scale=LossScale(1.0))
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -374,6 +374,14 @@ def test_an_overflow_restarts_the_count():
     assert (scale.value, scale.since) == (4, 1999)
 
 
+def test_a_loss_scale_is_restored_and_is_new_where_the_checkpoint_has_none():
+    scale = LossScale(4.0, since=7)
+    scale.restore([64.0, 3])
+    assert (scale.value, scale.since) == (64, 3)
+    scale.restore(None)
+    assert (scale.value, scale.since) == (LossScale().value, 0) == (2**15, 0)
+
+
 def test_the_devices_of_these_tests_equal_hardware_cpu():
     chosen = choose_devices(device="cpu", precision="float32", jit="auto", replicas=None)
     assert (chosen.replicas, chosen.precision, chosen.jit) == (ONE.replicas, ONE.precision, ONE.jit)
