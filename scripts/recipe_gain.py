@@ -1,250 +1,182 @@
-"""Measure the gain of augmentation: train the same network with each recipe, test it on original and disturbed cases.
+"""Measure what a change does to accuracy: train variants with several seeds, and compare their Dice.
 
-    python scripts/recipe_gain.py OUTPUT [--root DATA_ROOT] [--recipe NAME[,key=value…]]… [--fold K]… [--set key=value]…
+    python scripts/recipe_gain.py OUTPUT [--root DATA_ROOT] [--variant 'LABEL: override override …']… [--fold K]…
+        [--seed S]… [--set key=value]… [--changes 'as it is' …] [--only-original] [--only-trained] [--mode tiles]
 
-A recipe is an augmentation with options. The script trains `experiment=quick` with each recipe on the same folds, for
-the same number of steps, on phantoms or on the cases under DATA_ROOT; existing runs are reused. Then it writes
-disturbed copies of every held-out case, as another scanner or head might give: rotated, with another gamma, with noise,
-or without one modality. Every network predicts every copy after the usual preprocessing. A missing modality is filled
-with zeros, which `predict` refuses for a network trained without modality dropout. Dice is computed on the grid of the
-case: 1 if both masks are empty, 0 if one is. Every recipe is compared with the first one, paired by case.
+A variant is a label with settings of `train`; without settings, `LABEL`. The script trains `experiment=quick` with each
+variant, fold and seed, on phantoms or on the cases under DATA_ROOT. A run is `OUTPUT/LABEL-fFOLD-sSEED`. A run that is
+complete (it has `model.keras`) is used as it is. So put the runs of another version of the code there under a label of
+their own, and give --only-trained, which stops if a run is missing. For example, to compare two versions on cases that
+each version trained on in two folds:
 
-Prints a table and, as the last line, JSON. OUTPUT/gain.csv has the Dice of every case, change, recipe and region.
+    python scripts/recipe_gain.py OUTPUT --root DATA_ROOT --variant before --variant after --set data.folds=2 \\
+        --fold 0 --fold 1 --only-original --only-trained
+
+Without --variant, it compares the augmentations. Settings in which the runs differ from those of the first variant are
+printed.
+
+Each run predicts its held-out cases: the originals, and disturbed copies as another scanner or head might give them:
+rotated, with another gamma, with noise, or without one modality. A missing modality is filled with zeros, which
+`predict` refuses for a network trained without modality dropout. Dice is computed on the grid of the case: 1 if both
+masks are empty, 0 if one is (protocol brats2020). `OUTPUT/RUN.scores.csv` keeps the scores of a run, so a repeated call
+predicts only what is missing. It is made anew if the weights, the recipe or the mode change.
+
+Prints two tables and, as the last line, JSON. The first has the mean Dice of each variant: WT, TC, ET, the mean of the
+three, ET over the cases that have it, and the standard deviation of the mean over seeds. The second has the difference
+from the first variant, paired by case and seed, with a 95 % interval for other cases and other seeds (a two-way
+bootstrap, see gain_table.py); "within noise" means that the interval contains 0. An interval needs 5 cases and 3 seeds.
+`OUTPUT/gain.csv` has the Dice of every seed, fold, case, change, variant and region.
 """
 
 import argparse
-import csv
 import json
+import re
+import shlex
 import subprocess
 import sys
-import tempfile
-from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-import numpy as np
-from scipy import ndimage
-from scipy.spatial.transform import Rotation
+from disturbed_cases import CHANGES, ORIGINAL
+from gain_scores import Trained, rows_of
+from gain_table import METHOD, show, summarised, write_rows
 
-from brats_unet.anatomy import Modality, Region, region_mask
-from brats_unet.assembly.networks import open_networks, with_inference_options
-from brats_unet.data.labels.convention import CONVENTIONS
-from brats_unet.data.prepare.brain import border_value
-from brats_unet.data.prepare.oblique import resliced
-from brats_unet.data.prepare.preprocess import prepare
-from brats_unet.data.run_cases import held_out_cases
-from brats_unet.evaluation.bootstrap import mean_interval
-from brats_unet.inference.ensemble import predict_ensemble
-from brats_unet.inference.network import Network
-from brats_unet.inference.postprocess import Postprocessing
-from brats_unet.inference.predicting import outcome_of
-from brats_unet.metrics.counts import count, dice
-from brats_unet.metrics.protocols import PROTOCOLS
-from brats_unet.nifti import read_integers, read_volume, write_volume
+from brats_unet.errors import BratsError, SettingsError
 from brats_unet.run import Run
-from brats_unet.volume import Case, ImageFile, Volume
 
-Scans = dict[Modality, np.ndarray]
-# Maps scans and labels of a case to those of the disturbed case; the generator is for random changes.
-Change = Callable[[Scans, np.ndarray, np.random.Generator], tuple[Scans, np.ndarray]]
-# (case, change, recipe, region) to Dice.
-Scores = dict[tuple[str, str, str, Region], float]
-RULE = PROTOCOLS["brats2020"].dice
-
-
-def as_it_is(scans: Scans, labels: np.ndarray, rng: np.random.Generator) -> tuple[Scans, np.ndarray]:
-    """The original case."""
-    return scans, labels
+AUGMENTATIONS = (
+    "mirror: augmentation=mirror",
+    "nnunet: augmentation=nnunet",
+    "da_star: augmentation=da_star",
+    "da_star-dropout: augmentation=da_star augmentation.modality_dropout=0.15",
+)
+OWN = ("name", "tag", "runs", "seed", "overwrite", "json", "data.root", "data.cache", "data.fold")  # differ anyway
 
 
-def turned(*degrees: float) -> Change:
-    """Rotation about the centre, in degrees about each axis; scans linearly, labels by the nearest neighbour."""
+def variant_of(text: str) -> tuple[str, list[str]]:
+    """Label and overrides of `LABEL: override override …`.
 
-    def change(scans: Scans, labels: np.ndarray, rng: np.random.Generator) -> tuple[Scans, np.ndarray]:
-        turn = Rotation.from_euler("xyz", degrees, degrees=True).as_matrix()
-        centre = (np.array(labels.shape) - 1) / 2
-        matrix = np.eye(4)
-        matrix[:3, :3], matrix[:3, 3] = turn, centre - turn @ centre
-        found = {m: resliced(s, np.eye(4), s.shape, matrix, outside=border_value(s)) for m, s in scans.items()}
-        return found, ndimage.affine_transform(labels, turn, matrix[:3, 3], order=0)
-
-    return change
-
-
-def within_brain(change: Callable[[np.ndarray, np.random.Generator], np.ndarray]) -> Change:
-    """A change of the intensities within the brain of each scan; `change` gets them as a flat array."""
-
-    def everywhere(scans: Scans, labels: np.ndarray, rng: np.random.Generator) -> tuple[Scans, np.ndarray]:
-        found = {}
-        for modality, scan in scans.items():
-            brain = scan != border_value(scan)
-            found[modality] = scan.astype(np.float32)
-            found[modality][brain] = change(found[modality][brain], rng)
-        return found, labels
-
-    return everywhere
+    Raises:
+        ValueError: The label has other characters than letters, digits, `.`, `_`, `+` and `-`, or an override has
+            no `=`.
+    """
+    label, _, rest = text.partition(":")
+    overrides = shlex.split(rest)
+    if not re.fullmatch(r"[\w+][\w.+-]*", label):
+        raise ValueError(
+            f"--variant {text!r}: the label is {label!r}. Expected letters, digits, '.', '_', '+' or '-', as in "
+            f"'mirror: augmentation=mirror'."
+        )
+    if wrong := [override for override in overrides if "=" not in override]:
+        raise ValueError(f"--variant {text!r}: {wrong[0]!r} is not a setting. Expected key=value.")
+    return label, overrides
 
 
-def bent(exponent: float) -> Change:
-    """Gamma correction of each scan between the lowest and the highest intensity of the brain."""
+def trained(args: argparse.Namespace, variants: Mapping[str, Sequence[str]]) -> list[Trained]:
+    """One complete run per variant, fold and seed; those that are not complete yet are trained.
 
-    def change(inside: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        low, high = inside.min(), inside.max()
-        return low + (high - low) * ((inside - low) / (high - low)) ** exponent
-
-    return within_brain(change)
-
-
-def noisy(share: float) -> Change:
-    """Gaussian noise within the brain; its SD is this share of the scan's SD there."""
-    return within_brain(lambda inside, rng: inside + rng.normal(0, share * inside.std(), inside.size))
-
-
-def without(modality: Modality) -> Change:
-    """A case without one modality."""
-
-    def change(scans: Scans, labels: np.ndarray, rng: np.random.Generator) -> tuple[Scans, np.ndarray]:
-        return {m: scan for m, scan in scans.items() if m != modality}, labels
-
-    return change
-
-
-CHANGES: dict[str, Change] = {
-    "as it is": as_it_is,
-    "turned 25°": turned(10, 10, 20),
-    "gamma 0.6": bent(0.6),
-    "gamma 1.6": bent(1.6),
-    "noise 1.0": noisy(1.0),
-    "no t1ce": without(Modality.T1CE),
-    "no flair": without(Modality.FLAIR),
-}
-
-
-def disturbed(case: Case, change: Change, labels: np.ndarray, folder: Path) -> tuple[Case, np.ndarray]:
-    """Write the disturbed case to a folder; the case and its labels."""
-    volumes = {m: read_volume(file.path, file.channel) for m, file in case.images.items()}
-    scans = {m: volume.array for m, volume in volumes.items()}
-    rng = np.random.default_rng(np.frombuffer(case.id.encode(), np.uint8))
-    scans, labels = change(scans, labels, rng)
-    files = {}
-    for modality, scan in scans.items():
-        path = folder / f"{case.id}_{modality}.nii"
-        write_volume(path, Volume(scan, volumes[modality].affine))
-        files[modality] = ImageFile(path)
-    return Case(case.id, files), labels
-
-
-def trained(args: argparse.Namespace) -> dict[tuple[str, int], Run]:
-    """Runs by recipe and fold; those that do not exist yet are trained."""
-    command = [str(Path(sys.executable).with_name("brats-unet"))]
+    Raises:
+        SettingsError: With --only-trained, runs are missing; or a run has another seed or fold than its name says.
+    """
+    wanted = [
+        Trained(variant, fold, seed, Run(args.output / f"{variant}-f{fold}-s{seed}"))
+        for variant in variants
+        for fold in args.fold
+        for seed in args.seed
+    ]
+    missing = [one for one in wanted if not one.run.model_file.exists()]
+    if missing and args.only_trained:
+        names = ", ".join(one.run.name for one in missing)
+        raise SettingsError(
+            f"{args.output}: {len(missing)} runs of {len(wanted)} are missing or not complete: {names}. Put them "
+            f"there, choose others with --fold and --seed, or leave out --only-trained to train them."
+        )
+    command = [str(Path(sys.executable).with_name("brats-unet")), "train", "experiment=quick"]
     data = ["data=brats", f"data.root={args.root}"] if args.root else ["data=phantom"]
     if not args.root:
         data.append(f"data.root={args.output / 'phantoms'}")
-    runs = {}
-    for recipe in args.recipe:
-        group, *options = recipe.split(",")
-        for fold in args.fold:
-            name = f"{recipe.replace(',', '-').replace('=', '-')}-fold{fold}"
-            settings = [f"augmentation={group}", *(f"augmentation.{option}" for option in options), *args.set]
-            where = [f"runs={args.output}", f"name={name}", f"data.cache={args.output / 'cache'}", f"data.fold={fold}"]
-            subprocess.run([*command, "train", "experiment=quick", *data, *where, *settings], check=True)
-            runs[recipe, fold] = Run(args.output / name)
-    return runs
+    for one in missing:
+        where = [f"runs={args.output}", f"name={one.run.name}", f"data.cache={args.output / 'cache'}"]
+        which = [f"data.fold={one.fold}", f"seed={one.seed}"]
+        subprocess.run([*command, *data, *where, *which, *args.set, *variants[one.variant]], check=True)
+    for one in wanted:
+        settings = one.run.settings()
+        found = settings["data"]["fold"], settings["seed"]
+        if found != (one.fold, one.seed):
+            raise SettingsError(
+                f"{one.run.folder} was trained with data.fold={found[0]} seed={found[1]}. Expected "
+                f"data.fold={one.fold} seed={one.seed}, as its name says. Rename it."
+            )
+    return wanted
 
 
-def scored(runs: dict[tuple[str, int], Run], mode: str) -> Scores:
-    """Dice of every held-out case with every change, by every recipe."""
-    scores: Scores = {}
-    for fold in sorted({fold for _, fold in runs}):
-        of_fold = {recipe: run for (recipe, at), run in runs.items() if at == fold}
-        opened = open_networks([run.folder for run in of_fold.values()], checkpoint="last", device="auto", log=print)
-        networks = dict(zip(of_fold, with_inference_options(opened, mode=mode, mirror="auto"), strict=True))
-        run = next(iter(of_fold.values()))
-        convention = CONVENTIONS[run.recipe()["convention"]]
-        for case in held_out_cases(run):
-            assert case.mask is not None
-            whole = convention.decode(read_integers(case.mask).array, where=case.id)
-            for name, change in CHANGES.items():
-                with tempfile.TemporaryDirectory() as folder:
-                    changed, labels = disturbed(case, change, whole, Path(folder))
-                    found = predicted(networks, changed)
-                for recipe, masks in found.items():
-                    for region in Region:
-                        counts = count(region_mask(labels, region), region_mask(masks, region))
-                        scores[case.id, name, recipe, region] = dice(counts, RULE)
-            print(f"{case.id}: done", file=sys.stderr)
-    return scores
+def flat(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Nested settings as (dotted key, value)."""
+    for key, value in settings.items():
+        if isinstance(value, dict):
+            yield from flat(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
 
 
-def predicted(networks: dict[str, Network], case: Case) -> dict[str, np.ndarray]:
-    """Labels of each network on the grid of the case; all networks need the same preparation."""
-    preparation = next(iter(networks.values())).preparation
-    prepared = {preparation: prepare(case, preparation, None, fill_missing=True)}
-    return {
-        recipe: outcome_of(predict_ensemble([network], prepared), (), Postprocessing()).labels
-        for recipe, network in networks.items()
-    }
+def differences(first: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+    """Settings of two runs that differ, as (first, other); None where a run has no such setting."""
+    before, after = dict(flat(first)), dict(flat(other))
+    keys = [key for key in {**before, **after} if key not in OWN]
+    return {key: (before.get(key), after.get(key)) for key in keys if before.get(key) != after.get(key)}
 
 
-def show(scores: Scores, recipes: list[str]) -> dict[str, dict[str, dict[str, object]]]:
-    """Print the table; its numbers by change and recipe."""
-    from rich.console import Console
-    from rich.table import Table
-
-    cases = sorted({case for case, *_ in scores})
-    caption = f"gain over {recipes[0]}: mean over regions and cases; + = -: cases better, equal within 0.005, worse"
-    table = Table(title=f"Mean Dice over {len(cases)} held-out cases", caption=caption)
-    for heading in ("", "recipe", *Region, "mean", "gain", "95 % interval", "+ = -"):
-        table.add_column(heading, justify="left" if heading in ("", "recipe") else "right")
-    result: dict[str, dict[str, dict[str, object]]] = defaultdict(dict)
-    for change in CHANGES:
-        by_case = {
-            recipe: np.array([np.mean([scores[case, change, recipe, region] for region in Region]) for case in cases])
-            for recipe in recipes
-        }
-        for recipe in recipes:
-            means = {str(r): float(np.mean([scores[case, change, recipe, r] for case in cases])) for r in Region}
-            gain = by_case[recipe] - by_case[recipes[0]]
-            interval = mean_interval(gain)
-            better, worse = int((gain > 0.005).sum()), int((gain < -0.005).sum())
-            counts = (better, len(cases) - better - worse, worse)
-            paired = ["", "", ""]
-            if recipe != recipes[0]:
-                ends = "" if interval is None else f"{interval[0]:+.3f} to {interval[1]:+.3f}"
-                paired = [f"{gain.mean():+.3f}", ends, "/".join(map(str, counts))]
-            cells = [f"{value:.3f}" for value in (*means.values(), by_case[recipe].mean())]
-            table.add_row(change if recipe == recipes[0] else "", recipe, *cells, *paired)
-            result[change][recipe] = {
-                **{region: round(value, 4) for region, value in means.items()},
-                "gain": round(float(gain.mean()), 4),
-                "interval": interval and [round(end, 4) for end in interval],
-                "better_same_worse": counts,
-            }
-        table.add_section()
-    Console(width=120).print(table)
-    return result
+def print_differences(runs: Sequence[Trained]) -> dict[str, dict[str, tuple[Any, Any]]]:
+    """Print the settings in which each variant differs from the first; the same by variant."""
+    first_of: dict[str, Trained] = {}
+    for one in runs:
+        first_of.setdefault(one.variant, one)
+    first, *others = first_of.values()
+    found = {one.variant: differences(first.run.settings(), one.run.settings()) for one in others}
+    for variant, changed in found.items():
+        what = "; ".join(f"{key} {before!r} -> {after!r}" for key, (before, after) in changed.items())
+        print(f"{first.variant} -> {variant}: {what or 'the same settings'}")
+    return found
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("output", type=Path, help="folder for runs, cache and gain.csv")
+    parser.add_argument("output", type=Path, help="folder for runs, scores, cache and gain.csv")
     parser.add_argument("--root", type=Path, help="folder of cases; default: phantoms")
-    parser.add_argument("--recipe", action="append", help="augmentation,option=value…; repeatable, baseline first")
+    parser.add_argument("--variant", action="append", help="'LABEL: override …'; repeatable, baseline first")
     parser.add_argument("--fold", action="append", type=int, help="held-out fold; repeatable, default 0")
-    parser.add_argument("--set", action="append", default=[], help="any other setting of `train`; repeatable")
+    parser.add_argument("--seed", action="append", type=int, help="seed of a run; repeatable, default 0, 1 and 2")
+    parser.add_argument("--set", action="append", default=[], help="a setting of `train` for all variants; repeatable")
+    tested = parser.add_mutually_exclusive_group()
+    tested.add_argument("--changes", nargs="+", choices=CHANGES, metavar="CHANGE", help=f"of {', '.join(CHANGES)}")
+    tested.add_argument("--only-original", action="store_true", help="test on the original cases only")
+    parser.add_argument("--only-trained", action="store_true", help="stop if a run is missing, instead of training it")
     parser.add_argument("--mode", default="auto", help="tiles, whole, or auto: the mode of the run")
     args = parser.parse_args()
-    args.recipe = args.recipe or ["mirror", "nnunet", "da_star", "da_star,modality_dropout=0.15"]
-    args.fold = args.fold or [0]
+    try:
+        variants = dict(map(variant_of, args.variant or AUGMENTATIONS))
+    except ValueError as problem:
+        parser.error(str(problem))
+    for key, default in (("fold", [0]), ("seed", [0, 1, 2])):
+        setattr(args, key, list(dict.fromkeys(getattr(args, key) or default)))
+    if len(variants) < len(args.variant or AUGMENTATIONS):
+        parser.error("two variants have the same label. Give each a label of its own.")
+    changes = [ORIGINAL] if args.only_original else list(dict.fromkeys(args.changes or CHANGES))
     args.output.mkdir(parents=True, exist_ok=True)
-    scores = scored(trained(args), args.mode)
-    with (args.output / "gain.csv").open("w", newline="") as stream:
-        writer = csv.writer(stream)
-        writer.writerow(["case", "change", "recipe", "region", "dice"])
-        writer.writerows((*key, value) for key, value in scores.items())
-    result = show(scores, args.recipe)
-    print(json.dumps({"cases": len({case for case, *_ in scores}), "changes": result}))
+    runs = trained(args, variants)
+    settings = print_differences(runs)
+    rows = rows_of(runs, changes, args.mode)
+    write_rows(args.output / "gain.csv", rows)
+    result = summarised(rows, list(variants), changes)
+    show(result)
+    facts = {"cases": len({row.case for row in rows}), "folds": args.fold, "seeds": args.seed, "settings": settings}
+    print(json.dumps({**facts, "changes": result, "interval": METHOD}))
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except BratsError as problem:
+        print(f"error: {problem}", file=sys.stderr)
+        sys.exit(2)

@@ -66,6 +66,7 @@ def test_every_name_that_a_script_imports_from_brats_unet_exists(name):
 
 @pytest.mark.parametrize("name", WITH_HELP)
 def test_help_prints_the_description_with_the_command(name, monkeypatch, capsys):
+    monkeypatch.syspath_prepend((ROOT / "scripts" / name).parent)  # as Python does, for modules beside the script
     monkeypatch.setattr(sys, "argv", [name, "--help"])
     with pytest.raises(SystemExit) as end:
         runpy.run_path(str(ROOT / "scripts" / name), run_name="__main__")
@@ -74,7 +75,8 @@ def test_help_prints_the_description_with_the_command(name, monkeypatch, capsys)
 
 
 @pytest.mark.parametrize("name", [name for name in TREES if name not in {*FOR_PEERS, *WITH_HELP}])
-def test_scripts_without_options_can_be_imported(name):
+def test_scripts_without_options_can_be_imported(name, monkeypatch):
+    monkeypatch.syspath_prepend((ROOT / "scripts" / name).parent)
     assert runpy.run_path(str(ROOT / "scripts" / name))["__doc__"] == ast.get_docstring(TREES[name], clean=False)
 
 
