@@ -177,16 +177,16 @@ def show(result: dict[str, dict[str, Any]]) -> None:
     for heading in ("change", "variant", *QUANTITIES, "SD over seeds of the mean"):
         dice.add_column(heading, justify="left" if heading in ("change", "variant") else "right")
     differences = Table(title=f"Difference from {first}, paired by case and seed", box=MARKDOWN)
-    for heading in ("change", "variant", "Dice", "difference", f"{LEVEL:.0%} interval", "cases × seeds", ""):
+    for heading in ("change", "variant", "Dice", "difference", f"{LEVEL:.0%} interval", "cases × seeds", "verdict"):
         differences.add_column(heading, justify="right" if heading in ("difference", "cases × seeds") else "left")
     for change, of_variant in result.items():
         for variant, facts in of_variant.items():
             cells = [_shown(facts["dice"][quantity], ".3f") for quantity in QUANTITIES]
             dice.add_row(change, variant, *cells, _shown(facts["sd_over_seeds"][MEAN], ".4f"))
             for quantity, one in facts["difference"].items():
-                interval = " to ".join(f"{end:+.3f}" for end in one["interval"] or ()) or "–"
+                interval = " to ".join(f"{end:+z.3f}" for end in one["interval"] or ()) or "–"
                 n = f"{one['cases']} × {one['seeds']}"
-                cells = [quantity, _shown(one["mean"], "+.3f"), interval, n, one["verdict"]]
+                cells = [quantity, _shown(one["mean"], "+z.3f"), interval, n, one["verdict"]]
                 differences.add_row(change, variant, *cells)
     console = Console(width=140, markup=False)
     console.print(dice)

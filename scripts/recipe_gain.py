@@ -99,7 +99,9 @@ def trained(args: argparse.Namespace, variants: Mapping[str, Sequence[str]]) -> 
     for one in missing:
         where = [f"runs={args.output}", f"name={one.run.name}", f"data.cache={args.output / 'cache'}"]
         which = [f"data.fold={one.fold}", f"seed={one.seed}"]
-        subprocess.run([*command, *data, *where, *which, *args.set, *variants[one.variant]], check=True)
+        train = [*command, *data, *where, *which, *args.set, *variants[one.variant]]
+        if code := subprocess.run(train, check=False).returncode:
+            sys.exit(code)  # the command has said why
     for one in wanted:
         settings = one.run.settings()
         found = settings["data"]["fold"], settings["seed"]
