@@ -72,8 +72,7 @@ class Sampler:
         draw = np.random.Generator(np.random.Philox(key=self.seed, counter=[0, step, sample, 0]))
         low, high = self.bounds(case)
         start = [int(draw.integers(a, b + 1)) for a, b in zip(low, high, strict=True)]
-        forced = int((count + 1) * self.foreground) > int(count * self.foreground)
-        present = self.foreground_within(case, low[2], high[2] + self.patch[2]) if forced else {}
+        present = self.foreground_within(case, low[2], high[2] + self.patch[2]) if self.forced(count) else {}
         if present:
             positions = present[self.region_drawn(draw, list(present))]
             start = self.around(positions[int(draw.integers(len(positions)))], case)
@@ -112,6 +111,14 @@ class Sampler:
         missing = [max(0, p - n) for n, p in zip(case.grid.shape, self.patch, strict=True)]
         start = [max(-((m + 1) // 2), first) for first, m in zip(start, missing, strict=True)]
         return start if self.slices is None else [*start[:2], inside[2]]
+
+    def forced(self, count: int) -> bool:
+        """Whether patch `count` of the run, counted from 0, is centred on a region if its case has one.
+
+        A share that is a whole number of patches of each batch, such as 1/2 of 2 or 2/5 of 5, gives each batch exactly
+        that number, as nnU-Net does.
+        """
+        return int((count + 1) * self.foreground) > int(count * self.foreground)
 
     def region_drawn(self, draw: np.random.Generator, present: list[Region]) -> Region:
         """Draw one of the regions that are present, with probabilities proportional to their weights."""
