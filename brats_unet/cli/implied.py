@@ -28,13 +28,13 @@ def with_implied(conf: Conf, overrides: list[Override], *, multirun: bool) -> li
 def with_machine_defaults(conf: Conf, overrides: list[Override]) -> list[Override]:
     """Choices that follow from the machine and from other settings, where the user made none.
 
-    The experiment is unet3d if there is a GPU, else quick. A data.root without data= means the user's own scans
+    The experiment is nnunet if there is a GPU, else quick. A data.root without data= means the user's own scans
     (data=brats), unless the experiment names its data set itself.
     """
     keys = {override.key for override in overrides}
     added = []
     if "experiment" in conf.defaults and "experiment" not in keys:
-        added.append(Override("", "experiment", None, "unet3d" if gpu_count() else "quick"))
+        added.append(Override("", "experiment", None, "nnunet" if gpu_count() else "quick"))
     experiments = [name for o in (*added, *overrides) if o.key == "experiment" for name in o.choices]
     named = any("data" in conf.experiment_choices(experiment) for experiment in experiments)
     if conf.defaults.get("data") == "phantom" and "data" not in keys and "data.root" in keys and not named:

@@ -192,13 +192,22 @@ def test_settings_are_plain_containers(told):
 # Defaults that depend on the machine
 
 
-def test_without_a_gpu_the_experiment_is_quick_and_with_one_unet3d(told, monkeypatch):
+@pytest.mark.parametrize("line", ["plan data.root=x", "doctor"])
+def test_plan_and_doctor_take_the_experiment_of_train(line, told, monkeypatch):
+    cli.main(line.split())
+    monkeypatch.setattr(implied, "gpu_count", lambda: 1)
+    cli.main(line.split())
+    assert [settings.experiment for settings in told] == ["quick", "nnunet"]
+
+
+def test_without_a_gpu_the_experiment_is_quick_and_with_one_nnunet(told, monkeypatch):
     cli.main(["train"])
     monkeypatch.setattr(implied, "gpu_count", lambda: 1)
     cli.main(["train"])
     cli.main(["train", "experiment=none"])
-    assert [settings.experiment for settings in told] == ["quick", "unet3d", "none"]
+    assert [settings.experiment for settings in told] == ["quick", "nnunet", "none"]
     assert told[0].steps < told[1].steps == told[2].steps == 250000
+    assert [s.augmentation["name"] for s in told] == ["mirror", "nnunet", "mirror"]
 
 
 def test_the_presets_that_follow_nnunet_let_patches_overhang(told):
