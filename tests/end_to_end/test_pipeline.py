@@ -273,3 +273,16 @@ def test_a_run_mirrored_on_two_logical_devices_has_the_losses_of_one(place, floa
     one, two = (losses(Run(folder / "runs" / name)) for name in ("float32", "two"))
     assert len(one) == 3
     np.testing.assert_allclose(two, one, rtol=1e-5)
+
+
+def test_kaggle_t4_takes_two_steps_on_two_logical_devices_in_float16(place, phantom_root, tmp_path):
+    folder, _ = place
+    data = ["data=brats", "data.folds=2", f"data.root={phantom_root}", f"data.cache={folder / 'cache'}"]
+    runs = [f"runs={tmp_path}", "name=two", "steps=2", "validation.cases=1", "validation.every=1"]
+    command = ["train", "experiment=kaggle_t4", *data, *VOLUMES, *runs, "hardware.replicas=2"]
+    done = subprocess.run([sys.executable, "-m", "brats_unet", *command], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    run = Run(tmp_path / "two")
+    found = json.loads(run.environment_file.read_text())
+    assert (found["devices"], found["precision"]) == ("2 logical CPUs", "float16")
+    assert len(losses(run)) == 2 and np.isfinite(losses(run)).all()
