@@ -1,9 +1,11 @@
 #!/usr/bin/env bash
 # Compare scores, augmentation, patches and networks of brats-unet with other packages, in the environment of scripts/peers.sh.
+# Compare scores, augmentation, sampling and networks of brats-unet with other packages, in the environment of scripts/peers.sh.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 scripts/peers.sh
 PYTHONPATH=. "${PEERS:-.venv-peers}/bin/python" scripts/parity/metrics_parity.py "$@"
 PYTHONPATH=. "${PEERS:-.venv-peers}/bin/python" scripts/parity/augmentation_parity.py
 PYTHONPATH=. "${PEERS:-.venv-peers}/bin/python" scripts/parity/sampling_parity.py
+PYTHONPATH=. "${PEERS:-.venv-peers}/bin/python" scripts/parity/foreground_parity.py
 .venv/bin/python scripts/parity/network_parity.py

@@ -87,6 +87,7 @@ def test_only_the_scripts_for_the_environment_of_the_peers_are_not_run_here():
         "bench/peers/predict.py",
         "bench/peers/train_step.py",
         "parity/brats2023.py",
+        "parity/foreground_parity.py",
         "parity/metrics_parity.py",
         "parity/peers/networks.py",
         "parity/sampling_parity.py",
