@@ -1,6 +1,5 @@
 #!/usr/bin/env bash
-# Compare scores, augmentation, patches and networks of brats-unet with other packages, in the environment of scripts/peers.sh.
-# Compare scores, augmentation, sampling and networks of brats-unet with other packages, in the environment of scripts/peers.sh.
+# Compare scores, augmentation, sampling and networks of brats-unet with other packages, in the environment of peers.sh.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 scripts/peers.sh

@@ -90,7 +90,7 @@ def bytes_on_a_gpu(settings, model, patch, share):
     augmentation = build("augmentation", known_augmentations(), settings.augmentation)
     given = {
         "channels": len(settings.data.modalities),
-        "margin": augmentation.for_patches(patch, largest).margin,
+        "margin": augmentation.for_patches(patch, largest, settings.sampling.overhang).margin,
         "program": False,  # on a GPU, Python and TensorFlow are in the memory of the machine
     }
     newer, older = (step_bytes(topology, patch, share, precision=p, **given) for p in ("bfloat16", "float16"))
