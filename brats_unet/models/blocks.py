@@ -127,8 +127,9 @@ def residual_stage(
             given = _normalised(given, features, kernel=flat, stride=flat, prefix=f"{block}_skip", bias=False, **own)
         x = _normalised(x, features, kernel=kernel, stride=step, prefix=block, suffix="_0", bias=bias, **own)
         x = layers.LeakyReLU(negative_slope=slope, name=f"{block}_act_0", dtype=dtype)(x)
-        last = {"suffix": LAST_OF_BLOCK, "scale": "zeros"}
-        x = _normalised(x, features, kernel=kernel, stride=flat, prefix=block, bias=bias, **last, **own)
+        x = _normalised(
+            x, features, kernel=kernel, stride=flat, prefix=block, suffix=LAST_OF_BLOCK, bias=bias, scale="zeros", **own
+        )
         x = layers.Add(name=f"{block}_add", dtype=dtype)([x, given])
         x = layers.LeakyReLU(negative_slope=slope, name=f"{block}_act_1", dtype=dtype)(x)
     return x
