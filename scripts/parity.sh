@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Compare scores, augmentation, sampling and networks of brats-unet with other packages, in the environment of peers.sh.
+# Compare scores, augmentation, sampling, training and networks with other packages, in the environment of scripts/peers.sh.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 scripts/peers.sh
@@ -7,4 +7,5 @@ PYTHONPATH=. "${PEERS:-.venv-peers}/bin/python" scripts/parity/metrics_parity.py
 PYTHONPATH=. "${PEERS:-.venv-peers}/bin/python" scripts/parity/augmentation_parity.py
 PYTHONPATH=. "${PEERS:-.venv-peers}/bin/python" scripts/parity/sampling_parity.py
 PYTHONPATH=. "${PEERS:-.venv-peers}/bin/python" scripts/parity/foreground_parity.py
+.venv/bin/python scripts/parity/training_parity.py
 .venv/bin/python scripts/parity/network_parity.py

@@ -90,5 +90,6 @@ def test_only_the_scripts_for_the_environment_of_the_peers_are_not_run_here():
         "parity/foreground_parity.py",
         "parity/metrics_parity.py",
         "parity/peers/networks.py",
+        "parity/peers/training.py",
         "parity/sampling_parity.py",
     }
