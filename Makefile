@@ -10,7 +10,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
 
-.PHONY: help setup format docs lint test test-next end-to-end demo bench peers parity clean
+.PHONY: help setup format docs lint test test-next end-to-end demo bench bench-gpu peers parity clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -64,6 +64,9 @@ demo: setup  ## Phantoms -> train -> evaluate -> predict, in runs/demo
 
 bench: peers  ## Measure speed on this machine
 	@for script in scripts/bench/*.py; do $(BIN)/python "$$script"; done
+
+bench-gpu: setup  ## Measure the recipes on this machine's GPU beside nnU-Net; PEERS=folder with a torch for CUDA
+	@scripts/bench/gpu.sh
 
 peers: setup  ## Build the environment of the packages that we are compared with, .venv-peers
 	@scripts/peers.sh

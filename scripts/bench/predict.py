@@ -21,30 +21,38 @@ Prints a table and, as the last line, JSON:
   ratio_tiles                   brats-unet in tiles / nnU-Net, without mirroring.
   peak_gib                      peak memory of brats-unet, the largest of all ways.
   ours_seconds, peer_seconds    seconds without mirroring; brats-unet in one pass.
+  peer                          what --peer-json needs.
 """
 
 import argparse
 import json
 import os
-import resource
-import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT / "scripts" / "bench"), str(ROOT / "scripts" / "bench" / "timing")]
+
+from contender import Contender, ProgramError, serve  # noqa: E402
+from train_step import peers_python  # noqa: E402
+
 FEATURES = [32, 64, 128, 256, 320, 320]
+TILE = [128, 128, 128]
 
 
-def ours(case: Path, output: Path, mode: str, mirror: str, precision: str, device: str) -> dict[str, Any]:
-    """Predict one case in this process; its seconds and peak memory."""
-    if device == "cpu":
+def ours(options: dict[str, Any]) -> None:
+    """Serve the prediction of one case; the options are those of `child`."""
+    if options["device"] == "cpu":
         os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
     from brats_unet.hardware import set_tensorflow_environment
 
     set_tensorflow_environment()
+    import tensorflow as tf
+
     from brats_unet import models
     from brats_unet.anatomy import Modality
     from brats_unet.data.labels.convention import CONVENTIONS
@@ -56,9 +64,16 @@ def ours(case: Path, output: Path, mode: str, mirror: str, precision: str, devic
     from brats_unet.inference.predicting import predict_cases
     from brats_unet.parts import build
     from brats_unet.training.strategy import choose_devices
+    from brats_unet.training.tf_experimental import peak_memory_bytes
 
-    devices = choose_devices(device=device, precision=precision, jit="auto", replicas=None)
-    settings = {"name": "unet3d", "features": FEATURES, "convolutions": 2, "strides": None, "deep_supervision": True}
+    devices = choose_devices(device=options["device"], precision=options["precision"], jit="auto", replicas=None)
+    settings = {
+        "name": "unet3d",
+        "features": options["features"],
+        "convolutions": 2,
+        "strides": None,
+        "deep_supervision": True,
+    }
     model = build("model", models.known(), settings, channels=4, outputs=3, dtype=devices.policy, seed=0)
     plan = models.describe("unet3d", {key: value for key, value in settings.items() if key != "name"})
     network_recipe = recipe(
@@ -66,41 +81,63 @@ def ours(case: Path, output: Path, mode: str, mirror: str, precision: str, devic
         outputs="regions",
         logits=3,
         stride=plan.stride,
-        preparation=Preparation(tuple(Modality)),
-        inference={"mode": mode, "tile": [128] * 3, "overlap": 0.5, "tile_batch": 1, "mirror": mirror},
+        preparation=Preparation(tuple(Modality), spacing_mm=(options["spacing_mm"],) * 3),
+        inference={
+            "mode": options["mode"],
+            "tile": options["tile"],
+            "overlap": 0.5,
+            "tile_batch": 1,
+            "mirror": options["mirror"],
+        },
         convention="brats2017",
         precision=devices.precision,
     )
     messages: list[str] = []
     network = network_of(model, network_recipe, messages.append)
-    for place in [output] if device == "cpu" else [output / "before", output / "counted"]:
-        begin = time.perf_counter()
-        predict_cases(
-            [network],
-            find_cases(case, modalities=list(Modality)).cases,
-            place,
-            CONVENTIONS["brats2017"],
-            rules=Postprocessing(),
-            origin={},
-            log=messages.append,
-            progress=lambda done, total: None,
-        )
-        seconds = time.perf_counter() - begin
-    peak_gib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    return {
-        "seconds": seconds,
-        "peak_gib": peak_gib,
-        "precision": devices.precision,
-        "weights": int(model.count_params()),
-        "messages": messages,
-    }
+    cases = find_cases(Path(options["case"]), modalities=list(Modality)).cases
+    with tempfile.TemporaryDirectory() as folder:
+
+        def seconds(precision: str) -> float:
+            begin = time.perf_counter()
+            predict_cases(
+                [network],
+                cases,
+                Path(folder) / str(begin),  # a case that is predicted already would be skipped
+                CONVENTIONS["brats2017"],
+                rules=Postprocessing(),
+                origin={},
+                log=messages.append,
+                progress=lambda done, total: None,
+            )
+            return time.perf_counter() - begin
+
+        def farewell() -> dict[str, Any]:
+            gpus = tf.config.list_logical_devices("GPU")
+            return {"device_peak_bytes": max(map(peak_memory_bytes, gpus), default=0), "messages": messages}
+
+        serve({"parameters": int(model.count_params()), "precision": devices.precision}, seconds, farewell)
 
 
-def phantom_case(folder: Path) -> Path:
-    """Write a full-size phantom."""
+def child(options: dict[str, Any], threads: int) -> list[str]:
+    """Command of the process that serves our prediction.
+
+    Args:
+        options: case, device, precision, mode, mirror, features, tile and spacing_mm.
+        threads: Number of CPU threads.
+    """
+    return [sys.executable, str(Path(__file__).resolve()), "--threads", str(threads), "--child", json.dumps(options)]
+
+
+def peer_command(options: dict[str, Any]) -> list[str]:
+    """Command of the process that serves the prediction of nnU-Net; the options are those of `child`, and threads."""
+    return [str(peers_python()), str(ROOT / "scripts" / "bench" / "peers" / "predict.py"), json.dumps(options)]
+
+
+def phantom_case(folder: Path, scale: float = 1.0) -> Path:
+    """Write a phantom with `scale` voxels per millimetre; 1 is full size."""
     from brats_unet.data.phantom.phantoms import write_dataset
 
-    write_dataset(folder, cases=1, seed=0)
+    write_dataset(folder, cases=1, seed=0, scale=scale)
     return next(path for path in sorted(folder.iterdir()) if path.is_dir())
 
 
@@ -110,12 +147,19 @@ def default_case(folder: Path) -> Path:
     return sorted(real.iterdir())[0] if real.is_dir() else phantom_case(folder / "phantom")
 
 
-def result_of(command: list[str]) -> dict[str, Any]:
-    """The JSON on the last line that a command prints; exits with its error message if it fails."""
-    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
-    if done.returncode:
-        sys.exit(f"{' '.join(command[:3])} … failed:\n{done.stderr[-3000:]}")
-    return json.loads(done.stdout.strip().splitlines()[-1])
+def measured(command: Sequence[str], precision: str, warm: int) -> dict[str, Any]:
+    """Predict once, after `warm` times that do not count: seconds, peak GiB of the process, facts and farewell."""
+    contender = Contender(command)
+    if warm:
+        contender.seconds(precision, warm)
+    (seconds,) = contender.seconds(precision, 1)
+    farewell = contender.close()
+    return {
+        **contender.facts,
+        **farewell,
+        "seconds": seconds,
+        "peak_gib": farewell["process_peak_bytes"] / 2**30,
+    }
 
 
 def main() -> None:
@@ -124,34 +168,34 @@ def main() -> None:
     parser.add_argument("--device", choices=("cpu", "gpu"), default="cpu", help="where both predictors run")
     parser.add_argument("--threads", type=int, default=2, help="number of CPU threads")
     parser.add_argument("--precision", default="auto", help="hardware.precision of brats-unet")
-    parser.add_argument("--peer-json", type=Path, help="JSON of an earlier run of nnU-Net, instead of running it again")
-    parser.add_argument("--child", nargs=4, metavar=("CASE", "OUTPUT", "MODE", "MIRROR"), help=argparse.SUPPRESS)
+    parser.add_argument("--peer-json", type=Path, help="JSON line of an earlier run: its nnU-Net is not run again")
+    parser.add_argument("--child", type=json.loads, help=argparse.SUPPRESS)
     args = parser.parse_args()
     cores = sorted(os.sched_getaffinity(0))[: args.threads]
     os.sched_setaffinity(0, cores)  # inherited
     if args.child:
-        case, output, mode, mirror = args.child
-        print(json.dumps(ours(Path(case), Path(output), mode, mirror, args.precision, args.device)))
+        ours(args.child)
         return
+    warm = int(args.device == "gpu")
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        case = args.case or default_case(folder)
-        common = ["--threads", str(args.threads), "--precision", args.precision, "--device", args.device]
-        child = [sys.executable, __file__, *common, "--child"]
+        case = args.case or default_case(Path(name))
+        network = {"case": str(case.resolve()), "device": args.device, "features": FEATURES, "tile": TILE}
+        network["spacing_mm"] = 1.0
         ways = {"plain": ("whole", "none"), "mirrored": ("whole", "all"), "tiles": ("tiles", "none")}
         if args.device == "gpu":
             ways["tiles mirrored"] = ("tiles", "all")
-        mine = {name: result_of([*child, str(case), str(folder / name), *way]) for name, way in ways.items()}
-        if args.peer_json:
-            peer = json.loads(args.peer_json.read_text())
-        else:
-            python = ROOT / ".venv-peers" / "bin" / "python"
-            if not python.exists():
-                sys.exit(f"{python} does not exist. Build the environment of the peers with `make peers`.")
-            script = ROOT / "scripts" / "bench" / "peers" / "predict.py"
-            peer = result_of(
-                [str(python), str(script), str(case), str(folder / "peer"), str(args.threads), args.device]
-            )
+        try:
+            mine = {}
+            for way, (mode, mirror) in ways.items():
+                options = {**network, "precision": args.precision, "mode": mode, "mirror": mirror}
+                mine[way] = measured(child(options, args.threads), args.precision, warm)
+            if args.peer_json:
+                peer = json.loads(args.peer_json.read_text().strip().splitlines()[-1])["peer"]
+            else:
+                options = {**network, "threads": args.threads, "mirror": "none"}
+                peer = measured(peer_command(options), "auto", warm)
+        except ProgramError as stop:
+            sys.exit(str(stop))
     show(case, "a GPU" if args.device == "gpu" else f"{args.threads} threads", mine, peer)
 
 
@@ -161,8 +205,9 @@ def show(case: Path, where: str, mine: dict[str, dict[str, Any]], peer: dict[str
     from rich.table import Table
 
     plain, mirrored, tiles = (mine[name]["seconds"] for name in ("plain", "mirrored", "tiles"))
+    peer_mirrored = peer["seconds"] + 7 * peer["tiles"] * peer["tile_seconds"]
     peak_gib = max(way["peak_gib"] for way in mine.values())
-    weights, precision = mine["plain"]["weights"], mine["plain"]["precision"]
+    weights, precision = mine["plain"]["parameters"], mine["plain"]["precision"]
     table = Table(title=f"One case of 240×240×155 ({case.name}), {where}, {weights:,} weights")
     for heading in ("", "seconds", "with mirroring", "peak GiB"):
         table.add_column(heading, justify="left" if not heading else "right")
@@ -175,10 +220,10 @@ def show(case: Path, where: str, mine: dict[str, dict[str, Any]], peer: dict[str
     table.add_row(
         f"nnU-Net, {peer['precision']}, {peer['tiles']} tiles of {peer['tile_seconds']:.3g} s",
         f"{peer['seconds']:.1f}",
-        f"{peer['mirrored_seconds']:.0f} (8 × tiles)",
+        f"{peer_mirrored:.0f} (8 × tiles)",
         f"{peer['peak_gib']:.2f}",
     )
-    ratio_plain, ratio_mirrored = plain / peer["seconds"], mirrored / peer["mirrored_seconds"]
+    ratio_plain, ratio_mirrored = plain / peer["seconds"], mirrored / peer_mirrored
     table.add_row("one pass / nnU-Net", f"{ratio_plain:.3f}", f"{ratio_mirrored:.3f}", "")
     table.add_row("tiles / nnU-Net", f"{tiles / peer['seconds']:.3f}", "", "")
     Console().print(table)
@@ -189,6 +234,7 @@ def show(case: Path, where: str, mine: dict[str, dict[str, Any]], peer: dict[str
         "peak_gib": round(peak_gib, 3),
         "ours_seconds": round(plain, 2),
         "peer_seconds": round(peer["seconds"], 2),
+        "peer": peer,
     }
     print(json.dumps(result))
 

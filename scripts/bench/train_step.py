@@ -21,13 +21,19 @@ import argparse
 import json
 import os
 import statistics
-import subprocess
 import sys
-import time
+from collections.abc import Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import TYPE_CHECKING, Any
 
 ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "scripts" / "bench" / "timing"))
+
+from contender import Contender, ProgramError, serve  # noqa: E402
+
+if TYPE_CHECKING:
+    from brats_unet.settings import Train
+
 PRECISIONS = ("float32", "bfloat16")
 BRAIN = (144, 176, 144)  # voxels of a cropped BraTS brain; a patch is read at most this large
 
@@ -38,96 +44,93 @@ def features_for(patch: int) -> list[int]:
     return [min(32 * 2**level, 320) for level in range(stages)]
 
 
-def ours(args: argparse.Namespace) -> None:
-    """Answer like scripts/bench/peers/train_step.py, but with the step of brats-unet and for one precision."""
-    if args.device == "cpu":
+def settings_of(words: Sequence[str]) -> "Train":
+    """Settings of `brats-unet train` with these words on its command line."""
+    from brats_unet.binding import bind
+    from brats_unet.cli import arguments, checks, hydra
+    from brats_unet.settings import Train
+
+    request = arguments.split(["train", *words])
+    return bind(Train, hydra.settings_of(request, checks.checked(request)))
+
+
+def peer_options(settings: "Train", device: str, threads: int) -> dict[str, Any] | None:
+    """Options of scripts/bench/peers/train_step.py for the same step; None if nnU-Net has no such network."""
+    from brats_unet.assembly.topology import complete_options
+
+    options = complete_options(settings.model)
+    network = settings.model["name"]
+    if network not in ("unet3d", "resenc_unet") or options["foreground_channel"]:
+        return None
+    stages = len(options["features"])
+
+    def each(value: int | list[int], count: int) -> list[int]:
+        return [value] * count if isinstance(value, int) else list(value)
+
+    decoder = options["decoder_convolutions"]
+    return {
+        "device": device,
+        "threads": threads,
+        "patch": list(settings.sampling.patch),
+        "batch": settings.sampling.batch,
+        "network": network,
+        "features": list(options["features"]),
+        "encoder": each(options["convolutions" if network == "unet3d" else "blocks"], stages),
+        "decoder": each(options["convolutions"] if decoder is None else decoder, stages - 1)[::-1],  # coarsest first
+        "norm": options["norm"],
+        "batch_dice": settings.loss["batch_dice"],
+    }
+
+
+def ours(words: Sequence[str], threads: int, count_work: bool) -> None:
+    """Serve the training step of brats-unet that these words on the command line of `train` describe."""
+    from brats_unet.hardware import quiet_tensorflow
+
+    settings = settings_of(words)
+    if settings.hardware.device == "cpu":
         os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
-    from brats_unet.hardware import set_tensorflow_environment
+    with quiet_tensorflow():
+        import tensorflow as tf
 
-    set_tensorflow_environment()
-    import numpy as np
-    import tensorflow as tf
-    import yaml
+        from brats_unet.data.patches.draws import augmented
+        from brats_unet.trial.timed_step import step_parts
 
-    from brats_unet import models
-    from brats_unet.cli.conf_files import own_folder
-    from brats_unet.data.augment import AUGMENTATIONS
-    from brats_unet.data.patches.draws import augmented
-    from brats_unet.losses import region_dice_bce
-    from brats_unet.losses.compound import deep_supervision
-    from brats_unet.parts import build
-    from brats_unet.training.optimizers import sgd
-    from brats_unet.training.step import build_step
-    from brats_unet.training.strategy import choose_devices
+    tf.config.threading.set_intra_op_parallelism_threads(threads)
+    parts = step_parts(settings, BRAIN)
+    facts = {"parameters": int(parts.model.count_params()), "precision": parts.devices.precision}
+    if count_work:
+        from work import step_work
 
-    tf.config.threading.set_intra_op_parallelism_threads(args.threads)
-    devices = choose_devices(device=args.device, precision=args.precision, jit=args.jit, replicas=None)
-    options = {"name": "unet3d", "features": features_for(args.patch)}
-    model = build("model", models.known(), options, channels=4, outputs=3, dtype=devices.policy, seed=0)
-    recipe = yaml.safe_load((own_folder() / "augmentation" / f"{args.augmentation}.yaml").read_text())
-    augmentation = build("augmentation", AUGMENTATIONS, recipe).for_patches((args.patch,) * 3, BRAIN)
-    loss = region_dice_bce(batch_dice=True)
-    step = build_step(
-        devices=devices,
-        model=model,
-        loss=lambda logits, labels: deep_supervision(loss, logits, labels),
-        optimizer=sgd(),
-        augmentation=augmentation,
-        seed=0,
-        batch=args.batch,
-    )
-    read = tuple(args.patch + 2 * margin for margin in augmentation.margin)
-    rng = np.random.default_rng(0)
-    images = tf.constant(rng.standard_normal((args.batch, *read, 4), np.float32).astype(np.float16))
-    labels = tf.constant(rng.choice(np.array([0] * 9 + [1, 2, 4], np.uint8), size=(args.batch, *read)))
-    samples = tf.range(args.batch, dtype=tf.int64)
-    count = 0
+        shape = (settings.sampling.batch, *settings.sampling.patch, len(settings.data.modalities))
+        facts |= vars(step_work(parts.model, shape))
     # A transform is compiled when it is first drawn, which can take dozens of steps: draw all of them before timing.
-    alone = tf.function(lambda index: augmented(augmentation, 1, index, samples, images, labels))
-    for index in range(60 if augmentation.uniforms else 0):
+    _, samples, images, labels = parts.shares[0]
+    alone = tf.function(lambda index: augmented(parts.augmentation, settings.seed, index, samples, images, labels))
+    for index in range(60 if parts.augmentation.uniforms else 0):
         alone(tf.constant(index, tf.int64))
-    print(json.dumps({"parameters": int(model.count_params())}), flush=True)
-    for line in sys.stdin:
-        seconds = []
-        for _ in range(int(line.split()[1])):
-            begun = time.perf_counter()
-            value, _ = step(tf.constant(count, tf.int64), samples, images, labels)
-            float(value)
-            count += 1
-            seconds.append(time.perf_counter() - begun)
-        print(json.dumps(seconds), flush=True)
+    serve(
+        facts,
+        lambda precision: parts.timed_step(),
+        lambda: {"device_peak_bytes": parts.device_peak_bytes()},
+    )
 
 
-class Contender:
-    """A process that takes training steps on request."""
-
-    def __init__(self, command: list[str]) -> None:
-        self.command = command
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT)
-        self.parameters = self.answer()["parameters"]
-
-    def answer(self) -> Any:
-        """The next line that it prints, parsed as JSON."""
-        line = _pipe(self.process.stdout).readline()
-        if not line:
-            sys.exit(f"{' '.join(self.command[:2])} stopped early; see its message above.")
-        return json.loads(line)
-
-    def seconds(self, precision: str, steps: int) -> list[float]:
-        """Take a number of steps; seconds of each."""
-        request = _pipe(self.process.stdin)
-        request.write(f"{precision} {steps}\n")
-        request.flush()
-        return self.answer()
-
-    def close(self) -> None:
-        _pipe(self.process.stdin).close()
-        self.process.wait()
+def child(words: Sequence[str], threads: int, *more: str) -> list[str]:
+    """Command of the process that serves our training step."""
+    return [sys.executable, str(Path(__file__).resolve()), "--threads", str(threads), *more, "--child", *words]
 
 
-def _pipe(pipe: IO[str] | None) -> IO[str]:
-    assert pipe is not None
-    return pipe
+def peer_command(options: dict[str, Any]) -> list[str]:
+    """Command of the process that serves nnU-Net's training step."""
+    return [str(peers_python()), str(ROOT / "scripts" / "bench" / "peers" / "train_step.py"), json.dumps(options)]
+
+
+def peers_python() -> Path:
+    """Python of the environment of the peers: .venv-peers, or the folder in $PEERS; exits if there is none."""
+    python = ROOT / os.environ.get("PEERS", ".venv-peers") / "bin" / "python"
+    if not python.exists():
+        sys.exit(f"{python} does not exist. Build the environment of the peers with `make peers`.")
+    return python
 
 
 def main() -> None:
@@ -142,25 +145,44 @@ def main() -> None:
     parser.add_argument(
         "--augmentation", default="nnunet", help="augmentation of brats-unet: a name in conf/augmentation"
     )
-    parser.add_argument("--precision", help=argparse.SUPPRESS)
+    parser.add_argument("--work", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--child", nargs="+", help=argparse.SUPPRESS)
     args = parser.parse_args()
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: args.threads])  # inherited
-    if args.precision:
-        ours(args)
+    if args.child:
+        ours(args.child, args.threads, args.work)
         return
     if args.device == "cpu" and os.getloadavg()[0] > 0.3:
         print(
             "Warning: the machine is busy. Other load slows PyTorch, whose threads spin, more than TensorFlow.",
             file=sys.stderr,
         )
-    python = ROOT / os.environ.get("PEERS", ".venv-peers") / "bin" / "python"
-    if not python.exists():
-        sys.exit(f"{python} does not exist. Build the environment of the peers with `make peers`.")
-    numbers = [args.device, *map(str, (args.patch, args.batch, args.threads, *features_for(args.patch)))]
-    peer = Contender([str(python), str(ROOT / "scripts" / "bench" / "peers" / "train_step.py"), *numbers])
-    mine = {p: Contender([sys.executable, __file__, *sys.argv[1:], "--precision", p]) for p in PRECISIONS}
+    words = [
+        "experiment=nnunet",
+        "loss.batch_dice=true",
+        f"augmentation={args.augmentation}",
+        f"model.features={features_for(args.patch)}",
+        f"sampling.patch={[args.patch] * 3}",
+        f"sampling.batch={args.batch}",
+        f"hardware={args.device}",
+        f"hardware.jit={args.jit}",
+    ]
+    options = peer_options(settings_of(words), args.device, args.threads)
+    assert options is not None
+    try:
+        peer = Contender(peer_command(options))
+        mine = {p: Contender(child([*words, f"hardware.precision={p}"], args.threads)) for p in PRECISIONS}
+        show(args, *timed(args, peer, mine))
+    except ProgramError as stop:
+        sys.exit(str(stop))
+
+
+def timed(
+    args: argparse.Namespace, peer: Contender, mine: dict[str, Contender]
+) -> tuple[int, dict[tuple[str, str], list[float]]]:
+    """Time the contenders in turns: the number of weights, and the seconds of each step by contender and precision."""
     everyone = [peer, *mine.values()]
-    parameters = {contender.parameters for contender in everyone}
+    parameters = {contender.facts["parameters"] for contender in everyone}
     if len(parameters) > 1:
         sys.exit(f"The networks have {sorted(parameters)} weights. Expected the same number.")
     found: dict[tuple[str, str], list[float]] = {(who, p): [] for who in ("peer", "ours") for p in PRECISIONS}
@@ -172,7 +194,7 @@ def main() -> None:
                     found[who, precision] += seconds
     for contender in everyone:
         contender.close()
-    show(args, parameters.pop(), found)
+    return parameters.pop(), found
 
 
 def show(args: argparse.Namespace, parameters: int, found: dict[tuple[str, str], list[float]]) -> None:

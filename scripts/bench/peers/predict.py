@@ -1,34 +1,38 @@
-"""nnU-Net's own predictor on one case, with random weights; run by scripts/bench/predict.py.
+"""nnU-Net's own predictor on one case, with random weights, timed on request by scripts/bench/predict.py and gpu.sh.
 
-    .venv-peers/bin/python scripts/bench/peers/predict.py CASE OUTPUT THREADS cpu|gpu
+    .venv-peers/bin/python scripts/bench/peers/predict.py '{"case": FOLDER, "device": "cpu", "threads": 2, …}'
 
-CASE is a folder with <id>_flair, _t1, _t1ce and _t2 (.nii or .nii.gz). Prints, as the last line, JSON: seconds from
-reading the scans to writing the mask, number of tiles and mean seconds per tile, seconds with 8-fold mirroring
-(computed from the tiles), and peak memory. On a GPU, where nnU-Net computes in float16, the case is predicted twice and
-the second time counts.
+The case is a folder with <id>_flair, _t1, _t1ce and _t2 (.nii or .nii.gz); "mirror" is none or all. It is predicted in
+tiles, from reading the scans to writing the mask; on a GPU nnU-Net computes in float16. `contender.serve` describes the
+requests and answers; at the end come the number of tiles of the last prediction and the mean seconds of each.
 """
 
 import contextlib
-import io
 import json
 import os
-import resource
 import sys
+import tempfile
 import time
 import warnings
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-case, output, threads, on_gpu = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]), sys.argv[4] == "gpu"
-os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = str(threads)
+options = json.loads(sys.argv[1])
+os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = str(options["threads"])
 for name in ("nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results"):
     os.environ.setdefault(name, "/nowhere")
 warnings.filterwarnings("ignore")
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "timing"))
 
 import torch  # noqa: E402
+from contender import serve  # noqa: E402
 from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor  # noqa: E402
 from nnunetv2.utilities.get_network_from_plans import get_network_from_plans  # noqa: E402
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager  # noqa: E402
 
+CASE, FEATURES, STAGES = Path(options["case"]), options["features"], len(options["features"])
+ON_GPU = options["device"] == "gpu"
 MODALITIES = ("flair", "t1", "t1ce", "t2")
 RESAMPLING = {"is_seg": False, "order": 3, "order_z": 0, "force_separate_z": None}
 DATASET = {
@@ -52,8 +56,8 @@ PLANS = {
             "data_identifier": "nnUNetPlans_3d_fullres",
             "preprocessor_name": "DefaultPreprocessor",
             "batch_size": 2,
-            "patch_size": [128, 128, 128],
-            "spacing": [1.0, 1.0, 1.0],
+            "patch_size": options["tile"],
+            "spacing": [options["spacing_mm"]] * 3,
             "normalization_schemes": ["ZScoreNormalization"] * 4,
             "use_mask_for_norm": [True] * 4,
             "resampling_fn_data": "resample_data_or_seg_to_shape",
@@ -66,13 +70,13 @@ PLANS = {
             "architecture": {
                 "network_class_name": "dynamic_network_architectures.architectures.unet.PlainConvUNet",
                 "arch_kwargs": {
-                    "n_stages": 6,
-                    "features_per_stage": [32, 64, 128, 256, 320, 320],
+                    "n_stages": STAGES,
+                    "features_per_stage": FEATURES,
                     "conv_op": "torch.nn.modules.conv.Conv3d",
-                    "kernel_sizes": [[3, 3, 3]] * 6,
-                    "strides": [[1, 1, 1], *[[2, 2, 2]] * 5],
-                    "n_conv_per_stage": [2] * 6,
-                    "n_conv_per_stage_decoder": [2] * 5,
+                    "kernel_sizes": [[3, 3, 3]] * STAGES,
+                    "strides": [[1, 1, 1], *[[2, 2, 2]] * (STAGES - 1)],
+                    "n_conv_per_stage": [2] * STAGES,
+                    "n_conv_per_stage_decoder": [2] * (STAGES - 1),
                     "conv_bias": True,
                     "norm_op": "torch.nn.modules.instancenorm.InstanceNorm3d",
                     "norm_op_kwargs": {"eps": 1e-5, "affine": True},
@@ -88,8 +92,9 @@ PLANS = {
 }
 
 
-def main() -> None:
-    torch.set_num_threads(threads)
+def main() -> tuple[dict[str, Any], Callable[[str], float], Callable[[], dict[str, Any]]]:
+    """What `serve` needs: facts, and the functions that predict and that say goodbye."""
+    torch.set_num_threads(options["threads"])
     torch.manual_seed(0)
     plans = PlansManager(PLANS)
     configuration = plans.get_configuration("3d_fullres")
@@ -109,7 +114,7 @@ def main() -> None:
     def timed(patch: torch.Tensor) -> torch.Tensor:
         begin = time.perf_counter()
         found = forward(patch)
-        if on_gpu:
+        if ON_GPU:
             torch.cuda.synchronize()
         tiles.append(time.perf_counter() - begin)
         return found
@@ -117,35 +122,31 @@ def main() -> None:
     predictor = nnUNetPredictor(
         tile_step_size=0.5,
         use_gaussian=True,
-        use_mirroring=False,
-        device=torch.device("cuda" if on_gpu else "cpu"),
+        use_mirroring=options["mirror"] == "all",
+        device=torch.device("cuda" if ON_GPU else "cpu"),
         allow_tqdm=False,
     )
     weights = {key: value.clone() for key, value in network.state_dict().items()}
     predictor.manual_initialization(network, plans, configuration, [weights], DATASET, "nnUNetTrainer", (0, 1, 2))
     network.forward = timed
-    output.mkdir(parents=True, exist_ok=True)
-    files = [str(next(case.glob(f"*_{name}.nii*"))) for name in MODALITIES]
-    for _ in range(2 if on_gpu else 1):
+    files = [str(next(CASE.glob(f"*_{name}.nii*"))) for name in MODALITIES]
+
+    def seconds(precision: str) -> float:
         tiles.clear()
-        begin = time.perf_counter()
-        predictor.predict_from_files_sequential([files], [str(output / "case")], overwrite=True)
-        seconds = time.perf_counter() - begin
-    mean = sum(tiles) / len(tiles)
-    result = {
-        "seconds": seconds,
-        "precision": "float16" if on_gpu else "float32",
-        "tiles": len(tiles),
-        "tile_seconds": mean,
-        "mirrored_seconds": seconds - sum(tiles) + 8 * len(tiles) * mean,
-        "peak_gib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20,
-        "weights": sum(parameter.numel() for parameter in network.parameters()),
-    }
-    print(json.dumps(result))
+        with tempfile.TemporaryDirectory() as output, contextlib.redirect_stdout(sys.stderr):
+            begin = time.perf_counter()
+            predictor.predict_from_files_sequential([files], [str(Path(output) / "case")], overwrite=True)
+            return time.perf_counter() - begin
+
+    def farewell() -> dict[str, Any]:
+        peak = torch.cuda.max_memory_allocated() if ON_GPU else 0
+        return {"device_peak_bytes": peak, "tiles": len(tiles), "tile_seconds": sum(tiles) / len(tiles)}
+
+    parameters = sum(parameter.numel() for parameter in network.parameters())
+    return {"parameters": parameters, "precision": "float16" if ON_GPU else "float32"}, seconds, farewell
 
 
 if __name__ == "__main__":
-    printed = io.StringIO()
-    with contextlib.redirect_stdout(printed):
-        main()
-    print(printed.getvalue().strip().splitlines()[-1])
+    with contextlib.redirect_stdout(sys.stderr):
+        prepared = main()
+    serve(*prepared)
