@@ -77,6 +77,11 @@ class Run:
         return self.folder / "environment.json"
 
     @property
+    def init_file(self) -> Path:
+        """Which weights of `init=` were taken, which were not, and why; only in a run that has init=."""
+        return self.folder / "init.json"
+
+    @property
     def folds_file(self) -> Path:
         """The folds of this run, copied from those of the dataset."""
         return self.folder / "folds.json"

@@ -93,7 +93,8 @@ class Train:
     seed: Seed
     steps: Optional[Annotated[int, Range(1, MOST_STEPS)]]
     minutes: Optional[AboveZero]
-    init: Optional[str]
+    init: Optional[str]  # run folder, .keras file or exported folder
+    init_freeze_steps: FromZero
     rules: Optional[Annotated[int, Range(1, NEWEST)]]  # see training.rules
     plan: Optional[str]  # a plan's file, or auto
     planned_for: Optional[Options]  # dataset that the plan was made for, see data.fingerprint

@@ -28,7 +28,7 @@ FREE = {
     "validation.every",
 }
 # Values of settings that a run of an earlier version lacks: what it did.
-EARLIER = {"rules": 1, "sampling.overhang": False}
+EARLIER = {"rules": 1, "sampling.overhang": False, "init_freeze_steps": 0}
 
 
 def run_folder(settings: Train) -> Path:

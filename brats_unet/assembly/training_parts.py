@@ -1,8 +1,10 @@
 """A network and its training step from the settings of `train`; shared by real trainings and short trials."""
 
+from collections.abc import Mapping
 from functools import partial
 
 import keras
+import numpy as np
 
 from brats_unet import models
 from brats_unet.data.augment.augmentation import Augmentation
@@ -13,6 +15,7 @@ from brats_unet.models.network_shape import NetworkShape
 from brats_unet.parts import build
 from brats_unet.settings import Train
 from brats_unet.training.averaging import Average
+from brats_unet.training.freezing import frozen_first
 from brats_unet.training.optimizers import OPTIMIZERS, Optimizer, with_keras_momentum
 from brats_unet.training.rules import rules_of
 from brats_unet.training.step import LossScale, Step, build_step
@@ -52,9 +55,14 @@ def training_step(
     augmentation: Augmentation,
     average: Average | None,
     loss_scale: LossScale | None,
+    new_parts: Mapping[str, np.ndarray | None] | None = None,
 ) -> Step:
-    """The training step (one update of the weights), assembled from parts that were built from the same settings."""
-    return build_step(
+    """The training step (one update of the weights), assembled from parts that were built from the same settings.
+
+    With `new_parts`, only these are updated for `settings.init_freeze_steps` steps; see `step.build_step`.
+    """
+    update = partial(
+        build_step,
         devices=devices,
         model=model,
         loss=partial(
@@ -68,3 +76,6 @@ def training_step(
         average=average,
         loss_scale=loss_scale,
     )
+    if new_parts is None or not settings.init_freeze_steps:
+        return update()
+    return frozen_first(update(only=new_parts), update(), settings.init_freeze_steps, optimizer, devices)

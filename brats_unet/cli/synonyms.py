@@ -102,6 +102,9 @@ SETTINGS = {
     "weights": "init",
     "finetune": "init",
     "init_from": "init",
+    "pretrained_weights": "init",
+    "freeze": "init_freeze_steps",
+    "freeze_steps": "init_freeze_steps",
     "force": "overwrite",
 }
 # The same words in commands that work on a finished run or on masks; only those that the command has count.

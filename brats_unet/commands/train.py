@@ -2,7 +2,6 @@
 
 import json
 from dataclasses import asdict, replace
-from pathlib import Path
 
 import keras
 
@@ -12,6 +11,7 @@ from brats_unet.assembly.number_checks import check_numbers, refuse_wrong_gradie
 from brats_unet.assembly.provenance import training_environment
 from brats_unet.assembly.resume import prepare_run_folder, rules_version, run_folder
 from brats_unet.assembly.training_parts import initial_network, optimizer_of, training_step
+from brats_unet.assembly.transfer import start_weights
 from brats_unet.commands.display import Display, TrainingDisplay, open_display
 from brats_unet.data.augment import known as known_augmentations
 from brats_unet.data.augment.augmentation import refuse_blank_samples
@@ -74,11 +74,13 @@ def _train(settings: Train, display: Display) -> int:
     if not devices.on_gpu:
         refuse_wrong_gradients(settings, network_shape, devices.precision, devices.replicas)
 
+    # Build the network, and give it the weights of init= that fit.
+    with devices.strategy.scope():
+        model = initial_network(settings, loss.logits, devices.policy)
+    transfer = start_weights(run, settings, model, network_shape, loss, preparation)
+
     # Claim the run folder.
     prepare_run_folder(run, settings)
-    init = Run(Path(settings.init)) if settings.init else None
-    if init is not None:
-        init.recipe()
 
     # Find, check and prepare the cases.
     study = open_study(
@@ -91,12 +93,8 @@ def _train(settings: Train, display: Display) -> int:
     largest = [max(case.grid.shape[axis] for case in study.train) for axis in range(3)]
     augmentation = augmentation.for_patches(settings.sampling.patch, largest, settings.sampling.overhang)
 
-    # Build the network, and restore its state from a checkpoint if there is one.
-    with devices.strategy.scope():
-        model = initial_network(settings, loss.logits, devices.policy)
+    # Assemble the step, and restore the state from a checkpoint if there is one.
     last = run.checkpoint_file("last")
-    if init is not None and not last.exists():
-        checkpoint.restore(init.checkpoint_file("last"), model, None)
     average = None if optimizer.ema is None else Average(model, optimizer.ema, devices.strategy)
     step = training_step(
         settings,
@@ -108,6 +106,7 @@ def _train(settings: Train, display: Display) -> int:
         augmentation=augmentation,
         average=average,
         loss_scale=(loss_scale := LossScale() if devices.precision == "float16" else None),
+        new_parts=None if transfer is None else transfer.new_parts(model),
     )
     state = checkpoint.State(step=0)
     if last.exists():
@@ -139,7 +138,12 @@ def _train(settings: Train, display: Display) -> int:
     write_json(run.folds_file, {**study.folds, "train": study.split.train, "validation": study.split.validation})
     parts = {kind: getattr(settings, kind)["name"] for kind in ("model", "loss", "augmentation")}
     write_json(run.environment_file, training_environment(devices.description, devices.precision, parts))
+    if transfer is not None:
+        write_json(run.init_file, vars(transfer))
     _log_start(display, run, study, settings, model, devices.description, devices.precision, state)
+    if transfer is not None and not state.step:
+        for sentence in transfer.sentences(settings.init_freeze_steps):
+            display.log(sentence)
 
     # Train and validate.
     cases = store_cases(settings, study.train, devices, network_shape, log=display.log, progress=display.progress)

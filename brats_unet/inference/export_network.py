@@ -15,7 +15,7 @@ from brats_unet.anatomy import regions_from_classes
 from brats_unet.errors import CheckpointError
 from brats_unet.hardware import quiet_tensorflow
 from brats_unet.inference.any_size import for_any_size, patches_of, size_limit
-from brats_unet.inference.exported import FILES, IMAGE, PROBABILITIES
+from brats_unet.inference.exported import CLASS_PROBABILITIES, FILES, IMAGE, PROBABILITIES
 from brats_unet.inference.network import Network
 
 OPSET = 18  # ONNX operator set, read by onnxruntime 1.14 and later
@@ -34,7 +34,7 @@ def probability_model(model: keras.Model, outputs: str) -> keras.Model:
     if outputs == "regions":
         regions = keras.layers.Activation("sigmoid", dtype="float32", name=PROBABILITIES)(logits)
     else:
-        classes = keras.layers.Activation("softmax", dtype="float32", name="class_probabilities")(logits)
+        classes = keras.layers.Activation("softmax", dtype="float32", name=CLASS_PROBABILITIES)(logits)
         regions = regions_from_classes(classes)
     return keras.Model(model.inputs[0], regions, name=model.name)
 

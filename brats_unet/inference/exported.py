@@ -24,6 +24,7 @@ from brats_unet.spelling import suggestion
 DESCRIPTION = "prediction.json"
 VERSION = 1
 IMAGE, PROBABILITIES = "image", "region_probabilities"  # names of the network's input and output
+CLASS_PROBABILITIES = "class_probabilities"  # name of the softmax of a network that predicts labels
 FILES = {"keras": "model.keras", "savedmodel": "saved_model", "onnx": "model.onnx", "openvino": "model.xml"}
 TO_MAKE = {
     "keras": ("tensorflow",),
@@ -177,6 +178,7 @@ def describe_export(
             },
         },
         "preparation": dict(preparation),
+        "model": dict(recipe["model"]),
         "modality_dropout": recipe.get("modality_dropout", 0),
         "inference": inference,
         "postprocessing": rules.as_dict(),

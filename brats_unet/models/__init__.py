@@ -54,12 +54,17 @@ def describe(name: str, options: Mapping[str, Any]) -> NetworkShape:
             f"{network} does not say its rank and strides. Expected a builder with an attribute `network_shape`: mark "
             f"it with brats_unet.models.network_shape.with_shape."
         )
-    parameters = inspect.signature(builder).parameters.items()
-    defaults = {key: p.default for key, p in parameters if p.default is not p.empty and key not in GIVEN}
-    found = network_shape(**{**defaults, **options})
+    found = network_shape(**with_defaults(builder, options))
     if not isinstance(found, NetworkShape):
         raise SettingsError(
             f"{network}: its function for the shape returns {shown(found)}. "
             f"Expected a brats_unet.models.network_shape.NetworkShape."
         )
     return found
+
+
+def with_defaults(builder: Callable[..., Any], options: Mapping[str, Any]) -> dict[str, Any]:
+    """All options of a network: those given, and the defaults of its builder for the others."""
+    parameters = inspect.signature(builder).parameters.items()
+    defaults = {key: p.default for key, p in parameters if p.default is not p.empty and key not in GIVEN}
+    return {**defaults, **options}

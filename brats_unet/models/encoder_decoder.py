@@ -14,6 +14,7 @@ import keras
 
 from brats_unet.models import blocks
 from brats_unet.models.design import Design
+from brats_unet.models.ends import FOREGROUND_LAYER
 
 Tensor = Any  # of whatever backend Keras runs on
 Stage = Callable[..., Tensor]  # with the arguments of `blocks.stage`
@@ -56,7 +57,7 @@ def assemble(
     flat = (1,) * described.rank
     image = x = keras.Input((None,) * described.rank + (channels,), name="image")
     if described.foreground_channel:
-        x = blocks.with_foreground(x, name="image_foreground", dtype=dtype)
+        x = blocks.with_foreground(x, name=FOREGROUND_LAYER, dtype=dtype)
     if lead_in:
         first, kernel = described.features[0], described.kernels[0]
         x = blocks.stage(x, first, convolutions=1, kernel=kernel, stride=flat, name="lead_in", **style)

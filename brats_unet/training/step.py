@@ -1,9 +1,10 @@
 """One update of the weights, on one device or mirrored on several, with the same result."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from brats_unet.data.augment.augmentation import Augmentation
@@ -31,6 +32,7 @@ def build_step(
     accumulate: int = 1,
     average: Average | None = None,
     loss_scale: "LossScale | None" = None,
+    only: Mapping[str, np.ndarray | None] | None = None,
 ) -> Step:
     """Compile the update.
 
@@ -54,24 +56,31 @@ def build_step(
             gradients are summed. Must divide the replica's number of patches.
         average: Moving average that is updated with the weights after each update; None for none.
         loss_scale: Loss scale for float16; None for other precisions.
+        only: Weights to update, by path: None for all of a weight, or a mask that broadcasts to it. Nothing else moves,
+            neither by decay nor by momentum, and batch normalisation uses its moving statistics without changing them.
+            The gradient norm is that of these weights. None updates all.
 
     Returns:
         Function that does one update. Its loss is the mean over the batch; a loss that is not finite is returned
         unchanged. With a loss scale, an update whose gradients overflow on any replica is skipped and the scale halved.
     """
-    weights = model.trainable_variables
-    statistics = model.non_trainable_variables if devices.replicas > 1 else []
+    every, training = model.trainable_variables, only is None
+    weights = every if only is None else [weight for weight in every if weight.path in only]
+    masks = [None if only is None else only[weight.path] for weight in weights]
+    partial = [(weight, mask) for weight, mask in zip(weights, masks, strict=True) if mask is not None]
+    statistics = model.non_trainable_variables if devices.replicas > 1 and training else []
     part_size = batch // devices.replicas // accumulate
     two_dimensional = len(model.inputs[0].shape) == 4
     with devices.strategy.scope():
-        optimizer.rule.build(weights)
+        if not optimizer.rule.built:
+            optimizer.rule.build(every)
 
     @tf.function(jit_compile=devices.jit, reduce_retracing=True)
     def forward_backward(images, labels, scale):
         if two_dimensional:
             images, labels = tf.squeeze(images, 3), tf.squeeze(labels, 3)
         with tf.GradientTape() as tape:
-            value = tf.reduce_sum(loss(model(images, training=True), labels)) / batch
+            value = tf.reduce_sum(loss(model(images, training=training), labels)) / batch
             scaled = value * scale
         return value, tape.gradient(scaled, [weight.value for weight in weights])
 
@@ -99,19 +108,26 @@ def build_step(
                 moving.assign(mean)
         value = context.all_reduce(tf.distribute.ReduceOp.SUM, value)
         slopes = context.all_reduce(tf.distribute.ReduceOp.SUM, slopes)
-        slopes = [slope / scale for slope in slopes]
+        slopes = masked([slope / scale for slope in slopes])
         norm = tf.linalg.global_norm(slopes)
         if optimizer.clip_norm is not None:
             factor = tf.minimum(1.0, optimizer.clip_norm / tf.maximum(norm, 1e-12))
             slopes = [slope * factor for slope in slopes]
         if optimizer.coupled_decay:
             decay = optimizer.coupled_decay
-            slopes = [slope + decay * weight.value for slope, weight in zip(slopes, weights, strict=True)]
+            slopes = masked([slope + decay * weight.value for slope, weight in zip(slopes, weights, strict=True)])
         # Keras sums over the replicas once more in `apply`, so each replica passes its share.
         return value, norm, [slope / devices.replicas for slope in slopes]
 
+    def masked(slopes):
+        pairs = zip(slopes, masks, strict=True)
+        return [slope if mask is None else tf.where(mask, slope, tf.zeros_like(slope)) for slope, mask in pairs]
+
     def apply(index, slopes):
+        before = [tf.identity(weight.value) for weight, _ in partial]
         devices.strategy.run(lambda slopes: optimizer.rule.apply(slopes, weights), (slopes,))
+        for (weight, mask), value in zip(partial, before, strict=True):  # decoupled decay moved all of the weight
+            devices.strategy.extended.update(weight.value, _restore, args=(value, tf.constant(mask)))
         if average is not None:
             average.update(first(index))
 
@@ -141,6 +157,10 @@ def build_step(
         return first(value), first(norm)
 
     return scaled_step
+
+
+def _restore(weight: tf.Variable, before: tf.Tensor, mask: tf.Tensor) -> tf.Operation:
+    return weight.assign(tf.where(mask, tf.convert_to_tensor(weight), before))
 
 
 def per_replica(devices: Devices, shares: list[tuple[Any, ...]]) -> tuple[Any, ...]:

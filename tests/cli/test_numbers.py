@@ -24,6 +24,7 @@ ACCEPTED = {
     ("seed", "0"): EXACT,
     ("data.seed", "0"): EXACT,
     ("data.fold_seed", "0"): EXACT,
+    ("init_freeze_steps", "0"): OFF,
     ("data.fold", "0"): "the first fold",
     ("sampling.foreground", "0"): "no patch is centred on a tumour",
     ("sampling.regions.WT", "0"): OFF,
@@ -140,7 +141,7 @@ def stops_before_data(monkeypatch):
     def reached(*arguments, **options):
         raise DataIsReadError
 
-    monkeypatch.setattr(train, "prepare_run_folder", reached)
+    monkeypatch.setattr(train, "initial_network", reached)
     monkeypatch.setattr(evaluate, "evaluate_run", reached)
 
 
