@@ -88,7 +88,7 @@ class Run:
 
     @property
     def journal_file(self) -> Path:
-        """One JSON object per line: {"event": "step" | "validation" | …, "step": …, …}."""
+        """One JSON object per line: {"event": "step" | "patches" | "validation" | …, "step": …, …}."""
         return self.folder / "journal.jsonl"
 
     @property

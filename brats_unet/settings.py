@@ -66,10 +66,12 @@ class Inference:
 
 @dataclass
 class Validation:
-    """How often the run validates, and on how many held-out cases."""
+    """How often the run validates, on how many held-out cases, and on how many of their patches."""
 
     every: Annotated[float, Range(0, 1, above_least=True)]  # share of the steps between validations
     cases: Optional[FromZero]  # held-out cases at most; None for all
+    patches_every: Optional[FromOne]  # steps between validations on patches; None for none
+    patch_batches: FromOne  # batches of patches in each
 
 
 @dataclass

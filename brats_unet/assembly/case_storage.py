@@ -1,6 +1,7 @@
 """Where patches are cut from: disk, memory or GPU, as `sampling.keep` says or as the cases fit."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from brats_unet.assembly.topology import topology_of
 from brats_unet.data.patches.pipeline import on_devices
@@ -13,6 +14,7 @@ from brats_unet.settings import Train
 from brats_unet.training.step_memory import step_bytes
 from brats_unet.training.strategy import Devices
 
+HELD_OUT_SEED = 2**32  # added to the seed of the run, so that no run draws its training patches by the sum
 UNKNOWN_SHARE = 0.5  # share of a device's memory reserved for a network of unknown size
 
 
@@ -77,3 +79,8 @@ def training_sampler(settings: Train, cases: Sequence[PreparedCase], margin: tup
         weights=sampling.regions,
         overhang=sampling.overhang,
     )
+
+
+def held_out_sampler(settings: Train, cases: Sequence[PreparedCase]) -> Sampler:
+    """The sampler of held-out patches: as in training, without a margin, and with random draws of its own."""
+    return replace(training_sampler(settings, cases, (0, 0, 0)), seed=settings.seed + HELD_OUT_SEED)

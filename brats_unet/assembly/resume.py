@@ -26,6 +26,8 @@ FREE = {
     "hardware.device",
     "hardware.jit",
     "validation.every",
+    "validation.patches_every",
+    "validation.patch_batches",
 }
 # Values of settings that a run of an earlier version lacks: what it did.
 EARLIER = {"rules": 1, "sampling.overhang": False, "init_freeze_steps": 0}

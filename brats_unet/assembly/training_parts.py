@@ -8,6 +8,7 @@ import numpy as np
 
 from brats_unet import models
 from brats_unet.data.augment.augmentation import Augmentation
+from brats_unet.data.patches.sampling import Sampler
 from brats_unet.losses.compound import deep_supervision
 from brats_unet.losses.loss import Loss
 from brats_unet.models.blocks import start_blocks_at_one
@@ -17,8 +18,9 @@ from brats_unet.settings import Train
 from brats_unet.training.averaging import Average
 from brats_unet.training.freezing import frozen_first
 from brats_unet.training.optimizers import OPTIMIZERS, Optimizer, with_keras_momentum
+from brats_unet.training.pseudo_dice import PatchValidation, patch_measure
 from brats_unet.training.rules import rules_of
-from brats_unet.training.step import LossScale, Step, build_step
+from brats_unet.training.step import LossScale, PerSample, Step, build_step
 from brats_unet.training.strategy import Devices
 
 
@@ -65,9 +67,7 @@ def training_step(
         build_step,
         devices=devices,
         model=model,
-        loss=partial(
-            deep_supervision, loss, lowest=network_shape.lowest_head, corner=rules_of(settings.rules).corner_labels
-        ),
+        loss=loss_of_heads(settings, loss, network_shape),
         optimizer=optimizer,
         augmentation=augmentation,
         seed=settings.seed,
@@ -79,3 +79,45 @@ def training_step(
     if new_parts is None or not settings.init_freeze_steps:
         return update()
     return frozen_first(update(only=new_parts), update(), settings.init_freeze_steps, optimizer, devices)
+
+
+def loss_of_heads(settings: Train, loss: Loss, network_shape: NetworkShape) -> PerSample:
+    """The loss of all heads of a network, as training minimises it."""
+    rules = rules_of(settings.rules)
+    return partial(deep_supervision, loss, lowest=network_shape.lowest_head, corner=rules.corner_labels)
+
+
+def patch_validation(
+    settings: Train,
+    *,
+    devices: Devices,
+    model: keras.Model,
+    network_shape: NetworkShape,
+    loss: Loss,
+    sampler: Sampler,
+    average: Average | None,
+) -> PatchValidation | None:
+    """The validation on held-out patches while training; None if the settings or the rules of the run ask for none.
+
+    Args:
+        settings: Settings of the training.
+        devices: Devices of the training; one of them computes.
+        model: Network to validate; it gets the averaged weights if there are any.
+        network_shape: Shape of the network.
+        loss: Loss of one head.
+        sampler: Sampler of the held-out patches.
+        average: Average of the weights; None for none.
+    """
+    every = settings.validation.patches_every
+    if every is None or rules_of(settings.rules).best_by_volumes:
+        return None
+    measure = patch_measure(
+        model=model,
+        outputs=loss.outputs,
+        loss=loss_of_heads(settings, loss, network_shape),
+        sampler=sampler,
+        batches=settings.validation.patch_batches,
+        at_once=settings.sampling.batch // devices.replicas // settings.sampling.accumulate,
+        average=average,
+    )
+    return PatchValidation(measure, every)

@@ -77,7 +77,7 @@ def open_display(*, json: bool) -> Iterator[Display]:
 
 
 class TrainingDisplay:
-    """The progress bar of a training: step, smoothed loss, Dice of the last validation, patches per second, time left.
+    """The progress bar of a training: step, smoothed loss, Dice of whole volumes and of patches, speed, time left.
 
     Args:
         display: Display on whose console the bar is drawn.
@@ -100,7 +100,7 @@ class TrainingDisplay:
         )
         facts = "first step: building the graph, a minute or two on a GPU …"
         self.task = self.bar.add_task("", total=steps, completed=done, facts=facts)
-        self.dice = ""
+        self.dice = self.patch_dice = ""
 
     def __enter__(self) -> "TrainingDisplay":
         self.bar.start()
@@ -112,8 +112,12 @@ class TrainingDisplay:
     def step(self, step: int, steps: int | None, loss: float, patches_per_second: float) -> None:
         """Update the bar; called after each step."""
         self.loss = loss if self.loss is None else 0.95 * self.loss + 0.05 * loss
-        facts = f"loss {self.loss:.3f}{self.dice}  {patches_per_second:.2f} patches/s"
+        facts = f"loss {self.loss:.3f}{self.dice}{self.patch_dice}  {patches_per_second:.2f} patches/s"
         self.bar.update(self.task, completed=step, total=steps, facts=facts)
+
+    def patches(self, running_mean_dice: float | None) -> None:
+        """Show the running mean of the Dice of held-out patches in the bar, from the next step on."""
+        self.patch_dice = "" if running_mean_dice is None else f"  patch Dice {running_mean_dice:.3f}"
 
     def validation(self, step: int, steps: int | None, dice: Mapping[str, float], seconds: float, best: bool) -> None:
         """Print one line of scores; called after each validation on the held-out cases."""

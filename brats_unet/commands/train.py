@@ -6,11 +6,11 @@ from dataclasses import asdict, replace
 import keras
 
 from brats_unet import models
-from brats_unet.assembly.case_storage import store_cases, training_sampler
+from brats_unet.assembly.case_storage import held_out_sampler, store_cases, training_sampler
 from brats_unet.assembly.number_checks import check_numbers, refuse_wrong_gradients
 from brats_unet.assembly.provenance import training_environment
 from brats_unet.assembly.resume import prepare_run_folder, rules_version, run_folder
-from brats_unet.assembly.training_parts import initial_network, optimizer_of, training_step
+from brats_unet.assembly.training_parts import initial_network, optimizer_of, patch_validation, training_step
 from brats_unet.assembly.transfer import start_weights
 from brats_unet.commands.display import Display, TrainingDisplay, open_display
 from brats_unet.data.augment import known as known_augmentations
@@ -149,6 +149,18 @@ def _train(settings: Train, display: Display) -> int:
     cases = store_cases(settings, study.train, devices, network_shape, log=display.log, progress=display.progress)
     sampler = training_sampler(settings, cases, augmentation.margin)
 
+    patches = None
+    if held_out:
+        patches = patch_validation(
+            settings,
+            devices=devices,
+            model=evaluated_model,
+            network_shape=network_shape,
+            loss=loss,
+            sampler=held_out_sampler(settings, study.validation),
+            average=average,
+        )
+
     def validate() -> dict[str, float]:
         if average is not None:
             average.into(evaluated_model)
@@ -168,6 +180,7 @@ def _train(settings: Train, display: Display) -> int:
             loss_scale=loss_scale,
             average=average,
             validate=validate if held_out else None,
+            patches=patches,
             display=bar,
         )
 
@@ -220,7 +233,10 @@ def _print_result(display: Display, run: Run, settings: Train, state: checkpoint
     validations = run.journal("validation")
     last_dice = validations[-1]["dice"] if validated and validations else None
     if settings.json:
-        result = {"run": str(run.folder), "step": state.step, "dice": last_dice, "best_mean_dice": state.best}
+        best = {"best_mean_dice": state.best, "best_patch_dice": None}  # whole volumes chose
+        if state.running_mean is not None:
+            best = {"best_mean_dice": None, "best_patch_dice": state.best}  # patches chose
+        result = {"run": str(run.folder), "step": state.step, "dice": last_dice, **best}
         result["left_out_steps"] = state.left_out
         print(json.dumps(result, indent=2))
         return

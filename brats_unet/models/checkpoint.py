@@ -22,9 +22,12 @@ class State:
     Attributes:
         step: Number of steps done, with those left out.
         loss_scale: [value, updates since it changed] of float16 training, else None.
-        best: Highest mean validation Dice so far, or None.
+        best: Highest value so far of what chooses the checkpoint "best", or None: `running_mean`, or else the mean Dice
+            of whole held-out volumes.
         seconds: Seconds of the time limit that are used; None if the run has a number of steps instead.
         left_out: Steps that the run leaves out after a spike (see `training.spikes`), ascending, counted from 1.
+        running_mean: Running mean of the Dice of held-out patches, see `training.pseudo_dice`; None before the first
+            measurement, or if nothing is measured on patches.
     """
 
     step: int
@@ -32,6 +35,7 @@ class State:
     best: float | None = None
     seconds: float | None = None
     left_out: list[int] = field(default_factory=list)
+    running_mean: float | None = None
 
 
 def save(
@@ -43,8 +47,9 @@ def save(
 ) -> None:
     """Write a checkpoint atomically; `average` is stored beside the weights, under their paths."""
     tensors = {key: np.asarray(variable) for key, variable in named(model, optimizer, average).items()}
-    # A run without spikes has the checkpoints of earlier versions, to the last byte.
-    facts = {key: value for key, value in vars(state).items() if key != "left_out" or value}
+    # A run without spikes and without patches has the checkpoints of earlier versions, to the last byte.
+    newer = ("left_out", "running_mean")
+    facts = {key: value for key, value in vars(state).items() if key not in newer or value not in ([], None)}
     with atomic_path(path) as temporary:
         try:
             save_file(tensors, temporary, metadata={"state": json.dumps(facts)})

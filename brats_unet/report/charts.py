@@ -97,13 +97,26 @@ def loss_curve(steps: Mapping[int, float]) -> str:
     return "".join([*parts, "</svg>"])
 
 
-def dice_curves(validations: Mapping[str, Sequence[tuple[int, float]]]) -> str:
-    """Chart of the mean Dice of the held-out cases at each validation, one line per region."""
-    steps = [step for points in validations.values() for step, _ in points]
+def dice_curves(
+    validations: Mapping[str, Sequence[tuple[int, float]]],
+    patches: Mapping[str, Sequence[tuple[int, float]]] | None = None,
+) -> str:
+    """Chart of the mean Dice of the held-out cases at each validation, one line per region.
+
+    Args:
+        validations: (step, mean Dice of the cases) by region.
+        patches: (step, Dice of held-out patches) by region, drawn as thin lines; None for none.
+    """
+    patches = patches or {}
+    steps = [step for points in (*validations.values(), *patches.values()) for step, _ in points]
     frame = _Frame(np.array([0, *steps], float), 0.0, 1.0)
     ends = ", ".join(f"{region} {points[-1][1]:.2f}" for region, points in validations.items() if points)
     label = f"Mean Dice of the held-out cases during training; last validation: {ends}"
     parts = [_open(_Frame.HEIGHT, label), frame.axes("step")]
+    for region, points in patches.items():
+        if points:
+            at, dice = (np.array(numbers, float) for numbers in zip(*points, strict=True))
+            parts.append(f'<g class="{escape(region)}"><path class="thin" d="{frame.path(at, dice)}"/></g>')
     lowest = -math.inf
     for region, points in sorted(validations.items(), key=lambda item: -item[1][-1][1] if item[1] else 0):
         if not points:

@@ -21,14 +21,18 @@ LABEL_HEIGHT = 0.045  # least distance between the labels at the curve ends, in 
 def training_curves(journal: Sequence[Mapping[str, Any]], path: Path) -> None:
     """Draw the loss of every step and the mean Dice of the held-out cases, over the steps of a training.
 
+    Loss and Dice of held-out patches, if the run measured them, are drawn as thin lines.
+
     Args:
-        journal: Lines of a run's journal. Drawn are {"event": "step", "step", "loss", …} and {"event": "validation",
-            "step", "dice": {region: mean}, "cases": n}; other lines are ignored. If a resumed run repeated a step, its
-            last line counts.
+        journal: Lines of a run's journal. Drawn are {"event": "step", "step", "loss", …}, {"event": "validation",
+            "step", "dice": {region: mean}, "cases": n} and {"event": "patches", "step", "loss", "dice": {region: Dice},
+            …}, whose values may be None; other lines are ignored. If a resumed run repeated a step, its last line
+            counts.
         path: PNG file to write.
     """
     steps = {line["step"]: line["loss"] for line in journal if line["event"] == "step"}
     validations = {line["step"]: line for line in journal if line["event"] == "validation"}
+    patches = {line["step"]: line for line in journal if line["event"] == "patches"}
     figure = Figure(figsize=(9, 3.6), dpi=DPI, facecolor="white", layout="constrained")
     FigureCanvasAgg(figure)
     left, right = figure.subplots(1, 2, sharex=True)
@@ -36,12 +40,19 @@ def training_curves(journal: Sequence[Mapping[str, Any]], path: Path) -> None:
         at, losses = (np.array(values, float) for values in zip(*sorted(steps.items()), strict=True))
         left.plot(at, losses, color="#c4c4c4", linewidth=0.7, label="each step")
         left.plot(at, smoothed(losses), color=BLUE, linewidth=1.8, label="moving average")
+        patch_losses = [(step, line["loss"]) for step, line in sorted(patches.items()) if line["loss"] is not None]
+        if patch_losses:
+            left.plot(*zip(*patch_losses, strict=True), color=ORANGE, linewidth=1.0, label="held-out patches")
+            losses = np.append(losses, [loss for _, loss in patch_losses])
         low, high = np.percentile(losses, (0, 99.5))
         left.set_ylim(low - 0.06 * (high - low) - 1e-6, high + 0.06 * (high - low) + 1e-6)
         left.legend(frameon=False, fontsize=8)
     styles = {"WT": (BLUE, "o", "solid"), "TC": (VERMILLION, "s", (0, (5, 1.5))), "ET": (GREEN, "^", (0, (1.5, 1.2)))}
     ends = []
     for region, (colour, marker, dash) in styles.items():
+        thin = sorted((s, line["dice"][region]) for s, line in patches.items() if line["dice"].get(region) is not None)
+        if thin:
+            right.plot(*zip(*thin, strict=True), color=colour, linewidth=0.7, alpha=0.45)
         points = sorted((step, line["dice"][region]) for step, line in validations.items() if region in line["dice"])
         if points:
             validated, dice = zip(*points, strict=True)
@@ -62,6 +73,7 @@ def training_curves(journal: Sequence[Mapping[str, Any]], path: Path) -> None:
         )
     cases = {line["cases"] for line in validations.values() if "cases" in line}
     of = f" of {max(cases)} held-out case{'s' if max(cases) != 1 else ''}" if cases else ""
+    of += " (thin: held-out patches)" if patches else ""
     right.set_ylim(-0.02, 1.02)
     for axes, what in ((left, "loss"), (right, f"mean Dice{of}")):
         axes.set_xlabel("step", fontsize=9)

@@ -84,17 +84,23 @@ def charts(evaluation: Evaluation) -> list[dict[str, str]]:
 
 
 def curves(run: Run) -> list[dict[str, str]]:
-    """Charts of the loss and of the held-out Dice over the steps, if the journal has them: title and SVG."""
+    """Charts of the loss and of the Dice of held-out cases and patches, if the journal has them: title and SVG."""
     steps = {line["step"]: line["loss"] for line in run.journal("step")}
     validations: dict[str, list[tuple[int, float]]] = {}
     for line in run.journal("validation"):
         for region, dice in line["dice"].items():
             validations.setdefault(region, []).append((line["step"], dice))
+    patches: dict[str, list[tuple[int, float]]] = {}
+    for line in run.journal("patches"):
+        for region, dice in line["dice"].items():
+            if dice is not None:  # the region was in no patch
+                patches.setdefault(region, []).append((line["step"], dice))
     drawn = []
     if len(steps) > 1:
         drawn.append({"title": "Loss", "svg": loss_curve(steps)})
     if validations:
-        drawn.append({"title": "Mean Dice of the held-out cases", "svg": dice_curves(validations)})
+        title = "Mean Dice of the held-out cases" + (" (thin: Dice of held-out patches)" if patches else "")
+        drawn.append({"title": title, "svg": dice_curves(validations, patches)})
     return drawn
 
 

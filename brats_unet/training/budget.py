@@ -51,8 +51,8 @@ class Rate:
 
     Attributes:
         seconds: Duration smoothed over about the last 10 steps, in seconds; 0 until two steps are done.
-        mean: Duration smoothed over about the last 100 steps, in seconds, including checkpoints; 0 until two steps are
-            done.
+        mean: Duration smoothed over about the last 100 steps, in seconds, including checkpoints and validations on
+            patches; 0 until two steps are done.
     """
 
     def __init__(self) -> None:
@@ -79,10 +79,10 @@ class Rate:
 class Clock:
     """Decides when a run ends, validates and saves. With a time limit, it estimates the last step again at each step.
 
-    The number of steps left is the time left, minus the coming validations and the last checkpoint, divided by the
-    duration of a step. The estimate becomes exact towards the end, so the learning-rate schedule reaches its end within
-    the time limit even if the machine slows down. At least half of the time left is kept for steps: long validations
-    become less frequent.
+    The number of steps left is the time left, minus the coming validations, the last validation on patches and the last
+    checkpoint, divided by the duration of a step. The estimate becomes exact towards the end, so the learning-rate
+    schedule reaches its end within the time limit even if the machine slows down. At least half of the time left is
+    kept for steps: long validations become less frequent.
 
     Args:
         budget: Length of the run.
@@ -99,6 +99,7 @@ class Clock:
         self.first_guess = spent / done if done else 0.0
         self.validation_seconds = validation_seconds
         self.save_seconds = 0.0
+        self.patch_seconds = 0.0
         self.last_validation = True  # whether there is time for a validation at the end
         share = min(1.0, spent / budget.seconds) if budget.seconds else 0.0
         self.validations = math.floor(share / budget.validate_share)
@@ -112,7 +113,7 @@ class Clock:
         spent, seconds = self.spent(), self.rate.mean or self.first_guess
         if spent is None or self.budget.seconds is None or not seconds:
             return self.budget.steps
-        left = self.budget.seconds - spent - self.save_seconds
+        left = self.budget.seconds - spent - self.save_seconds - self.patch_seconds
         validations = 0
         if self.validation_seconds and self.last_validation:
             wanted = math.ceil(1 / self.budget.validate_share) - self.validations
@@ -147,6 +148,18 @@ class Clock:
         spent = self.spent()
         if spent is not None and self.budget.seconds is not None:
             self.last_validation = self.budget.seconds - spent >= 2 * seconds
+
+    def patches_validated(self, seconds: float, traced: bool) -> None:
+        """Record a validation on held-out patches that took `seconds`, which count for the duration of a step.
+
+        Args:
+            seconds: Duration.
+            traced: False for the first one, which also traces the graph, so that its duration does not count.
+        """
+        if traced:
+            self.patch_seconds = seconds
+        else:
+            self.rate.restart()
 
     def checkpoint_due(self, done: int) -> bool:
         """Whether to save now, after `done` steps; with a time limit, each hundredth of it, but at least 60 s apart."""

@@ -17,6 +17,7 @@ from brats_unet.run import Run
 from brats_unet.training.averaging import Average
 from brats_unet.training.budget import ENDLESS, Budget, Clock
 from brats_unet.training.optimizers import Optimizer
+from brats_unet.training.pseudo_dice import PatchValidation, best_so_far
 from brats_unet.training.scalar_events import ScalarEvents
 from brats_unet.training.schedules import Schedule
 from brats_unet.training.spikes import MOST_PER_RUN, PendingUpdate, Spike, cases_of, leave_out
@@ -31,6 +32,8 @@ class ProgressReporter(Protocol):
     """Display of the progress. `step` counts from 1; `steps` is the length of the whole run, None if unknown."""
 
     def step(self, step: int, steps: int | None, loss: float, patches_per_second: float) -> None: ...
+
+    def patches(self, running_mean_dice: float | None) -> None: ...
 
     def validation(self, step: int, steps: int | None, dice: dict[str, float], seconds: float, best: bool) -> None: ...
 
@@ -51,6 +54,7 @@ def train(
     loss_scale: LossScale | None,
     average: Average | None,
     validate: Validate | None,
+    patches: PatchValidation | None,
     display: ProgressReporter,
 ) -> checkpoint.State:
     """Train from `state` to the end of the budget.
@@ -74,6 +78,7 @@ def train(
         loss_scale: Loss scale for float16, already restored from `state`; None for other precisions.
         average: Moving average of the weights, saved in the checkpoints; None for none.
         validate: Function that returns the mean Dice by region on the validation cases; None if there are no cases.
+        patches: Validation on held-out patches, which chooses the checkpoint "best"; None to let `validate` choose.
         display: Display of the progress.
 
     Returns:
@@ -84,7 +89,7 @@ def train(
             step and the cases.
         Interrupted: Ctrl-C or SIGTERM was received; the current step was finished and a checkpoint saved.
     """
-    best, left_out = state.best, state.left_out
+    best, left_out = best_so_far(state, patches), state.left_out
     validations = run.journal("validation")[-1:]
     clock = Clock(
         budget,
@@ -101,11 +106,12 @@ def train(
         spent = clock.spent()
         if spent is not None and budget.seconds is not None and done >= total:
             spent = max(spent, budget.seconds)  # the time left is shorter than a step
-        reached = checkpoint.State(done, scale, best, spent, left_out)
+        mean = None if patches is None else patches.running_mean
+        reached = checkpoint.State(done, scale, best, spent, left_out, mean)
         checkpoint.save(run.checkpoint_file(which), model, optimizer.rule, reached, means)
         if which == "last":
             remove_file(run.checkpoint_file("initial"))
-        clock.saved(time.perf_counter() - started)
+            clock.saved(time.perf_counter() - started)
         return reached
 
     def finish_oldest(total: int) -> None:
@@ -126,7 +132,7 @@ def train(
         pending.clear()
         which = "last" if run.checkpoint_file("last").exists() else "initial"
         reached = checkpoint.restore(run.checkpoint_file(which), model, optimizer.rule, means)
-        best = reached.best
+        best = best_so_far(reached, patches)
         if loss_scale is not None:
             loss_scale.restore(reached.loss_scale)
         cases = cases_of(spike, sampler)
@@ -139,15 +145,26 @@ def train(
         clock.rate.restart()
         return save_checkpoint("last", reached.step, clock.total(reached.step))
 
+    def validate_patches(done: int, total: int) -> None:
+        """Measure held-out patches after `done` steps; save a checkpoint if their running mean is the best so far."""
+        nonlocal best
+        assert patches is not None
+        started, traced = time.perf_counter(), patches.is_traced
+        if patches.validate(done, best, run, events):
+            best = patches.running_mean
+            save_checkpoint("best", done, total)
+        display.patches(patches.running_mean)
+        clock.patches_validated(time.perf_counter() - started, traced)
+
     def run_validation(done: int, total: int) -> None:
-        """Validate after `done` steps, log the result, and save a checkpoint if it is the best so far."""
+        """Validate after `done` steps and log the result; without patches, save the best checkpoint so far."""
         nonlocal best
         assert validate is not None
         started = time.perf_counter()
         dice = validate()
         seconds = time.perf_counter() - started
         mean = sum(dice.values()) / len(dice)
-        improved = best is None or mean > best
+        improved = patches is None and (best is None or mean > best)
         run.note("validation", step=done, dice=dice, seconds=round(seconds, 2), best=improved)
         for region, value in dice.items():
             events.add(f"validation/dice_{region}", value, step=done)
@@ -177,8 +194,11 @@ def train(
                 total = clock.total(done)
                 validation_due = validate is not None and clock.validation_due(done, total)
                 save_due = validation_due or clock.checkpoint_due(done) or done >= total
-                if pending and (save_due or stop()):
+                patches_due = patches is not None and patches.due(done, total)
+                if pending and (save_due or patches_due or stop()):
                     finish_oldest(total)  # only checked updates may be saved
+                if patches_due:
+                    validate_patches(done, total)
                 if validation_due:
                     run_validation(done, total)
                 stopping = stop() and not pending  # stop only if this step is checked and can be saved

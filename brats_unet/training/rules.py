@@ -17,16 +17,19 @@ class Rules:
         corner_labels: Heads of deep supervision learn the label at the corner of their block, see `deep_supervision`.
         blocks_from_zero: The last scale of each residual block starts at 0 instead of 1, see `blocks.residual_stage`.
         keras_momentum: SGD has Keras's own momentum instead of PyTorch's, see `sgd.SGD`.
+        best_by_volumes: Whole held-out volumes choose the checkpoint "best", and no patches are measured during
+            training, whatever `validation.patches_every` is; see `pseudo_dice`.
     """
 
     corner_labels: bool
     blocks_from_zero: bool
     keras_momentum: bool
+    best_by_volumes: bool
 
 
 VERSIONS = {
-    1: Rules(corner_labels=True, blocks_from_zero=False, keras_momentum=True),
-    NEWEST: Rules(corner_labels=False, blocks_from_zero=True, keras_momentum=False),
+    1: Rules(corner_labels=True, blocks_from_zero=False, keras_momentum=True, best_by_volumes=True),
+    NEWEST: Rules(corner_labels=False, blocks_from_zero=True, keras_momentum=False, best_by_volumes=False),
 }
 
 

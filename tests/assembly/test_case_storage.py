@@ -1,12 +1,13 @@
 """Cases on disk, in memory or on the device, as `sampling.keep` says, and the sampler of the settings."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from brats_unet.assembly.case_storage import store_cases, training_sampler
+from brats_unet.assembly.case_storage import held_out_sampler, store_cases, training_sampler
 from brats_unet.errors import SettingsError
 from brats_unet.models import describe
 from brats_unet.training.strategy import Devices
@@ -57,6 +58,15 @@ def test_cases_are_stored_where_keep_says_and_one_line_is_logged(cases, keep, wh
 
 def test_keep_auto_puts_a_small_dataset_into_memory_on_a_cpu(cases):
     assert "Keeping" in store(cases, "auto")[2][0] and not store(cases, "auto")[0][0].mapped
+
+
+def test_held_out_patches_are_drawn_as_in_training_with_numbers_of_their_own(cases):
+    _, settings, _ = store(cases, "disk")
+    found, training = held_out_sampler(settings, cases), training_sampler(settings, cases, (0, 0, 0))
+    assert found == replace(training, seed=5 + 2**32)  # no run has this seed
+    assert [found.place(1, i).case for i in range(4)] == [
+        held_out_sampler(settings, cases).place(1, i).case for i in range(4)
+    ]
 
 
 def test_the_sampler_follows_the_settings(cases):

@@ -70,7 +70,7 @@ def test_a_run_without_a_version_resumes_to_the_bits_of_one_that_was_trained_by_
     assert main(["train", *common, "name=stopped", "rules=1", "steps=2"]) == 0
     stopped = Run(tmp_path / "stopped")
     older = stopped.settings()
-    del older["rules"]
+    del older["rules"], older["validation"]["patches_every"], older["validation"]["patch_batches"]
     write_json(stopped.settings_file, older)
     assert main(["train", *common, "name=stopped", "steps=3"]) == 0
     assert json.loads(stopped.settings_file.read_text())["rules"] == 1

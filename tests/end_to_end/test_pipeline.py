@@ -27,6 +27,7 @@ TINY = [
     "model.strides=[1,2]",
     "sampling.patch=[16,16,16]",
     "inference.overlap=0.25",
+    "validation.patches_every=2",
 ]
 
 
@@ -79,8 +80,34 @@ def test_stopping_and_resuming_gives_the_same_bits_as_training_without_interrupt
     assert main(["train", *common, "name=stopped", "steps=4", "validation.every=0.5"]) == 0
     straight, stopped = Run(folder / "runs" / "straight"), Run(folder / "runs" / "stopped")
     assert losses(stopped) == losses(straight)
-    one, other = (run.checkpoint_file("last").read_bytes() for run in (straight, stopped))
-    assert one == other
+    for which in ("last", "best"):
+        one, other = (run.checkpoint_file(which).read_bytes() for run in (straight, stopped))
+        assert one == other
+    assert [(line["step"], line["loss"], line["dice"]) for line in straight.journal("patches")] == [
+        (line["step"], line["loss"], line["dice"]) for line in stopped.journal("patches")
+    ]
+    assert [line["step"] for line in stopped.journal("patches")] == [2, 4]
+
+
+def test_a_finished_run_reports_the_best_dice_of_patches_which_chose_the_best_checkpoint(place, capsys):
+    folder, common = place
+    capsys.readouterr()
+    assert main(["train", *common, "name=straight", "steps=4", "validation.every=0.5", "json=true"]) == 0
+    result, run = json.loads(capsys.readouterr().out), Run(folder / "runs" / "straight")
+    best = max(line["running_mean_dice"] for line in run.journal("patches"))
+    assert (result["best_mean_dice"], result["best_patch_dice"]) == (None, best)
+    assert not any(line["best"] for line in run.journal("validation")) and run.checkpoint_file("best").exists()
+
+
+def test_whole_volumes_choose_the_best_checkpoint_of_a_run_by_the_rules_of_version_1(place, capsys):
+    folder, common = place
+    told = ["name=by_volumes", "rules=1", "steps=1", "validation.every=1", "json=true"]
+    assert main(["train", *common, *told]) == 0
+    result, run = json.loads(capsys.readouterr().out), Run(folder / "runs" / "by_volumes")
+    (validation,) = run.journal("validation")
+    mean = sum(validation["dice"].values()) / 3
+    assert (result["best_mean_dice"], result["best_patch_dice"]) == (pytest.approx(mean), None)
+    assert run.journal("patches") == [] and validation["best"] and run.checkpoint_file("best").exists()
 
 
 def test_a_step_with_a_spike_is_left_out_and_said_and_again_by_the_same_command(place, monkeypatch, capsys):
@@ -273,6 +300,11 @@ def test_a_run_mirrored_on_two_logical_devices_has_the_losses_of_one(place, floa
     one, two = (losses(Run(folder / "runs" / name)) for name in ("float32", "two"))
     assert len(one) == 3
     np.testing.assert_allclose(two, one, rtol=1e-5)
+    one, two = (Run(folder / "runs" / name).journal("patches") for name in ("float32", "two"))
+    assert [line["step"] for line in two] == [line["step"] for line in one] == [2, 3]
+    np.testing.assert_allclose([line["loss"] for line in two], [line["loss"] for line in one], rtol=1e-4)
+    for a, b in zip(one, two, strict=True):
+        assert b["dice"] == pytest.approx(a["dice"], abs=1e-3)
 
 
 def test_kaggle_t4_takes_two_steps_on_two_logical_devices_in_float16(place, phantom_root, tmp_path):

@@ -55,6 +55,11 @@ def test_weights_optimizer_and_state_come_back_to_the_last_bit(path, trained):
         np.testing.assert_array_equal(value, here[key], err_msg=key)
 
 
+def test_the_running_mean_of_patches_comes_back(path, trained):
+    save(path, *trained, State(7, best=0.5, running_mean=0.25))
+    assert restore(path, *trained) == State(7, best=0.5, running_mean=0.25)
+
+
 def test_without_an_optimizer_the_weights_alone_come_back(path, trained):
     model, rule = built(seed=2)
     before = [np.asarray(v) for v in rule.variables]
@@ -91,7 +96,7 @@ def test_the_steps_left_out_come_back_and_a_checkpoint_of_an_earlier_version_has
     assert restore(tmp_path / "b.safetensors", *trained) == State(9, None, 0.5, 2, left_out=[])
 
 
-def test_a_run_without_spikes_has_the_checkpoints_of_earlier_versions(path):
+def test_a_run_without_spikes_and_patches_has_the_checkpoints_of_earlier_versions(path):
     with safe_open(path, framework="numpy") as file:
         assert json.loads(file.metadata()["state"]) == {
             "step": 7,

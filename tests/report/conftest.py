@@ -36,5 +36,7 @@ def evaluated_run(phantom_root, tmp_path_factory):
     write_json(run.environment_file, {"commit": "abc", "command": ["train", "name=it's mine"]})
     lines = [{"event": "step", "step": step, "loss": 2.0 / step} for step in range(1, 41)]
     lines += [{"event": "validation", "step": s, "dice": {"WT": s / 50, "TC": s / 60}, "cases": 4} for s in (20, 40)]
+    dice = {"WT": 0.3, "TC": 0.2, "ET": None}
+    lines += [{"event": "patches", "step": s, "loss": 1.0, "dice": dice} for s in (20, 40)]
     run.journal_file.write_text("".join(json.dumps(line) + "\n" for line in lines))
     return run

@@ -54,6 +54,13 @@ def test_curves_are_well_formed_and_their_labels_give_the_last_values():
     assert svg.get("aria-label") == label
 
 
+def test_the_dice_of_patches_is_a_thin_line_without_marks():
+    svg = dice_curves({"WT": [(10, 0.5)]}, {"WT": [(5, 0.25), (10, 0.5), (40, 0.75)], "ET": []})
+    (thin,) = re.findall(r'<g class="WT"><path class="thin" d="([^"]+)"/></g>', svg)
+    assert len(re.findall("[ML]", thin)) == 3
+    assert svg.count('class="point"') == 1 and 'class="thin"' not in dice_curves({"WT": [(10, 0.5)]})
+
+
 def test_a_constant_loss_and_a_single_validation_can_be_drawn():
     ET.fromstring(loss_curve({1: 0.5, 2: 0.5}))
     ET.fromstring(dice_curves({"WT": [(10, 0.5)]}))

@@ -103,5 +103,7 @@ def test_curves_are_drawn_for_any_number_of_steps(tmp_path, steps):
         if step % 100 == 0:
             dice = {"WT": step / 400, "TC": step / 500, "ET": step / 600}
             journal.append({"event": "validation", "step": step, "dice": dice, "cases": 2})
+            loss = None if step == 200 else 0.2  # as in the journal of a measurement that was not finite
+            journal.append({"event": "patches", "step": step, "loss": loss, "dice": dice | {"ET": None}})
     training_curves(journal, tmp_path / "training.png")
     assert imread(tmp_path / "training.png").shape[1] == 1440

@@ -74,7 +74,7 @@ def test_the_report_has_all_its_parts(written):
         "Scan viewer",
         "Worst and best cases",
         "All cases",
-        "Mean Dice of the held-out cases",
+        "Mean Dice of the held-out cases (thin: Dice of held-out patches)",
         "Scores of the seed notebook",
         "373.12866",
         "brats-unet train &#39;name=it&#39;&#34;&#39;&#34;&#39;s mine&#39;",

@@ -138,6 +138,23 @@ def test_a_run_with_no_time_left_is_over(time):
     assert Clock(Budget.of(None, 0.25, 10), 100, spent=600.0).total(100) == 100
 
 
+def test_validations_on_patches_count_as_time_of_the_steps_and_one_is_kept_for_the_end(time):
+    clock = Clock(Budget.of(None, 0.5, 10), 0, validation_seconds=0.0)
+    done, total = 0, clock.total(0)
+    while done < total:
+        time.passes(1.0)
+        clock.rate.update()
+        done += 1
+        total = clock.total(done)
+        if done % 10 == 0 or done >= total:
+            time.passes(62.0 if done == 10 else 2.0)  # the first one traces the graph for a minute
+            clock.patches_validated(2.0, traced=done > 10)
+            if done == 10:
+                assert clock.rate.mean == 1.0
+    # 600 s minus the minute of tracing, at 1.2 s a step
+    assert 596 <= clock.spent() <= 600 and 445 <= done <= 450
+
+
 def test_a_run_without_validation_reserves_no_time_for_it(time):
     clock = Clock(Budget.of(None, 0.1, 1), 30, spent=30.0, validation_seconds=0.0)
     assert clock.total(30) == 60

@@ -2,6 +2,7 @@ import os
 import signal
 import weakref
 from contextlib import nullcontext
+from dataclasses import replace
 from functools import partial
 from types import SimpleNamespace
 
@@ -24,6 +25,7 @@ from brats_unet.training.averaging import Average
 from brats_unet.training.budget import Budget
 from brats_unet.training.loop import stop_requests, train
 from brats_unet.training.optimizers import sgd
+from brats_unet.training.pseudo_dice import PatchScores, PatchValidation, patch_measure
 from brats_unet.training.schedules import polynomial
 from brats_unet.training.step import LossScale, build_step
 from brats_unet.training.strategy import Devices
@@ -43,12 +45,18 @@ class Watcher:
     """A display that records its calls, and calls `do` at step `at`."""
 
     def __init__(self, at=None, do=lambda: None):
-        self.steps, self.validations, self.at, self.do = [], [], at, do
+        self.steps, self.validations, self.patch_dice, self.at, self.do = [], [], [], at, do
 
     def step(self, step, steps, loss, patches_per_second):
         self.steps.append((step, loss))
         if step == self.at:
             self.do()
+
+    def patches(self, running_mean_dice):
+        self.patch_dice.append(running_mean_dice)
+
+    def spike(self, sentence):
+        pass
 
     def validation(self, step, steps, dice, seconds, best):
         self.validations.append((step, best))
@@ -89,6 +97,25 @@ def scripted(outcomes=None):
     return net
 
 
+def patches_of(net, sampler):
+    """Validation on patches after every second step, with the averaged weights of `net`."""
+    measure = patch_measure(
+        model=unet3d(channels=2, outputs=3, seed=0, features=[4, 8], convolutions=1),
+        outputs="regions",
+        loss=partial(deep_supervision, region_dice_bce()),
+        sampler=replace(sampler, seed=4),
+        batches=1,
+        at_once=2,
+        average=net.average,
+    )
+    return PatchValidation(measure, 2)
+
+
+def scripted_patches(*dice, every=2):
+    """Validation on patches whose measurements find these Dice values of WT, one after another."""
+    return PatchValidation(lambda number: PatchScores(0.5, {"WT": dice[number - 1], "TC": None}), every)
+
+
 def go(
     folder,
     net,
@@ -99,13 +126,15 @@ def go(
     every=STEPS,
     save_every=100,
     validate=None,
+    patches=None,
+    devices=ONE,
     display=None,
     scale=None,
 ):
     run = Run(folder)
     end = train(
         run=run,
-        devices=ONE,
+        devices=devices,
         model=net.model,
         step=net.step,
         optimizer=net.optimizer,
@@ -116,6 +145,7 @@ def go(
         loss_scale=scale,
         average=net.average,
         validate=validate,
+        patches=patches,
         display=display or Watcher(),
     )
     return run, end
@@ -132,9 +162,9 @@ def interrupt():
 
 def test_stop_and_resume_gives_the_same_bits_as_running_straight_through(tmp_path, sampler):
     straight, parts = network(), network()
-    whole, end = go(tmp_path / "whole", straight, sampler)
+    whole, end = go(tmp_path / "whole", straight, sampler, patches=patches_of(straight, sampler))
     with pytest.raises(Interrupted) as caught:
-        go(tmp_path / "parts", parts, sampler, display=Watcher(3, interrupt))
+        go(tmp_path / "parts", parts, sampler, patches=patches_of(parts, sampler), display=Watcher(3, interrupt))
     assert "Stopped at step 3 of 6" in str(caught.value) and "Run the same command again" in str(caught.value)
 
     # A new process starts with other values: all variables must come from the checkpoint.
@@ -143,13 +173,19 @@ def test_stop_and_resume_gives_the_same_bits_as_running_straight_through(tmp_pat
     run = Run(tmp_path / "parts")
     state = resumed(run, parts)
     assert state.step == 3
-    _, end_of_parts = go(tmp_path / "parts", parts, sampler, state=state)
+    _, end_of_parts = go(tmp_path / "parts", parts, sampler, state=state, patches=patches_of(parts, sampler))
 
-    assert end == end_of_parts == checkpoint.State(6)
-    expected, found = (load_file(r.checkpoint_file("last")) for r in (whole, run))
-    assert expected.keys() == found.keys() and len(expected) > 30
-    for key, value in expected.items():
-        np.testing.assert_array_equal(found[key], value, err_msg=key)
+    assert end == end_of_parts and end.step == 6 and 0 < end.running_mean <= end.best < 1
+    for which in ("last", "best"):
+        expected, found = (load_file(r.checkpoint_file(which)) for r in (whole, run))
+        assert expected.keys() == found.keys() and len(expected) > 30
+        for key, value in expected.items():
+            np.testing.assert_array_equal(found[key], value, err_msg=key)
+    measured = [
+        [{key: value for key, value in line.items() if key != "seconds"} for line in r.journal("patches")]
+        for r in (whole, run)
+    ]
+    assert measured[0] == measured[1] and [line["step"] for line in measured[0]] == [2, 4, 6]
     assert [line["loss"] for line in whole.journal("step")] == [line["loss"] for line in run.journal("step")]
     assert [line["step"] for line in run.journal("step")] == [1, 2, 3, 4, 5, 6]
 
@@ -205,6 +241,75 @@ def test_without_validation_only_the_last_checkpoint_is_saved(tmp_path, sampler)
     run, _ = go(tmp_path, scripted(), sampler, every=1)
     assert run.checkpoint_file("last").exists() and not run.checkpoint_file("best").exists()
     assert run.journal("validation") == []
+
+
+def test_the_running_mean_of_patches_chooses_the_best_and_whole_volumes_do_not(tmp_path, sampler):
+    net, watcher, volumes = scripted(), Watcher(), iter([0.1, 0.9, 0.8, 0.7])
+    run, end = go(
+        tmp_path,
+        net,
+        sampler,
+        steps=7,
+        every=2,
+        validate=lambda: {"WT": next(volumes)},
+        patches=scripted_patches(0.5, 0.9, 0.3, 0.3),
+        display=watcher,
+    )
+    # 0.5, then 0.9 * 0.5 + 0.1 * 0.9 and so on; measured after every second step and at the end
+    means = pytest.approx([0.5, 0.54, 0.516, 0.4944])
+    assert watcher.patch_dice == means
+    lines = run.journal("patches")
+    assert [line["running_mean_dice"] for line in lines] == means
+    assert [(line["step"], line["best"]) for line in lines] == [(2, True), (4, True), (6, False), (7, False)]
+    assert [line["dice"] for line in lines] == [{"WT": dice, "TC": None} for dice in (0.5, 0.9, 0.3, 0.3)]
+    assert watcher.validations == [(2, False), (4, False), (6, False), (7, False)]
+    assert end == resumed(run, net) == checkpoint.State(7, best=means.expected[1], running_mean=means.expected[3])
+    best = checkpoint.restore(run.checkpoint_file("best"), net.model, None)
+    assert (best.step, best.running_mean) == (4, best.best)
+
+
+def test_a_run_shorter_than_the_interval_is_measured_at_its_end(tmp_path, sampler):
+    run, end = go(tmp_path, scripted(), sampler, patches=scripted_patches(0.25, every=100))
+    assert [line["step"] for line in run.journal("patches")] == [6] and end.best == 0.25
+    assert run.checkpoint_file("best").exists()
+
+
+def test_where_volumes_chose_the_best_before_patches_choose_anew(tmp_path, sampler):
+    before = checkpoint.State(4, None, 0.9)  # as in a checkpoint without a running mean
+    run, end = go(tmp_path / "a", scripted(), sampler, state=before, patches=scripted_patches(0, 0, 0.25))
+    assert end.best == 0.25 and run.checkpoint_file("best").exists()
+    before = checkpoint.State(4, best=0.9, running_mean=0.8)
+    _, end = go(tmp_path / "b", scripted(), sampler, state=before, validate=lambda: {"WT": 0.5})
+    assert end == checkpoint.State(6, None, 0.5)
+    _, end = go(tmp_path / "c", scripted(), sampler, state=before, patches=scripted_patches(0, 0, 0.5))
+    assert end.best == 0.9 and end.running_mean == pytest.approx(0.77)
+
+
+def test_on_devices_that_run_ahead_patches_are_measured_after_their_step_is_checked(tmp_path, sampler):
+    net, seen = scripted(), []
+    patches = PatchValidation(lambda number: seen.append(len(net.seen)) or PatchScores(0.5, {"WT": 0.5}), 4)
+    go(tmp_path, net, sampler, devices=replace(ONE, asynchronous=True), patches=patches)
+    assert seen == [4, 6]
+    lines = [(line["event"], line["step"]) for line in Run(tmp_path).journal()]
+    assert lines == [*(("step", n) for n in (1, 2, 3, 4)), ("patches", 4), ("step", 5), ("step", 6), ("patches", 6)]
+
+
+def test_after_a_spike_the_running_mean_goes_back_too_and_measurements_are_repeated(tmp_path, sampler):
+    straight, _ = go(tmp_path / "straight", scripted(), sampler, patches=scripted_patches(0.5, 0.9, 0.7))
+    net = scripted({4: (float("nan"), 1.0)})
+    run, end = go(tmp_path / "spike", net, sampler, patches=scripted_patches(0.5, 0.9, 0.7))
+    assert net.seen == [0, 1, 2, 3, 4, 0, 1, 2, 3, 5] and end.left_out == [5]
+    # 0.54 after two measurements, 0.9 * 0.54 + 0.07 after the third
+    assert (end.best, end.running_mean) == (pytest.approx(0.556), pytest.approx(0.556))
+    means = [[line["running_mean_dice"] for line in r.journal("patches")] for r in (straight, run)]
+    assert means[0] == means[1] and len(means[0]) == 3
+
+
+def test_without_patches_nothing_is_measured_or_written(tmp_path, sampler):
+    watcher = Watcher()
+    run, end = go(tmp_path, scripted(), sampler, validate=lambda: {"WT": 0.5}, display=watcher)
+    assert run.journal("patches") == [] and watcher.patch_dice == []
+    assert end == checkpoint.State(6, None, 0.5) and watcher.validations == [(6, True)]
 
 
 def test_checkpoints_are_saved_every_save_every_steps(tmp_path, sampler):

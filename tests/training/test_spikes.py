@@ -165,6 +165,7 @@ def go(folder, net, sampler, *, save_every=100, every=STEPS, validate=None, disp
         loss_scale=scale,
         average=net.average,
         validate=validate,
+        patches=None,
         display=display or Watcher(),
     )
     return run, end
