@@ -24,10 +24,14 @@ def store_cases(
     devices: Devices,
     network_shape: NetworkShape,
     *,
+    margin: Sequence[int],
     log: Callable[[str], None],
     progress: Callable[[str, int, int], None],
 ) -> list[PreparedCase]:
     """Load the cases into memory or onto every device, or leave them on disk; the choice is logged.
+
+    `margin` is what augmentation reads on each side of a patch along x, y, z, in voxels; it counts in the memory of a
+    step, which stays free.
 
     Raises:
         SettingsError: The cases do not fit into the place that `sampling.keep` names.
@@ -41,7 +45,13 @@ def store_cases(
         share = max(1, settings.sampling.batch // devices.replicas // settings.sampling.accumulate)
         channels, patch = len(settings.data.modalities), settings.sampling.patch
         training = step_bytes(
-            topology, patch, share, channels=channels, precision=devices.precision, program=not devices.on_gpu
+            topology,
+            patch,
+            share,
+            channels=channels,
+            precision=devices.precision,
+            margin=margin,
+            program=not devices.on_gpu,
         )
     size = sum(case.bytes for case in cases)
     chosen = choose_storage(

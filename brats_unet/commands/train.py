@@ -146,8 +146,9 @@ def _train(settings: Train, display: Display) -> int:
             display.log(sentence)
 
     # Train and validate.
-    cases = store_cases(settings, study.train, devices, network_shape, log=display.log, progress=display.progress)
-    sampler = training_sampler(settings, cases, augmentation.margin)
+    margin, log, progress = augmentation.margin, display.log, display.progress
+    cases = store_cases(settings, study.train, devices, network_shape, margin=margin, log=log, progress=progress)
+    sampler = training_sampler(settings, cases, margin)
 
     patches = None
     if held_out:

@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from brats_unet.assembly import case_storage
 from brats_unet.assembly.case_storage import held_out_sampler, store_cases, training_sampler
 from brats_unet.errors import SettingsError
 from brats_unet.models import describe
+from brats_unet.training.step_memory import BYTES_PER_VOXEL
 from brats_unet.training.strategy import Devices
 
 ONE = Devices(tf.distribute.get_strategy(), 1, "float32", False, "CPU")
@@ -23,7 +25,7 @@ def cases(tmp_path_factory, write_prepared):
     return [write_prepared(folder, f"case_{i}", labels[i], seed=i, channels=3) for i in range(2)]
 
 
-def store(cases, keep):
+def store(cases, keep, margin=(0, 0, 0)):
     sampling = SimpleNamespace(
         patch=[8, 8, 8],
         batch=2,
@@ -40,7 +42,9 @@ def store(cases, keep):
     logged = []
     network_shape = describe("unet3d", {"features": [4, 8]})
     return (
-        store_cases(settings, cases, ONE, network_shape, log=logged.append, progress=lambda *counts: None),
+        store_cases(
+            settings, cases, ONE, network_shape, margin=margin, log=logged.append, progress=lambda *counts: None
+        ),
         settings,
         logged,
     )
@@ -58,6 +62,18 @@ def test_cases_are_stored_where_keep_says_and_one_line_is_logged(cases, keep, wh
 
 def test_keep_auto_puts_a_small_dataset_into_memory_on_a_cpu(cases):
     assert "Keeping" in store(cases, "auto")[2][0] and not store(cases, "auto")[0][0].mapped
+
+
+def test_what_augmentation_reads_around_a_patch_counts_in_the_memory_of_a_step(cases, monkeypatch):
+    seen = []
+    choose = case_storage.choose_storage
+    monkeypatch.setattr(
+        case_storage,
+        "choose_storage",
+        lambda *a, **given: (seen.append(given["training_bytes"]), choose(*a, **given))[1],
+    )
+    store(cases, "disk"), store(cases, "disk", (4, 4, 4))
+    assert seen[1] - seen[0] == 2 * (16**3 - 8**3) * BYTES_PER_VOXEL * 3 // 4  # two patches of three modalities
 
 
 def test_held_out_patches_are_drawn_as_in_training_with_numbers_of_their_own(cases):
