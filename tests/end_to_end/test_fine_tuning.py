@@ -43,6 +43,7 @@ def stop_after(monkeypatch):
     return stop
 
 
+@pytest.mark.slow
 def test_two_sequences_to_four_and_other_outputs_resumed_in_the_frozen_steps(
     tmp_path, phantom_root, stop_after, capsys
 ):

@@ -307,6 +307,7 @@ def test_a_run_mirrored_on_two_logical_devices_has_the_losses_of_one(place, floa
         assert b["dice"] == pytest.approx(a["dice"], abs=1e-3)
 
 
+@pytest.mark.slow
 def test_kaggle_t4_takes_two_steps_on_two_logical_devices_in_float16(place, phantom_root, tmp_path):
     folder, _ = place
     data = ["data=brats", "data.folds=2", f"data.root={phantom_root}", f"data.cache={folder / 'cache'}"]

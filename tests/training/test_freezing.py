@@ -152,6 +152,7 @@ def mirrored(devices, accumulate=1):
     return numbers
 
 
+@pytest.mark.slow
 def test_two_logical_devices_that_accumulate_gradients_freeze_and_update_as_one_that_does_not():
     script = (
         "import json, runpy, sys\n"
