@@ -12,9 +12,9 @@ from brats_unet.models.unet import unet2d, unet3d
 SMALL = {"channels": 2, "outputs": 3, "features": [4, 6, 8]}
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", ["unet2d", "unet3d", "resenc_unet", "nvidia_unet"])
 @pytest.mark.parametrize("foreground", [False, True])
-def test_the_first_layer_of_every_network_reads_the_image_also_with_the_foreground(name, foreground):
+def test_the_first_layer_of_a_u_net_reads_the_image_also_with_the_foreground(name, foreground):
     blocks = {"blocks": 1} if name == "resenc_unet" else {}
     model = MODELS[name](**SMALL, **blocks, deep_supervision=1, foreground_channel=foreground)
     assert input_layers(model) == {"lead_in_conv_0" if name == "resenc_unet" else "encoder_0_conv_0"}
