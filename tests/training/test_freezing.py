@@ -85,6 +85,14 @@ def test_only_new_parts_and_their_averages_move_despite_decay_and_momentum(rule,
         np.testing.assert_allclose(trained.average.means[path].numpy(), before[path], rtol=1e-6, err_msg=path)
 
 
+@pytest.mark.parametrize("left_out", [(), (6,), (6, 7, 8)])
+def test_the_optimizer_starts_afresh_also_if_the_first_whole_updates_are_left_out(left_out):
+    trained = Trained(rule="adamw")
+    numbers = [number for number in range(11) if number not in left_out]
+    trained.go(trained.phased(6), numbers)
+    assert int(trained.optimizer.rule.iterations) == len([number for number in numbers if number >= 6])
+
+
 def test_a_taken_batch_normalisation_keeps_its_statistics_and_uses_them():
     trained = Trained(norm="batch")
     statistic = trained.model.get_layer("encoder_0_norm_0").moving_mean
