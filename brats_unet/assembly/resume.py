@@ -53,7 +53,7 @@ def rules_version(run: Run, settings: Train) -> int:
         return settings.rules
     if not run.was_started or settings.overwrite:
         return NEWEST
-    version = run.settings().get("rules", 1)  # older runs have no version
+    version = (EARLIER | run.settings())["rules"]
     if version not in VERSIONS:
         raise SettingsError(
             f"{run.folder} was trained by the rules {version}; this brats-unet knows {', '.join(map(str, VERSIONS))}. "
