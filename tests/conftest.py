@@ -1,9 +1,12 @@
 """What several tests share: real scans where there are any, a few phantoms, a quiet TensorFlow."""
 
+import json
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -29,6 +32,23 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return next((index for index, name in enumerate(FIRST) if item.path.as_posix().endswith(name)), len(FIRST))
 
     items.sort(key=place)
+
+
+@pytest.fixture(scope="session")
+def in_new_process() -> Callable[..., Any]:
+    """Call a function of a test file in a process of its own, where TensorFlow can still be told its logical devices.
+
+    (file, name of the function, its arguments as text) -> what it returned, by way of JSON.
+    """
+    script = "import json, runpy, sys; print(json.dumps(runpy.run_path(sys.argv[1])[sys.argv[2]](*sys.argv[3:])))"
+
+    def call(file: str, function: str, *arguments: str) -> Any:
+        command = [sys.executable, "-W", "ignore", "-c", script, file, function, *arguments]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+        assert done.returncode == 0, done.stderr[-3000:]
+        return json.loads(done.stdout.splitlines()[-1])
+
+    return call
 
 
 @pytest.fixture(scope="session")

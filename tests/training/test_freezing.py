@@ -1,8 +1,5 @@
 """For the first steps of a fine-tuning only the new parts of the network are updated."""
 
-import json
-import subprocess
-import sys
 from functools import partial
 
 import numpy as np
@@ -17,7 +14,7 @@ from brats_unet.training.averaging import Average
 from brats_unet.training.freezing import frozen_first
 from brats_unet.training.optimizers import adamw, sgd
 from brats_unet.training.step import LossScale, build_step, per_replica
-from brats_unet.training.strategy import Devices
+from brats_unet.training.strategy import Devices, choose_devices
 
 ONE = Devices(tf.distribute.get_strategy(), 1, "float32", False, "CPU")
 FIRST = "encoder_0_conv_0/kernel"
@@ -160,18 +157,14 @@ def mirrored(devices, accumulate=1):
     return numbers
 
 
+def on_two():
+    """Number of replicas, and what `mirrored` gives with them."""
+    devices = choose_devices(device="mirrored", precision="float32", jit="off", replicas=2)
+    return devices.replicas, mirrored(devices, 2)
+
+
 @pytest.mark.slow
-def test_two_logical_devices_that_accumulate_gradients_freeze_and_update_as_one_that_does_not():
-    script = (
-        "import json, runpy, sys\n"
-        "t = runpy.run_path(sys.argv[1])\n"
-        "from brats_unet.training.strategy import choose_devices\n"
-        "d = choose_devices(device='mirrored', precision='float32', jit='off', replicas=2)\n"
-        "print(json.dumps([d.replicas, t['mirrored'](d, 2)]))\n"
-    )
-    command = [sys.executable, "-W", "ignore", "-c", script, __file__]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
-    assert done.returncode == 0, done.stderr[-3000:]
-    replicas, on_two = json.loads(done.stdout.splitlines()[-1])
+def test_two_logical_devices_that_accumulate_gradients_freeze_and_update_as_one_that_does_not(in_new_process):
+    replicas, on_two = in_new_process(__file__, "on_two")
     assert replicas == 2
     np.testing.assert_allclose(on_two, mirrored(ONE), rtol=1e-5)

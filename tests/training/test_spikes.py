@@ -1,10 +1,7 @@
 """A run that goes back to its last checkpoint after a loss or gradient that is not finite."""
 
-import json
 import os
 import signal
-import subprocess
-import sys
 import time
 from functools import partial
 from pathlib import Path
@@ -460,15 +457,9 @@ def run_on_two(cases, folder):
     return [line["loss"] for line in run.journal("step")], end.left_out, run.journal("spike"), replicas, means
 
 
-def test_two_devices_leave_out_a_step_together_when_one_of_them_has_a_spike(tmp_path, folder, sampler):
-    script = (
-        "import json, runpy, sys\n"
-        "print(json.dumps(runpy.run_path(sys.argv[1])['run_on_two'](sys.argv[2], sys.argv[3])))\n"
-    )
-    command = [sys.executable, "-W", "ignore", "-c", script, __file__, str(folder), str(tmp_path / "two")]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
-    assert done.returncode == 0, done.stderr[-3000:]
-    losses, left_out, spikes, replicas, means = json.loads(done.stdout.splitlines()[-1])
+def test_two_devices_leave_out_a_step_together_when_one_of_them_has_a_spike(tmp_path, folder, sampler, in_new_process):
+    found = in_new_process(__file__, "run_on_two", str(folder), str(tmp_path / "two"))
+    losses, left_out, spikes, replicas, means = found
     assert left_out == [4] and [(line["at"], line["back_to"]) for line in spikes] == [(4, 2)]
     assert len(losses) == 5 and np.isfinite(losses).all()
     for parts in (*replicas, *means):

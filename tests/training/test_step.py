@@ -1,6 +1,3 @@
-import json
-import subprocess
-import sys
 from functools import lru_cache, partial
 from pathlib import Path
 
@@ -316,21 +313,18 @@ def test_xla_gives_the_same_numbers_with_full_augmentation_and_accumulation(with
         np.testing.assert_allclose(actual, expected, rtol=1e-5, atol=1e-5)
 
 
-def test_two_logical_devices_give_the_losses_of_one_also_with_accumulation_and_xla(on_one):
-    script = (
-        "import json, runpy, sys\n"
-        "t = runpy.run_path(sys.argv[1])\n"
-        "d = t['choose_devices'](device='mirrored', precision='float32', jit='off', replicas=2)\n"
-        "found = {name: t['updates'](d, rule) for name, rule in t['RULES'].items()}\n"
-        "j = t['Devices'](d.strategy, 2, 'float32', True, 'CPU')\n"
-        "compiled = t['updates'](j, t['RULES']['sgd'], 4, 2)\n"
-        "moving = [t['statistics_after_an_update'](devices) for devices in (d, j)]\n"
-        "print(json.dumps([d.replicas, found, t['overflow_on_one_replica'](d), compiled, moving]))\n"
-    )
-    command = [sys.executable, "-W", "ignore", "-c", script, __file__]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
-    assert done.returncode == 0, done.stderr[-3000:]
-    replicas, on_two, overflow, compiled, moving = json.loads(done.stdout.splitlines()[-1])
+def measured_on_two():
+    """Number of replicas, and on them: losses by rule, an overflow, losses with XLA, and moving statistics."""
+    plain = choose_devices(device="mirrored", precision="float32", jit="off", replicas=2)
+    found = {name: updates(plain, rule) for name, rule in RULES.items()}
+    jit = Devices(plain.strategy, 2, "float32", True, "CPU")
+    compiled = updates(jit, RULES["sgd"], 4, 2)
+    moving = [statistics_after_an_update(devices) for devices in (plain, jit)]
+    return plain.replicas, found, overflow_on_one_replica(plain), compiled, moving
+
+
+def test_two_logical_devices_give_the_losses_of_one_also_with_accumulation_and_xla(on_one, in_new_process):
+    replicas, on_two, overflow, compiled, moving = in_new_process(__file__, "measured_on_two")
     assert replicas == 2
     for name in RULES:
         (steps_one, weights_one, means_one), (steps_two, weights_two, means_two) = on_one[name], on_two[name]
