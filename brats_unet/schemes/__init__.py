@@ -1,0 +1,1 @@
+"""Schemes: which labels and regions a kind of tumour has, as data (conf/scheme/)."""

@@ -1,0 +1,232 @@
+"""A scheme: labels, the regions that are predicted and scored, and the arithmetic between them. Plain NumPy."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import Any, Literal
+
+import numpy as np
+
+BACKGROUND = 0  # the label of a voxel in no tissue, in every scheme
+Outline = Literal["solid", "dashed", "dotted", "dashdot"]
+
+
+@dataclass(frozen=True)
+class Tissue:
+    """One label of a scheme.
+
+    Attributes:
+        name: Short name, such as "ET".
+        value: The integer that stands for it in memory and in the cache, 1 to 254; files may use another.
+        words: What it is, in words.
+        also: Regular expression of its names in dataset.json.
+    """
+
+    name: str
+    value: int
+    words: str
+    also: str
+
+
+@dataclass(frozen=True)
+class Region:
+    """A union of labels that is predicted or scored.
+
+    Attributes:
+        name: Short name, such as "WT".
+        labels: Names of its labels.
+        words: What it is, in words.
+        colour: Of its outlines and curves, "#rrggbb".
+        outline: Line style, so that regions are told apart without colour vision too.
+        seen_on: The modality that shows it best.
+        also: Regular expression of its names in dataset.json.
+    """
+
+    name: str
+    labels: tuple[str, ...]
+    words: str
+    colour: str
+    outline: Outline
+    seen_on: str
+    also: str
+
+
+@dataclass(frozen=True)
+class Scheme:
+    """What is segmented. Made by `scheme_file.scheme_of`, which checks it.
+
+    Attributes:
+        name: Its name.
+        source: Where its labels and regions are defined.
+        labels: All labels, by name.
+        regions: All regions, by name.
+        predicted: Names of the regions that a network with sigmoids predicts, in channel order. A region comes before
+            those that lie inside it.
+        classes: Names of the labels that a network with a softmax predicts, in channel order after the background:
+            those in at least one predicted region.
+        scored: Names of the regions that are scored.
+        small_total: Names of the predicted regions that post-processing may remove where their total volume is small.
+        integers: By label convention, the integers of each label in files.
+    """
+
+    name: str
+    source: str
+    labels: Mapping[str, Tissue]
+    regions: Mapping[str, Region]
+    predicted: tuple[str, ...]
+    classes: tuple[str, ...]
+    scored: tuple[str, ...]
+    small_total: tuple[str, ...]
+    integers: Mapping[str, Mapping[str, tuple[int, ...]]]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain types, for JSON; `scheme_file.scheme_of` is the inverse."""
+        plain = asdict(self)
+        for section in ("labels", "regions"):
+            for one in plain[section].values():
+                del one["name"]
+        return _lists(plain)
+
+    def values(self, region: str) -> tuple[int, ...]:
+        """The labels of a region, as the integers that stand for them in memory."""
+        return tuple(self.labels[name].value for name in self.regions[region].labels)
+
+    def words_of(self, value: int) -> str:
+        """A label in words, by the integer that stands for it in memory."""
+        return "background" if value == BACKGROUND else self._by_value[value].words
+
+    @cached_property
+    def class_values(self) -> tuple[int, ...]:
+        """The softmax channels, as the integers that stand for them in memory; the background comes first."""
+        return (BACKGROUND, *(self.labels[name].value for name in self.classes))
+
+    @cached_property
+    def regions_of_classes(self) -> np.ndarray:
+        """Which class (row) belongs to which predicted region (column): 0 or 1, float32."""
+        rows = [[value in self.values(region) for region in self.predicted] for value in self.class_values]
+        return np.array(rows, np.float32)
+
+    @cached_property
+    def is_tree(self) -> bool:
+        """Whether any two predicted regions are nested or disjoint. Only then do regions determine class probabilities."""
+        sets = [set(self.regions[name].labels) for name in self.predicted]
+        return all(one <= other or one >= other or not one & other for one in sets for other in sets)
+
+    def channels(self, outputs: str) -> int:
+        """Number of channels of a network: for "regions" the predicted regions, for "labels" the classes."""
+        return {"regions": len(self.predicted), "labels": len(self.class_values)}[outputs]
+
+    def around(self, region: str) -> tuple[str, ...]:
+        """The predicted regions that contain a region, without itself; outermost first."""
+        inner = set(self.regions[region].labels)
+        return tuple(name for name in self.predicted if name != region and inner < set(self.regions[name].labels))
+
+    def region_mask(self, labels: np.ndarray, region: str) -> np.ndarray:
+        """Mask of one region, bool, in the shape of `labels`; all False if the region is absent."""
+        return self._in_region[region][labels.astype(np.uint8, copy=False)]
+
+    def masks(self, labels: np.ndarray, regions: Sequence[str]) -> np.ndarray:
+        """Masks of regions stacked on a new last axis, bool, shape (*labels.shape, len(regions))."""
+        return np.stack([self.region_mask(labels, region) for region in regions], axis=-1)
+
+    def predicted_masks(self, labels: np.ndarray) -> np.ndarray:
+        """Masks of the predicted regions stacked on a new last axis, bool, shape (*labels.shape, R)."""
+        return self.masks(labels, self.predicted)
+
+    def labels_from_masks(self, masks: np.ndarray) -> np.ndarray:
+        """Labels from masks of the predicted regions.
+
+        A voxel takes, of the labels in the last region that contains it, the one whose regions agree best with those
+        that contain the voxel; of several, the first. Where regions are nested, this is the tissue of the innermost
+        one. Masks that come from labels give these labels back, also where regions overlap.
+
+        Args:
+            masks: bool, shape (..., R). Any combination is allowed: for glioma, a voxel in ET but not in WT becomes
+                enhancing tumour.
+
+        Returns:
+            uint8 labels of shape masks.shape[:-1].
+        """
+        code = np.zeros(masks.shape[:-1], np.uint8)
+        for index in range(len(self.predicted)):
+            code |= masks[..., index].view(np.uint8) << np.uint8(index)
+        return self._label_of_code[code]
+
+    def regions_from_classes(self, probabilities: Any) -> Any:
+        """Probabilities of the predicted regions (..., R): sums of class probabilities (..., C), NumPy or Keras."""
+        return probabilities @ self.regions_of_classes
+
+    def classes_from_regions(self, probabilities: np.ndarray) -> np.ndarray:
+        """The inverse of `regions_from_classes`, (..., C) from (..., R); exact if the regions came from a softmax.
+
+        The probability of a label is that of the smallest predicted region that holds it, less those of the largest
+        regions inside that one; that of the background is 1 less those of the outermost regions.
+
+        Raises:
+            ValueError: Predicted regions overlap without being nested, so they do not determine the classes.
+        """
+        if not self.is_tree:
+            raise ValueError(
+                f"The predicted regions of {self.name} overlap: they do not determine class probabilities."
+            )
+        channel = {name: probabilities[..., index] for index, name in enumerate(self.predicted)}
+        parent = {name: (self.around(name) or ("",))[-1] for name in self.predicted}
+        shares = []
+        for value in self.class_values:
+            home = next((name for name in reversed(self.predicted) if value in self.values(name)), "")
+            share = channel[home] if home else 1
+            for name in self.predicted:
+                if parent[name] == home:
+                    share = share - channel[name]
+            shares.append(share)
+        return np.stack(shares, axis=-1)
+
+    def scored_probabilities(self, probabilities: np.ndarray) -> np.ndarray:
+        """Probabilities of the scored regions (..., S), from those of the predicted ones (..., R).
+
+        A region that is predicted keeps its channel. The probability of another is the sum of those of its labels, see
+        `classes_from_regions`, cut to 0 and 1.
+        """
+        if self.scored == self.predicted:
+            return probabilities
+        parts = []
+        for name in self.scored:
+            if name in self.predicted:
+                parts.append(probabilities[..., self.predicted.index(name)])
+                continue
+            classes = self.classes_from_regions(probabilities)
+            wanted = [index for index, value in enumerate(self.class_values) if value in self.values(name)]
+            parts.append(np.clip(sum(classes[..., index] for index in wanted), 0, 1))
+        return np.stack(parts, axis=-1)
+
+    @cached_property
+    def _by_value(self) -> dict[int, Tissue]:
+        return {tissue.value: tissue for tissue in self.labels.values()}
+
+    @cached_property
+    def _in_region(self) -> dict[str, np.ndarray]:
+        tables = {}
+        for region in self.regions:
+            tables[region] = np.zeros(256, bool)
+            tables[region][list(self.values(region))] = True
+        return tables
+
+    @cached_property
+    def _label_of_code(self) -> np.ndarray:
+        """Label of each combination of predicted regions; bit i of the index is region i."""
+        regions_of = {
+            value: sum((value in self.values(name)) << i for i, name in enumerate(self.predicted))
+            for value in self.class_values[1:]
+        }
+        table = np.zeros(2 ** len(self.predicted), np.uint8)
+        for code in range(1, len(table)):
+            last = code.bit_length() - 1
+            inside = [value for value, regions in regions_of.items() if regions >> last & 1]
+            table[code] = min(inside, key=lambda value: (regions_of[value] ^ code).bit_count())
+        return table
+
+
+def _lists(plain: Any) -> Any:
+    if isinstance(plain, Mapping):
+        return {key: _lists(value) for key, value in plain.items()}
+    return [_lists(one) for one in plain] if isinstance(plain, tuple) else plain
