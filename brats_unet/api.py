@@ -20,7 +20,6 @@ import numpy as np
 
 from brats_unet.anatomy import Modality, Region
 from brats_unet.assembly.networks import open_for_prediction, run_paths
-from brats_unet.data.labels.convention import Convention
 from brats_unet.data.readers.incomplete import cases_to_predict, named_case
 from brats_unet.errors import DataError, SettingsError
 from brats_unet.files import explain_write_errors
@@ -31,6 +30,7 @@ from brats_unet.inference.postprocess import Postprocessing
 from brats_unet.inference.predicting import known_scans, outcome_of, prepared_for
 from brats_unet.inference.probability_maps import scan_of
 from brats_unet.nifti import SUFFIXES, stem, write_volume
+from brats_unet.schemes.convention import Convention
 from brats_unet.spelling import suggestion
 from brats_unet.volume import Case, Volume, spacing_mm
 

@@ -12,6 +12,12 @@ from typing import Any
 from brats_unet.errors import CheckpointError, MachineError
 
 
+def conf_folder() -> Path:
+    """conf/ inside an installed package, or beside it in a checkout."""
+    package = Path(__file__).parent
+    return installed if (installed := package / "conf").is_dir() else package.parent / "conf"
+
+
 def read_json(path: Path, *, what: str, advice: str = "Train again under another name.") -> dict[str, Any]:
     """The content of a JSON file.
 

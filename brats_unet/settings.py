@@ -98,6 +98,7 @@ class Train:
     init: Optional[str]  # run folder, .keras file or exported folder
     init_freeze_steps: FromZero
     rules: Optional[Annotated[int, Range(1, NEWEST)]]  # see training.rules
+    scheme: Options  # what is segmented, see schemes.scheme_file (conf/scheme/)
     plan: Optional[str]  # a plan's file, or auto
     planned_for: Optional[Options]  # dataset that the plan was made for, see data.fingerprint
     overwrite: bool
@@ -145,6 +146,7 @@ class Evaluate:
     predictions: Optional[str]
     references: Optional[str]
     output: Optional[str]
+    scheme: Optional[Options]  # what the masks show; None: that of the run, or decided from the masks
     labels: str
     protocol: str  # brats2020, brats2023, nnunet or seed
     tolerances_mm: Any  # millimetres, one number or a list
@@ -239,6 +241,7 @@ class Fuse:
 
     inputs: list[str]  # folders of masks, or masks of one case
     output: str
+    scheme: Optional[Options]  # what the masks show; None: decided from the masks
     method: str  # majority, staple, simple
     per: Literal["regions", "labels"]
     labels: Any  # label convention of the inputs, or auto; or a list with one for each input
@@ -253,6 +256,7 @@ class Fuse:
 class Check:
     """Settings of `brats-unet check`."""
 
+    scheme: Options  # what the masks show, see schemes.scheme_file
     data: Data
     json: bool
     report: Optional[str]  # JSON file to write
@@ -263,6 +267,7 @@ class Phantom:
     """Settings of `brats-unet phantom`."""
 
     output: str
+    scheme: Options  # what the masks show, see schemes.scheme_file
     cases: FromOne
     seed: Seed
     workers: FromOne

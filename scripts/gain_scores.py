@@ -14,7 +14,6 @@ from gain_table import Row
 
 from brats_unet.anatomy import Region, region_mask
 from brats_unet.assembly.networks import open_networks, with_inference_options
-from brats_unet.data.labels.convention import CONVENTIONS
 from brats_unet.data.prepare.preprocess import prepare
 from brats_unet.data.run_cases import held_out_cases, refuse_overlap
 from brats_unet.errors import SettingsError
@@ -28,6 +27,8 @@ from brats_unet.metrics.protocols import PROTOCOLS
 from brats_unet.nifti import read_integers
 from brats_unet.run import Run
 from brats_unet.safe_text import csv_cell, text_of_csv_cell, write_csv
+from brats_unet.schemes.convention import conventions
+from brats_unet.schemes.scheme_file import scheme_in
 from brats_unet.volume import Case
 
 RULE = PROTOCOLS["brats2020"].dice
@@ -100,7 +101,7 @@ def score_missing(runs: Sequence[Trained], cases: Sequence[Case], changes: Seque
         return scores
     opened = open_networks([runs[i].run.folder for i in lacking], checkpoint="last", device="auto", log=print)
     networks = dict(zip(lacking, with_inference_options(opened, mode=mode, mirror="auto"), strict=True))
-    convention = CONVENTIONS[runs[0].run.recipe()["convention"]]
+    convention = conventions(scheme_in(runs[0].run.recipe()))[runs[0].run.recipe()["convention"]]
     for case in cases:
         assert case.mask is not None
         whole = convention.decode(read_integers(case.mask).array, where=case.id)

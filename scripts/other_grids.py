@@ -26,7 +26,6 @@ from scipy.spatial.transform import Rotation
 
 from brats_unet.anatomy import Modality, Region, region_masks
 from brats_unet.assembly.networks import open_networks, with_inference_options
-from brats_unet.data.labels.convention import CONVENTIONS
 from brats_unet.data.prepare.brain import border_value
 from brats_unet.data.prepare.oblique import resliced
 from brats_unet.data.prepare.preprocess import prepare
@@ -38,6 +37,8 @@ from brats_unet.inference.predicting import outcome_of
 from brats_unet.metrics.counts import count, dice
 from brats_unet.metrics.protocols import PROTOCOLS
 from brats_unet.nifti import read_integers, read_volume, write_volume
+from brats_unet.schemes.convention import conventions
+from brats_unet.schemes.scheme_file import scheme_in
 from brats_unet.volume import Case, ImageFile, Volume
 
 EXPERT = "expert's mask"
@@ -96,7 +97,7 @@ def main() -> None:
         first = volumes[Modality.FLAIR]
         original = predicted(network, case)
         if case.mask is not None:
-            convention = CONVENTIONS[network.recipe["convention"]]
+            convention = conventions(scheme_in(network.recipe))[network.recipe["convention"]]
             original[EXPERT] = region_masks(convention.decode(read_integers(case.mask).array, where=case.mask.name))
         for name, (degrees, spacing) in GRIDS.items():
             grid = grid_around(first, degrees, spacing)

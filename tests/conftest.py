@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from brats_unet.hardware import set_tensorflow_environment
+from brats_unet.schemes.scheme_file import builtin
 
 if TYPE_CHECKING:
     from brats_unet.data.prepare.cache import PreparedCase
@@ -98,6 +99,7 @@ def write_run() -> Callable[..., "Run"]:
             preparation=Preparation(tuple(Modality), (5.0, 5.0, 5.0)),
             inference={"mode": "whole", "tile": [16] * 3, "overlap": 0.5, "tile_batch": 2, "mirror": "none"}
             | inference,
+            scheme=builtin(),
             convention="brats2017",
             precision="float32",
         )

@@ -10,12 +10,13 @@ from brats_unet import models
 from brats_unet.assembly.topology import planned_model, topology_of
 from brats_unet.binding import bind
 from brats_unet.cli import arguments, checks, hydra
-from brats_unet.cli.conf_files import COMMANDS, Conf, own_folder
+from brats_unet.cli.conf_files import COMMANDS, Conf
 from brats_unet.cli.yaml_files import read
 from brats_unet.commands.plan import LARGEST_BATCH
 from brats_unet.data.augment import known as known_augmentations
 from brats_unet.data.patches.sampling import Sampler
 from brats_unet.data.prepare.preprocess import Preparation
+from brats_unet.files import conf_folder
 from brats_unet.parts import build, options_of
 from brats_unet.training.planning import propose
 from brats_unet.training.step_memory import step_bytes
@@ -38,7 +39,7 @@ def recipe(experiment, more=""):
 
 def head(experiment):
     """The opening comment of a recipe's file as one line of text for each of its paragraphs."""
-    about = "\n".join(read(own_folder() / "experiment" / f"{experiment}.yaml").about)
+    about = "\n".join(read(conf_folder() / "experiment" / f"{experiment}.yaml").about)
     return re.sub(r"\n +", " ", about)
 
 
@@ -118,7 +119,7 @@ def test_the_memory_in_the_head_is_that_of_the_formula_and_says_so(experiment):
 
 @pytest.mark.parametrize("experiment", FOR_GPUS)
 def test_the_gpu_that_the_head_asks_for_holds_a_step(experiment):
-    summary = read(own_folder() / "experiment" / f"{experiment}.yaml").summary
+    summary = read(conf_folder() / "experiment" / f"{experiment}.yaml").summary
     for size_gb in re.findall(r"for a GPU with (\d+) GB", summary):
         assert int(size_gb) * GPU_SHARE >= formula_gib(experiment)
 

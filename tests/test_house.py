@@ -12,8 +12,9 @@ import pytest
 
 from brats_unet.binding import bind
 from brats_unet.cli import arguments, checks, hydra
-from brats_unet.cli.conf_files import COMMANDS, Conf, own_folder
+from brats_unet.cli.conf_files import COMMANDS, Conf
 from brats_unet.cli.yaml_files import read
+from brats_unet.files import conf_folder
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "brats_unet"
@@ -108,7 +109,7 @@ def test_nothing_is_left_unfinished():
         ("hydra", {"cli/hydra.py"}),
         ("omegaconf", {"cli/hydra.py"}),
         ("nibabel", {"nifti.py"}),
-        ("yaml", {"cli/yaml_files.py"}),
+        ("yaml", {"cli/yaml_files.py", "schemes/scheme_file.py"}),
     ],
 )
 def test_a_package_is_imported_at_one_door(package, allowed):
@@ -190,7 +191,7 @@ def test_constraints_are_exact_versions_without_addresses():
 
 
 def test_the_settings_are_those_of_this_checkout():
-    assert own_folder() == ROOT / "conf"
+    assert conf_folder() == ROOT / "conf"
 
 
 def composed(line):
@@ -208,9 +209,16 @@ CHOICES = [
 ]
 
 
+NEEDED = {"fuse": " inputs=[a,b] output=o"}
+
+
 @pytest.mark.parametrize("line", CHOICES)
 def test_every_choice_composes_and_fits_its_dataclass(line):
-    composed(f"{line} data.root=/scans")
+    composed(
+        f"{line} data.root=/scans"
+        if "data" in Conf(line.split()[0]).defaults
+        else f"{line}{NEEDED.get(line.split()[0], '')}"
+    )
 
 
 @pytest.mark.parametrize("command", ["plan", "doctor"])

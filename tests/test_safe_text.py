@@ -15,6 +15,7 @@ from brats_unet.evaluation.score import Row
 from brats_unet.inference.volumes_csv import COLUMNS, read_volumes, write_volumes
 from brats_unet.nifti import write_volume
 from brats_unet.safe_text import csv_cell, text_of_csv_cell, visible
+from brats_unet.schemes.scheme_file import builtin
 from brats_unet.settings import Phantom
 from brats_unet.volume import Volume
 
@@ -153,7 +154,9 @@ def test_check_prints_names_as_text(masks, capsys):
 
 def test_phantom_prints_its_folder_as_text(capsys):
     folder = "a[/b]/:smile:\x1b[31m"
-    phantom._print_result(Phantom(output=folder, cases=1, seed=0, workers=1, json=False), ["x"], 0)
+    phantom._print_result(
+        Phantom(scheme=builtin().as_dict(), output=folder, cases=1, seed=0, workers=1, json=False), ["x"], 0
+    )
     assert f"to {visible(folder)}, seed" in capsys.readouterr().out
 
 

@@ -4,7 +4,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from brats_unet.data.labels.convention import CONVENTIONS, Convention
 from brats_unet.errors import SettingsError
 from brats_unet.files import read_json
 from brats_unet.hardware import quiet_tensorflow
@@ -13,6 +12,7 @@ from brats_unet.inference.loading import needs_tensorflow, open_network, rules_f
 from brats_unet.inference.network import Network
 from brats_unet.inference.postprocess import Postprocessing
 from brats_unet.inference.tta import axes_of
+from brats_unet.schemes.convention import Convention, conventions
 from brats_unet.spelling import suggestion
 
 
@@ -83,6 +83,11 @@ def convention_to_write(setting: str, networks: Sequence[Network]) -> Convention
     Raises:
         SettingsError: There is no such convention, or "auto" is ambiguous because the networks learnt different ones.
     """
+    schemes = {network.scheme.name: network.scheme for network in networks}
+    if any(scheme != networks[0].scheme for scheme in schemes.values()):
+        raise SettingsError(
+            f"The networks were trained for different schemes: {' and '.join(schemes)}. Give networks of one scheme."
+        )
     trained = sorted({network.recipe["convention"] for network in networks})
     if setting == "auto" and len(trained) > 1:
         raise SettingsError(
@@ -90,9 +95,10 @@ def convention_to_write(setting: str, networks: Sequence[Network]) -> Convention
             f"Choose one with labels=…."
         )
     name = trained[0] if setting == "auto" else setting
-    if name not in CONVENTIONS:
-        raise SettingsError(f"There is no label convention named {name}. {suggestion(name, CONVENTIONS)}")
-    return CONVENTIONS[name]
+    known = conventions(networks[0].scheme)
+    if name not in known:
+        raise SettingsError(f"There is no label convention named {name}. {suggestion(name, known)}")
+    return known[name]
 
 
 def postprocessing_of(paths: Sequence[Path], setting: str, log: Callable[[str], None]) -> Postprocessing:

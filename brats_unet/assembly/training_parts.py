@@ -9,11 +9,13 @@ import numpy as np
 from brats_unet import models
 from brats_unet.data.augment.augmentation import Augmentation
 from brats_unet.data.patches.sampling import Sampler
+from brats_unet.files import explain_write_errors
 from brats_unet.losses.compound import deep_supervision
 from brats_unet.losses.loss import Loss
 from brats_unet.models.blocks import start_blocks_at_one
 from brats_unet.models.network_shape import NetworkShape
 from brats_unet.parts import build
+from brats_unet.run import Run
 from brats_unet.settings import Train
 from brats_unet.training.averaging import Average
 from brats_unet.training.freezing import frozen_first
@@ -121,3 +123,14 @@ def patch_validation(
         average=average,
     )
     return PatchValidation(measure, every)
+
+
+def save_model(run: Run, model: keras.Model) -> None:
+    """Write model.keras atomically."""
+    temporary = run.folder / ".model.part.keras"  # Keras needs this suffix, which atomic_path does not give
+    with explain_write_errors(run.model_file):
+        try:
+            model.save(temporary)
+            temporary.replace(run.model_file)
+        finally:
+            temporary.unlink(missing_ok=True)

@@ -6,7 +6,7 @@ from typing import Any
 
 from brats_unet.binding import NEEDED
 from brats_unet.cli.arguments import Override, Request
-from brats_unet.cli.conf_files import Conf
+from brats_unet.cli.conf_files import SCHEME, SCHEME_SUFFIXES, Conf
 from brats_unet.cli.implied import own_options, with_implied, with_plus
 from brats_unet.cli.overrides import parsed
 from brats_unet.cli.synonyms import sentence_for, setting_meant
@@ -50,7 +50,11 @@ def asked_choices(conf: Conf, overrides: list[Override], *, multirun: bool) -> d
         if value.startswith("["):
             raise SettingsError(f"{override.text}: give one choice, such as {override.key}={next(iter(names))}.")
         for name in override.choices:
-            if name not in names:
+            if override.key == SCHEME and (name in names or name.endswith(SCHEME_SUFFIXES)):
+                from brats_unet.schemes.scheme_file import read_scheme  # it needs NumPy
+
+                read_scheme(conf.scheme_path(name))  # refuses, with the line
+            elif name not in names:
                 raise SettingsError(f"There is no {override.key}={name}. {suggestion(name, names)}")
         if len(override.choices) > 1 and not multirun:
             raise SettingsError(f"{override.text} names several. Add -m to run each of them, one after another.")

@@ -8,6 +8,7 @@ from typing import Any, get_type_hints
 
 from brats_unet import settings
 from brats_unet.cli.yaml_files import ConfFile, Setting, merge, read
+from brats_unet.files import conf_folder
 
 COMMANDS: dict[str, type] = {
     "train": settings.Train,
@@ -25,10 +26,8 @@ COMMANDS: dict[str, type] = {
 }
 
 
-def own_folder() -> Path:
-    """conf/ inside an installed package, or beside it in a checkout."""
-    package = Path(__file__).parents[1]
-    return installed if (installed := package / "conf").is_dir() else package.parent / "conf"
+SCHEME = "scheme"  # a group whose files are data, not settings; a path that ends in one of these is a choice too
+SCHEME_SUFFIXES = (".yaml", ".yml")
 
 
 def typed_keys(cls: type, prefix: str = "") -> dict[str, Any]:
@@ -90,7 +89,7 @@ class Conf:
     @cached_property
     def parts(self) -> set[str]:
         """Groups whose options differ from choice to choice: model, loss, augmentation, optimizer, schedule."""
-        return self.sections & set(self.defaults)
+        return self.sections & set(self.defaults) - {SCHEME}
 
     def choices(self, group: str) -> dict[str, str]:
         """Names in a group, each with its summary; empty if there is no such group."""
@@ -100,26 +99,32 @@ class Conf:
     def chosen(self, asked: Mapping[str, list[str]]) -> dict[str, list[str]]:
         """Choices of every group: what the user asked for, else those of the experiment, else the defaults."""
         chosen = {group: [choice] for group, choice in self.defaults.items()}
-        for experiment in asked.get("experiment", chosen.get("experiment", [])):
-            for group, choice in self.experiment_choices(experiment).items():
-                chosen[group] = [choice]
+        for chooser in ("data", "experiment"):
+            for name in asked.get(chooser, chosen.get(chooser, [])):
+                for group, choice in self.choices_of(chooser, name).items():
+                    chosen[group] = [choice]
         return chosen | dict(asked)
 
-    def experiment_choices(self, experiment: str) -> dict[str, str]:
-        """Groups that an experiment chooses for itself, those of its parents included."""
-        file = self._find("experiment", experiment)
+    def choices_of(self, group: str, choice: str) -> dict[str, str]:
+        """Other groups that an experiment or a data set chooses for itself, those of its parents included."""
+        file = self._find(group, choice)
         found: dict[str, str] = {}
         for parent, name in file.defaults:
-            if not parent and name != experiment:
-                found |= self.experiment_choices(name)
+            if not parent and name != choice:
+                found |= self.choices_of(group, name)
         return found | dict(file.overrides)
+
+    def scheme_path(self, choice: str) -> Path:
+        """The file of a scheme: a name in the group, or a path."""
+        named = (folder / SCHEME / f"{choice}.yaml" for folder in self._folders)
+        return Path(choice) if choice.endswith(SCHEME_SUFFIXES) else next(path for path in named if path.is_file())
 
     def settings_of_other_parts(self, experiment: str, asked: Mapping[str, list[str]]) -> list[str]:
         """Keys that an experiment sets for a part of its own (model, loss, …) where the user chose another part.
 
         They do not apply: the strides of one network are not those of another.
         """
-        own = self.defaults | self.experiment_choices(experiment)
+        own = self.defaults | self.choices_of("experiment", experiment)
         others = {group for group in self.parts & set(asked) if own[group] not in asked[group]}
         return [key for key in self._group_settings("experiment", experiment) if key.split(".")[0] in others]
 
@@ -131,7 +136,7 @@ class Conf:
         for group in order if "_self_" in order else ["_self_", *order]:
             if group == "_self_":
                 merge(found, self.file.settings)
-            for choice in chosen.get(group, []):
+            for choice in chosen.get(group, []) if group != SCHEME else []:
                 dropped = self.settings_of_other_parts(choice, asked) if group == "experiment" else ()
                 own = self._group_settings(group, choice)
                 merge(found, {key: setting for key, setting in own.items() if key not in dropped})
@@ -139,7 +144,7 @@ class Conf:
 
     @property
     def _folders(self) -> list[Path]:
-        return [self.own, own_folder()] if self.own else [own_folder()]
+        return [self.own, conf_folder()] if self.own else [conf_folder()]
 
     def _find(self, group: str, name: str) -> ConfFile:
         for folder in self._folders:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin
 
 import hydra
+from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Quote, QuotedString
@@ -30,9 +31,11 @@ from omegaconf.errors import (
 
 from brats_unet.binding import NEEDED
 from brats_unet.cli.arguments import Override, Request
-from brats_unet.cli.conf_files import own_folder
+from brats_unet.cli.conf_files import SCHEME, SCHEME_SUFFIXES
 from brats_unet.errors import SettingsError, Terminated
+from brats_unet.files import conf_folder
 from brats_unet.safe_text import visible
+from brats_unet.schemes.scheme_file import read_scheme, scheme_of
 
 # Hydra's own folders and logging are off: brats-unet makes the run folder, and a refused command leaves nothing.
 QUIET = (
@@ -57,6 +60,7 @@ def settings_of(request: Request, overrides: list[Override]) -> dict[str, Any]:
     def keep(conf: DictConfig) -> None:
         try:
             found.append(OmegaConf.to_container(conf, resolve=True))
+            _whole_scheme(found[0])
         except OmegaConfBaseException as problem:  # raised here, Hydra would print a line of its own
             found.append(problem)
 
@@ -152,7 +156,7 @@ def _run(request: Request, flags: list[str], overrides: list[str], task: Callabl
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises where it would print and exit
     try:
         with _hydra_errors_as_settings_errors(), _logging_restored():
-            hydra.main(version_base="1.3", config_path=str(own_folder()), config_name=request.command)(task)()
+            hydra.main(version_base="1.3", config_path=str(conf_folder()), config_name=request.command)(task)()
     finally:
         sys.argv = argv
         os.environ.pop("HYDRA_FULL_ERROR")
@@ -222,12 +226,30 @@ def _for_hydra(request: Request, overrides: list[Override]) -> list[str]:
     groups = request.conf.defaults
     texts = []
     for override in overrides:
-        if override.value is None or override.key in groups or override.key.startswith("hydra"):
+        if override.key == SCHEME:
+            _offer_schemes([choice for choice in override.choices if choice.endswith(SCHEME_SUFFIXES)])
+            texts.append(f"{SCHEME}={','.join(map(_quoted, override.choices))}")
+        elif override.value is None or override.key in groups or override.key.startswith("hydra"):
             texts.append(override.text)
         else:
             value = hydra_value(override, types.get(override.key), multirun=request.multirun)
             texts.append(Override(override.prefix, override.key, override.package, value).text)
     return texts
+
+
+def _offer_schemes(paths: list[str]) -> None:
+    """Give Hydra the schemes whose files lie outside the group; a path is the name of its choice."""
+    for path in paths:
+        *folders, name = (word for word in path.split("/") if word)
+        node = read_scheme(Path(path)).as_dict()
+        ConfigStore.instance().store(group="/".join([SCHEME, *folders]), name=name, node=node, package=SCHEME)
+
+
+def _whole_scheme(values: dict[str, Any]) -> None:
+    """Fill in what the file of the scheme left out, so that the settings say all of it."""
+    if values.get(SCHEME) is not None:
+        name = Path(HydraConfig.get().runtime.choices[SCHEME]).stem
+        values[SCHEME] = scheme_of({"name": name, **values[SCHEME]}).as_dict()
 
 
 def hydra_value(override: Override, kind: Any, *, multirun: bool) -> str:

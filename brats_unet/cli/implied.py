@@ -36,7 +36,7 @@ def with_machine_defaults(conf: Conf, overrides: list[Override]) -> list[Overrid
     if "experiment" in conf.defaults and "experiment" not in keys:
         added.append(Override("", "experiment", None, "nnunet" if gpu_count() else "quick"))
     experiments = [name for o in (*added, *overrides) if o.key == "experiment" for name in o.choices]
-    named = any("data" in conf.experiment_choices(experiment) for experiment in experiments)
+    named = any("data" in conf.choices_of("experiment", experiment) for experiment in experiments)
     if conf.defaults.get("data") == "phantom" and "data" not in keys and "data.root" in keys and not named:
         added.append(Override("", "data", None, "brats"))
     return added + overrides

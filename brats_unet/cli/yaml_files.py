@@ -1,4 +1,4 @@
-"""Read one YAML file of settings: its opening comment, defaults, values and comments; the only importer of yaml."""
+"""Read one YAML file of settings: its opening comment, defaults, values and comments."""
 
 import re
 from collections.abc import Iterable, Mapping

@@ -18,6 +18,7 @@ from brats_unet.data.readers.findings import Finding, Severity
 from brats_unet.errors import SettingsError
 from brats_unet.files import write_json
 from brats_unet.private_paths import short_texts
+from brats_unet.schemes.scheme_file import scheme_of
 from brats_unet.settings import Check, Data
 
 STYLES = {Severity.ERROR: "bold red", Severity.WARNING: "yellow", Severity.NOTE: "dim"}
@@ -40,11 +41,13 @@ def main(settings: Check) -> int:
     _refuse_report(report_file, root)
     refuse_invalid_fold(fold=data.fold, folds=data.folds, splits=data.splits, validation_root=data.validation_root)
     began = time.monotonic()
+    scheme = scheme_of(settings.scheme)
     modalities = Preparation.of(data.modalities, data.preparation).modalities
     with open_display(json=settings.json) as display:
         report = check_cases(
             survey(root, modalities=modalities, leave_out=data.leave_out),
             data.labels,
+            scheme=scheme,
             folds=_fold_count(data),
             progress=lambda done, total: display.progress("Opening cases", done, total),
         )

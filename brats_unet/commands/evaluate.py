@@ -7,7 +7,6 @@ from pathlib import Path
 from brats_unet.anatomy import Region
 from brats_unet.assembly.networks import open_networks, postprocessing_of, run_paths, with_inference_options
 from brats_unet.commands.display import Display, open_display
-from brats_unet.data.labels.convention import CONVENTIONS
 from brats_unet.data.run_cases import held_out_cases, refuse_overlap, training_cases
 from brats_unet.errors import DataError, SettingsError
 from brats_unet.evaluation.folders import pair_folders, with_probabilities
@@ -23,6 +22,8 @@ from brats_unet.metrics.protocols import protocol_named, require_tolerances
 from brats_unet.private_paths import short_text
 from brats_unet.report.scores import refuse_foreign_folder, report_scores
 from brats_unet.run import PREDICTIONS, PROBABILITIES, Run, mask_file, probability_file
+from brats_unet.schemes.convention import conventions
+from brats_unet.schemes.scheme_file import scheme_in
 from brats_unet.settings import Evaluate
 from brats_unet.volume import Case
 
@@ -109,7 +110,7 @@ def _predict_held_out(run: Run, cases: Sequence[Case], settings: Evaluate, displ
     networks = with_inference_options(networks, mode=settings.mode, mirror=settings.mirror)
     rules = postprocessing_of([run.folder], settings.postprocess, display.log)
     recipe = networks[0].recipe
-    convention = CONVENTIONS[recipe["convention"]]
+    convention = conventions(scheme_in(recipe))[recipe["convention"]]
     output = run.evaluation_folder(settings.checkpoint) / PREDICTIONS
     softmax = recipe["outputs"] == "labels"
     seed_scores = settings.seed_scores or protocol_named(settings.protocol).seed_scores
@@ -166,7 +167,7 @@ def _add_mean_shape(
         shape = cached_mean_shape(
             run.mean_shape_file,
             training_cases(run),
-            CONVENTIONS[run.recipe()["convention"]],
+            conventions(scheme_in(run.recipe()))[run.recipe()["convention"]],
             workers=settings.workers,
             progress=lambda count, total: display.progress("Mean shape of the training cases", count, total),
         )

@@ -11,7 +11,6 @@ from rich.table import Table
 
 from brats_unet.anatomy import Region, region_masks
 from brats_unet.commands.display import Display, open_display
-from brats_unet.data.labels.convention import CONVENTIONS, Convention
 from brats_unet.errors import DataError, SettingsError
 from brats_unet.evaluation.fusion import METHODS, MOST_INPUTS, fused_by_label, fused_by_region
 from brats_unet.evaluation.mask_sources import (
@@ -27,6 +26,7 @@ from brats_unet.metrics.counts import count, dice
 from brats_unet.metrics.protocols import protocol_named
 from brats_unet.nifti import read_integers, write_volume
 from brats_unet.private_paths import short_text
+from brats_unet.schemes.convention import Convention, conventions
 from brats_unet.settings import Fuse
 from brats_unet.spelling import suggestion
 from brats_unet.volume import Volume
@@ -125,9 +125,10 @@ def _labels_of_inputs(settings: Fuse) -> list[str]:
 def _convention_to_write(setting: str, inputs: Sequence[Source]) -> Convention:
     if setting == "auto":
         return inputs[0].convention
-    if setting not in CONVENTIONS:
-        raise SettingsError(f"There is no label convention named {setting}. {suggestion(setting, CONVENTIONS)}")
-    return CONVENTIONS[setting]
+    known = conventions(inputs[0].convention.scheme)
+    if setting not in known:
+        raise SettingsError(f"There is no label convention named {setting}. {suggestion(setting, known)}")
+    return known[setting]
 
 
 def _prepare_folder(output: Path, origin: Mapping[str, Any], *, overwrite: bool) -> None:

@@ -17,6 +17,7 @@ from brats_unet.data.study import open_study
 from brats_unet.errors import MachineError, SettingsError
 from brats_unet.files import atomic_path, size_text
 from brats_unet.parts import build, options_of
+from brats_unet.schemes.scheme_file import scheme_of
 from brats_unet.settings import Plan, Train
 from brats_unet.training.planning import Proposal, propose
 from brats_unet.training.step_memory import step_bytes
@@ -105,6 +106,7 @@ def make_plan(settings: Plan, display: Display) -> Planned:
     identities: list[dict[str, Any]] = []
     study = open_study(
         **vars(settings.data),
+        scheme=scheme_of(settings.scheme),
         log=display.log,
         progress=display.progress,
         accept=lambda dataset: identities.append(identity(dataset, preparation)),

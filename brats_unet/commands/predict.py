@@ -7,7 +7,6 @@ from pathlib import Path
 from brats_unet.anatomy import Modality
 from brats_unet.assembly.networks import open_for_prediction, run_paths
 from brats_unet.commands.display import Display, open_display
-from brats_unet.data.labels.convention import Convention
 from brats_unet.data.readers.discovery import Dataset
 from brats_unet.data.readers.incomplete import cases_to_predict, named_case
 from brats_unet.errors import DataError, SettingsError
@@ -16,6 +15,7 @@ from brats_unet.inference.network import Network
 from brats_unet.inference.predicting import Predicted, known_scans, predict_cases
 from brats_unet.inference.probability_maps import keep_all, keep_regions, keep_uncertainty
 from brats_unet.run import PROBABILITIES, UNCERTAINTY, mask_file
+from brats_unet.schemes.convention import Convention
 from brats_unet.settings import Predict
 from brats_unet.volume import Case
 

@@ -10,7 +10,13 @@ from brats_unet.assembly.case_storage import held_out_sampler, store_cases, trai
 from brats_unet.assembly.number_checks import check_numbers, refuse_wrong_gradients
 from brats_unet.assembly.provenance import training_environment
 from brats_unet.assembly.resume import prepare_run_folder, rules_version, run_folder
-from brats_unet.assembly.training_parts import initial_network, optimizer_of, patch_validation, training_step
+from brats_unet.assembly.training_parts import (
+    initial_network,
+    optimizer_of,
+    patch_validation,
+    save_model,
+    training_step,
+)
 from brats_unet.assembly.transfer import start_weights
 from brats_unet.commands.display import Display, TrainingDisplay, open_display
 from brats_unet.data.augment import known as known_augmentations
@@ -19,7 +25,7 @@ from brats_unet.data.fingerprint import refuse_other_dataset
 from brats_unet.data.prepare.preprocess import Preparation
 from brats_unet.data.study import Study, open_study
 from brats_unet.errors import SettingsError
-from brats_unet.files import explain_write_errors, write_json
+from brats_unet.files import write_json
 from brats_unet.inference.keras_network import network_of
 from brats_unet.inference.network import recipe
 from brats_unet.inference.predictor import refuse_invalid_inference
@@ -29,6 +35,7 @@ from brats_unet.parts import build, options_of
 from brats_unet.plugins import refuse_absent_packages
 from brats_unet.report.figures import training_curves
 from brats_unet.run import Run
+from brats_unet.schemes.scheme_file import scheme_of
 from brats_unet.settings import Train
 from brats_unet.training.averaging import Average
 from brats_unet.training.budget import Budget
@@ -66,6 +73,7 @@ def _train(settings: Train, display: Display) -> int:
     augmentation = build("augmentation", known_augmentations(), settings.augmentation)
     refuse_blank_samples(augmentation, len(settings.data.modalities))
     schedule = build("schedule", SCHEDULES, settings.schedule)
+    scheme = scheme_of(settings.scheme)
     preparation = Preparation.of(settings.data.modalities, settings.data.preparation)
     devices = choose_devices(**vars(settings.hardware))
     with devices.strategy.scope():
@@ -85,6 +93,7 @@ def _train(settings: Train, display: Display) -> int:
     # Find, check and prepare the cases.
     study = open_study(
         **vars(settings.data),
+        scheme=scheme,
         log=display.log,
         progress=display.progress,
         accept=lambda dataset: refuse_other_dataset(settings.planned_for, dataset, preparation),
@@ -125,6 +134,7 @@ def _train(settings: Train, display: Display) -> int:
         stride=network_shape.stride,
         preparation=preparation,
         inference=vars(settings.inference),
+        scheme=scheme,
         convention=study.convention.name,
         precision=devices.precision,
     ) | {"modality_dropout": augmentation.modality_dropout}
@@ -194,17 +204,6 @@ def _train(settings: Train, display: Display) -> int:
     training_curves(run.journal(), run.figures_folder / "training.png")
     _print_result(display, run, settings, state, validated=bool(held_out))
     return 0
-
-
-def save_model(run: Run, model: keras.Model) -> None:
-    """Write model.keras atomically."""
-    temporary = run.folder / ".model.part.keras"  # Keras needs this suffix, which atomic_path does not give
-    with explain_write_errors(run.model_file):
-        try:
-            model.save(temporary)
-            temporary.replace(run.model_file)
-        finally:
-            temporary.unlink(missing_ok=True)
 
 
 def _log_start(

@@ -14,7 +14,6 @@ from rich.table import Table
 from brats_unet.anatomy import region_masks
 from brats_unet.assembly.networks import open_networks, run_paths, with_inference_options
 from brats_unet.commands.display import Display, open_display
-from brats_unet.data.labels.convention import CONVENTIONS
 from brats_unet.data.run_cases import held_out_cases, refuse_overlap
 from brats_unet.errors import CheckpointError, DataError
 from brats_unet.files import atomic_path, remove_file, write_json
@@ -28,6 +27,8 @@ from brats_unet.inference.tuning import FEW_CASES, Tuned, refuse_invalid, tune
 from brats_unet.nifti import read_integers
 from brats_unet.prefetch import prefetched
 from brats_unet.run import PREDICTIONS_MARK, Run
+from brats_unet.schemes.convention import conventions
+from brats_unet.schemes.scheme_file import scheme_in
 from brats_unet.settings import Tune
 from brats_unet.volume import Case
 
@@ -84,7 +85,7 @@ def _held_out_probabilities(run: Run, cases: Sequence[Case], settings: Tune, dis
     """Probabilities and expert masks of the cases that a run held out; predicted once, then read from disk."""
     networks = open_networks([run.folder], checkpoint=settings.checkpoint, device=settings.device, log=display.log)
     networks = with_inference_options(networks, mode=settings.mode, mirror=settings.mirror)
-    convention = CONVENTIONS[networks[0].recipe["convention"]]
+    convention = conventions(scheme_in(networks[0].recipe))[networks[0].recipe["convention"]]
     folder = run.folder / TUNING
     origin = origin_of(
         [run.folder],

@@ -12,10 +12,12 @@ from typing import Any
 from brats_unet.anatomy import Modality
 from brats_unet.data.assignment import Subject, grouped
 from brats_unet.data.inspection import Inspection, inspect
-from brats_unet.data.labels.convention import CONVENTIONS, Convention, decide
+from brats_unet.data.labels.decide import decide
 from brats_unet.data.readers.discovery import Survey
 from brats_unet.data.readers.findings import Finding, Severity, error, note, warning
 from brats_unet.errors import BratsError
+from brats_unet.schemes.convention import Convention, conventions
+from brats_unet.schemes.scheme import Scheme
 from brats_unet.volume import Case
 
 MOST_THREADS = 4  # decompression and counting release the GIL; more threads would only hold more volumes in memory
@@ -69,6 +71,7 @@ def check_cases(
     survey: Survey,
     convention_setting: str,
     *,
+    scheme: Scheme,
     folds: int | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> CheckReport:
@@ -77,6 +80,7 @@ def check_cases(
     Args:
         survey: The folder as found by `discovery.survey`, including its defects.
         convention_setting: "auto" or the name of a label convention.
+        scheme: What the masks show.
         folds: Number of folds that the cases must suffice for; None skips this check.
         progress: Called with the number of cases done and their total.
 
@@ -85,7 +89,7 @@ def check_cases(
     """
     dataset = survey.dataset
     if convention_setting != "auto":
-        decide(convention_setting, dataset.layout, [], None, {})
+        decide(convention_setting, dataset.layout, [], None, {}, scheme=scheme)
     cases = sorted((*dataset.cases, *survey.incomplete), key=lambda case: case.id)
     findings = [*survey.defects, *(note("", text) for text in dataset.notes)]
     inspections = _inspect_all(cases, progress)
@@ -93,7 +97,7 @@ def check_cases(
         findings.extend(inspection.findings)
     findings += _differences(inspections)
     findings += _duplicates(inspections)
-    convention, about_labels = _labels(survey, convention_setting, inspections)
+    convention, about_labels = _labels(survey, convention_setting, inspections, scheme)
     findings += about_labels
     findings += _too_few(cases, folds)
     order = list(Severity)
@@ -159,15 +163,18 @@ def _duplicates(inspections: Sequence[Inspection]) -> list[Finding]:
     return found
 
 
-def _labels(survey: Survey, setting: str, inspections: Sequence[Inspection]) -> tuple[Convention | None, list[Finding]]:
+def _labels(
+    survey: Survey, setting: str, inspections: Sequence[Inspection], scheme: Scheme
+) -> tuple[Convention | None, list[Finding]]:
     """The convention decided from the masks whose labels are all known, and an error for each mask that violates it."""
-    known = {integer for convention in CONVENTIONS.values() for integer in convention.to_label}
+    known = {integer for convention in conventions(scheme).values() for integer in convention.to_label}
     counts: dict[str, Mapping[int, int]] = {i.case.id: i.labels for i in inspections if i.labels is not None}
     sound = {case_id: frozenset(labels) for case_id, labels in counts.items() if known.issuperset(labels)}
     convention, found = None, []
     if sound or (counts and setting != "auto"):
         try:
-            convention = decide(setting, survey.dataset.layout, sorted(sound), survey.dataset.declared_labels, sound)
+            dataset = survey.dataset
+            convention = decide(setting, dataset.layout, sorted(sound), dataset.declared_labels, sound, scheme=scheme)
         except BratsError as problem:
             found.append(error("", str(problem)))
     allowed = set(convention.to_label) if convention else known

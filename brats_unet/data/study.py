@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from brats_unet.anatomy import Label
 from brats_unet.data.folds import ALL, Split, Subject, read_split_file, refuse_invalid_fold, split, write_or_verify
-from brats_unet.data.labels.convention import Convention, decide, label_set
+from brats_unet.data.labels.decide import decide, label_set
 from brats_unet.data.phantom.phantoms import varieties, write_dataset
 from brats_unet.data.prepare.cache import PreparedCase, prepare_all
 from brats_unet.data.prepare.content_hash import HashMemo
@@ -17,6 +16,8 @@ from brats_unet.data.prepare.preprocess import Preparation
 from brats_unet.data.readers.discovery import Dataset, find_cases
 from brats_unet.errors import DataError, SettingsError
 from brats_unet.files import write_json
+from brats_unet.schemes.convention import Convention
+from brats_unet.schemes.scheme import Scheme
 from brats_unet.volume import Case
 
 Log = Callable[[str], None]
@@ -69,6 +70,7 @@ def open_study(
     validation_root: str | None,
     cases: int,
     seed: int,
+    scheme: Scheme,
     log: Log,
     progress: Progress,
     accept: Callable[[Dataset], None] = lambda dataset: None,
@@ -76,6 +78,7 @@ def open_study(
     """Open the dataset that the data settings describe; arguments not listed below are fields of `settings.Data`.
 
     Args:
+        scheme: What the masks show.
         log: Called with each sentence to report: notes of discovery and the label convention.
         progress: Called with the name of the current step, the number of items done and their total.
         accept: Called with the dataset before any volume is read; may raise to reject it.
@@ -95,11 +98,13 @@ def open_study(
         kinds = varieties(Path(root))
     cache_folder = Path(cache)
     memo = HashMemo(cache_folder / "hashes.json")
-    dataset, convention, label_sets = _discover(root, labels, recipe, leave_out, memo, log, progress, accept)
+    dataset, convention, label_sets = _discover(root, labels, recipe, scheme, leave_out, memo, log, progress, accept)
     by_id = {case.id: case for case in dataset.cases if case.mask is not None}
 
     if validation_root is not None:
-        outside, outside_convention, _ = _discover(validation_root, labels, recipe, leave_out, memo, log, progress)
+        outside, outside_convention, _ = _discover(
+            validation_root, labels, recipe, scheme, leave_out, memo, log, progress
+        )
         held_out = {case.id: case for case in outside.cases if case.mask is not None}
         both = sorted(set(held_out) & set(by_id))
         if both:
@@ -144,6 +149,7 @@ def _discover(
     root: str,
     labels: str,
     recipe: Preparation,
+    scheme: Scheme,
     leave_out: Sequence[str],
     memo: HashMemo,
     log: Log,
@@ -159,7 +165,7 @@ def _discover(
     if not masks:
         raise DataError(f"{root}: {len(dataset.cases)} cases, none with a mask. Expected cases with masks to train on.")
     label_sets = memoised_label_sets(masks, memo, lambda d, n: progress("Reading masks", d, n))
-    convention = decide(labels, dataset.layout, sorted(masks), dataset.declared_labels, label_sets)
+    convention = decide(labels, dataset.layout, sorted(masks), dataset.declared_labels, label_sets, scheme=scheme)
     log(f"Labels: {convention.name} ({convention.why}).")
     return dataset, convention, label_sets
 
@@ -197,12 +203,13 @@ def _subjects(
     convention: Convention,
     memo: HashMemo,
 ) -> list[Subject]:
-    """Facts of each case for fold assignment: patient, stratum (phantom kind, else grade, else ET or not), content."""
-    subjects = []
+    """Facts of each case for fold assignment: patient, stratum (phantom kind, grade or innermost region), content."""
+    scheme, subjects = convention.scheme, []
+    region = scheme.predicted[-1]
     for case_id, case in sorted(cases.items()):
-        enhancing = any(convention.to_label.get(value) == Label.ENHANCING for value in label_sets[case_id])
+        there = any(convention.to_label.get(value) in scheme.values(region) for value in label_sets[case_id])
         first = next(iter(case.images.values()))
-        stratum = kinds.get(case_id) or case.grade or ("ET" if enhancing else "no ET")
+        stratum = kinds.get(case_id) or case.grade or (region if there else f"no {region}")
         subjects.append(Subject(case_id, case.patient, stratum, memo.voxels(first.path, first.channel)))
     memo.save()
     return subjects

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from brats_unet.anatomy import Modality, Region
-from brats_unet.data.labels.convention import Convention, decide, integers_of
+from brats_unet.data.labels.decide import decide, integers_of
 from brats_unet.data.readers.discovery import find_masks, survey
 from brats_unet.data.readers.task_folder import declared_labels, read_description
 from brats_unet.errors import BratsError, DataError, SettingsError
@@ -17,6 +17,8 @@ from brats_unet.evaluation.score import Pair
 from brats_unet.nifti import read_integers
 from brats_unet.processes import map_in_processes
 from brats_unet.run import PROBABILITIES, probability_file
+from brats_unet.schemes.convention import Convention
+from brats_unet.schemes.scheme_file import builtin
 from brats_unet.volume import ImageFile
 
 LISTED = 50  # most problems that one message lists
@@ -97,7 +99,7 @@ def pair_folders(
     convention = None
     try:
         sets = {case_id: masks[path].integers for case_id, path in expected.items() if not masks[path].problem}
-        convention = decide(labels, layout, sorted(expected), declared, sets, key="labels")
+        convention = decide(labels, layout, sorted(expected), declared, sets, scheme=builtin(), key="labels")
     except BratsError as problem:
         if not problems:
             raise

@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from brats_unet.anatomy import Modality
-from brats_unet.data.labels.convention import CONVENTIONS
 from brats_unet.evaluation.record import Evaluation
 from brats_unet.evaluation.score import Pair
 from brats_unet.files import write_json
 from brats_unet.private_paths import ROOTS
 from brats_unet.run import EVALUATION_FOLDERS, Run
+from brats_unet.schemes.convention import conventions
+from brats_unet.schemes.scheme_file import scheme_in
 from brats_unet.volume import ImageFile
 
 EVALUATION = "evaluation"
@@ -83,8 +84,8 @@ def pairs_of(evaluation: Evaluation) -> dict[str, Pair]:
             None if facts["prediction"] is None else path(facts["prediction"]),
             {Modality(name): ImageFile(path(one["path"]), one["channel"]) for name, one in facts["images"].items()}
             or None,
-            CONVENTIONS[facts["reference_labels"]],
-            CONVENTIONS[facts["prediction_labels"]],
+            conventions(scheme_in(facts))[facts["reference_labels"]],
+            conventions(scheme_in(facts))[facts["prediction_labels"]],
         )
         for case_id, facts in evaluation.summary.get("files", {}).items()
     }

@@ -7,13 +7,15 @@ from pathlib import Path
 
 import numpy as np
 
-from brats_unet.data.labels.convention import Convention, decide, label_set
+from brats_unet.data.labels.decide import decide, label_set
 from brats_unet.data.readers.discovery import find_masks
 from brats_unet.data.readers.task_folder import declared_labels, read_description
 from brats_unet.errors import DataError, SettingsError, some
 from brats_unet.evaluation.grids import grid_mismatch
 from brats_unet.nifti import is_nifti, read_integers, stem
 from brats_unet.processes import map_in_processes
+from brats_unet.schemes.convention import Convention
+from brats_unet.schemes.scheme_file import builtin
 from brats_unet.volume import Volume
 
 Say = Callable[[str], None]
@@ -100,7 +102,7 @@ def _conventions(
     for setting, path, masks, sets in zip(settings, paths, found, held, strict=True):
         declared = declared_labels(read_description(path)) if path.is_dir() else None
         try:
-            decided.append(decide(setting, "", sorted(masks), declared, sets, key="labels"))
+            decided.append(decide(setting, "", sorted(masks), declared, sets, scheme=builtin(), key="labels"))
         except SettingsError as problem:
             open_questions[len(decided)] = problem
             decided.append(None)
@@ -175,7 +177,7 @@ def references_of(folder: Path, cases: Sequence[str], inputs: Sequence[Source], 
     declared = declared_labels(read_description(folder))
     agreed = {one.convention.name: one.convention for one in inputs}
     try:
-        convention = decide("auto", "", sorted(masks), declared, sets, key="labels")
+        convention = decide("auto", "", sorted(masks), declared, sets, scheme=builtin(), key="labels")
     except SettingsError:
         if len(agreed) != 1:
             raise

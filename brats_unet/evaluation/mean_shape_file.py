@@ -9,10 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
-from brats_unet.data.labels.convention import Convention
 from brats_unet.errors import DataError
 from brats_unet.evaluation.trivial import FRAME, LEVELS, MeanShape, mean_shape_of
 from brats_unet.files import atomic_path
+from brats_unet.schemes.convention import Convention
 from brats_unet.volume import Case
 
 

@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 
 from brats_unet.anatomy import Label, Modality, Region, classes_from_regions, region_mask
-from brats_unet.data.labels.convention import Convention
 from brats_unet.errors import DataError
 from brats_unet.evaluation.grids import grid_mismatch
 from brats_unet.evaluation.probabilities import calibration, read_probabilities
@@ -18,6 +17,7 @@ from brats_unet.metrics.protocols import TOLERANCES_MM, Protocol, protocol_named
 from brats_unet.metrics.seed import SeedRow, seed_rows
 from brats_unet.nifti import read_integers
 from brats_unet.processes import map_in_processes
+from brats_unet.schemes.convention import Convention
 from brats_unet.volume import ImageFile, Volume, turn_to_lps
 
 

@@ -11,7 +11,6 @@ import numpy as np
 from scipy import ndimage
 
 from brats_unet.anatomy import Modality, Region, labels_from_regions, region_masks
-from brats_unet.data.labels.convention import Convention
 from brats_unet.data.prepare.brain import border_value
 from brats_unet.data.prepare.content_hash import voxel_hash
 from brats_unet.errors import DataError
@@ -20,6 +19,7 @@ from brats_unet.geometry import Box, bounding_box, uncrop
 from brats_unet.metrics.protocols import TOLERANCES_MM
 from brats_unet.nifti import read_integers, read_volume
 from brats_unet.processes import map_in_processes
+from brats_unet.schemes.convention import Convention
 from brats_unet.volume import Case, ImageFile, turn_to_lps
 
 ALL_BACKGROUND, MEAN_SHAPE = "all_background", "mean_shape"

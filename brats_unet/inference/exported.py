@@ -12,13 +12,14 @@ from typing import Any
 
 import numpy as np
 
-from brats_unet.anatomy import CLASSES, Region
-from brats_unet.data.labels.convention import CONVENTIONS, WORDS
+from brats_unet.anatomy import Region
 from brats_unet.errors import CheckpointError, MachineError, SettingsError
 from brats_unet.files import read_json
 from brats_unet.inference.named_files import file_in
 from brats_unet.inference.postprocess import Postprocessing
 from brats_unet.inference.recipe_text import recipe_sentences
+from brats_unet.schemes.convention import conventions
+from brats_unet.schemes.scheme_file import scheme_in
 from brats_unet.spelling import suggestion
 
 DESCRIPTION = "prediction.json"
@@ -99,6 +100,7 @@ def open_exported(path: Path, description: Path) -> Exported:
             )
         network, inference, preparation = content["network"], content["inference"], content["preparation"]
         recipe = {
+            **({"scheme": content["scheme"]} if "scheme" in content else {}),
             "outputs": "regions",
             "stride": [int(step) for step in network["multiple_of"]],
             "preparation": {key: preparation[key] for key in ("modalities", "spacing_mm", "crop", "normalise")},
@@ -107,6 +109,7 @@ def open_exported(path: Path, description: Path) -> Exported:
             "precision": "float32",
             "modality_dropout": float(content["modality_dropout"]),
         }
+        scheme = scheme_in(content)
         name, rank = network["format"], int(network["rank"])
         named = path.suffix in NETWORK_FILES and path.is_file()
         file = path if named else file_in(description.parent, network["file"], named_by=description)
@@ -120,11 +123,11 @@ def open_exported(path: Path, description: Path) -> Exported:
         raise CheckpointError(
             f"{description}: multiple_of {recipe['stride']}: expected three lengths of 1 or more. Export it again."
         )
-    if name not in FILES or recipe["convention"] not in CONVENTIONS or rank not in (2, 3):
+    if name not in FILES or recipe["convention"] not in scheme.integers or rank not in (2, 3):
         raise CheckpointError(
             f"{description}: format {name}, rank {rank}, labels {recipe['convention']}. Expected one of the formats "
-            f"{', '.join(FILES)}, rank 2 or 3, and one of the label conventions {', '.join(CONVENTIONS)}. Export it "
-            f"again."
+            f"{', '.join(FILES)}, rank 2 or 3, and one of the label conventions {', '.join(scheme.integers)}. Export "
+            f"it again."
         )
     if not file.exists():
         raise CheckpointError(f"{file}: no such file, though {DESCRIPTION} names it. Export the network again.")
@@ -152,7 +155,8 @@ def describe_export(
         stride: Lengths along x, y, z whose multiples the exported network takes.
         source: Origin of the network, for human readers.
     """
-    preparation, convention = recipe["preparation"], CONVENTIONS[recipe["convention"]]
+    preparation, scheme = recipe["preparation"], scheme_in(recipe)
+    convention = conventions(scheme)[recipe["convention"]]
     space = ["x", "y", "z"][:rank]
     inference = {"tile_batch": 1, "mirror": "none", **recipe["inference"]}
     return {
@@ -182,9 +186,12 @@ def describe_export(
         "modality_dropout": recipe.get("modality_dropout", 0),
         "inference": inference,
         "postprocessing": rules.as_dict(),
+        "scheme": scheme.as_dict(),
         "labels": {
             "convention": convention.name,
-            "integers": {WORDS[label]: int(convention.encode(np.array(label))) for label in CLASSES},
+            "integers": {
+                scheme.words_of(value): int(convention.encode(np.array(value))) for value in scheme.class_values
+            },
         },
         "how": recipe_sentences(recipe, rank),
         "source": dict(source),

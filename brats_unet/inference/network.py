@@ -11,6 +11,8 @@ from brats_unet.data.prepare.preprocess import Preparation
 from brats_unet.inference.prediction_memory import WholeVolume
 from brats_unet.inference.predictor import Forward, MemoryFull, SumOfTiles, refuse_invalid_inference, tiled, whole
 from brats_unet.inference.tta import axes_of, mirrored
+from brats_unet.schemes.scheme import Scheme
+from brats_unet.schemes.scheme_file import scheme_in
 
 
 class SizeLimit(NamedTuple):
@@ -59,6 +61,11 @@ class Network:
     def preparation(self) -> Preparation:
         """How its input scans must be prepared."""
         return Preparation.from_dict(self.recipe["preparation"])
+
+    @cached_property
+    def scheme(self) -> Scheme:
+        """What it segments; the channels of its answers are `scheme.predicted`."""
+        return scheme_in(self.recipe)
 
     @property
     def fills_missing(self) -> bool:
@@ -143,6 +150,7 @@ def recipe(
     stride: tuple[int, int, int],
     preparation: Preparation,
     inference: Mapping[str, Any],
+    scheme: Scheme,
     convention: str,
     precision: str,
 ) -> dict[str, Any]:
@@ -150,11 +158,12 @@ def recipe(
 
     Args:
         model: Model settings: name and options.
-        outputs: "regions" (sigmoid WT, TC, ET) or "labels" (softmax over `anatomy.CLASSES`).
+        outputs: "regions" (sigmoids, `scheme.predicted`) or "labels" (softmax over `scheme.class_values`).
         logits: Logits per voxel.
         stride: Total stride of the network along x, y, z.
         preparation: How the scans are prepared.
         inference: mode, tile, overlap, tile_batch and mirror; older recipes lack the last two.
+        scheme: What the network segments.
         convention: Label convention of the training data, in which predictions are written.
         precision: Arithmetic that the run was trained in, such as "float32".
     """
@@ -166,6 +175,7 @@ def recipe(
         "stride": list(stride),
         "preparation": preparation.as_dict(),
         "inference": dict(inference),
+        "scheme": scheme.as_dict(),
         "convention": convention,
         "precision": precision,
     }

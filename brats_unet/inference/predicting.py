@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from brats_unet.anatomy import Modality
-from brats_unet.data.labels.convention import Convention
 from brats_unet.data.prepare.preprocess import Preparation, Prepared, prepare
 from brats_unet.errors import DataError
 from brats_unet.inference.confidence import RegionFacts, facts_of, review_reasons
@@ -22,6 +21,7 @@ from brats_unet.inference.volumes_csv import read_volumes, volume_rows, write_vo
 from brats_unet.nifti import write_volume
 from brats_unet.prefetch import prefetched
 from brats_unet.run import mask_file
+from brats_unet.schemes.convention import Convention
 from brats_unet.volume import Case, Volume
 
 

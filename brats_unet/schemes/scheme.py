@@ -85,6 +85,10 @@ class Scheme:
         for section in ("labels", "regions"):
             for one in plain[section].values():
                 del one["name"]
+        plain["integers"] = {
+            name: {label: values if len(values) > 1 else values[0] for label, values in table.items()}
+            for name, table in self.integers.items()
+        }
         return _lists(plain)
 
     def values(self, region: str) -> tuple[int, ...]:
@@ -108,7 +112,7 @@ class Scheme:
 
     @cached_property
     def is_tree(self) -> bool:
-        """Whether any two predicted regions are nested or disjoint. Only then do regions determine class probabilities."""
+        """Whether any two predicted regions are nested or disjoint, so that they determine class probabilities."""
         sets = [set(self.regions[name].labels) for name in self.predicted]
         return all(one <= other or one >= other or not one & other for one in sets for other in sets)
 

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any, get_args
 
@@ -9,6 +10,7 @@ import yaml
 
 from brats_unet.anatomy import Modality
 from brats_unet.errors import SettingsError
+from brats_unet.files import conf_folder
 from brats_unet.schemes.scheme import Outline, Region, Scheme, Tissue
 from brats_unet.schemes.scheme_problems import Key, problems
 from brats_unet.spelling import suggestion
@@ -19,12 +21,7 @@ OUTLINES: tuple[Outline, ...] = get_args(Outline)
 DEFAULT = "glioma"
 
 
-def conf_folder() -> Path:
-    """conf/ inside an installed package, or beside it in a checkout."""
-    package = Path(__file__).parents[1]
-    return installed if (installed := package / "conf").is_dir() else package.parent / "conf"
-
-
+@cache
 def builtin(name: str = DEFAULT) -> Scheme:
     """A scheme of conf/scheme/; that of runs from before there were schemes is glioma.
 

@@ -55,7 +55,6 @@ def ours(options: dict[str, Any]) -> None:
 
     from brats_unet import models
     from brats_unet.anatomy import Modality
-    from brats_unet.data.labels.convention import CONVENTIONS
     from brats_unet.data.prepare.preprocess import Preparation
     from brats_unet.data.readers.discovery import find_cases
     from brats_unet.inference.keras_network import network_of
@@ -63,6 +62,8 @@ def ours(options: dict[str, Any]) -> None:
     from brats_unet.inference.postprocess import Postprocessing
     from brats_unet.inference.predicting import predict_cases
     from brats_unet.parts import build
+    from brats_unet.schemes.convention import conventions
+    from brats_unet.schemes.scheme_file import builtin
     from brats_unet.training.strategy import choose_devices
     from brats_unet.training.tf_experimental import peak_memory_bytes
 
@@ -89,6 +90,7 @@ def ours(options: dict[str, Any]) -> None:
             "tile_batch": 1,
             "mirror": options["mirror"],
         },
+        scheme=builtin(),
         convention="brats2017",
         precision=devices.precision,
     )
@@ -103,7 +105,7 @@ def ours(options: dict[str, Any]) -> None:
                 [network],
                 cases,
                 Path(folder) / str(begin),  # a case that is predicted already would be skipped
-                CONVENTIONS["brats2017"],
+                conventions(builtin())["brats2017"],
                 rules=Postprocessing(),
                 origin={},
                 log=messages.append,

@@ -25,6 +25,7 @@ from brats_unet.inference.postprocess import Postprocessing
 from brats_unet.models import checkpoint
 from brats_unet.parts import build, options_of
 from brats_unet.run import Run
+from brats_unet.schemes.scheme_file import builtin
 from brats_unet.settings import Export, Train
 
 UNET = {"name": "unet3d", "features": [4, 6, 8], "convolutions": 1}
@@ -55,6 +56,7 @@ def run_of(folder, options=UNET, modalities="flair t1ce", outputs="regions", ave
         stride=models.describe(options["name"], options_of(options)).stride,
         preparation=Preparation.of(modalities.split(), PREPARED),
         inference=INFERENCE,
+        scheme=builtin(),
         convention="brats2017",
         precision="float32",
     )

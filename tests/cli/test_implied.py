@@ -35,7 +35,7 @@ def settings(line, told):
 
 @pytest.mark.parametrize(("experiment", "part"), SET)
 def test_another_part_than_the_experiment_s_has_the_values_of_its_own_file(experiment, part, told):
-    own = (CONF.defaults | CONF.experiment_choices(experiment))[part]
+    own = (CONF.defaults | CONF.choices_of("experiment", experiment))[part]
     other = next(choice for choice in CONF.choices(part) if choice != own)
     changed = settings(f"train experiment={experiment} {part}={other}", told)
     assert changed[part] == settings(f"train experiment=none {part}={other}", told)[part]

@@ -78,7 +78,7 @@ NUMBERS_WHERE_NULL = {
     "largest_batch": 1,
     "rules": 1,
 }
-NOT_FOR_USERS = {"planned_for", "choices"}
+NOT_FOR_USERS = {"planned_for", "choices", "scheme"}
 
 
 def composed(line):

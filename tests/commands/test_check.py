@@ -11,6 +11,7 @@ from brats_unet import nifti
 from brats_unet.commands.check import main, table_rows
 from brats_unet.data.readers.findings import Finding, Severity
 from brats_unet.errors import DataError, SettingsError
+from brats_unet.schemes.scheme_file import builtin
 from brats_unet.settings import Check, Data
 from brats_unet.volume import Volume
 
@@ -34,7 +35,7 @@ DATA = Data(
 
 def settings(root: Path | None, *, as_json: bool = False, report: Path | None = None) -> Check:
     data = replace(DATA, root=None if root is None else str(root))
-    return Check(data=data, json=as_json, report=None if report is None else str(report))
+    return Check(scheme=builtin().as_dict(), data=data, json=as_json, report=None if report is None else str(report))
 
 
 @pytest.fixture

@@ -36,6 +36,7 @@ def settings(folders, **changes) -> Evaluate:
         "predictions": str(folders / "predictions"),
         "references": str(folders / "references"),
         "output": str(folders / "out"),
+        "scheme": None,
         "labels": "auto",
         "protocol": "brats2020",
         "tolerances_mm": [1, 2],

@@ -92,7 +92,7 @@ def test_whole_brains_of_any_size_go_through_every_format(small_export, whole_by
 
 
 @pytest.mark.parametrize("small_export", ["savedmodel"], indirect=True)
-def test_a_saved_model_may_be_named_by_its_own_folder(small_export, monkeypatch):
+def test_a_saved_model_may_be_named_by_its_conf_folder(small_export, monkeypatch):
     _, folder, _ = small_export
     for path in (folder, folder / "saved_model", folder / DESCRIPTION):
         assert description_of(path) == folder / DESCRIPTION

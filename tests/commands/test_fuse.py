@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from brats_unet.commands.fuse import main
-from brats_unet.data.labels.convention import CONVENTIONS
 from brats_unet.errors import BratsError, DataError, SettingsError
 from brats_unet.nifti import read_integers, write_volume
+from brats_unet.schemes.convention import conventions
+from brats_unet.schemes.scheme_file import builtin
 from brats_unet.settings import Fuse
 from brats_unet.volume import Volume
 
@@ -32,7 +33,7 @@ def folders(tmp_path):
 
 def write(path, labels, convention="brats2017", affine=None):
     path.parent.mkdir(exist_ok=True)
-    array = CONVENTIONS[convention].encode(labels)
+    array = conventions(builtin())[convention].encode(labels)
     write_volume(path, Volume(array) if affine is None else Volume(array, affine))
 
 
@@ -42,6 +43,7 @@ def settings(folders, **changes) -> Fuse:
         "output": str(folders / "out"),
         "method": "majority",
         "per": "regions",
+        "scheme": None,
         "labels": "auto",
         "write": "auto",
         "references": None,

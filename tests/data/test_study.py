@@ -3,6 +3,7 @@
 import dataclasses
 
 from brats_unet.data.study import open_study
+from brats_unet.schemes.scheme_file import builtin
 
 
 def study_of(root, cache, **changed):
@@ -21,6 +22,7 @@ def study_of(root, cache, **changed):
         "validation_root": None,
         "cases": 1,
         "seed": 0,
+        "scheme": builtin(),
     }
     return open_study(**{**given, **changed}, log=lambda text: None, progress=lambda what, done, total: None)
 

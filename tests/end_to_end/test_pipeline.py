@@ -10,12 +10,13 @@ import pytest
 
 from brats_unet.anatomy import Modality, labels_from_regions, region_masks
 from brats_unet.cli.main import main
-from brats_unet.data.labels.convention import CONVENTIONS
 from brats_unet.data.prepare.preprocess import Preparation, prepare
 from brats_unet.data.readers.discovery import find_cases
 from brats_unet.evaluation.score import Pair, score_cases
 from brats_unet.nifti import read_header, read_integers, write_volume
 from brats_unet.run import Run
+from brats_unet.schemes.convention import conventions
+from brats_unet.schemes.scheme_file import builtin
 from brats_unet.volume import Volume
 
 TINY = [
@@ -223,7 +224,7 @@ def test_nothing_is_written_to_the_folder_of_the_scans(place, phantom_root, caps
 
 def perfect_scores(root, tmp_path):
     """Scores of the reference itself after preparation, conversion to regions and back, and writing as a mask."""
-    convention = CONVENTIONS["brats2017"]
+    convention = conventions(builtin())["brats2017"]
     preparation = Preparation(tuple(Modality))
     pairs = []
     for case in find_cases(root, modalities=list(Modality), masks_required=True).cases:

@@ -6,14 +6,15 @@ import numpy as np
 import pytest
 
 from brats_unet.anatomy import Modality
-from brats_unet.data.labels.convention import CONVENTIONS
 from brats_unet.data.readers.discovery import find_cases
 from brats_unet.errors import DataError
 from brats_unet.evaluation import mean_shape_file
 from brats_unet.evaluation.mean_shape_file import cached_mean_shape
+from brats_unet.schemes.convention import conventions
+from brats_unet.schemes.scheme_file import builtin
 from brats_unet.volume import Case
 
-BRATS2017 = CONVENTIONS["brats2017"]
+BRATS2017 = conventions(builtin())["brats2017"]
 
 
 @pytest.fixture
@@ -51,7 +52,7 @@ def test_the_cases_are_read_once_and_the_cached_shape_is_the_same(cases, read, t
 
 
 def test_another_label_convention_makes_the_shape_anew(cases, read, tmp_path):
-    msd = CONVENTIONS["msd"]
+    msd = conventions(builtin())["msd"]
     cached_mean_shape(tmp_path / "m.npz", cases, BRATS2017)
     with pytest.raises(DataError):  # msd has no label 4
         cached_mean_shape(tmp_path / "m.npz", cases, msd)

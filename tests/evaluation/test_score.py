@@ -7,15 +7,16 @@ import numpy as np
 import pytest
 
 from brats_unet.anatomy import Region, region_mask
-from brats_unet.data.labels.convention import CONVENTIONS
 from brats_unet.errors import DataError, SettingsError
 from brats_unet.evaluation.score import Pair, read_labels, score_case, score_cases
 from brats_unet.metrics import metrics_of
 from brats_unet.metrics.protocols import PROTOCOLS
 from brats_unet.nifti import read_integers, write_volume
+from brats_unet.schemes.convention import conventions
+from brats_unet.schemes.scheme_file import builtin
 from brats_unet.volume import Volume
 
-BRATS2017, BRATS2023 = CONVENTIONS["brats2017"], CONVENTIONS["brats2023"]
+BRATS2017, BRATS2023 = conventions(builtin())["brats2017"], conventions(builtin())["brats2023"]
 MM = (1.0, 1.0, 1.0)
 
 

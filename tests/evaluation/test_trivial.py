@@ -4,15 +4,16 @@ import numpy as np
 import pytest
 
 from brats_unet.anatomy import Label, Modality, Region, region_masks
-from brats_unet.data.labels.convention import CONVENTIONS
 from brats_unet.errors import DataError
 from brats_unet.evaluation.score import Pair
 from brats_unet.evaluation.trivial import FRAME, in_frame, mean_shape, mean_shape_of, score_trivial
 from brats_unet.geometry import Box
 from brats_unet.nifti import write_volume
+from brats_unet.schemes.convention import conventions
+from brats_unet.schemes.scheme_file import builtin
 from brats_unet.volume import Case, ImageFile, Volume
 
-BRATS2017 = CONVENTIONS["brats2017"]
+BRATS2017 = conventions(builtin())["brats2017"]
 WHOLE = Box((0, 0, 0), FRAME)
 
 

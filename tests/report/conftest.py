@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 
 from brats_unet.anatomy import Modality
-from brats_unet.data.labels.convention import CONVENTIONS
 from brats_unet.data.readers.discovery import find_cases
 from brats_unet.evaluation.score import Pair
 from brats_unet.files import write_json
 from brats_unet.nifti import read_integers, write_volume
 from brats_unet.report.scores import report_scores
 from brats_unet.run import Run
+from brats_unet.schemes.convention import conventions
+from brats_unet.schemes.scheme_file import builtin
 from brats_unet.volume import Volume
 
 
@@ -22,7 +23,7 @@ def evaluated_run(phantom_root, tmp_path_factory):
     run = Run(tmp_path_factory.mktemp("runs") / "by-hand")
     masks = run.evaluation_folder() / "predictions"
     masks.mkdir(parents=True)
-    convention = CONVENTIONS["brats2017"]
+    convention = conventions(builtin())["brats2017"]
     pairs = []
     for index, case in enumerate(find_cases(phantom_root, modalities=list(Modality)).cases):
         reference = read_integers(case.mask)

@@ -7,16 +7,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from brats_unet.data.labels.convention import CONVENTIONS
 from brats_unet.errors import DataError, SettingsError
 from brats_unet.evaluation.score import Pair
 from brats_unet.metrics import metrics_of
 from brats_unet.metrics.protocols import PROTOCOLS
 from brats_unet.nifti import write_volume
 from brats_unet.report.scores import report_scores
+from brats_unet.schemes.convention import conventions
+from brats_unet.schemes.scheme_file import builtin
 from brats_unet.volume import Volume
 
-BRATS2017 = CONVENTIONS["brats2017"]
+BRATS2017 = conventions(builtin())["brats2017"]
 
 
 @pytest.fixture

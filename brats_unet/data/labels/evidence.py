@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 
-from brats_unet.anatomy import Label
+from brats_unet.schemes.scheme import BACKGROUND, Scheme
 
 # Pattern of case ids -> possible conventions, likeliest first.
 CASE_NAMES: tuple[tuple[re.Pattern[str], tuple[str, ...]], ...] = (
@@ -12,7 +12,8 @@ CASE_NAMES: tuple[tuple[re.Pattern[str], tuple[str, ...]], ...] = (
     (re.compile(r"brats_\d{3}", re.IGNORECASE), ("msd",)),
     # BraTS-PED changed its label integers in 2024, and its case ids do not show the edition.
     (re.compile(r"brats-ped-.+", re.IGNORECASE), ()),
-    (re.compile(r"brats-[a-z]+-.+", re.IGNORECASE), ("brats2023", "brats2024")),
+    # brats2017: masks that were renumbered. Labels 0 1 2 4 then are ambiguous, because 4 is a cavity in brats2024.
+    (re.compile(r"brats-[a-z]+-.+", re.IGNORECASE), ("brats2023", "brats2024", "brats2017")),
 )
 # Layout -> possible conventions, likeliest first; used for unknown case ids.
 LAYOUTS: Mapping[str, tuple[str, ...]] = {
@@ -23,36 +24,26 @@ LAYOUTS: Mapping[str, tuple[str, ...]] = {
 ANY = ("brats2017", "brats2023", "brats2024", "nnunet", "brats2015")
 LAYOUT_WORDS = {"msd": "MSD folder names", "nnunet": "nnU-Net folder names", "brats2023+": "BraTS 2023+ scan names"}
 
-# Pattern of label names in dataset.json -> label; the first pattern that occurs in the name decides.
-LABEL_WORDS: tuple[tuple[re.Pattern[str], Label], ...] = tuple(
-    (re.compile(pattern, re.IGNORECASE), label)
-    for pattern, label in (
-        (r"^background$|^unlabell?ed$", Label.BACKGROUND),
-        (r"resect|cavity|^rc$", Label.CAVITY),
-        (r"non[-_ ]?enhanc|necro|^n?cr\b|^ncr|^netc?$", Label.NECROTIC),
-        (r"enhanc|^g?d?[-_ ]?et$|^active", Label.ENHANCING),
-        (r"o?edema|^ed$|snfh|flair[-_ ]?hyper|invaded", Label.OEDEMA),
-    )
-)
-# Patterns of region names in dataset.json, from the outermost region (WT) to the innermost (ET).
-REGION_WORDS = tuple(
-    re.compile(pattern, re.IGNORECASE)
-    for pattern in (r"whole|complete|^wt$", r"^(tumou?r[-_ ]?)?core$|^tc$", r"(?<!non[-_ ])(?<!non)enhanc|^et$")
-)
-REGION_TISSUES = (Label.OEDEMA, Label.NECROTIC, Label.ENHANCING)
 
-
-def candidates(layout: str, case_ids: Sequence[str]) -> tuple[tuple[str, ...], str]:
-    """The conventions that the case ids allow; unknown ids allow all conventions of the layout.
+def candidates(layout: str, case_ids: Sequence[str], scheme: Scheme) -> tuple[tuple[str, ...], str]:
+    """The conventions of a scheme that the case ids allow; unknown ids allow all conventions of the layout.
 
     Args:
         layout: Layout as in `discovery.Dataset`; "" for a folder that holds only masks.
         case_ids: Case ids; ignored for "msd" and "nnunet".
+        scheme: What is segmented. If it has no convention of BraTS, all of its conventions are allowed.
 
     Returns:
         Names of the conventions, likeliest first, and the evidence in words. No names for cases of BraTS-PED, whose
         editions differ; "" as evidence if neither the ids nor the layout give any.
     """
+    if not set(ANY) & set(scheme.integers):
+        return tuple(scheme.integers), ""
+    names, evidence = _of_brats(layout, case_ids)
+    return tuple(name for name in names if name in scheme.integers), evidence
+
+
+def _of_brats(layout: str, case_ids: Sequence[str]) -> tuple[tuple[str, ...], str]:
     if layout not in ("msd", "nnunet"):  # conversions to these layouts keep the case ids but change the labels
         by_case = {case_id: _conventions_of_id(case_id) for case_id in case_ids}
         answers = set(by_case.values())
@@ -74,41 +65,54 @@ def _conventions_of_id(case_id: str) -> tuple[str, ...] | None:
     return next((names for pattern, names in CASE_NAMES if pattern.fullmatch(case_id)), None)
 
 
-def declared_meaning(declared: Mapping[str, int | list[int]] | None) -> dict[int, Label] | None:
-    """Label of each integer according to the label names in dataset.json.
+def declared_meaning(declared: Mapping[str, int | list[int]] | None, scheme: Scheme) -> dict[int, int] | None:
+    """Label of each integer according to the names in dataset.json.
 
     Args:
-        declared: Name -> integer for labels, name -> integers for regions (whole tumour, tumour core, enhancing).
+        declared: Name -> integer for labels, name -> integers for regions.
+        scheme: What is segmented; its labels and predicted regions say by which names they go.
 
     Returns:
-        Integer -> label; None if there are no names, or if the meaning of any integer is not understood.
+        Integer -> label, as in memory; None if there are no names, or if the meaning of any integer is not understood.
     """
     if not declared:
         return None
     regions = {name: set(value) for name, value in declared.items() if isinstance(value, list) and len(value) > 1}
-    meaning: dict[int, Label] = {}
+    meaning: dict[int, int] = {}
     if regions:
-        nested = [_region(declared, pattern) for pattern in REGION_WORDS]
-        for members, tissue in zip(nested, REGION_TISSUES, strict=True):  # inner regions overwrite outer ones
-            meaning.update(dict.fromkeys(members, tissue))
+        for region, tissue in _own_tissues(scheme).items():  # inner regions overwrite outer ones
+            meaning.update(dict.fromkeys(_region(declared, scheme.regions[region].also), tissue))
     for name, value in declared.items():
         if name in regions:
             continue
         integer = value[0] if isinstance(value, list) else value
-        label = next((label for pattern, label in LABEL_WORDS if pattern.search(name.strip())), None)
-        if integer == 0:
-            label = Label.BACKGROUND
+        label = BACKGROUND if integer == 0 else _tissue(name.strip(), scheme)
         if label is None:
             return None
         meaning.setdefault(integer, label)
-    tissues = {integer for integer, label in meaning.items() if label != Label.BACKGROUND}
+    tissues = {integer for integer, label in meaning.items() if label != BACKGROUND}
     every = {i for value in declared.values() for i in (value if isinstance(value, list) else [value])}
     return meaning if tissues and every <= set(meaning) else None
 
 
-def _region(declared: Mapping[str, int | list[int]], pattern: re.Pattern[str]) -> set[int]:
-    """The integers of the first region whose name matches `pattern`; empty if there is none."""
+def _own_tissues(scheme: Scheme) -> dict[str, int]:
+    """For each predicted region, its first label that lies in no region inside it."""
+    own = {}
+    for region in scheme.predicted:
+        inside = {value for name in scheme.predicted if region in scheme.around(name) for value in scheme.values(name)}
+        rest = [value for value in scheme.values(region) if value not in inside]
+        own[region] = (rest or list(scheme.values(region)))[0]
+    return own
+
+
+def _tissue(name: str, scheme: Scheme) -> int | None:
+    """The label that goes by this name; the first whose pattern occurs in it decides."""
+    return next((one.value for one in scheme.labels.values() if re.search(one.also, name, re.IGNORECASE)), None)
+
+
+def _region(declared: Mapping[str, int | list[int]], also: str) -> set[int]:
+    """The integers of the first region whose name matches the pattern; empty if there is none."""
     for name, value in declared.items():
-        if pattern.search(name.strip()):
+        if re.search(also, name.strip(), re.IGNORECASE):
             return set(value) if isinstance(value, list) else {value}
     return set()

@@ -20,7 +20,6 @@ from typing import Any
 import numpy as np
 
 from brats_unet.anatomy import Region
-from brats_unet.data.labels.convention import Convention
 from brats_unet.data.prepare.content_hash import HashMemo, file_hash
 from brats_unet.data.prepare.grid import Grid
 from brats_unet.data.prepare.preprocess import Preparation, Prepared, prepare
@@ -28,6 +27,7 @@ from brats_unet.errors import DataError
 from brats_unet.files import explain_write_errors, remove, require_free_space, write_json
 from brats_unet.nifti import read_header
 from brats_unet.processes import in_processes
+from brats_unet.schemes.convention import Convention
 from brats_unet.volume import Case
 
 MANIFEST = "prepared.json"

@@ -8,7 +8,6 @@ import numpy as np
 
 from brats_unet.anatomy import Modality, Region, labels_from_regions, region_masks
 from brats_unet.binding import Range, bind
-from brats_unet.data.labels.convention import Convention
 from brats_unet.data.prepare.brain import border_value, filled, union, without_seam
 from brats_unet.data.prepare.grid import Grid
 from brats_unet.data.prepare.oblique import resliced_brain, straight_around
@@ -17,6 +16,7 @@ from brats_unet.data.prepare.resample import centring_lead
 from brats_unet.errors import DataError, SettingsError
 from brats_unet.geometry import Box, bounding_box, crop
 from brats_unet.nifti import read_integers, read_volume
+from brats_unet.schemes.convention import Convention
 from brats_unet.volume import Case, Volume, corners_apart_mm, spacing_mm, turn_to_lps
 
 # Increase this when the same settings give different prepared volumes; it is part of the cache key.

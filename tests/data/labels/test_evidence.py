@@ -4,6 +4,7 @@ import pytest
 
 from brats_unet.anatomy import Label
 from brats_unet.data.labels.evidence import declared_meaning
+from brats_unet.schemes.scheme_file import builtin
 
 B, N, OE, C, E = Label
 
@@ -26,11 +27,11 @@ B, N, OE, C, E = Label
     ],
 )
 def test_label_and_region_names_give_the_meaning_of_each_integer(declared: dict, meaning: dict) -> None:
-    assert declared_meaning(declared) == meaning
+    assert declared_meaning(declared, builtin()) == meaning
 
 
 @pytest.mark.parametrize(
     "declared", [None, {}, {"background": 0}, {"background": 0, "tumour": 1}, {"background": 0, "x": [1, 2]}]
 )
 def test_names_that_are_not_understood_give_none(declared: dict | None) -> None:
-    assert declared_meaning(declared) is None
+    assert declared_meaning(declared, builtin()) is None

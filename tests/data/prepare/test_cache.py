@@ -10,16 +10,17 @@ import pytest
 
 from brats_unet import files
 from brats_unet.anatomy import Modality, Region
-from brats_unet.data.labels.convention import CONVENTIONS
 from brats_unet.data.prepare import cache
 from brats_unet.data.prepare.cache import PreparedCase, altered, is_whole, prepare_all
 from brats_unet.data.prepare.preprocess import Preparation, prepare
 from brats_unet.errors import DataError, MachineError
 from brats_unet.nifti import write_volume
+from brats_unet.schemes.convention import conventions
+from brats_unet.schemes.scheme_file import builtin
 from brats_unet.volume import Case, ImageFile, Volume
 
 RECIPE = Preparation((Modality.FLAIR, Modality.T2))
-BRATS = CONVENTIONS["brats2017"]
+BRATS = conventions(builtin())["brats2017"]
 SHAPE = (12, 11, 10)
 
 
@@ -147,7 +148,7 @@ def test_other_settings_get_another_folder(data, built, change):
 
 
 def test_another_convention_mask_or_version_gets_another_folder(data, built, monkeypatch):
-    found = {open_all(data)[0].folder, open_all(data, convention=CONVENTIONS["brats2015"])[0].folder}
+    found = {open_all(data)[0].folder, open_all(data, convention=conventions(builtin())["brats2015"])[0].folder}
     found.add(open_all(data, cases=[replace(data.cases[0], mask=None)])[0].folder)
     monkeypatch.setattr("brats_unet.data.prepare.preprocess.VERSION", 10**6)
     found.add(open_all(data)[0].folder)
@@ -292,7 +293,8 @@ import sys, time
 from pathlib import Path
 from brats_unet.anatomy import Modality
 from brats_unet.data.prepare import cache
-from brats_unet.data.labels.convention import CONVENTIONS
+from brats_unet.schemes.convention import conventions
+from brats_unet.schemes.scheme_file import builtin
 from brats_unet.data.prepare.preprocess import Preparation, prepare
 from brats_unet.volume import Case, ImageFile
 
@@ -311,7 +313,7 @@ cases = [
 ]
 print("ready", flush=True)
 sys.stdin.readline()
-found = cache.prepare_all(cases, Preparation(modalities), CONVENTIONS["brats2017"], folder, workers=1)
+found = cache.prepare_all(cases, Preparation(modalities), conventions(builtin())["brats2017"], folder, workers=1)
 assert all(cache.altered(case.folder) == [] for case in found)
 """
 

@@ -5,13 +5,14 @@ import numpy as np
 import pytest
 
 from brats_unet.anatomy import Modality, Region, labels_from_regions, region_mask, region_masks
-from brats_unet.data.labels.convention import CONVENTIONS
 from brats_unet.data.prepare import preprocess
 from brats_unet.data.prepare.grid import Grid
 from brats_unet.data.prepare.preprocess import Preparation, normalised, prepare, prepared_labels
 from brats_unet.errors import DataError, SettingsError
 from brats_unet.geometry import Box
 from brats_unet.nifti import write_volume
+from brats_unet.schemes.convention import conventions
+from brats_unet.schemes.scheme_file import builtin
 from brats_unet.volume import Case, ImageFile, Turn, Volume, turn_to_lps
 
 LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
@@ -19,7 +20,7 @@ SHAPE = (16, 15, 14)
 BRAIN = (slice(3, 13), slice(2, 12), slice(1, 12))
 OPTIONS = {"spacing_mm": [1, 1, 1], "crop": "brain", "normalise": "zscore"}
 PLAIN = Preparation((Modality.FLAIR, Modality.T1CE))
-BRATS = CONVENTIONS["brats2017"]
+BRATS = conventions(builtin())["brats2017"]
 
 
 def scans(background=0):
@@ -245,7 +246,7 @@ def test_without_a_mask_or_a_convention_there_are_no_labels(written):
 def test_the_mask_is_decoded_by_its_convention(written):
     labels = mask()
     labels[labels == 4] = 3
-    prepared = prepare(written(labels=labels), PLAIN, CONVENTIONS["brats2023"])
+    prepared = prepare(written(labels=labels), PLAIN, conventions(builtin())["brats2023"])
     np.testing.assert_array_equal(prepared.labels, mask()[BRAIN])
 
 

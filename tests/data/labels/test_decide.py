@@ -8,8 +8,10 @@ import pytest
 
 from brats_unet import nifti
 from brats_unet.anatomy import Label
-from brats_unet.data.labels.convention import CONVENTIONS, decide, integers_of, label_set
+from brats_unet.data.labels.decide import decide, integers_of, label_set
 from brats_unet.errors import DataError, SettingsError
+from brats_unet.schemes.convention import conventions
+from brats_unet.schemes.scheme_file import builtin
 from brats_unet.volume import Volume
 
 REGIONS_NNUNET = {"background": 0, "whole tumor": [1, 2, 3], "tumor core": [2, 3], "enhancing tumor": [3]}
@@ -21,7 +23,7 @@ LABELS_2015 = {"background": 0, "necrosis": 1, "edema": 2, "non-enhancing tumor"
 
 def auto(layout: str, masks: Mapping[str, set[int]], declared: Mapping[str, int | list[int]] | None = None) -> str:
     sets = {case_id: frozenset(integers) for case_id, integers in masks.items()}
-    return decide("auto", layout, list(masks), declared, sets).name
+    return decide("auto", layout, list(masks), declared, sets, scheme=builtin()).name
 
 
 @pytest.mark.parametrize(
@@ -37,14 +39,14 @@ def auto(layout: str, masks: Mapping[str, set[int]], declared: Mapping[str, int 
 )
 def test_each_convention_decodes_to_the_documented_labels(name: str, meaning: dict[int, int]) -> None:
     integers = np.array(sorted(meaning), np.int16)
-    labels = CONVENTIONS[name].decode(integers, where="case")
+    labels = conventions(builtin())[name].decode(integers, where="case")
     assert labels.dtype == np.uint8
     assert labels.tolist() == [meaning[i] for i in sorted(meaning)]
 
 
-@pytest.mark.parametrize("name", sorted(CONVENTIONS))
+@pytest.mark.parametrize("name", sorted(conventions(builtin())))
 def test_decoding_what_was_encoded_is_the_identity(name: str) -> None:
-    convention = CONVENTIONS[name]
+    convention = conventions(builtin())[name]
     labels = np.array(sorted({int(label) for label in convention.to_label.values()}), np.uint8)
     integers = convention.encode(labels)
     assert integers.dtype == np.uint8
@@ -52,18 +54,18 @@ def test_decoding_what_was_encoded_is_the_identity(name: str) -> None:
 
 
 def test_the_lower_of_two_integers_with_one_meaning_is_written() -> None:
-    assert CONVENTIONS["brats2015"].encode(np.array([Label.NECROTIC])).tolist() == [1]
+    assert conventions(builtin())["brats2015"].encode(np.array([Label.NECROTIC])).tolist() == [1]
 
 
 def test_a_label_that_a_convention_lacks_cannot_be_written() -> None:
     with pytest.raises(ValueError, match="brats2017 convention has no integer for label 3"):
-        CONVENTIONS["brats2017"].encode(np.array([Label.CAVITY]))
+        conventions(builtin())["brats2017"].encode(np.array([Label.CAVITY]))
 
 
 def test_an_unknown_integer_is_refused_with_file_count_and_setting() -> None:
     integers = np.array([0, 1, 99, 99, 3])
     with pytest.raises(DataError) as refusal:
-        CONVENTIONS["brats2017"].decode(integers, where="a: a_seg.nii.gz")
+        conventions(builtin())["brats2017"].decode(integers, where="a: a_seg.nii.gz")
     assert str(refusal.value) == (
         "a: a_seg.nii.gz: holds label 3 (1 voxels), 99 (2 voxels). The brats2017 convention allows 0 1 2 4. Correct "
         "the mask, or choose another convention with data.labels=…."
@@ -72,10 +74,10 @@ def test_an_unknown_integer_is_refused_with_file_count_and_setting() -> None:
 
 def test_integers_outside_0_to_255_are_refused_and_an_empty_mask_is_accepted() -> None:
     with pytest.raises(DataError, match=r"label 256 \(1 voxels\)"):
-        CONVENTIONS["msd"].decode(np.array([256, 0]), where="a")
+        conventions(builtin())["msd"].decode(np.array([256, 0]), where="a")
     with pytest.raises(DataError, match=r"label -1 \(1 voxels\)"):
-        CONVENTIONS["msd"].decode(np.array([-1, 0]), where="a")
-    assert CONVENTIONS["msd"].decode(np.zeros((0, 2), np.int16), where="a").shape == (0, 2)
+        conventions(builtin())["msd"].decode(np.array([-1, 0]), where="a")
+    assert conventions(builtin())["msd"].decode(np.zeros((0, 2), np.int16), where="a").shape == (0, 2)
 
 
 def test_label_set_returns_each_integer_of_a_mask_once(tmp_path: Path) -> None:
@@ -184,15 +186,19 @@ def test_a_label_of_no_convention_is_refused_with_its_case() -> None:
 
 
 def test_a_named_convention_is_used_unchecked_and_a_typo_gets_a_suggestion() -> None:
-    assert decide("msd", "brats2018-2021", ["BraTS20_Training_001"], None, {}).name == "msd"
-    with pytest.raises(SettingsError, match=r"There is no data\.labels=brats2071\. Did you mean brats2017\?"):
-        decide("brats2071", "", [], None, {})
+    assert decide("msd", "brats2018-2021", ["BraTS20_Training_001"], None, {}, scheme=builtin()).name == "msd"
+    with pytest.raises(
+        SettingsError, match=r"There is no data\.labels=brats2071 in the scheme glioma\. Did you mean brats2017\?"
+    ):
+        decide("brats2071", "", [], None, {}, scheme=builtin())
     with pytest.raises(SettingsError, match=r"Set labels=brats2017 or labels=nnunet"):
-        decide("auto", "", ["a"], None, {"a": frozenset({0, 1, 2})}, key="labels")
+        decide("auto", "", ["a"], None, {"a": frozenset({0, 1, 2}, scheme=builtin())}, key="labels")
 
 
 def test_the_convention_says_why_it_was_chosen() -> None:
-    found = decide("auto", "", ["BraTS20_Training_001"], None, {"BraTS20_Training_001": frozenset({0, 1})})
+    found = decide(
+        "auto", "", ["BraTS20_Training_001"], None, {"BraTS20_Training_001": frozenset({0, 1})}, scheme=builtin()
+    )
     assert found.why == "case ids such as BraTS20_Training_001, labels 0 1"
 
 

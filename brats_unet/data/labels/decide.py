@@ -1,0 +1,151 @@
+"""The choice of a label convention: which tissue each integer of the masks of a data set means."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from brats_unet.data.labels.evidence import candidates, declared_meaning
+from brats_unet.errors import DataError, SettingsError
+from brats_unet.nifti import read_integers
+from brats_unet.schemes.convention import Convention, conventions, numbers
+from brats_unet.schemes.scheme import Scheme
+from brats_unet.spelling import suggestion
+
+
+def label_set(path: Path) -> frozenset[int]:
+    """The set of integers in a mask on disk.
+
+    Raises:
+        DataError: The file cannot be read or is not a mask.
+    """
+    return integers_of(read_integers(path).array)
+
+
+def integers_of(array: np.ndarray) -> frozenset[int]:
+    """The set of values of an integer array with values from 0 to 255; empty for an array without voxels."""
+    seen = np.zeros(256, bool)
+    seen[array[array != 0]] = True  # leave out the zeros, which are most voxels: indexing is slow
+    seen[0] = bool((array == 0).any())
+    return frozenset(int(value) for value in np.flatnonzero(seen))
+
+
+def decide(
+    setting: str,
+    dataset_layout: str,
+    case_ids: Sequence[str],
+    declared_labels: Mapping[str, int | list[int]] | None,
+    label_sets: Mapping[str, frozenset[int]],
+    *,
+    scheme: Scheme,
+    key: str = "data.labels",
+) -> Convention:
+    """Decide the label convention of a dataset.
+
+    Args:
+        setting: "auto", or the name of a convention of the scheme, which is used without checking it against the masks.
+        dataset_layout: Layout as in `discovery.Dataset`; "" for a folder that holds only masks.
+        case_ids: Case ids, used as evidence: BraTS20_… means brats2017, brats_2013_… brats2015, BraTS-GLI-… brats2023
+            or brats2024.
+        declared_labels: "labels" of dataset.json; if they are understood, they decide instead of ids and layout.
+        label_sets: Set of integers in each mask, by case id; conventions that lack one of the integers are ruled out.
+        scheme: What is segmented; only its conventions are possible.
+        key: Name of the setting in the current command, for messages.
+
+    Returns:
+        The convention, with the reason in `why`; the likeliest one if several give these integers the same meaning.
+
+    Raises:
+        SettingsError: There is no such convention, no convention fits, or two meanings remain possible; the message
+            lists the choices.
+        DataError: A mask holds an integer that no convention defines.
+    """
+    known = conventions(scheme)
+    if setting != "auto":
+        if setting not in known:
+            raise SettingsError(
+                f"There is no {key}={setting} in the scheme {scheme.name}. {suggestion(setting, ['auto', *known])}"
+            )
+        return replace(known[setting], why=f"set by {key}")
+    held = frozenset().union(*label_sets.values())
+    _refuse_unknown(known, scheme, label_sets)
+    names, evidence = candidates(dataset_layout, case_ids, scheme)
+    meaning = declared_meaning(declared_labels, scheme)
+    if meaning is not None:
+        names, evidence = _declared(known, meaning, dataset_layout), "the label names of dataset.json"
+    fitting = [known[name] for name in names if held <= set(known[name].to_label)]
+    if 4 in held and 3 not in held and meaning is None and names[:1] != ("brats2023",):
+        # Labels 0 1 2 4 are by far the most common. A whole dataset of another convention very likely holds a label 3.
+        fitting = [convention for convention in fitting if convention.name == "brats2017"] or fitting
+    if not fitting:
+        raise SettingsError(_none_fits(known, names, evidence, held, label_sets, key))
+    readings: dict[tuple[int, ...], Convention] = {}
+    for convention in fitting:
+        readings.setdefault(tuple(convention.to_label[integer] for integer in sorted(held)), convention)
+    if len(readings) > 1:
+        raise SettingsError(
+            f"The masks hold labels {numbers(held)}, which can be read as {_listed(readings.values(), held)}; the "
+            f"case ids do not show which is right. Set {_choices(readings.values(), key)}."
+        )
+    found = next(iter(readings.values()))
+    return replace(found, why=", ".join(part for part in (evidence, f"labels {numbers(held)}") if part))
+
+
+def _declared(known: Mapping[str, Convention], meaning: Mapping[int, int], layout: str) -> tuple[str, ...]:
+    """Names of the conventions that agree with dataset.json; a convention named like the layout comes first."""
+    agreeing = [
+        name
+        for name, convention in known.items()
+        if all(convention.to_label.get(integer) == label for integer, label in meaning.items())
+    ]
+    return tuple(sorted(agreeing, key=lambda name: name != layout))
+
+
+def _refuse_unknown(known: Mapping[str, Convention], scheme: Scheme, label_sets: Mapping[str, frozenset[int]]) -> None:
+    """Raise DataError if a mask holds an integer that no convention of the scheme defines."""
+    every = {integer for convention in known.values() for integer in convention.to_label}
+    wrong = {case_id: integers - every for case_id, integers in sorted(label_sets.items()) if integers - every}
+    if wrong:
+        listed = ", ".join(f"{case_id}: {numbers(integers)}" for case_id, integers in list(wrong.items())[:10])
+        more = f" and {len(wrong) - 10} more masks" if len(wrong) > 10 else ""
+        raise DataError(
+            f"The masks hold labels that no convention of the scheme {scheme.name} defines ({listed}{more}). Expected "
+            f"{numbers(every)}. Correct these masks, list the cases under data.leave_out, or choose another scheme "
+            f"with scheme=…."
+        )
+
+
+def _none_fits(
+    known: Mapping[str, Convention],
+    names: Sequence[str],
+    evidence: str,
+    held: frozenset[int],
+    label_sets: Mapping[str, frozenset[int]],
+    key: str,
+) -> str:
+    """The error message for masks that hold an integer that none of the conventions `names` defines."""
+    fitting: dict[tuple[int, ...], Convention] = {}
+    for convention in known.values():
+        if held <= set(convention.to_label):
+            fitting.setdefault(tuple(convention.to_label[integer] for integer in sorted(held)), convention)
+    choices = f"If the masks are right, set {_choices(fitting.values(), key)}"
+    if not names:
+        return f"{evidence[:1].upper()}{evidence[1:]} do not show what labels {numbers(held)} mean. {choices}."
+    table = known[names[0]].to_label
+    case_id = next(c for c, integers in sorted(label_sets.items()) if integers - set(table))
+    return (
+        f"According to {evidence or 'the scheme'}, the masks follow {' or '.join(names)} (labels {numbers(table)}), "
+        f"but {case_id} holds {numbers(label_sets[case_id] - set(table))}. {choices}."
+    )
+
+
+def _listed(fitting: Iterable[Convention], held: frozenset[int]) -> str:
+    """The conventions with their meanings: "brats2023 (1 necrotic or non-enhancing core, 2 oedema) or …"."""
+    return " or ".join(
+        f"{c.name} ({', '.join(f'{i} {c.scheme.words_of(c.to_label[i])}' for i in sorted(held) if i)})" for c in fitting
+    )
+
+
+def _choices(fitting: Iterable[Convention], key: str) -> str:
+    return " or ".join(f"{key}={convention.name}" for convention in fitting) or f"{key}=…"
