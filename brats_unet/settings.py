@@ -47,7 +47,7 @@ class Sampling:
     batch: FromOne  # patches of one update, over all devices
     accumulate: FromOne  # parts of it that a device computes one after another
     foreground: Share  # share of patches centred on a region
-    regions: dict[str, Annotated[float, Range(0)]]  # weight of each region in that choice
+    regions: Optional[dict[str, Annotated[float, Range(0)]]]  # weight of each region in that choice; None: equal
     overhang: bool  # whether such a patch may extend beyond the far border of the volume
     keep: Literal["auto", "disk", "memory", "device"]  # where the prepared cases are kept while training
     slices: Optional[list[FromZero]]  # half-open range of axial slices to draw from, on the case's own grid

@@ -136,7 +136,8 @@ def write_prepared() -> Callable[..., "PreparedCase"]:
     from brats_unet.anatomy import Modality
     from brats_unet.data.prepare.cache import open_prepared, write
     from brats_unet.data.prepare.grid import Grid
-    from brats_unet.data.prepare.preprocess import Preparation, Prepared, foreground_positions
+    from brats_unet.data.prepare.prepared_labels import foreground_positions
+    from brats_unet.data.prepare.preprocess import Preparation, Prepared
     from brats_unet.geometry import Box
     from brats_unet.volume import Turn
 
@@ -148,7 +149,7 @@ def write_prepared() -> Callable[..., "PreparedCase"]:
         noise = np.random.default_rng(seed).normal(size=(*labels.shape, channels))
         image = (noise + labels[..., None] / 2).astype(np.float16)
         brain = np.ones(labels.shape, bool)
-        prepared = Prepared(image, brain, labels, foreground_positions(labels, case_id), grid)
+        prepared = Prepared(image, brain, labels, foreground_positions(labels, case_id, builtin()), grid)
         write(prepared, case_id, Preparation(tuple(Modality)[:channels]), folder / case_id)
         return open_prepared(case_id, folder / case_id)
 

@@ -49,8 +49,8 @@ def test_it_halves_the_grid_once():
         "LOSSES",
         """
 def test_one_voxel_of_all_regions_counts_twice_by_hand():
-    logits, labels = ops.zeros((1, 1, 1, 2, 3)), ops.convert_to_tensor([[[[4, 0]]]])
-    found = ops.convert_to_numpy(LOSSES["region_weighted_bce"](weight=2.0).per_sample(logits, labels))
+    logits, masks = ops.zeros((1, 1, 1, 2, 3)), ops.stack([ops.ones(3), ops.zeros(3)])[None, None, None]
+    found = ops.convert_to_numpy(LOSSES["region_weighted_bce"](weight=2.0).per_sample(logits, masks))
     assert found == pytest.approx([1.5 * math.log(2)])
 """,
         "import math\n\nimport pytest\nfrom keras import ops\n\nfrom brats_unet.losses import LOSSES\n",

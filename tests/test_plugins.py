@@ -32,7 +32,7 @@ def with_a_tuple(*, channels, outputs, dtype, seed):
     return None
 
 def loss(*, weight=1.0):
-    return Loss("regions", lambda logits, labels: weight)
+    return Loss("regions", lambda logits, masks: weight)
 
 def nothing():
     return None

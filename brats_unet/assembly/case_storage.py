@@ -86,7 +86,7 @@ def training_sampler(settings: Train, cases: Sequence[PreparedCase], margin: tup
         slices,
         settings.seed,
         margin=margin,
-        weights=sampling.regions,
+        weights=sampling.regions or {},
         overhang=sampling.overhang,
     )
 

@@ -3,12 +3,12 @@
 from itertools import accumulate
 from operator import mul
 
-from brats_unet.anatomy import Region
 from brats_unet.data.folds import refuse_invalid_fold
 from brats_unet.errors import SettingsError
 from brats_unet.losses import known as known_losses
 from brats_unet.models.network_shape import NetworkShape
 from brats_unet.parts import build, check_options, chosen, options_of
+from brats_unet.schemes.scheme_file import scheme_of
 from brats_unet.settings import Train
 from brats_unet.spelling import suggestion
 from brats_unet.training.optimizers import OPTIMIZERS
@@ -79,10 +79,11 @@ def check_numbers(settings: Train, replicas: int) -> None:
             f"sampling.batch, which cannot be split into {sampling.accumulate} equal parts. Choose a number that "
             f"divides {share}."
         )
-    if unknown := set(sampling.regions) - {str(region) for region in Region}:
+    regions, weights = scheme_of(settings.scheme).predicted, sampling.regions or {}
+    if unknown := set(weights) - set(regions):
         name = min(unknown)
-        raise SettingsError(f"There is no setting sampling.regions.{name}. {suggestion(name, map(str, Region))}")
-    if sampling.foreground and not any(sampling.regions.get(str(region), 1.0) for region in Region):
+        raise SettingsError(f"There is no setting sampling.regions.{name}. {suggestion(name, regions)}")
+    if sampling.foreground and not any(weights.get(region, 1.0) for region in regions):
         raise SettingsError(
             "sampling.regions are all 0. Give one of them a weight above 0, or set sampling.foreground=0."
         )

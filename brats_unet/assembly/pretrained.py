@@ -10,6 +10,8 @@ from brats_unet.errors import CheckpointError
 from brats_unet.files import read_json
 from brats_unet.inference.exported import CLASS_PROBABILITIES, description_of, open_exported
 from brats_unet.inference.keras_network import keras_file, trained_model
+from brats_unet.schemes.scheme import Scheme
+from brats_unet.schemes.scheme_file import scheme_in
 
 EXPECTED = (
     "Expected a run folder, a .keras file with its recipe.json beside it, or a folder of `brats-unet export "
@@ -27,6 +29,7 @@ class Pretrained:
         options: Name and options of the network, as in the setting `model`; {} if unknown.
         modalities: Channels of its image, in order.
         outputs: Meaning of its logits, "regions" or "labels".
+        scheme: What it segments.
         stride: Total stride along x, y, z.
         preparation: How its scans were prepared.
         all_heads: Whether it has all heads it was trained with; an exported network has only the first.
@@ -37,6 +40,7 @@ class Pretrained:
     options: dict[str, Any]
     modalities: list[str]
     outputs: str
+    scheme: Scheme
     stride: list[int]
     preparation: dict[str, Any]
     all_heads: bool = True
@@ -68,6 +72,7 @@ def open_pretrained(path: Path) -> Pretrained:
         options=dict(options),
         modalities=list(exported.recipe["preparation"]["modalities"]),
         outputs="labels" if CLASS_PROBABILITIES in {layer.name for layer in network.layers} else "regions",
+        scheme=scheme_in(exported.recipe),
         stride=list(exported.recipe["stride"]),
         preparation=dict(exported.recipe["preparation"]),
         all_heads=False,
@@ -84,6 +89,7 @@ def _trained(path: Path) -> Pretrained:
         options=dict(recipe["model"]),
         modalities=list(recipe["preparation"]["modalities"]),
         outputs=recipe["outputs"],
+        scheme=scheme_in(recipe),
         stride=list(recipe["stride"]),
         preparation=dict(recipe["preparation"]),
     )

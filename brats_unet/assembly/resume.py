@@ -1,13 +1,15 @@
 """The run folder of a training: resumed by the same settings, refused to other settings with a list of differences."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from brats_unet.binding import flat
 from brats_unet.errors import SettingsError
 from brats_unet.files import remove
 from brats_unet.run import Run
+from brats_unet.schemes.scheme_file import scheme_in
 from brats_unet.settings import Train
 from brats_unet.training.rules import NEWEST, VERSIONS
 
@@ -81,14 +83,32 @@ def prepare_run_folder(run: Run, settings: Train) -> None:
         _delete(run.folder, {*own, run.settings_file.absolute()})
         remove(run.settings_file)
         return
-    old, new = EARLIER | flat(run.settings()), flat(asdict(settings))
+    old, new = _comparable(run.settings()), _comparable(asdict(settings))
     differ = sorted(key for key in old.keys() | new.keys() if key not in FREE and old.get(key) != new.get(key))
     if differ:
-        listed = "\n".join(f"  {key}: {old.get(key)!r} in the run, {new.get(key)!r} now" for key in differ)
+        listed = "\n".join(f"  {key}: {_text(old.get(key))} in the run, {_text(new.get(key))} now" for key in differ)
         raise SettingsError(
             f"{run.folder} is a run with other settings:\n{listed}\n"
             f"Choose another name with name=…, use the settings of that run, or start again with overwrite=true."
         )
+
+
+def _comparable(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings by dotted key, with those that an earlier version lacked; what means the same is equal.
+
+    Of the scheme only what it means counts, not its words and colours. Equal weights of all regions are no weights.
+    """
+    scheme = scheme_in(settings)
+    values = EARLIER | flat({key: value for key, value in settings.items() if key != "scheme"})
+    weights = {name: values.pop(f"sampling.regions.{name}", 1) for name in scheme.predicted}
+    if set(weights.values()) != {1}:
+        values["sampling.regions"] = weights
+    return values | {"scheme": scheme.meaning}
+
+
+def _text(value: Any) -> str:
+    """A value for the list of differences; of a scheme its name."""
+    return value["name"] if isinstance(value, Mapping) and "name" in value else repr(value)
 
 
 def _delete(folder: Path, kept: Collection[Path]) -> None:

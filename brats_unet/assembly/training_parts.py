@@ -11,11 +11,12 @@ from brats_unet.data.augment.augmentation import Augmentation
 from brats_unet.data.patches.sampling import Sampler
 from brats_unet.files import explain_write_errors
 from brats_unet.losses.compound import deep_supervision
-from brats_unet.losses.loss import Loss
+from brats_unet.losses.loss import Loss, Outputs
 from brats_unet.models.blocks import start_blocks_at_one
 from brats_unet.models.network_shape import NetworkShape
 from brats_unet.parts import build
 from brats_unet.run import Run
+from brats_unet.schemes.scheme_file import scheme_of
 from brats_unet.settings import Train
 from brats_unet.training.averaging import Average
 from brats_unet.training.freezing import frozen_first
@@ -26,14 +27,14 @@ from brats_unet.training.step import LossScale, PerSample, Step, build_step
 from brats_unet.training.strategy import Devices
 
 
-def initial_network(settings: Train, outputs: int, policy: str) -> keras.Model:
+def initial_network(settings: Train, outputs: Outputs, policy: str) -> keras.Model:
     """The network with its initial weights, which depend on the seed and the rules."""
     network = build(
         "model",
         models.known(),
         settings.model,
         channels=len(settings.data.modalities),
-        outputs=outputs,
+        outputs=len(scheme_of(settings.scheme).of_channels(outputs)),
         dtype=policy,
         seed=settings.seed,
     )
@@ -85,8 +86,13 @@ def training_step(
 
 def loss_of_heads(settings: Train, loss: Loss, network_shape: NetworkShape) -> PerSample:
     """The loss of all heads of a network, as training minimises it."""
-    rules = rules_of(settings.rules)
-    return partial(deep_supervision, loss, lowest=network_shape.lowest_head, corner=rules.corner_labels)
+    return partial(
+        deep_supervision,
+        loss,
+        scheme=scheme_of(settings.scheme),
+        lowest=network_shape.lowest_head,
+        corner=rules_of(settings.rules).corner_labels,
+    )
 
 
 def patch_validation(
@@ -116,6 +122,7 @@ def patch_validation(
     measure = patch_measure(
         model=model,
         outputs=loss.outputs,
+        scheme=scheme_of(settings.scheme),
         loss=loss_of_heads(settings, loss, network_shape),
         sampler=sampler,
         batches=settings.validation.patch_batches,

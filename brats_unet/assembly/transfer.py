@@ -23,6 +23,8 @@ from brats_unet.models.ends import FOREGROUND_LAYER, head_layers, input_layers
 from brats_unet.models.network_shape import NetworkShape
 from brats_unet.private_paths import short_path
 from brats_unet.run import Run
+from brats_unet.schemes.scheme import Scheme
+from brats_unet.schemes.scheme_file import scheme_of
 from brats_unet.settings import Train
 
 FOREGROUND = "foreground"  # name of the channel that the network adds to the image
@@ -72,7 +74,7 @@ def start_weights(
         return Transfer(**record)
     with keras.device("cpu:0"):
         pretrained = open_pretrained(source)
-    transfer = take(pretrained, model, settings.model, shape, loss.outputs, preparation)
+    transfer = take(pretrained, model, settings.model, shape, loss.outputs, scheme_of(settings.scheme), preparation)
     if settings.init_freeze_steps and not transfer.new_parts(model):
         raise SettingsError(
             f"init_freeze_steps={settings.init_freeze_steps}, but all weights come from {source}, so nothing is new. "
@@ -87,6 +89,7 @@ def take(
     options: Mapping[str, Any],
     shape: NetworkShape,
     outputs: str,
+    scheme: Scheme,
     preparation: Preparation,
 ) -> Transfer:
     """Assign to `model` all weights of `source` that fit; its other weights stay as they are.
@@ -100,6 +103,7 @@ def take(
         options: Setting `model` of the new network.
         shape: Shape of the new network.
         outputs: Meaning of its logits, "regions" or "labels".
+        scheme: What it segments.
         preparation: How its scans are prepared.
 
     Raises:
@@ -109,7 +113,7 @@ def take(
     here = {variable.path: variable for variable in model.variables}
     there = {variable.path: np.asarray(variable) for variable in source.network.variables}
     heads, old_heads, inputs = head_layers(model), head_layers(source.network), input_layers(model)
-    other = None if source.outputs == outputs else f"the source predicts {source.outputs} and this run {outputs}"
+    other = _other_logits(source, outputs, scheme)
     lacking = "the source has no such head" if source.all_heads else "an exported network has its first head only"
     values: dict[str, np.ndarray] = {}
     channels: dict[str, dict[str, Any]] = {}
@@ -185,6 +189,15 @@ def _channel_names(network: keras.Model, modalities: Sequence[str], kernel: Sequ
     added = [FOREGROUND] if FOREGROUND_LAYER in {layer.name for layer in network.layers} else []
     names = [*modalities, *added]
     return names if len(kernel) > 2 and kernel[-2] == len(names) else None
+
+
+def _other_logits(source: Pretrained, outputs: str, scheme: Scheme) -> str | None:
+    """A clause if the logits of the source stand for other regions or classes, or for them in another order."""
+    if source.outputs != outputs:
+        return f"the source predicts {source.outputs} and this run {outputs}"
+    there, here = (list(one.of_channels(outputs).items()) for one in (source.scheme, scheme))
+    names = (", ".join(name for name, _ in channels) for channels in (there, here))
+    return None if there == here else "the source predicts {} and this run {}".format(*names)
 
 
 def _refusal(source: Pretrained, differ: Sequence[str], options: Mapping[str, Any], shape: NetworkShape) -> str:

@@ -117,6 +117,7 @@ def make_plan(settings: Plan, display: Display) -> Planned:
     facts = fingerprint(
         cases,
         settings.data.modalities,
+        study.convention.scheme,
         Path(settings.data.cache) / name,
         progress=lambda done, total: display.progress("Measuring cases", done, total),
     )

@@ -84,7 +84,7 @@ def _train(settings: Train, display: Display) -> int:
 
     # Build the network, and give it the weights of init= that fit.
     with devices.strategy.scope():
-        model = initial_network(settings, loss.logits, devices.policy)
+        model = initial_network(settings, loss.outputs, devices.policy)
     transfer = start_weights(run, settings, model, network_shape, loss, preparation)
 
     # Claim the run folder.
@@ -130,7 +130,7 @@ def _train(settings: Train, display: Display) -> int:
     run_recipe = recipe(
         model=settings.model,
         outputs=loss.outputs,
-        logits=loss.logits,
+        logits=len(scheme.of_channels(loss.outputs)),
         stride=network_shape.stride,
         preparation=preparation,
         inference=vars(settings.inference),
@@ -139,7 +139,7 @@ def _train(settings: Train, display: Display) -> int:
         precision=devices.precision,
     ) | {"modality_dropout": augmentation.modality_dropout}
     # Validation and prediction use the averaged weights, if there are any.
-    evaluated_model = model if average is None else initial_network(settings, loss.logits, devices.policy)
+    evaluated_model = model if average is None else initial_network(settings, loss.outputs, devices.policy)
     predictor = network_of(evaluated_model, run_recipe, display.log)
 
     # Record what the run is made of.
@@ -196,7 +196,7 @@ def _train(settings: Train, display: Display) -> int:
         )
 
     # Save the network in float32 for prediction, and draw the training curves.
-    plain = initial_network(settings, loss.logits, "float32")
+    plain = initial_network(settings, loss.outputs, "float32")
     plain.set_weights(model.get_weights())
     if average is not None:
         average.into(plain)

@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from brats_unet.anatomy import Region, region_masks
 from brats_unet.data.prepare.cache import PreparedCase
 from brats_unet.data.prepare.preprocess import Preparation
 from brats_unet.data.readers.discovery import Dataset
 from brats_unet.errors import SettingsError
 from brats_unet.files import write_json
 from brats_unet.processes import map_in_processes
+from brats_unet.schemes.scheme import Scheme
 
 VERSION = 1
 SECONDS_EACH = 0.3  # upper bound of the time for one case
@@ -83,6 +83,7 @@ def _as_text(value: Any) -> str:
 def fingerprint(
     cases: Sequence[PreparedCase],
     modalities: Sequence[str],
+    scheme: Scheme,
     file: Path,
     *,
     progress: Callable[[int, int], None] = lambda done, total: None,
@@ -92,6 +93,7 @@ def fingerprint(
     Args:
         cases: Prepared cases with labels.
         modalities: Modalities in the channel order of the prepared volumes.
+        scheme: What the labels mean.
         file: JSON file that the fingerprint is written to.
         progress: Called with the number of cases done and their total.
 
@@ -107,13 +109,15 @@ def fingerprint(
         known = json.loads(file.read_text(encoding="utf-8"))
         if known.get("key") == key.hexdigest():
             return known
-    facts = map_in_processes(case_facts, list(cases), seconds_each=SECONDS_EACH, progress=progress)
+    facts = map_in_processes(
+        case_facts, [(case, scheme) for case in cases], seconds_each=SECONDS_EACH, progress=progress
+    )
     shapes = np.array([case.grid.shape for case in cases])
     intensities = np.mean([fact["intensities"] for fact in facts], axis=0)
     regions = {}
-    for region in Region:
-        volumes = [fact["mm3"][str(region)] for fact in facts if fact["mm3"][str(region)] > 0]
-        regions[str(region)] = {"present": len(volumes), "median_mm3": float(np.median(volumes)) if volumes else None}
+    for region in scheme.predicted:
+        volumes = [fact["mm3"][region] for fact in facts if fact["mm3"][region] > 0]
+        regions[region] = {"present": len(volumes), "median_mm3": float(np.median(volumes)) if volumes else None}
     names = [*(f"percentile_{p:g}" for p in PERCENTILES), "standard_deviation"]
     found = {
         "key": key.hexdigest(),
@@ -132,18 +136,19 @@ def fingerprint(
     return found
 
 
-def case_facts(case: PreparedCase) -> dict[str, Any]:
-    """Statistics of one prepared case with labels.
+def case_facts(argument: tuple[PreparedCase, Scheme]) -> dict[str, Any]:
+    """Statistics of one prepared case with labels, whose scheme is the second part of the argument.
 
     Returns:
         "intensities": by modality, shape (M, 4), the percentiles 0.5, 50 and 99.5 and the standard deviation of the
         brain voxels (every third along each axis). "mm3": volume of each region in mm³, 0 if absent.
     """
+    case, scheme = argument
     thin = (slice(None, None, EVERY),) * 3
     values = np.asarray(case.image[thin])[np.asarray(case.brain[thin])].astype(np.float32)
     statistics = np.vstack([np.percentile(values, PERCENTILES, axis=0), values.std(axis=0)[None]]).T
     assert case.labels is not None
     voxel_mm3 = float(np.prod(case.grid.case_spacing_mm) * np.prod(case.grid.ratio))
-    counts = region_masks(np.asarray(case.labels)).sum(axis=(0, 1, 2))
-    mm3 = {str(region): float(count) * voxel_mm3 for region, count in zip(Region, counts, strict=True)}
+    counts = scheme.predicted_masks(np.asarray(case.labels)).sum(axis=(0, 1, 2))
+    mm3 = {region: float(count) * voxel_mm3 for region, count in zip(scheme.predicted, counts, strict=True)}
     return {"intensities": statistics.tolist(), "mm3": mm3}

@@ -4,32 +4,34 @@ from collections.abc import Callable, Sequence
 
 from keras import ops
 
-from brats_unet.anatomy import CLASSES, REGION_LABELS, Label, Region
 from brats_unet.losses.entropy import binary_cross_entropy, cross_entropy
-from brats_unet.losses.loss import Loss, Tensor
+from brats_unet.losses.loss import Loss, Outputs, Tensor
+from brats_unet.schemes.scheme import Scheme
 
 
-def _any_of(labels: Tensor, wanted: Sequence[Label]) -> Tensor:
-    return ops.any(ops.stack([ops.equal(labels, int(label)) for label in wanted], axis=-1), axis=-1)
+def masks_of(labels: Tensor, outputs: Outputs, scheme: Scheme) -> Tensor:
+    """The masks that logits stand for, float32 (..., K), from labels (...), integers as in memory.
+
+    For "regions" one mask per predicted region. For "labels" one-hot, the background first; a label of no class is
+    background.
+    """
+    if outputs == "regions":
+        masks = [_any_of(labels, scheme.values(region)) for region in scheme.predicted]
+    else:
+        tissues = scheme.class_values[1:]
+        masks = [ops.logical_not(_any_of(labels, tissues)), *(ops.equal(labels, value) for value in tissues)]
+    return ops.cast(ops.stack(masks, axis=-1), "float32")
 
 
-def region_targets(labels: Tensor) -> Tensor:
-    """WT, TC and ET of `anatomy` as float32 (..., 3) from integer labels (...)."""
-    return ops.cast(ops.stack([_any_of(labels, REGION_LABELS[region]) for region in Region], axis=-1), "float32")
-
-
-def class_targets(labels: Tensor) -> Tensor:
-    """One-hot of `anatomy.CLASSES`, float32 (..., 4), from integer labels (...); a label of no class is background."""
-    tissues = [ops.equal(labels, int(label)) for label in CLASSES[1:]]
-    background = ops.logical_not(_any_of(labels, CLASSES[1:]))
-    return ops.cast(ops.stack([background, *tissues], axis=-1), "float32")
+def _any_of(labels: Tensor, wanted: Sequence[int]) -> Tensor:
+    return ops.any(ops.stack([ops.equal(labels, value) for value in wanted], axis=-1), axis=-1)
 
 
 def overlap_and_entropy(
     logits: Tensor,
-    labels: Tensor,
+    masks: Tensor,
     *,
-    outputs: str,
+    outputs: Outputs,
     overlap: Callable[[Tensor, Tensor], Tensor],
     overlap_weight: float,
     entropy_weight: float,
@@ -39,10 +41,9 @@ def overlap_and_entropy(
 
     Args:
         logits: Any float type, shape (B, …, K).
-        labels: Integers of `anatomy.Label`, shape (B, …).
-        outputs: "regions": K sigmoids against WT, TC, ET; "labels": a softmax against `anatomy.CLASSES`, with the
-            overlap of the three tumour tissues only.
-        overlap: Function of probabilities and masks, both float32 (B, …, 3), that returns (B, 3) or (B, 1).
+        masks: What the logits stand for, float32, same shape; see `Loss`.
+        outputs: "regions": K sigmoids; "labels": a softmax, with the overlap of the tissues only, not the background.
+        overlap: Function of probabilities and masks, both float32 (B, …, N), that returns (B, N) or (B, 1).
         overlap_weight: Weight of the overlap's mean over masks; at 0 it is not computed.
         entropy_weight: Weight of the cross-entropy; at 0 it is not computed.
         focus: Exponent of focal loss, see `entropy`; 0 is cross-entropy.
@@ -52,11 +53,10 @@ def overlap_and_entropy(
     """
     logits = ops.cast(logits, "float32")
     regions = outputs == "regions"
-    masks = region_targets(labels) if regions else class_targets(labels)
     total = 0.0
     if overlap_weight:
         probabilities = ops.sigmoid(logits) if regions else ops.softmax(logits, axis=-1)
-        first = 0 if regions else 1  # the first of CLASSES is the background
+        first = 0 if regions else 1  # the first class is the background
         total += overlap_weight * ops.mean(overlap(probabilities[..., first:], masks[..., first:]), axis=-1)
     if entropy_weight:
         entropy = binary_cross_entropy(logits, masks, focus) if regions else cross_entropy(logits, masks, focus)
@@ -79,7 +79,13 @@ def head_weights(heads: int, *, lowest: bool = False) -> tuple[float, ...]:
 
 
 def deep_supervision(
-    loss: Loss, logits: Sequence[Tensor] | Tensor, labels: Tensor, *, lowest: bool = False, corner: bool = False
+    loss: Loss,
+    logits: Sequence[Tensor] | Tensor,
+    labels: Tensor,
+    *,
+    scheme: Scheme,
+    lowest: bool = False,
+    corner: bool = False,
 ) -> Tensor:
     """The loss of every head against the labels of its own grid, weighted by `head_weights`, one value per sample.
 
@@ -87,8 +93,9 @@ def deep_supervision(
         loss: Loss of one head.
         logits: The network's logits, full resolution first, shapes (B, X/s, Y/s, Z/s, K) or (B, X/s, Y/s, K); a single
             head may be given without a list, as Keras returns it.
-        labels: Integers of `anatomy.Label`, shape (B, X, Y, Z) or (B, X, Y). A coarser grid takes one voxel of every
+        labels: Labels, integers as in memory, shape (B, X, Y, Z) or (B, X, Y). A coarser grid takes one voxel of every
             block of s along each axis, that at (s - 1) // 2: 0 of 2, 1 of 4, 3 of 8.
+        scheme: What the labels mean, and what is predicted.
         lowest: See `head_weights`.
         corner: Take the voxel at 0 of every block, as the rules of version 1 did.
 
@@ -108,7 +115,8 @@ def deep_supervision(
     edges = ops.shape(labels)[1:]
     for weight, head in zip(head_weights(len(heads), lowest=lowest), heads, strict=True):
         chosen = [_one_of_block(full, here, corner) for full, here in zip(edges, ops.shape(head)[1:-1], strict=True)]
-        total = total + weight * loss.per_sample(head, labels[(slice(None), *chosen)])
+        masks = masks_of(labels[(slice(None), *chosen)], loss.outputs, scheme)
+        total = total + weight * loss.per_sample(head, masks)
     return total
 
 

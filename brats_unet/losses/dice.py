@@ -17,7 +17,7 @@ def _dice(outputs: Outputs, dice: float, entropy: tuple[str, float], focus: floa
 def region_dice_bce(
     *, dice: float = 1.0, bce: float = 1.0, focus: float = 0.0, smooth: float = 1e-5, batch_dice: bool = False
 ) -> Loss:
-    """Soft Dice plus binary cross-entropy, each the mean over WT, TC and ET; nnU-Net's loss on regions.
+    """Soft Dice plus binary cross-entropy, each the mean over regions; nnU-Net's loss on regions.
 
     Args:
         dice: Weight of Dice; 0 leaves it out.
@@ -33,7 +33,7 @@ def region_dice_bce(
 def label_dice_ce(
     *, dice: float = 1.0, ce: float = 1.0, focus: float = 0.0, smooth: float = 1e-5, batch_dice: bool = False
 ) -> Loss:
-    """Soft Dice, the mean over the three tumour tissues, plus cross-entropy over all four classes; nnU-Net's.
+    """Soft Dice, the mean over the tissues, plus cross-entropy over all classes; nnU-Net's.
 
     Args:
         dice: Weight of Dice; 0 leaves it out.

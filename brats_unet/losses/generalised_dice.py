@@ -7,7 +7,7 @@ from brats_unet.parts import contract_options
 
 @contract_options({}, {"batch_dice": True}, {"smooth": 0.0}, {"bce": 1.0})
 def region_generalised_dice(*, bce: float = 0.0, smooth: float = 1e-5, batch_dice: bool = False) -> Loss:
-    """Generalised Dice over WT, TC and ET, plus `bce` times the binary cross-entropy.
+    """Generalised Dice over the regions, plus `bce` times the binary cross-entropy.
 
     Args: see `overlap.generalised_dice_loss`.
     """
@@ -16,7 +16,7 @@ def region_generalised_dice(*, bce: float = 0.0, smooth: float = 1e-5, batch_dic
 
 @contract_options({}, {"batch_dice": True}, {"smooth": 0.0}, {"ce": 1.0})
 def label_generalised_dice(*, ce: float = 0.0, smooth: float = 1e-5, batch_dice: bool = False) -> Loss:
-    """Generalised Dice over the three tumour tissues, plus `ce` times the cross-entropy over all four classes.
+    """Generalised Dice over the tissues, plus `ce` times the cross-entropy over all classes.
 
     Args: see `overlap.generalised_dice_loss`.
     """

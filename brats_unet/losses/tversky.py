@@ -51,7 +51,7 @@ def region_tversky(
     smooth: float = 1e-5,
     batch_dice: bool = False,
 ) -> Loss:
-    """Tversky's loss, or the focal one, the mean over WT, TC and ET, plus `bce` times the binary cross-entropy.
+    """Tversky's loss, or the focal one, the mean over the regions, plus `bce` times the binary cross-entropy.
 
     Args: see `overlap.tversky_loss`; the defaults are those that its authors found best.
     """
@@ -76,7 +76,7 @@ def label_tversky(
     smooth: float = 1e-5,
     batch_dice: bool = False,
 ) -> Loss:
-    """Tversky's loss, or the focal one, the mean over the three tumour tissues, plus `ce` times the cross-entropy.
+    """Tversky's loss, or the focal one, the mean over the tissues, plus `ce` times the cross-entropy.
 
     Args: see `overlap.tversky_loss`; the defaults are those that its authors found best.
     """

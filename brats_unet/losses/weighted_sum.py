@@ -32,14 +32,14 @@ def weighted_sum(
     """
     refuse_below_0(focus=focus, smooth=options.get("smooth", 0), **{entropy[0]: entropy[1]})
 
-    def per_sample(logits: Tensor, labels: Tensor) -> Tensor:
+    def per_sample(logits: Tensor, masks: Tensor) -> Tensor:
         from brats_unet.losses.compound import overlap_and_entropy
         from brats_unet.losses.overlap import generalised_dice_loss, tversky_loss
 
         functions = {"tversky": tversky_loss, "generalised_dice": generalised_dice_loss}
         return overlap_and_entropy(
             logits,
-            labels,
+            masks,
             outputs=outputs,
             overlap=partial(functions[overlap], **options),
             overlap_weight=weight,

@@ -116,14 +116,33 @@ class Scheme:
         sets = [set(self.regions[name].labels) for name in self.predicted]
         return all(one <= other or one >= other or not one & other for one in sets for other in sets)
 
-    def channels(self, outputs: str) -> int:
-        """Number of channels of a network: for "regions" the predicted regions, for "labels" the classes."""
-        return {"regions": len(self.predicted), "labels": len(self.class_values)}[outputs]
+    @property
+    def meaning(self) -> dict[str, Any]:
+        """What a network, a mask and a score depend on, without words and colours, to compare two schemes."""
+        return {
+            "name": self.name,
+            "labels": {name: tissue.value for name, tissue in self.labels.items()},
+            "regions": {name: sorted(self.regions[name].labels) for name in (*self.predicted, *self.scored)},
+            "predicted": list(self.predicted),
+            "classes": list(self.classes),
+            "scored": list(self.scored),
+        }
+
+    def of_channels(self, outputs: str) -> dict[str, tuple[int, ...]]:
+        """The labels that each channel of a network stands for, by the name of its region or ("labels") its class."""
+        if outputs == "regions":
+            return {name: self.values(name) for name in self.predicted}
+        return {"background": (BACKGROUND,), **{name: (self.labels[name].value,) for name in self.classes}}
 
     def around(self, region: str) -> tuple[str, ...]:
         """The predicted regions that contain a region, without itself; outermost first."""
         inner = set(self.regions[region].labels)
         return tuple(name for name in self.predicted if name != region and inner < set(self.regions[name].labels))
+
+    def own_label(self, region: str) -> int:
+        """The first label of a predicted region that lies in no region inside it; its first label if all do."""
+        inside = {value for name in self.predicted if region in self.around(name) for value in self.values(name)}
+        return next((value for value in self.values(region) if value not in inside), self.values(region)[0])
 
     def region_mask(self, labels: np.ndarray, region: str) -> np.ndarray:
         """Mask of one region, bool, in the shape of `labels`; all False if the region is absent."""

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from brats_unet.anatomy import Region, labels_from_regions, region_masks
 from brats_unet.data.prepare.cache import PreparedCase
 from brats_unet.inference.network import Network
 from brats_unet.metrics.counts import count, dice
@@ -21,12 +20,14 @@ def held_out_dice(network: Network, cases: Sequence[PreparedCase]) -> dict[str, 
         cases: Held-out cases, one or more.
 
     Returns:
-        Dice from 0 to 1 by "WT", "TC" and "ET".
+        Dice from 0 to 1 by predicted region of the network's scheme.
     """
-    rows = []
+    scheme, rows = network.scheme, []
     for case in cases:
         # Via labels, as in written masks: a voxel of a region outside its parent region counts for both.
-        predicted = region_masks(labels_from_regions(network.on_prepared_grid(np.asarray(case.image)) >= 0.5))
-        reference = region_masks(np.asarray(case.labels))
-        rows.append([dice(count(reference[..., i], predicted[..., i]), RULE) for i in range(len(Region))])
-    return {str(region): float(value) for region, value in zip(Region, np.mean(rows, axis=0), strict=True)}
+        predicted = scheme.predicted_masks(
+            scheme.labels_from_masks(network.on_prepared_grid(np.asarray(case.image)) >= 0.5)
+        )
+        reference = scheme.predicted_masks(np.asarray(case.labels))
+        rows.append([dice(count(reference[..., i], predicted[..., i]), RULE) for i in range(len(scheme.predicted))])
+    return {region: float(value) for region, value in zip(scheme.predicted, np.mean(rows, axis=0), strict=True)}

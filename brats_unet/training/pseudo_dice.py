@@ -12,7 +12,6 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from brats_unet.anatomy import REGION_LABELS, Region, regions_from_classes
 from brats_unet.data.patches.pipeline import read_batch
 from brats_unet.data.patches.sampling import Sampler
 from brats_unet.losses.loss import Outputs
@@ -20,6 +19,7 @@ from brats_unet.metrics.counts import Counts, dice
 from brats_unet.metrics.protocols import PROTOCOLS
 from brats_unet.models.checkpoint import State
 from brats_unet.run import Run
+from brats_unet.schemes.scheme import Scheme
 from brats_unet.training.averaging import Average
 from brats_unet.training.scalar_events import ScalarEvents
 from brats_unet.training.step import PerSample
@@ -117,6 +117,7 @@ def patch_measure(
     *,
     model: keras.Model,
     outputs: Outputs,
+    scheme: Scheme,
     loss: PerSample,
     sampler: Sampler,
     batches: int,
@@ -131,6 +132,7 @@ def patch_measure(
     Args:
         model: Network to measure; its input is (b, X, Y, Z, M), or (b, X, Y, M) for rank 2.
         outputs: Meaning of its logits.
+        scheme: What it segments.
         loss: Loss of training: logits of all heads and labels to one value per sample.
         sampler: Sampler of held-out patches, without a margin, with another seed than that of training.
         batches: Number of batches to measure, 1 or more.
@@ -142,7 +144,7 @@ def patch_measure(
         0.5.
     """
     two_dimensional = len(model.inputs[0].shape) == 4
-    in_region = tf.constant([[label in REGION_LABELS[region] for region in Region] for label in range(256)])
+    in_region = tf.constant(scheme.predicted_masks(np.arange(256)))
 
     @tf.function
     def losses_and_counts(images, labels):
@@ -150,7 +152,7 @@ def patch_measure(
             images, labels = tf.squeeze(images, 3), tf.squeeze(labels, 3)
         heads = model(images, training=False)
         logits = tf.cast(heads[0] if isinstance(heads, list | tuple) else heads, tf.float32)
-        chances = tf.sigmoid(logits) if outputs == "regions" else regions_from_classes(tf.nn.softmax(logits))
+        chances = tf.sigmoid(logits) if outputs == "regions" else scheme.regions_from_classes(tf.nn.softmax(logits))
         predicted, reference = chances > 0.5, tf.gather(in_region, tf.cast(labels, tf.int32))
         voxels = list(range(len(labels.shape)))
         counts = [
@@ -162,7 +164,7 @@ def patch_measure(
     def measure(number: int) -> PatchScores:
         if average is not None:
             average.into(model)
-        total, counts = 0.0, np.zeros((len(Region), 3), np.int64)
+        total, counts = 0.0, np.zeros((len(scheme.predicted), 3), np.int64)
         for batch in range(number * batches, (number + 1) * batches):
             for first in range(0, sampler.batch, at_once):
                 images, labels = read_batch(sampler, batch, np.arange(first, first + at_once))
@@ -170,7 +172,7 @@ def patch_measure(
                 total, counts = total + float(part_loss), counts + part_counts.numpy()
         return PatchScores(
             loss=total / (batches * sampler.batch) if math.isfinite(total) else None,
-            dice={str(region): pooled_dice(*counts[index]) for index, region in enumerate(Region)},
+            dice={region: pooled_dice(*counts[index]) for index, region in enumerate(scheme.predicted)},
         )
 
     return measure

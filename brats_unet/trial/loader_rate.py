@@ -9,6 +9,7 @@ from brats_unet.data.patches.pipeline import batches
 from brats_unet.data.patches.sampling import Sampler
 from brats_unet.data.prepare.preprocess import Preparation
 from brats_unet.files import existing_parent
+from brats_unet.schemes.scheme_file import scheme_of
 from brats_unet.settings import Train
 from brats_unet.trial.noise_cases import noise_case
 
@@ -24,7 +25,8 @@ def loader_rate(settings: Train, margin: Sequence[int], seconds: float) -> float
     with tempfile.TemporaryDirectory(
         prefix=".brats-unet-doctor-", dir=existing_parent(Path(settings.data.cache))
     ) as folder:
-        cases = [noise_case(Path(folder), index, preparation) for index in range(CASES)]
+        scheme = scheme_of(settings.scheme)
+        cases = [noise_case(Path(folder), index, preparation, scheme) for index in range(CASES)]
         sampler = Sampler(
             cases, (x, y, z), sampling.batch, sampling.foreground, None, 0, (a, b, c), overhang=sampling.overhang
         )

@@ -105,7 +105,7 @@ def step_parts(settings: Train, largest: Sequence[int]) -> StepParts:
     channels = len(settings.data.modalities)
     with devices.strategy.scope():
         optimizer = optimizer_of(settings)
-        model = initial_network(settings, loss.logits, devices.policy)
+        model = initial_network(settings, loss.outputs, devices.policy)
     step = training_step(
         settings,
         devices=devices,

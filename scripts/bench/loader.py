@@ -58,9 +58,11 @@ from brats_unet.data.patches.pipeline import batches  # noqa: E402
 from brats_unet.data.patches.sampling import Sampler  # noqa: E402
 from brats_unet.data.prepare.cache import PreparedCase, open_prepared, write  # noqa: E402
 from brats_unet.data.prepare.grid import Grid  # noqa: E402
-from brats_unet.data.prepare.preprocess import Preparation, Prepared, foreground_positions  # noqa: E402
+from brats_unet.data.prepare.prepared_labels import foreground_positions  # noqa: E402
+from brats_unet.data.prepare.preprocess import Preparation, Prepared  # noqa: E402
 from brats_unet.geometry import Box  # noqa: E402
 from brats_unet.parts import build  # noqa: E402
+from brats_unet.schemes.scheme_file import builtin  # noqa: E402
 from brats_unet.volume import Turn  # noqa: E402
 
 ROOT = Path(__file__).parents[2]
@@ -83,7 +85,7 @@ def written(folder: Path, index: int) -> PreparedCase:
     for side in ("ours", "peer"):
         (folder / side).mkdir(exist_ok=True)
     (folder / "peer" / name).mkdir()
-    prepared = Prepared(image, brain, labels, foreground_positions(labels, name), grid)
+    prepared = Prepared(image, brain, labels, foreground_positions(labels, name, builtin()), grid)
     write(prepared, name, Preparation(tuple(Modality)), folder / "ours" / name)
     np.save(folder / "peer" / name / "image.npy", image)
     np.save(folder / "peer" / name / "labels.npy", labels)

@@ -35,7 +35,7 @@ TURN = np.pi / 6  # nnU-Net's largest rotation, 30 degrees
 def case(shape: tuple[int, int, int]) -> PreparedCase:
     """A case of this shape without files: only its grid is used."""
     grid = Grid(shape, np.eye(4), Turn((0, 1, 2), (False,) * 3), Box((0, 0, 0), shape), (1.0, 1.0, 1.0))
-    return PreparedCase("case", Path(), grid)
+    return PreparedCase("case", Path(), grid, ())
 
 
 def loader(read: tuple[int, ...], patch: tuple[int, ...]) -> nnUNetDataLoader:

@@ -5,6 +5,7 @@ import pytest
 from brats_unet.assembly.number_checks import check_numbers, refuse_wrong_gradients
 from brats_unet.errors import SettingsError
 from brats_unet.models import describe
+from brats_unet.schemes.scheme_file import builtin
 
 
 def settings(**changed):
@@ -12,6 +13,7 @@ def settings(**changed):
     found = SimpleNamespace(
         steps=100,
         minutes=None,
+        scheme=builtin().as_dict(),
         sampling=SimpleNamespace(
             batch=4, accumulate=1, foreground=0.3, regions={"WT": 1, "TC": 0, "ET": 2}, slices=None
         ),

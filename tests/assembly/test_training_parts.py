@@ -11,6 +11,7 @@ from brats_unet.data.patches.sampling import Sampler
 from brats_unet.losses import region_dice_bce
 from brats_unet.models import describe
 from brats_unet.models.unet import unet3d
+from brats_unet.schemes.scheme_file import builtin
 from brats_unet.training.rules import NEWEST
 from brats_unet.training.strategy import Devices
 
@@ -20,6 +21,7 @@ ONE = Devices(tf.distribute.get_strategy(), 1, "float32", False, "CPU")
 def validation_of(sampler=None, *, rules=NEWEST, every=100, accumulate=1, replicas=1):
     settings = SimpleNamespace(
         rules=rules,
+        scheme=builtin().as_dict(),
         validation=SimpleNamespace(patches_every=every, patch_batches=1),
         sampling=SimpleNamespace(batch=4, accumulate=accumulate),
     )

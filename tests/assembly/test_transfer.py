@@ -71,7 +71,7 @@ def taken(source, options=UNET, modalities="flair t1ce", outputs="regions", prep
     before = values(model)
     shape = models.describe(options["name"], options_of(options))
     prepared = Preparation.of(modalities.split(), preparation or PREPARED)
-    return model, before, take(open_pretrained(source), model, options, shape, outputs, prepared)
+    return model, before, take(open_pretrained(source), model, options, shape, outputs, builtin(), prepared)
 
 
 def values(model):
@@ -227,7 +227,15 @@ def test_another_network_is_refused_by_name_and_nothing_is_taken(run, asked, sai
     before = values(model)
     shape = models.describe(options["name"], options_of(options))
     with pytest.raises(SettingsError, match="holds another network") as caught:
-        take(open_pretrained(run.folder), model, options, shape, "regions", Preparation.of(["flair", "t1ce"], PREPARED))
+        take(
+            open_pretrained(run.folder),
+            model,
+            options,
+            shape,
+            "regions",
+            builtin(),
+            Preparation.of(["flair", "t1ce"], PREPARED),
+        )
     assert said in str(caught.value)
     assert str(run.folder) in str(caught.value)
     for path, value in values(model).items():
@@ -349,7 +357,7 @@ def test_other_files_and_folders_are_refused(run, tmp_path):
 
 
 def started(settings, folder, model):
-    defaults = {"init": None, "init_freeze_steps": 0, "overwrite": False, "model": UNET}
+    defaults = {"init": None, "init_freeze_steps": 0, "overwrite": False, "model": UNET, "scheme": builtin().as_dict()}
     shape = models.describe("unet3d", options_of(UNET))
     preparation = Preparation.of(["flair", "t1ce"], PREPARED)
     loss = SimpleNamespace(outputs="regions")

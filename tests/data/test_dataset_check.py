@@ -13,6 +13,7 @@ from brats_unet.data.dataset_check import CheckReport, check_cases
 from brats_unet.data.readers.discovery import survey
 from brats_unet.data.readers.findings import Severity
 from brats_unet.errors import SettingsError
+from brats_unet.schemes.scheme_file import builtin
 from brats_unet.volume import Volume
 
 SHAPE = (12, 12, 12)
@@ -51,7 +52,7 @@ def case(root: Path, number: int) -> Path:
 
 
 def check(root: Path, setting: str = "auto", **options: int) -> CheckReport:
-    return check_cases(survey(root, modalities=MODALITIES), setting, **options)
+    return check_cases(survey(root, modalities=MODALITIES), setting, scheme=builtin(), **options)
 
 
 def test_cases_without_defects_have_no_findings(tmp_path: Path) -> None:
@@ -59,7 +60,9 @@ def test_cases_without_defects_have_no_findings(tmp_path: Path) -> None:
         case(tmp_path, number)
     seen: list[tuple[int, int]] = []
     found = survey(tmp_path, modalities=MODALITIES)
-    report = check_cases(found, "auto", folds=2, progress=lambda done, total: seen.append((done, total)))
+    report = check_cases(
+        found, "auto", scheme=builtin(), folds=2, progress=lambda done, total: seen.append((done, total))
+    )
     assert report.findings == ()
     assert not report.stops_training
     assert (report.cases, report.with_masks, report.layout) == (2, 2, "brats2018-2021")

@@ -10,6 +10,7 @@ from brats_unet.data.fingerprint import fingerprint, identity, refuse_other_data
 from brats_unet.data.prepare.preprocess import Preparation
 from brats_unet.data.readers.discovery import Dataset
 from brats_unet.errors import SettingsError
+from brats_unet.schemes.scheme_file import builtin
 from brats_unet.volume import Case
 
 PREPARATION = Preparation((Modality.FLAIR, Modality.T1), (2.0, 2.0, 2.0))
@@ -31,7 +32,7 @@ def cases(tmp_path_factory, write_prepared):
 
 
 def test_shapes_voxels_and_regions_equal_hand_counted_values(cases, tmp_path):
-    found = fingerprint(cases, ["flair", "t1"], tmp_path / "f.json")
+    found = fingerprint(cases, ["flair", "t1"], builtin(), tmp_path / "f.json")
     assert found["median_shape"] == [9.0, 10.0, 6.0] and found["largest_shape"] == [10, 10, 6]
     assert found["voxels"] == 8 * 10 * 6 + 10 * 10 * 6 and found["cases"] == 2
     assert found["case_spacing_mm"] == [1.0, 1.0, 1.0]
@@ -40,12 +41,12 @@ def test_shapes_voxels_and_regions_equal_hand_counted_values(cases, tmp_path):
 
 
 def test_a_region_that_no_case_has_has_no_median_volume(cases, tmp_path):
-    found = fingerprint(cases[:1], ["flair", "t1"], tmp_path / "f.json")
+    found = fingerprint(cases[:1], ["flair", "t1"], builtin(), tmp_path / "f.json")
     assert found["regions"]["ET"] == {"present": 0, "median_mm3": None}
 
 
 def test_intensities_are_listed_by_modality(cases, tmp_path):
-    found = fingerprint(cases, ["flair", "t1"], tmp_path / "f.json")["intensities"]
+    found = fingerprint(cases, ["flair", "t1"], builtin(), tmp_path / "f.json")["intensities"]
     assert list(found) == ["flair", "t1"]
     low, middle, high = (found["t1"][f"percentile_{p}"] for p in ("0.5", "50", "99.5"))
     assert low < middle < high and 0.5 < found["t1"]["standard_deviation"] < 1.5
@@ -53,10 +54,10 @@ def test_intensities_are_listed_by_modality(cases, tmp_path):
 
 def test_the_file_is_reused_for_the_same_cases_only(cases, tmp_path):
     file = tmp_path / "f.json"
-    first = fingerprint(cases, ["flair", "t1"], file)
+    first = fingerprint(cases, ["flair", "t1"], builtin(), file)
     file.write_text(json.dumps({**first, "cases": 99}))
-    assert fingerprint(cases, ["flair", "t1"], file)["cases"] == 99
-    assert fingerprint(cases[:1], ["flair", "t1"], file)["cases"] == 1
+    assert fingerprint(cases, ["flair", "t1"], builtin(), file)["cases"] == 99
+    assert fingerprint(cases[:1], ["flair", "t1"], builtin(), file)["cases"] == 1
 
 
 def test_a_plan_fits_the_dataset_it_was_made_for_in_any_order_and_folder():

@@ -8,22 +8,24 @@ import tensorflow as tf
 from keras import ops
 
 import brats_unet.losses
-from brats_unet import anatomy
 from brats_unet.errors import SettingsError
 from brats_unet.losses import LOSSES
-from brats_unet.losses.compound import class_targets, deep_supervision, head_weights, region_targets
+from brats_unet.losses.compound import deep_supervision, head_weights, masks_of
 from brats_unet.losses.loss import Loss
 from brats_unet.parts import build
-from tests.losses.labels_and_logits import labels_of, logits_of, value
+from brats_unet.schemes.scheme_file import builtin, scheme_of
+from tests.losses.labels_and_logits import labels_of, logits_of, masks_for, value
 
 
-def test_regions_in_the_graph_are_those_of_anatomy():
+def test_masks_in_the_graph_are_those_of_the_scheme():
     labels = np.array([[0, 1, 2, 3, 4]], "uint8")
-    np.testing.assert_array_equal(ops.convert_to_numpy(region_targets(labels)), anatomy.region_masks(labels))
+    np.testing.assert_array_equal(
+        ops.convert_to_numpy(masks_of(labels, "regions", builtin())), builtin().predicted_masks(labels)
+    )
 
 
 def test_classes_are_exclusive_and_a_cavity_is_background():
-    one_hot = ops.convert_to_numpy(class_targets(np.array([0, 1, 2, 3, 4], "uint8")))
+    one_hot = ops.convert_to_numpy(masks_of(np.array([0, 1, 2, 3, 4], "uint8"), "labels", builtin()))
     assert one_hot.argmax(axis=-1).tolist() == [0, 1, 2, 0, 3]
     assert one_hot.sum(axis=-1).tolist() == [1] * 5
 
@@ -85,7 +87,7 @@ def test_a_higher_cost_of_missed_voxels_pushes_logits_up():
         logits = tf.zeros((1, 4, 4, 4, 3))
         with tf.GradientTape() as tape:
             tape.watch(logits)
-            found = loss.per_sample(logits, labels)
+            found = loss.per_sample(logits, masks_for(loss, labels))
         return float(tf.reduce_sum(tape.gradient(found, logits)))
 
     assert push(0.9) < push(0.5) < push(0.1)
@@ -117,7 +119,9 @@ def test_if_the_lowest_head_is_trained_its_weight_halves_like_the_others():
 def test_a_lowest_head_that_is_trained_counts_in_the_loss():
     loss, labels = LOSSES["region_dice_bce"](), labels_of(2, 4, 4, 4)
     heads = [logits_of(loss, labels), logits_of(loss, labels[:, ::2, ::2, ::2])]
-    found = ops.convert_to_numpy(deep_supervision(loss, heads, ops.convert_to_tensor(labels), lowest=True))
+    found = ops.convert_to_numpy(
+        deep_supervision(loss, heads, ops.convert_to_tensor(labels), lowest=True, scheme=builtin())
+    )
     expected = 2 / 3 * value(loss, heads[0], labels) + 1 / 3 * value(loss, heads[1], labels[:, ::2, ::2, ::2])
     np.testing.assert_allclose(found, expected, rtol=1e-5)
 
@@ -126,8 +130,10 @@ def test_a_single_head_has_the_same_loss_with_and_without_a_list():
     loss, labels = LOSSES["region_dice_bce"](), labels_of(2, 4, 4, 2)
     logits = ops.convert_to_tensor(logits_of(loss, labels))
     alone = value(loss, logits, labels)
-    np.testing.assert_array_equal(ops.convert_to_numpy(deep_supervision(loss, [logits], labels)), alone)
-    np.testing.assert_array_equal(ops.convert_to_numpy(deep_supervision(loss, logits, labels)), alone)
+    np.testing.assert_array_equal(
+        ops.convert_to_numpy(deep_supervision(loss, [logits], labels, scheme=builtin())), alone
+    )
+    np.testing.assert_array_equal(ops.convert_to_numpy(deep_supervision(loss, logits, labels, scheme=builtin())), alone)
 
 
 @pytest.mark.parametrize("shape", [(1, 8, 8, 4), (1, 8, 8)], ids=["volumes", "slices"])
@@ -176,9 +182,15 @@ def test_labels_that_no_whole_block_covers_are_refused():
 def labels_seen(labels, heads, **options):
     """The labels that each head is compared with, for heads of these edges."""
     seen = []
-    spy = Loss("regions", lambda logits, labels: (seen.append(np.asarray(labels)), ops.zeros((1,)))[1])
-    deep_supervision(spy, [np.zeros((1, *edges, 3)) for edges in heads], labels, **options)
-    return seen
+    binary = scheme_of(  # label v lies in the regions of its binary digits, so that the masks give any label back
+        {
+            "labels": {f"L{value}": value for value in range(1, 64)},
+            "regions": {f"R{bit}": [f"L{value}" for value in range(1, 64) if value >> bit & 1] for bit in range(6)},
+        }
+    )
+    spy = Loss("regions", lambda logits, masks: (seen.append(np.asarray(masks) > 0), ops.zeros((1,)))[1])
+    deep_supervision(spy, [np.zeros((1, *edges, 3)) for edges in heads], labels, **options, scheme=binary)
+    return [binary.labels_from_masks(masks) for masks in seen]
 
 
 def test_every_head_has_a_gradient_and_the_lowest_one_of_zero():
@@ -189,7 +201,7 @@ def test_every_head_has_a_gradient_and_the_lowest_one_of_zero():
     def gradients(logits, labels):
         with tf.GradientTape() as tape:
             tape.watch(logits)
-            total = deep_supervision(loss, logits, labels)
+            total = deep_supervision(loss, logits, labels, scheme=builtin())
         return total, tape.gradient(total, logits)
 
     total, (full, half, quarter) = gradients(heads, tf.constant(labels))

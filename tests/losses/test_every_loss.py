@@ -7,7 +7,8 @@ from keras import ops
 
 from brats_unet.losses import LOSSES
 from brats_unet.parts import contract_options_of
-from tests.losses.labels_and_logits import certain, labels_of, logits_of, value
+from brats_unet.schemes.scheme_file import builtin
+from tests.losses.labels_and_logits import certain, labels_of, logits_of, masks_for, value
 
 EVERY = [(name, options) for name, builder in LOSSES.items() for options in contract_options_of(builder)]
 every_loss = pytest.mark.parametrize(("name", "options"), EVERY, ids=str)
@@ -32,7 +33,7 @@ def test_labels_may_be_uint8_or_int32_and_logits_bfloat16(name, options):
     loss, labels = LOSSES[name](**options), labels_of(2, 4, 4, 2)
     exact = value(loss, logits_of(loss, labels), labels)
     np.testing.assert_array_equal(value(loss, logits_of(loss, labels), labels.astype("int32")), exact)
-    rough = loss.per_sample(ops.cast(logits_of(loss, labels), "bfloat16"), labels)
+    rough = loss.per_sample(ops.cast(logits_of(loss, labels), "bfloat16"), masks_for(loss, labels))
     assert rough.dtype == tf.float32
     np.testing.assert_allclose(ops.convert_to_numpy(rough), exact, rtol=0.01)
 
@@ -55,7 +56,7 @@ def test_flipping_logits_and_labels_together_changes_nothing(name, options):
 
 def extremes(loss, labels):
     """Logits of every sign at 10 000, logits of 0, and logits that are certain and right, or certain and wrong."""
-    full = np.ones((*labels.shape, loss.logits), "float32")
+    full = np.ones((*labels.shape, len(builtin().of_channels(loss.outputs))), "float32")
     return [1e4 * full, -1e4 * full, 0 * full, certain(loss, labels, 1e4), certain(loss, labels, -1e4)]
 
 
@@ -71,6 +72,6 @@ def test_value_and_gradient_are_finite_for_extreme_logits_and_masks(name, option
             logits = tf.cast(extreme, dtype)
             with tf.GradientTape() as tape:
                 tape.watch(logits)
-                found = loss.per_sample(logits, labels)
+                found = loss.per_sample(logits, masks_for(loss, labels))
             assert np.isfinite(found.numpy()).all(), dtype
             assert np.isfinite(tf.cast(tape.gradient(found, logits), tf.float32).numpy()).all(), dtype

@@ -10,6 +10,7 @@ from brats_unet.data.augment.mirror import none
 from brats_unet.losses import region_dice_bce
 from brats_unet.losses.compound import deep_supervision
 from brats_unet.models.unet import unet3d
+from brats_unet.schemes.scheme_file import builtin
 from brats_unet.training.averaging import Average
 from brats_unet.training.freezing import frozen_first
 from brats_unet.training.optimizers import adamw, sgd
@@ -41,7 +42,7 @@ class Trained:
             self.optimizer = RULES[rule]()
         self.average = Average(self.model, 0.5, devices.strategy)
         given = {"devices": devices, "model": self.model, "optimizer": self.optimizer, "augmentation": none()}
-        loss = partial(deep_supervision, region_dice_bce())
+        loss = partial(deep_supervision, region_dice_bce(), scheme=builtin())
         given |= {"loss": loss, "seed": 5, "batch": 4, "accumulate": accumulate, "average": self.average}
         self.whole = build_step(**given, loss_scale=scale)
         self.frozen = build_step(**given, loss_scale=scale, only=only)

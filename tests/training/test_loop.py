@@ -20,6 +20,7 @@ from brats_unet.losses.compound import deep_supervision
 from brats_unet.models import checkpoint
 from brats_unet.models.unet import unet3d
 from brats_unet.run import Run
+from brats_unet.schemes.scheme_file import builtin
 from brats_unet.training import loop
 from brats_unet.training.averaging import Average
 from brats_unet.training.budget import Budget
@@ -70,7 +71,7 @@ def network(ema=0.9):
     step = build_step(
         devices=ONE,
         model=model,
-        loss=partial(deep_supervision, region_dice_bce()),
+        loss=partial(deep_supervision, region_dice_bce(), scheme=builtin()),
         optimizer=optimizer,
         augmentation=mirror(),
         seed=3,
@@ -102,7 +103,8 @@ def patches_of(net, sampler):
     measure = patch_measure(
         model=unet3d(channels=2, outputs=3, seed=0, features=[4, 8], convolutions=1),
         outputs="regions",
-        loss=partial(deep_supervision, region_dice_bce()),
+        scheme=builtin(),
+        loss=partial(deep_supervision, region_dice_bce(), scheme=builtin()),
         sampler=replace(sampler, seed=4),
         batches=1,
         at_once=2,

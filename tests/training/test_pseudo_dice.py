@@ -17,6 +17,7 @@ from brats_unet.losses.compound import deep_supervision
 from brats_unet.models.checkpoint import State
 from brats_unet.models.unet import unet3d
 from brats_unet.run import Run
+from brats_unet.schemes.scheme_file import builtin
 from brats_unet.training.averaging import Average
 from brats_unet.training.pseudo_dice import PatchScores, PatchValidation, best_so_far, patch_measure, pooled_dice
 from brats_unet.training.scalar_events import ScalarEvents
@@ -30,7 +31,7 @@ def sampler(tmp_path_factory, write_prepared):
 
 
 def loss(logits, labels):
-    return deep_supervision(region_dice_bce(), logits, labels)
+    return deep_supervision(region_dice_bce(), logits, labels, scheme=builtin())
 
 
 def measure_of(model, sampler, *, outputs="regions", loss=loss, batches=2, at_once=2, average=None):

@@ -22,6 +22,7 @@ from brats_unet.losses.compound import deep_supervision
 from brats_unet.models import checkpoint
 from brats_unet.models.unet import unet3d
 from brats_unet.run import Run
+from brats_unet.schemes.scheme_file import builtin
 from brats_unet.training.averaging import Average
 from brats_unet.training.budget import Budget
 from brats_unet.training.loop import train
@@ -94,7 +95,7 @@ def network(devices=ONE):
     update = build_step(
         devices=devices,
         model=model,
-        loss=partial(deep_supervision, region_dice_bce()),
+        loss=partial(deep_supervision, region_dice_bce(), scheme=builtin()),
         optimizer=optimizer,
         augmentation=mirror(),
         seed=3,

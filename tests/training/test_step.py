@@ -13,6 +13,7 @@ from brats_unet.losses import region_dice_bce
 from brats_unet.losses.compound import deep_supervision
 from brats_unet.models import blocks
 from brats_unet.models.unet import unet2d, unet3d
+from brats_unet.schemes.scheme_file import builtin
 from brats_unet.training.averaging import Average
 from brats_unet.training.optimizers import adam, sgd
 from brats_unet.training.step import LossScale, build_step, per_replica
@@ -52,7 +53,7 @@ def updates(devices, optimizer, steps=4, accumulate=1, augmentation=mirror):
         model = unet3d(channels=2, outputs=3, dtype=devices.policy, seed=0, features=[4, 8], convolutions=1)
         optimizer = optimizer()
     average = Average(model, 0.5, devices.strategy)
-    loss = partial(deep_supervision, region_dice_bce())
+    loss = partial(deep_supervision, region_dice_bce(), scheme=builtin())
     step = build_step(
         devices=devices,
         model=model,
@@ -88,7 +89,7 @@ def statistics_after_an_update(devices):
         x = blocks.stage(image, 4, convolutions=1, kernel=(3, 3, 3), stride=flat, name="encoder_0", **style)
         model = keras.Model(image, [blocks.head(x, 3, enlarge=flat, name="head_0", **layers)])
         optimizer = sgd()
-    loss = partial(deep_supervision, region_dice_bce())
+    loss = partial(deep_supervision, region_dice_bce(), scheme=builtin())
     options = {"optimizer": optimizer, "augmentation": none(), "seed": 5, "batch": BATCH}
     build_step(devices=devices, model=model, loss=loss, **options)(*shares(devices, 0, *batch_of(0)))
     norm = model.get_layer("encoder_0_norm_0")
@@ -248,7 +249,7 @@ EXPECTED_CORNERS = [25.0, 57.0, 85.0, 121.0]
 
 def test_a_2d_network_takes_patches_of_one_slice():
     model = unet2d(channels=2, outputs=3, features=[4, 8], convolutions=1)
-    loss = partial(deep_supervision, region_dice_bce())
+    loss = partial(deep_supervision, region_dice_bce(), scheme=builtin())
     step = build_step(devices=ONE, model=model, loss=loss, optimizer=adam(), augmentation=mirror(), seed=0, batch=4)
     images, labels = batch_of(0)
     value, norm = step(*shares(ONE, 0, images[:, :, :, :1], labels[:, :, :, :1]))

@@ -80,8 +80,9 @@ def declared_meaning(declared: Mapping[str, int | list[int]] | None, scheme: Sch
     regions = {name: set(value) for name, value in declared.items() if isinstance(value, list) and len(value) > 1}
     meaning: dict[int, int] = {}
     if regions:
-        for region, tissue in _own_tissues(scheme).items():  # inner regions overwrite outer ones
-            meaning.update(dict.fromkeys(_region(declared, scheme.regions[region].also), tissue))
+        for region in scheme.predicted:  # inner regions overwrite outer ones
+            members = _region(declared, scheme.regions[region].also)
+            meaning.update(dict.fromkeys(members, scheme.own_label(region)))
     for name, value in declared.items():
         if name in regions:
             continue
@@ -93,16 +94,6 @@ def declared_meaning(declared: Mapping[str, int | list[int]] | None, scheme: Sch
     tissues = {integer for integer, label in meaning.items() if label != BACKGROUND}
     every = {i for value in declared.values() for i in (value if isinstance(value, list) else [value])}
     return meaning if tissues and every <= set(meaning) else None
-
-
-def _own_tissues(scheme: Scheme) -> dict[str, int]:
-    """For each predicted region, its first label that lies in no region inside it."""
-    own = {}
-    for region in scheme.predicted:
-        inside = {value for name in scheme.predicted if region in scheme.around(name) for value in scheme.values(name)}
-        rest = [value for value in scheme.values(region) if value not in inside]
-        own[region] = (rest or list(scheme.values(region)))[0]
-    return own
 
 
 def _tissue(name: str, scheme: Scheme) -> int | None:

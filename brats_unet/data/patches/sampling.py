@@ -6,7 +6,6 @@ from functools import lru_cache
 
 import numpy as np
 
-from brats_unet.anatomy import Region
 from brats_unet.data.prepare.cache import PreparedCase
 
 
@@ -120,19 +119,18 @@ class Sampler:
         """
         return int((count + 1) * self.foreground) > int(count * self.foreground)
 
-    def region_drawn(self, draw: np.random.Generator, present: list[Region]) -> Region:
+    def region_drawn(self, draw: np.random.Generator, present: list[str]) -> str:
         """Draw one of the regions that are present, with probabilities proportional to their weights."""
         shares = np.array([self.weights.get(str(region), 1.0) for region in present])
         if (shares == shares[0]).all():
             return present[int(draw.integers(len(present)))]
         return present[int(np.searchsorted(np.cumsum(shares / shares.sum()), draw.random(), side="right"))]
 
-    def foreground_within(self, case: PreparedCase, first: int, end: int) -> dict[Region, np.ndarray]:
+    def foreground_within(self, case: PreparedCase, first: int, end: int) -> dict[str, np.ndarray]:
         """Voxel positions per region in slices `first` to `end` - 1; without absent regions and those of weight 0."""
         present = {}
-        for region in Region:
-            positions = case.foreground.get(region)
-            if positions is None or self.weights.get(str(region), 1.0) == 0:
+        for region, positions in case.foreground.items():
+            if self.weights.get(region, 1.0) == 0:
                 continue
             if self.slices is not None:
                 positions = positions[(positions[:, 2] >= first) & (positions[:, 2] < end)]

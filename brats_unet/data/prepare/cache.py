@@ -2,8 +2,8 @@
 
     <cache>/<case>-<key>/   image.npy labels.npy brain.npy foreground_<region>.npy prepared.json
 
-The key is a hash of the case's files, the preparation settings and the label convention: a change in any of them gives
-a new folder, so an outdated volume is never read.
+The key is a hash of the case's files, the preparation settings, the scheme and the label convention: a change in any
+of them gives a new folder, so an outdated volume is never read.
 """
 
 import fcntl
@@ -19,7 +19,6 @@ from typing import Any
 
 import numpy as np
 
-from brats_unet.anatomy import Region
 from brats_unet.data.prepare.content_hash import HashMemo, file_hash
 from brats_unet.data.prepare.grid import Grid
 from brats_unet.data.prepare.preprocess import Preparation, Prepared, prepare
@@ -27,7 +26,8 @@ from brats_unet.errors import DataError
 from brats_unet.files import explain_write_errors, remove, require_free_space, write_json
 from brats_unet.nifti import read_header
 from brats_unet.processes import in_processes
-from brats_unet.schemes.convention import Convention
+from brats_unet.schemes.convention import Convention, conventions
+from brats_unet.schemes.scheme_file import builtin
 from brats_unet.volume import Case
 
 MANIFEST = "prepared.json"
@@ -43,6 +43,7 @@ class PreparedCase:
         id: Case id.
         folder: Folder that holds the arrays.
         grid: Prepared grid, and how it maps back to the grid of the case on disk.
+        regions: Names of the predicted regions.
         mapped: True if image and labels are memory-mapped, False if they are read into memory.
         copies: Copies on the training devices, one per replica: float16, shape (X, Y, Z, M + 1), with the labels as
             the last channel. Empty unless the case comes from `pipeline.on_devices`.
@@ -51,6 +52,7 @@ class PreparedCase:
     id: str
     folder: Path
     grid: Grid
+    regions: tuple[str, ...]
     mapped: bool = True
     copies: tuple[Any, ...] = field(default=(), compare=False, repr=False)
 
@@ -61,7 +63,7 @@ class PreparedCase:
 
     @cached_property
     def labels(self) -> np.ndarray | None:
-        """Labels, uint8 values of `anatomy.Label`, shape (X, Y, Z); None if the case has no mask."""
+        """Labels, uint8 as in memory, shape (X, Y, Z); None if the case has no mask."""
         path = self.folder / "labels.npy"
         return np.load(path, mmap_mode="r" if self.mapped else None, allow_pickle=False) if path.exists() else None
 
@@ -77,10 +79,10 @@ class PreparedCase:
         return sum(path.stat().st_size for path in paths if path.exists())
 
     @cached_property
-    def foreground(self) -> dict[Region, np.ndarray]:
+    def foreground(self) -> dict[str, np.ndarray]:
         """Up to 10,000 voxel positions of each region, int16, shape (n, 3); absent regions have no entry."""
         present = {}
-        for region in Region:
+        for region in self.regions:
             path = self.folder / f"foreground_{region}.npy"
             if path.exists():
                 positions = np.load(path, allow_pickle=False)
@@ -118,7 +120,7 @@ def prepare_all(
     with explain_write_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
     memo = HashMemo(folder / "hashes.json")
-    targets = [folder / f"{case.id}-{case_key(case, preparation, convention.name, memo)}" for case in cases]
+    targets = [folder / f"{case.id}-{case_key(case, preparation, convention, memo)}" for case in cases]
     missing = []
     for i, target in enumerate(targets):
         if not is_whole(target):
@@ -180,6 +182,7 @@ def write(prepared: Prepared, case_id: str, preparation: Preparation, target: Pa
                 "case": case_id,
                 "preparation": preparation.as_dict(),
                 "grid": prepared.grid.as_dict(),
+                "regions": list(prepared.foreground),
                 "files": files,
             }
             write_json(part / MANIFEST, manifest)
@@ -210,7 +213,9 @@ def altered(target: Path, content: Callable[[Path], str] = file_hash) -> list[st
 
 def open_prepared(case_id: str, target: Path) -> PreparedCase:
     """Open a prepared case from its folder."""
-    return PreparedCase(case_id, target, Grid.from_dict(manifest_of(target)["grid"]))
+    manifest = manifest_of(target)
+    regions = tuple(manifest.get("regions", builtin().predicted))  # before there were schemes: those of glioma
+    return PreparedCase(case_id, target, Grid.from_dict(manifest["grid"]), regions)
 
 
 def manifest_of(target: Path) -> dict[str, Any]:
@@ -218,13 +223,27 @@ def manifest_of(target: Path) -> dict[str, Any]:
     return json.loads((target / MANIFEST).read_text(encoding="utf-8"))
 
 
-def case_key(case: Case, preparation: Preparation, convention: str, memo: HashMemo) -> str:
-    """Hash of the case's files, the preparation settings and the label convention: 16 hexadecimal digits."""
+def case_key(case: Case, preparation: Preparation, convention: Convention, memo: HashMemo) -> str:
+    """Hash of the case's files, the preparation, the scheme and the label convention: 16 hexadecimal digits.
+
+    With a convention of glioma it is what it was before there were schemes, so that older caches stay valid.
+    """
     files = [case.images[modality] for modality in preparation.modalities]
     contents = [[memo.hash(file.path), file.channel] for file in files]
     mask = memo.hash(case.mask) if case.mask else None
-    text = json.dumps([contents, mask, convention, preparation.as_dict()], sort_keys=True)
+    facts = [contents, mask, convention.name, preparation.as_dict()]
+    if (meaning := _meaning(convention)) != _meaning(conventions(builtin()).get(convention.name)):
+        facts.append(meaning)
+    text = json.dumps(facts, sort_keys=True)
     return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+
+
+def _meaning(convention: Convention | None) -> dict[str, Any] | None:
+    """What prepared labels depend on; None for no convention."""
+    if convention is None:
+        return None
+    scheme = convention.scheme
+    return {"labels": convention.to_label, "regions": [[name, scheme.values(name)] for name in scheme.predicted]}
 
 
 def estimated_bytes(case: Case, preparation: Preparation) -> int:

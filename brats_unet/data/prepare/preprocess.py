@@ -6,12 +6,13 @@ from typing import Annotated, Any, Literal, get_args
 
 import numpy as np
 
-from brats_unet.anatomy import Modality, Region, labels_from_regions, region_masks
+from brats_unet.anatomy import Modality
 from brats_unet.binding import Range, bind
 from brats_unet.data.prepare.brain import border_value, filled, union, without_seam
 from brats_unet.data.prepare.grid import Grid
 from brats_unet.data.prepare.oblique import resliced_brain, straight_around
 from brats_unet.data.prepare.plausible import scan_warnings
+from brats_unet.data.prepare.prepared_labels import foreground_positions, prepared_labels, refuse_lost_labels
 from brats_unet.data.prepare.resample import centring_lead
 from brats_unet.errors import DataError, SettingsError
 from brats_unet.geometry import Box, bounding_box, crop
@@ -24,7 +25,6 @@ VERSION = 4  # 4: the resampled grid is aligned with the centre of mass of the b
 Crop = Literal["brain", "none"]
 Normalise = Literal["zscore", "max"]
 CROPS, NORMALISATIONS = get_args(Crop), get_args(Normalise)
-FOREGROUND_POSITIONS = 10_000
 SAME_SPACING = 1e-3  # relative difference in voxel length up to which an axis is not resampled
 LARGEST = 1e30  # largest intensity accepted, so that statistics stay within float32
 FLOAT16_LARGEST = 65504.0
@@ -94,9 +94,9 @@ class Prepared:
     Attributes:
         image: Normalised scans, float16, shape (X, Y, Z, M); 0 outside the brain.
         brain: Brain mask, bool, shape (X, Y, Z).
-        labels: Labels, uint8 values of `anatomy.Label`, shape (X, Y, Z); None if the case has no mask.
-        foreground: Up to 10,000 voxel positions of each region, int16, shape (n, 3), n = 0 for an absent region; empty
-            if `labels` is None.
+        labels: Labels, uint8 as in memory, shape (X, Y, Z); None if the case has no mask.
+        foreground: Up to 10,000 voxel positions of each predicted region, int16, shape (n, 3), n = 0 for an absent
+            region; empty if `labels` is None.
         grid: Prepared grid, and how it maps back to the grid of the case on disk.
         warnings: Sentences about scans that look wrong; see `data.prepare.plausible`.
     """
@@ -104,7 +104,7 @@ class Prepared:
     image: np.ndarray
     brain: np.ndarray
     labels: np.ndarray | None
-    foreground: dict[Region, np.ndarray]
+    foreground: dict[str, np.ndarray]
     grid: Grid
     warnings: tuple[str, ...] = ()
 
@@ -193,13 +193,14 @@ def prepare(
             )
         image[..., preparation.modalities.index(modality)] = channel_image
 
-    labels = None
+    labels, foreground = None, {}
     if case.mask is not None and convention is not None:
         mask = read_integers(case.mask)
         refuse_other_grid(case.id, "mask", mask, str(here[0]), reference)
         decoded = convention.decode(mask.array, where=f"{case.id}: {case.mask.name}")
-        labels = prepared_labels(decoded, grid)
-    foreground = {} if labels is None else foreground_positions(labels, case.id)
+        labels = prepared_labels(decoded, grid, convention.scheme)
+        refuse_lost_labels(case.id, decoded, labels, grid, convention.scheme)
+        foreground = foreground_positions(labels, case.id, convention.scheme)
     odd = scan_warnings(case.id, dict(zip(map(str, here), insides, strict=True)), int(brain.sum()), voxel_mm3)
     return Prepared(image, np.ascontiguousarray(small_brain), labels, foreground, grid, odd)
 
@@ -226,24 +227,3 @@ def normalised(scan: np.ndarray, inside: np.ndarray, how: str) -> np.ndarray:
         return (scan / max(float(np.abs(values).max()), 1e-8)).astype(np.float32)
     mean, deviation = values.mean(), max(values.std(), 1e-8)
     return (scan.astype(np.float32) - np.float32(mean)) / np.float32(deviation)
-
-
-def prepared_labels(labels: np.ndarray, grid: Grid) -> np.ndarray:
-    """Map labels to the prepared grid; after resampling, a region has the voxels that it fills at least half."""
-    if grid.ratio == (1.0, 1.0, 1.0) and grid.straight is None:
-        return np.ascontiguousarray(grid.to_prepared(labels))
-    return labels_from_regions(grid.to_prepared(region_masks(labels)) >= 0.5)
-
-
-def foreground_positions(labels: np.ndarray, case_id: str) -> dict[Region, np.ndarray]:
-    """Up to 10,000 random voxel positions of each region, int16, shape (n, 3); the case id gives the random seed."""
-    seed = int.from_bytes(case_id.encode()[-8:], "little")
-    draw = np.random.Generator(np.random.Philox(key=seed))
-    masks = region_masks(labels)
-    positions = {}
-    for index, region in enumerate(Region):
-        voxels = np.argwhere(masks[..., index]).astype(np.int16)
-        if len(voxels) > FOREGROUND_POSITIONS:
-            voxels = voxels[np.sort(draw.choice(len(voxels), FOREGROUND_POSITIONS, replace=False))]
-        positions[region] = voxels
-    return positions

@@ -192,7 +192,7 @@ def test_a_named_convention_is_used_unchecked_and_a_typo_gets_a_suggestion() -> 
     ):
         decide("brats2071", "", [], None, {}, scheme=builtin())
     with pytest.raises(SettingsError, match=r"Set labels=brats2017 or labels=nnunet"):
-        decide("auto", "", ["a"], None, {"a": frozenset({0, 1, 2}, scheme=builtin())}, key="labels")
+        decide("auto", "", ["a"], None, {"a": frozenset({0, 1, 2})}, scheme=builtin(), key="labels")
 
 
 def test_the_convention_says_why_it_was_chosen() -> None:

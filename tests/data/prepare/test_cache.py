@@ -336,7 +336,7 @@ def test_two_processes_that_start_together_prepare_each_case_once(data, tmp_path
 
 def test_a_prepared_case_opens_each_array_once_at_its_first_use(data):
     opened = open_all(data)[0]
-    fresh = PreparedCase(opened.id, opened.folder, opened.grid)
+    fresh = PreparedCase(opened.id, opened.folder, opened.grid, opened.regions)
     assert "image" not in vars(fresh)
     assert fresh.image is fresh.image
 

@@ -5,9 +5,11 @@ import numpy as np
 import pytest
 
 from brats_unet.anatomy import Modality, Region, labels_from_regions, region_mask, region_masks
+from brats_unet.data.prepare import prepared_labels as labels_module
 from brats_unet.data.prepare import preprocess
 from brats_unet.data.prepare.grid import Grid
-from brats_unet.data.prepare.preprocess import Preparation, normalised, prepare, prepared_labels
+from brats_unet.data.prepare.prepared_labels import foreground_positions, prepared_labels
+from brats_unet.data.prepare.preprocess import Preparation, normalised, prepare
 from brats_unet.errors import DataError, SettingsError
 from brats_unet.geometry import Box
 from brats_unet.nifti import write_volume
@@ -167,9 +169,37 @@ def test_at_2_mm_a_region_holds_the_voxels_that_it_fills_at_least_half():
     labels[3, 0, 0] = 2
     affine = tuple(tuple(float(v) for v in row) for row in LPS)
     halved = Grid((4, 2, 2), affine, turn_to_lps(LPS), Box((0, 0, 0), (4, 2, 2)), (2.0, 2.0, 2.0))
-    assert prepared_labels(labels, halved).ravel().tolist() == [0, 4]
+    assert prepared_labels(labels, halved, builtin()).ravel().tolist() == [0, 4]
     labels[0, 1] = 2  # now half of the coarse voxel is tumour, but less than half of it is enhancing
-    assert prepared_labels(labels, halved).ravel().tolist() == [2, 4]
+    assert prepared_labels(labels, halved, builtin()).ravel().tolist() == [2, 4]
+
+
+def test_a_mask_that_a_header_in_metres_would_lose_is_an_error(written):
+    with pytest.raises(
+        DataError, match=r"WT \(216 voxels\) and TC .* and ET .* would be lost.*0\.001×0\.001×0\.001 mm"
+    ):
+        prepare(written(affine=np.diag([-0.001, -0.001, 0.001, 1])), PLAIN, BRATS)
+
+
+def test_a_mask_outside_the_brain_is_an_error_where_it_would_be_cut_off(written):
+    outside = mask()
+    outside[0, 0, 0] = 2
+    with pytest.raises(DataError, match=r"1 voxels of the mask lie outside the brain.*data\.preparation\.crop=none"):
+        prepare(written(labels=outside), PLAIN, BRATS)
+    kept = prepare(written(labels=outside), replace(PLAIN, crop="none"), BRATS)
+    np.testing.assert_array_equal(kept.labels, outside)
+
+
+def test_a_speck_may_be_lost_at_a_larger_spacing_but_not_a_region_of_eight_voxels(written):
+    speck = np.zeros(SHAPE, np.uint8)
+    speck[4:12, 3:11, 2:10] = 2
+    speck[5, 5, 5] = 4
+    kept = prepare(written(labels=speck), replace(PLAIN, spacing_mm=(2.0, 2.0, 2.0)), BRATS)
+    assert len(kept.foreground["ET"]) == 0 and len(kept.foreground["WT"])
+    scattered = speck.copy()
+    scattered[4:12:2, 3:11:2, 2:10:2] = 4  # 64 voxels of 1 mm, one in each voxel of 2 mm
+    with pytest.raises(DataError, match=r"ET \(6. voxels\) of the mask would be lost"):
+        prepare(written(labels=scattered), replace(PLAIN, spacing_mm=(2.0, 2.0, 2.0)), BRATS)
 
 
 def test_at_2_mm_image_brain_and_labels_share_one_grid(written):
@@ -227,13 +257,13 @@ def test_foreground_positions_lie_in_their_region_and_are_the_same_every_time(wr
 
 
 def test_foreground_positions_are_limited_and_spread_over_the_region(monkeypatch):
-    monkeypatch.setattr(preprocess, "FOREGROUND_POSITIONS", 500)
+    monkeypatch.setattr(labels_module, "FOREGROUND_POSITIONS", 500)
     labels = np.full((20, 10, 10), 2, np.uint8)
-    positions = preprocess.foreground_positions(labels, "BraTS20_Training_001")
+    positions = foreground_positions(labels, "BraTS20_Training_001", builtin())
     assert len(positions[Region.WT]) == len(np.unique(positions[Region.WT], axis=0)) == 500
     assert positions[Region.ET].shape == (0, 3)
     assert positions[Region.WT][:, 0].mean() == pytest.approx(9.5, abs=1)
-    other = preprocess.foreground_positions(labels, "BraTS20_Training_002")
+    other = foreground_positions(labels, "BraTS20_Training_002", builtin())
     assert not np.array_equal(positions[Region.WT], other[Region.WT])
 
 

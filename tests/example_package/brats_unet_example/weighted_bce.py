@@ -11,12 +11,9 @@ from brats_unet.parts import contract_options
 def region_weighted_bce(*, weight: Annotated[float, Range(0, above_least=True)] = 2.0) -> Loss:
     """Mean over voxels and regions; a voxel inside a region counts `weight` times."""
 
-    def per_sample(logits, labels):
+    def per_sample(logits, masks):
         from keras import ops
 
-        from brats_unet.losses.compound import region_targets
-
-        masks = region_targets(labels)  # WT, TC and ET from label maps: float32 (B, X, Y, Z, 3)
         logits = ops.cast(logits, "float32")  # they may be bfloat16
         nats = ops.softplus((1 - 2 * masks) * logits) * (1 + (weight - 1) * masks)
         return ops.mean(nats, axis=tuple(range(1, len(logits.shape))))  # (B,)
