@@ -46,6 +46,7 @@ QUIET = (
     "hydra/hydra_logging=none",
 )
 IN_RUN_NAME = ("experiment", "data", "data.name", "data.fold", "seed", "name")
+PLAIN = re.compile(r"[\w./-]+")  # a choice that needs no quotes
 ALREADY_HYDRAS = ("'", '"', "[", "{")
 
 
@@ -228,7 +229,8 @@ def _for_hydra(request: Request, overrides: list[Override]) -> list[str]:
     for override in overrides:
         if override.key == SCHEME:
             _offer_schemes([choice for choice in override.choices if choice.endswith(SCHEME_SUFFIXES)])
-            texts.append(f"{SCHEME}={','.join(map(_quoted, override.choices))}")
+            names = (name if PLAIN.fullmatch(name) else _quoted(name) for name in override.choices)
+            texts.append(f"{SCHEME}={','.join(names)}")
         elif override.value is None or override.key in groups or override.key.startswith("hydra"):
             texts.append(override.text)
         else:

@@ -12,7 +12,7 @@ from brats_unet.anatomy import Modality
 from brats_unet.errors import SettingsError
 from brats_unet.files import conf_folder
 from brats_unet.schemes.scheme import Outline, Region, Scheme, Tissue
-from brats_unet.schemes.scheme_problems import Key, problems
+from brats_unet.schemes.scheme_problems import NAME, Key, problems
 from brats_unet.spelling import suggestion
 
 # Okabe and Ito's colours, told apart without full colour vision; the line style changes too.
@@ -115,7 +115,7 @@ def completed(plain: Mapping[str, Any]) -> dict[str, Any]:
         whole["classes"] = [name for name in labels if name in _predicted_labels(whole)]
     if "integers" not in whole:
         values = {name: one.get("value") for name, one in whole["labels"].items() if isinstance(one, Mapping)}
-        whole["integers"] = {whole["name"]: values}
+        whole["integers"] = {whole["name"] if NAME.fullmatch(str(whole["name"])) else "own": values}
     if isinstance(whole["integers"], Mapping):
         whole["integers"] = {
             name: {label: value if isinstance(value, list) else [value] for label, value in table.items()}

@@ -1,0 +1,117 @@
+"""Regions, labels and classes of a scheme, and the way from one to another."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+from brats_unet.schemes.scheme import Scheme
+from brats_unet.schemes.scheme_file import builtin, builtin_names, scheme_of
+
+OVERLAPPING = scheme_of(
+    {
+        "labels": dict.fromkeys("abcde"),
+        "regions": {"R1": ["a", "b"], "R2": ["b", "c"], "R3": ["c", "d"], "R4": ["d", "e"], "R5": ["e", "a"]},
+    }
+)
+EVERY = [*map(builtin, builtin_names()), OVERLAPPING]
+every_scheme = pytest.mark.parametrize("scheme", EVERY, ids=lambda scheme: scheme.name)
+every_tree = pytest.mark.parametrize("scheme", [one for one in EVERY if one.is_tree], ids=lambda scheme: scheme.name)
+
+
+def painted(masks: np.ndarray) -> np.ndarray:
+    """Labels of glioma as they were painted before there were schemes: the innermost region wins."""
+    labels = np.zeros(masks.shape[:-1], np.uint8)
+    for index, label in enumerate((2, 1, 4)):
+        labels[masks[..., index]] = label
+    return labels
+
+
+def test_every_combination_of_gliomas_regions_becomes_the_label_it_always_became() -> None:
+    combinations = np.array(list(itertools.product([False, True], repeat=3)))
+    np.testing.assert_array_equal(builtin("glioma").labels_from_masks(combinations), painted(combinations))
+
+
+def test_the_regions_of_glioma_by_hand() -> None:
+    glioma, labels = builtin("glioma"), np.array([0, 1, 2, 3, 4], np.uint8)
+    assert glioma.predicted_masks(labels).astype(int).tolist() == [
+        [0, 0, 0],  # background
+        [1, 1, 0],  # necrotic core
+        [1, 0, 0],  # oedema
+        [0, 0, 0],  # cavity
+        [1, 1, 1],  # enhancing
+    ]
+    assert glioma.region_mask(labels, "TC").tolist() == [False, True, False, False, True]
+    assert glioma.around("ET") == ("WT", "TC") and glioma.around("WT") == ()
+    assert [glioma.own_label(region) for region in glioma.predicted] == [2, 1, 4]
+
+
+def test_a_cavity_lies_in_no_other_region_and_wins_where_both_are_predicted() -> None:
+    post = builtin("glioma_post")
+    labels = np.array([post.labels["RC"].value], np.uint8)
+    assert post.predicted_masks(labels).tolist() == [[False, False, False, True]]
+    both = np.array([[True, True, False, True]])
+    assert post.words_of(int(post.labels_from_masks(both)[0])) == "resection cavity"
+
+
+@every_scheme
+def test_masks_of_labels_give_the_labels_back(scheme: Scheme) -> None:
+    labels = np.random.default_rng(0).choice(scheme.class_values, (5, 6, 7)).astype(np.uint8)
+    np.testing.assert_array_equal(scheme.labels_from_masks(scheme.predicted_masks(labels)), labels)
+
+
+@every_scheme
+def test_every_combination_of_masks_becomes_a_label_in_one_of_its_regions(scheme: Scheme) -> None:
+    combinations = np.array(list(itertools.product([False, True], repeat=len(scheme.predicted))))
+    labels = scheme.labels_from_masks(combinations)
+    assert (scheme.predicted_masks(labels) & combinations).any(axis=-1).tolist() == combinations.any(axis=-1).tolist()
+    assert set(labels[1:]) <= set(scheme.class_values)
+
+
+@every_scheme
+def test_certain_classes_are_the_regions_of_their_label(scheme: Scheme) -> None:
+    labels = np.array(scheme.class_values, np.uint8)
+    found = scheme.regions_from_classes(np.eye(len(labels), dtype=np.float32))
+    np.testing.assert_array_equal(found, scheme.predicted_masks(labels))
+
+
+@every_tree
+def test_regions_of_a_softmax_give_its_classes_back(scheme: Scheme) -> None:
+    logits = np.random.default_rng(1).normal(size=(50, len(scheme.class_values)))
+    classes = np.exp(logits) / np.exp(logits).sum(axis=-1, keepdims=True)
+    np.testing.assert_allclose(scheme.classes_from_regions(scheme.regions_from_classes(classes)), classes, atol=1e-6)
+
+
+def test_regions_that_overlap_do_not_determine_the_classes() -> None:
+    with pytest.raises(ValueError, match="overlap: they do not determine class probabilities"):
+        OVERLAPPING.classes_from_regions(np.zeros((2, 5)))
+
+
+def test_the_probability_of_a_scored_union_is_the_sum_over_its_labels() -> None:
+    post = builtin("glioma_post")
+    assert post.scored == ("WT", "TC", "ET", "RC", "NETC", "SNFH")
+    found = post.scored_probabilities(np.array([[0.9, 0.6, 0.5, 0.05]]))
+    np.testing.assert_allclose(found, [[0.9, 0.6, 0.5, 0.05, 0.6 - 0.5, 0.9 - 0.6]])
+    inconsistent = post.scored_probabilities(np.array([[0.2, 0.6, 0.7, 0.0]]))
+    assert inconsistent[0, 4:].tolist() == [0, 0]
+
+
+def test_a_scheme_whose_scored_regions_are_predicted_keeps_their_probabilities() -> None:
+    probabilities = np.random.default_rng(2).random((4, 5))
+    assert OVERLAPPING.scored_probabilities(probabilities) is probabilities
+
+
+@every_scheme
+def test_channels_are_named_and_say_which_labels_they_stand_for(scheme: Scheme) -> None:
+    regions, classes = scheme.of_channels("regions"), scheme.of_channels("labels")
+    assert tuple(regions) == scheme.predicted and classes["background"] == (0,)
+    assert [value for values in classes.values() for value in values] == list(scheme.class_values)
+
+
+def test_words_colours_and_sources_do_not_change_what_a_scheme_means() -> None:
+    plain = builtin("glioma").as_dict()
+    other = {**plain, "source": "elsewhere", "regions": {**plain["regions"]}}
+    other["regions"]["WT"] = {**plain["regions"]["WT"], "colour": "#123456", "words": "all of it"}
+    assert scheme_of(other).meaning == builtin("glioma").meaning
+    other["scored"] = ["WT"]
+    assert scheme_of(other).meaning != builtin("glioma").meaning
