@@ -154,7 +154,7 @@ SETTINGS_AFTER_TRAINING = {
 SENTENCES = {
     "epochs": "Training counts in steps (updates of the weights), not in epochs: steps=1000, or minutes=30 for a time.",
     "resume": "A run is resumed by giving the same command again; overwrite=true starts it afresh.",
-    "num_classes": "The number of outputs follows from the loss: region_… has 3 (WT, TC, ET), label_… has 4 labels.",
+    "num_classes": "The number of outputs follows from scheme= and loss=: a region_… loss has one for each region.",
     "workers": "The number of loader threads is chosen by the program; sampling.keep=memory makes loading fastest.",
 }
 SENTENCES |= {
