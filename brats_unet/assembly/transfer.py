@@ -68,10 +68,8 @@ def start_weights(
     if run.checkpoint_file("last").exists() and not settings.overwrite:
         if not settings.init_freeze_steps:
             return None
-        record = read_json(
-            run.init_file, what=f"init_freeze_steps={settings.init_freeze_steps}: no {run.init_file.name}"
-        )
-        return Transfer(**record)
+        lacking = f"init_freeze_steps={settings.init_freeze_steps}: no {run.init_file.name}"
+        return Transfer(**read_json(run.init_file, what=lacking))
     with keras.device("cpu:0"):
         pretrained = open_pretrained(source)
     transfer = take(pretrained, model, settings.model, shape, loss.outputs, scheme_of(settings.scheme), preparation)
@@ -195,9 +193,9 @@ def _other_logits(source: Pretrained, outputs: str, scheme: Scheme) -> str | Non
     """A clause if the logits of the source stand for other regions or classes, or for them in another order."""
     if source.outputs != outputs:
         return f"the source predicts {source.outputs} and this run {outputs}"
-    there, here = (list(one.of_channels(outputs).items()) for one in (source.scheme, scheme))
-    names = (", ".join(name for name, _ in channels) for channels in (there, here))
-    return None if there == here else "the source predicts {} and this run {}".format(*names)
+    there, here = (one.of_channels(outputs) for one in (source.scheme, scheme))
+    same = list(there.items()) == list(here.items())
+    return None if same else f"the source predicts {', '.join(there)} and this run {', '.join(here)}"
 
 
 def _refusal(source: Pretrained, differ: Sequence[str], options: Mapping[str, Any], shape: NetworkShape) -> str:

@@ -3,52 +3,13 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
+from brats_unet.schemes.region import Region, Tissue
+
 BACKGROUND = 0  # the label of a voxel in no tissue, in every scheme
-Outline = Literal["solid", "dashed", "dotted", "dashdot"]
-
-
-@dataclass(frozen=True)
-class Tissue:
-    """One label of a scheme.
-
-    Attributes:
-        name: Short name, such as "ET".
-        value: The integer that stands for it in memory and in the cache, 1 to 254; files may use another.
-        words: What it is, in words.
-        also: Regular expression of its names in dataset.json.
-    """
-
-    name: str
-    value: int
-    words: str
-    also: str
-
-
-@dataclass(frozen=True)
-class Region:
-    """A union of labels that is predicted or scored.
-
-    Attributes:
-        name: Short name, such as "WT".
-        labels: Names of its labels.
-        words: What it is, in words.
-        colour: Of its outlines and curves, "#rrggbb".
-        outline: Line style, so that regions are told apart without colour vision too.
-        seen_on: The modality that shows it best.
-        also: Regular expression of its names in dataset.json.
-    """
-
-    name: str
-    labels: tuple[str, ...]
-    words: str
-    colour: str
-    outline: Outline
-    seen_on: str
-    also: str
 
 
 @dataclass(frozen=True)

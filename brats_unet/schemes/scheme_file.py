@@ -11,7 +11,8 @@ import yaml
 from brats_unet.anatomy import Modality
 from brats_unet.errors import SettingsError
 from brats_unet.files import conf_folder
-from brats_unet.schemes.scheme import Outline, Region, Scheme, Tissue
+from brats_unet.schemes.region import Outline, Region, Tissue
+from brats_unet.schemes.scheme import Scheme
 from brats_unet.schemes.scheme_problems import NAME, Key, problems
 from brats_unet.spelling import suggestion
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, get_args
 
 from brats_unet.anatomy import Modality
-from brats_unet.schemes.scheme import Outline
+from brats_unet.schemes.region import Outline
 from brats_unet.spelling import suggestion
 
 Key = tuple[str, ...]

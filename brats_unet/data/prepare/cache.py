@@ -7,7 +7,6 @@ of them gives a new folder, so an outdated volume is never read.
 """
 
 import fcntl
-import hashlib
 import json
 import shutil
 from collections.abc import Callable, Iterator, Sequence
@@ -19,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from brats_unet.data.prepare.case_key import case_key
 from brats_unet.data.prepare.content_hash import HashMemo, file_hash
 from brats_unet.data.prepare.grid import Grid
 from brats_unet.data.prepare.preprocess import Preparation, Prepared, prepare
@@ -26,7 +26,7 @@ from brats_unet.errors import DataError
 from brats_unet.files import explain_write_errors, remove, require_free_space, write_json
 from brats_unet.nifti import read_header
 from brats_unet.processes import in_processes
-from brats_unet.schemes.convention import Convention, conventions
+from brats_unet.schemes.convention import Convention
 from brats_unet.schemes.scheme_file import builtin
 from brats_unet.volume import Case
 
@@ -221,29 +221,6 @@ def open_prepared(case_id: str, target: Path) -> PreparedCase:
 def manifest_of(target: Path) -> dict[str, Any]:
     """Manifest of a prepared case, as `write` saved it."""
     return json.loads((target / MANIFEST).read_text(encoding="utf-8"))
-
-
-def case_key(case: Case, preparation: Preparation, convention: Convention, memo: HashMemo) -> str:
-    """Hash of the case's files, the preparation, the scheme and the label convention: 16 hexadecimal digits.
-
-    With a convention of glioma it is what it was before there were schemes, so that older caches stay valid.
-    """
-    files = [case.images[modality] for modality in preparation.modalities]
-    contents = [[memo.hash(file.path), file.channel] for file in files]
-    mask = memo.hash(case.mask) if case.mask else None
-    facts = [contents, mask, convention.name, preparation.as_dict()]
-    if (meaning := _meaning(convention)) != _meaning(conventions(builtin()).get(convention.name)):
-        facts.append(meaning)
-    text = json.dumps(facts, sort_keys=True)
-    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
-
-
-def _meaning(convention: Convention | None) -> dict[str, Any] | None:
-    """What prepared labels depend on; None for no convention."""
-    if convention is None:
-        return None
-    scheme = convention.scheme
-    return {"labels": convention.to_label, "regions": [[name, scheme.values(name)] for name in scheme.predicted]}
 
 
 def estimated_bytes(case: Case, preparation: Preparation) -> int:
