@@ -101,8 +101,7 @@ def _comparable(settings: Mapping[str, Any]) -> dict[str, Any]:
     scheme = scheme_in(settings)
     values = EARLIER | flat({key: value for key, value in settings.items() if key != "scheme"})
     weights = {name: values.pop(f"sampling.regions.{name}", 1) for name in scheme.predicted}
-    if set(weights.values()) != {1}:
-        values["sampling.regions"] = weights
+    values["sampling.regions"] = None if set(weights.values()) == {1} else weights
     return values | {"scheme": scheme.meaning}
 
 

@@ -124,6 +124,8 @@ def _known(conf: Conf, asked: dict[str, list[str]], known: dict[str, Setting], o
         return with_plus(override)
     if free and override.prefix in ("+", "++"):
         return override  # the signature of the part decides
+    if free and free in known and known[free].value == "null":
+        return replace(override, prefix="++")  # no file says which keys there are; the command decides
     raise SettingsError(_no_setting(conf, asked, known, override, free))
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, is_dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any, get_args, get_origin, get_type_hints
 
 from brats_unet import settings
 from brats_unet.cli.yaml_files import ConfFile, Setting, merge, read
@@ -79,7 +79,9 @@ class Conf:
     @cached_property
     def sections(self) -> set[str]:
         """Settings that hold free keys: the options of parts, and those of the preparation."""
-        return {name for name, kind in self.types.items() if getattr(kind, "__origin__", kind) is dict}
+        return {
+            name for name, kind in self.types.items() if any(get_origin(one) is dict for one in (kind, *get_args(kind)))
+        }
 
     @cached_property
     def defaults(self) -> dict[str, str]:

@@ -15,6 +15,7 @@ from brats_unet.cli.main import main
 from brats_unet.errors import SettingsError
 from brats_unet.files import write_json
 from brats_unet.run import Run
+from brats_unet.schemes.scheme_file import builtin
 from brats_unet.settings import Train
 from brats_unet.training.rules import NEWEST
 
@@ -69,7 +70,8 @@ def test_a_run_without_a_version_resumes_to_the_bits_of_one_that_was_trained_by_
     assert main(["train", *common, "name=stopped", "rules=1", "steps=2"]) == 0
     stopped = Run(tmp_path / "stopped")
     older = stopped.settings()
-    del older["rules"], older["validation"]["patches_every"], older["validation"]["patch_batches"]
+    del older["rules"], older["validation"]["patches_every"], older["validation"]["patch_batches"], older["scheme"]
+    older["sampling"]["regions"] = {"WT": 1, "TC": 1, "ET": 1}
     write_json(stopped.settings_file, older)
     assert main(["train", *common, "name=stopped", "steps=3"]) == 0
     assert json.loads(stopped.settings_file.read_text())["rules"] == 1
@@ -91,10 +93,11 @@ def composed(*line):
 
 @pytest.fixture
 def earlier_run(tmp_path):
-    """A run whose settings.json has neither `rules` nor `sampling.overhang`, as versions before them wrote it."""
+    """A run whose settings.json lacks `rules`, `sampling.overhang` and `scheme`, as versions before them wrote it."""
     run = Run(tmp_path / "run")
     settings = json.loads(json.dumps(asdict(composed("sampling.overhang=false"))))
-    del settings["rules"], settings["sampling"]["overhang"]
+    del settings["rules"], settings["sampling"]["overhang"], settings["scheme"]
+    settings["sampling"]["regions"] = {"WT": 1, "TC": 1, "ET": 1}  # the default of versions without schemes
     write_json(run.settings_file, settings)
     return run
 
@@ -109,6 +112,21 @@ def test_a_run_without_the_setting_of_overhang_is_not_resumed_with_it(earlier_ru
     with pytest.raises(SettingsError, match="sampling.overhang: False in the run, True now") as refusal:
         prepare_run_folder(earlier_run, composed("sampling.overhang=true"))
     assert str(refusal.value).count("in the run") == 1
+
+
+def test_a_run_without_a_scheme_is_one_of_glioma_and_other_weights_of_regions_are_another_setting(earlier_run):
+    with pytest.raises(SettingsError, match=r"scheme: glioma in the run, glioma_post now"):
+        prepare_run_folder(earlier_run, composed("sampling.overhang=false", "scheme=glioma_post"))
+    with pytest.raises(SettingsError, match=r"sampling\.regions: None in the run, \{'WT': 1, 'TC': 1, 'ET': 2.0\} now"):
+        prepare_run_folder(earlier_run, composed("sampling.overhang=false", "sampling.regions={ET: 2}"))
+
+
+def test_words_and_colours_of_a_scheme_may_change_on_resume(earlier_run):
+    settings = json.loads(earlier_run.settings_file.read_text())
+    settings["scheme"] = builtin().as_dict()
+    settings["scheme"]["regions"]["WT"] |= {"words": "all of it", "colour": "#123456"}
+    write_json(earlier_run.settings_file, settings)
+    prepare_run_folder(earlier_run, composed("sampling.overhang=false"))
 
 
 def test_every_setting_that_earlier_versions_lacked_exists():

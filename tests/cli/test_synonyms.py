@@ -54,7 +54,7 @@ ANSWERS = {
     "train pretrained=x": "Did you mean init?",
     "train epochs=5": "Training counts in steps (updates of the weights), not in epochs: steps=1000, or minutes=30",
     "train resume=true": "A run is resumed by giving the same command again",
-    "train num_classes=4": "The number of outputs follows from the loss",
+    "train num_classes=4": "The number of outputs follows from scheme= and loss=",
     "train workers=2": "The number of loader threads is chosen by the program",
     "predict weights=x": "There is no setting weights in `brats-unet predict`. Did you mean run?",
     "predict data_dir=x": "Did you mean input?",
