@@ -2,14 +2,12 @@
 
 from dataclasses import dataclass
 
-import cc3d
 import numpy as np
 
-from brats_unet.anatomy import Label, Modality
+from brats_unet.anatomy import Modality
+from brats_unet.data.phantom.extent import Extent
 from brats_unet.data.phantom.fields import FieldSampler, lattice_axes, ramp, random_field
 from brats_unet.data.phantom.head import Anatomy
-from brats_unet.data.phantom.tissue import tissue_shares
-from brats_unet.data.phantom.tumour import Tumour
 
 # Mean signal of healthy tissue relative to the median of the brain, from eight BraTS 2021 scans.
 TISSUES: dict[Modality, dict[str, float]] = {
@@ -156,53 +154,25 @@ def blur_in_plane(volume: np.ndarray, centre: float = 0.6) -> np.ndarray:
 def paint(
     rng: np.random.Generator,
     anatomy: Anatomy,
-    tumour: Tumour,
+    shares: dict[str, np.ndarray],
+    extent: Extent,
     appearance: dict[Modality, Appearance],
     box: FieldSampler,
-    scale: float,
-) -> tuple[dict[Modality, np.ndarray], np.ndarray]:
-    """Compute the scans and labels in a box.
+) -> dict[Modality, np.ndarray]:
+    """Compute the scans in a box.
 
     Args:
         rng: Random number generator for texture, bias fields and noise.
         anatomy: Parts of the head.
-        tumour: Extent of the tumour.
+        shares: Share of each healthy tissue in every voxel; see `tissue_shares`.
+        extent: The tissues of the tumour in every voxel.
         appearance: Acquisition and tissue signals of each modality.
         box: Voxels to compute.
-        scale: Voxels per millimetre; see `phantoms.phantom_case`.
 
     Returns:
-        Scans by modality, int16, and labels, uint8 values of `Label`; both of shape (Z, Y, X). Scans are 0 outside the
-        brain and at least 1 inside.
+        Scans by modality, int16, shape (Z, Y, X); 0 outside the brain and at least 1 inside.
     """
-    head = box(anatomy.head) > 0
-    shares = tissue_shares(anatomy, box)
-    whole, core, enhancing = box(tumour.whole), box(tumour.core), box(tumour.enhancing)
-    if tumour.enhancing_mm3 is not None:
-        count = max(1, round(tumour.enhancing_mm3 * scale**3))
-        flat = np.partition(enhancing.ravel(), enhancing.size - count - 1)
-        enhancing -= flat[enhancing.size - count - 1] + np.float32(1e-6)
-        core = np.maximum(core, enhancing)
-        whole = np.maximum(whole, enhancing)
-    smallest = max(1, round(60 * scale**3))
-    labels = np.zeros(head.shape, np.uint8)
-    for label, field in ((Label.OEDEMA, whole), (Label.NECROTIC, core), (Label.ENHANCING, enhancing)):
-        mask = (field > 0) & head
-        if tumour.enhancing_mm3 is None or label != Label.ENHANCING:
-            mask = cc3d.dust(mask, threshold=smallest, connectivity=6) > 0
-        labels[mask] = label
-
-    in_whole = ramp(whole - 1, 4)
-    effaced = shares["fluid"] * (0.8 * in_whole)
-    shares["fluid"] -= effaced
-    shares["grey"] += effaced
-    shares["vessel"] *= 1 - ramp(whole + 1, 2)
-    w_enhancing = ramp(enhancing, 1.2)
-    in_core = ramp(core, 1.5)
-    w_core = in_core * (1 - w_enhancing)
-    w_oedema = ramp(whole, 2.0) * np.clip(0.8 + 0.04 * whole, 0, 1) * (1 - in_core)
-    w_oedema *= 1 - shares["fluid"] - shares["pool"]
-    healthy = (1 - w_enhancing) * (1 - in_core) - w_oedema
+    head = box.middle(box(anatomy.head) > 0)
     caps = np.exp(np.minimum(box(anatomy.ventricle), 0) * np.float32(0.3)) * shares["white"]
     spots = ramp(box(random_field(rng, 11)) - 2.2, 0.8) * shares["white"]
     texture = box(0.6 * random_field(rng, 24) + 0.8 * random_field(rng, 9))
@@ -213,26 +183,26 @@ def paint(
     images = {}
     for modality, how in appearance.items():
         t = how.tissue
-        signal = np.zeros(head.shape, np.float32)
+        signal = np.zeros(texture.shape, np.float32)
         for name in TISSUES[modality]:
             signal += np.float32(t[name]) * shares[name]
         for name in ("dura", "vessel", "lake"):
             signal += shares[name] * (np.float32(t[name]) - signal)
         signal += np.float32(t["caps"]) * caps + np.float32(t["spots"]) * spots + grain
         signal += np.float32(t["ribbon"]) * ribbon + np.float32(t["inflow"]) * flow
-        signal *= healthy
-        for name, weight in (("oedema", w_oedema), ("core", w_core), ("enhancing", w_enhancing)):
+        signal *= extent.healthy
+        for name, weight in extent.weights.items():
             mottle = np.float32(t["blotches" if name == "enhancing" else "mottle"])
             signal += weight * (np.float32(t[name]) + mottle * texture)
         if modality is not Modality.T1CE:  # T1ce has the coil pattern of T1: the two are acquired minutes apart
             smooth, spot = coil(rng)
         signal *= box(1 + np.float32(how.bias) * smooth + np.float32(how.hot_spot) * spot)
-        signal = blur_in_plane(signal)
-        if how.slice_mm * scale >= 2:
-            signal = acquired_in_slices(signal, round(how.slice_mm * scale), rng, how.noise)
+        signal = box.mean(blur_in_plane(signal))
+        if how.slice_mm * box.per_mm[0] >= 2:
+            signal = acquired_in_slices(signal, round(how.slice_mm * box.per_mm[0]), rng, how.noise)
         else:
             signal += np.float32(how.noise) * rng.standard_normal(signal.shape, dtype=np.float32)
         image = np.clip(np.rint(np.abs(signal) * np.float32(how.gain)), 1, 32767).astype(np.int16)
         image[~head] = 0
         images[modality] = image
-    return images, labels
+    return images

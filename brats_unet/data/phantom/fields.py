@@ -8,7 +8,9 @@ Fields are computed on a coarse grid, the lattice. A depth is the distance in mm
 inside the body, negative outside.
 """
 
+import math
 from functools import lru_cache
+from typing import TypeVar
 
 import numpy as np
 from scipy import fft, ndimage
@@ -17,6 +19,8 @@ PITCH_MM = 2.0  # edge length of a lattice cell
 LATTICE = (72, 96, 80)  # cells along z, y, x: good sizes for an FFT, and large enough for the head of any phantom
 ORIGIN_MM = (0.0, 38.0, -79.5)  # position of the first 1 mm voxel in the lattice: z, y, x
 MIDLINE = 119.5  # voxel index of x = 0 on the 240-voxel axis
+T = TypeVar("T")
+Zyx = tuple[T, T, T]  # one value each along z, y, x
 
 
 def lattice_axes() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -109,27 +113,44 @@ class FieldSampler:
     Args:
         start: First voxel of the box along z, y, x.
         stop: Index after the last voxel along z, y, x.
-        scale: Voxels per millimetre; see `phantoms.phantom_case`.
+        per_mm: Voxels per millimetre along z, y, x.
+        offset_mm: Distance from the edge of the scan to the origin of the atlas frame (half a millimetre before its
+            first 1 mm voxel; along x, its midline) along z, y, x; see `scan_grid.ScanGrid.offset_mm`.
+        finer: Parts that each voxel is split into along z, y, x; odd, so that one part lies in its middle.
     """
 
-    def __init__(self, start: tuple[int, int, int], stop: tuple[int, int, int], scale: float) -> None:
-        self.start, self.stop = start, stop
-        self.positions, self.steps = [], []
+    def __init__(
+        self, start: Zyx[int], stop: Zyx[int], per_mm: Zyx[float], offset_mm: Zyx[float], finer: Zyx[int] = (1, 1, 1)
+    ) -> None:
+        self.start, self.stop, self.per_mm, self.finer = start, stop, per_mm, finer
+        self.steps = []
         for axis in range(3):
-            index = np.arange(start[axis], stop[axis])
-            mm = (index + 0.5) / scale - 0.5 - (MIDLINE if axis == 2 else 0)
+            parts = finer[axis]
+            index = np.arange(start[axis] * parts, stop[axis] * parts)
+            mm = (index + 0.5) / (per_mm[axis] * parts) - 0.5 - offset_mm[axis]
             cell = np.clip((mm - ORIGIN_MM[axis] - 0.5) / PITCH_MM, 0, LATTICE[axis] - 1.001)
             low = np.floor(cell).astype(int)
-            self.positions.append(mm.astype(np.float32))
             self.steps.append((low, (cell - low).astype(np.float32)))
 
     @property
-    def shape(self) -> tuple[int, int, int]:
-        """Voxels of the box along z, y, x."""
-        return tuple(b - a for a, b in zip(self.start, self.stop, strict=True))  # type: ignore[return-value]
+    def per_mm3(self) -> float:
+        """Parts of voxels per cubic millimetre."""
+        return math.prod(n * parts for n, parts in zip(self.per_mm, self.finer, strict=True))
+
+    def middle(self, array: np.ndarray) -> np.ndarray:
+        """The value in the middle of each voxel, from one for each part."""
+        return array[tuple(slice(parts // 2, None, parts) for parts in self.finer)]
+
+    def mean(self, array: np.ndarray) -> np.ndarray:
+        """The mean over the parts of each voxel."""
+        for axis, parts in enumerate(self.finer):
+            if parts > 1:
+                split = (*array.shape[:axis], array.shape[axis] // parts, parts, *array.shape[axis + 1 :])
+                array = array.reshape(split).mean(axis=axis + 1)
+        return array
 
     def __call__(self, field: np.ndarray) -> np.ndarray:
-        """Values of a lattice field at the voxels of the box, float32, shape (Z, Y, X)."""
+        """Values of a lattice field at the parts of all voxels of the box, float32, shape (Z, Y, X)."""
         for axis in (2, 1, 0):  # z last: it has the most work, and then works on whole planes
             low, share = self.steps[axis]
             share = share.reshape([-1 if i == axis else 1 for i in range(3)])
