@@ -37,6 +37,8 @@ class Data:
     validation_root: Optional[str]  # folder of cases to hold out instead of a fold
     cases: FromOne  # phantoms only: how many to make
     seed: Seed  # phantoms only
+    grid: Optional[list[FromOne]]  # phantoms only: voxels along x, y, z; None: the usual grid of the scheme
+    spacing_mm: Optional[list[AboveZero]]  # phantoms only: voxel edge lengths along x, y, z
 
 
 @dataclass
@@ -270,5 +272,7 @@ class Phantom:
     scheme: Options  # what the masks show, see schemes.scheme_file
     cases: FromOne
     seed: Seed
+    grid: Optional[list[FromOne]]  # voxels along x, y, z; None: the usual grid of the scheme
+    spacing_mm: Optional[list[AboveZero]]  # voxel edge lengths along x, y, z
     workers: FromOne
     json: bool

@@ -67,7 +67,7 @@ def phantom_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from brats_unet.data.phantom.phantoms import write_dataset
 
     folder = tmp_path_factory.mktemp("phantoms")
-    write_dataset(folder, cases=4, seed=7, scale=0.25)
+    write_dataset(folder, cases=4, seed=7, scheme=builtin(), scale=0.25)
     return folder
 
 

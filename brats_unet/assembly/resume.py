@@ -32,7 +32,13 @@ FREE = {
     "validation.patch_batches",
 }
 # Values of settings that a run of an earlier version lacks: what it did.
-EARLIER = {"rules": 1, "sampling.overhang": False, "init_freeze_steps": 0}
+EARLIER = {
+    "rules": 1,
+    "sampling.overhang": False,
+    "init_freeze_steps": 0,
+    "data.grid": None,
+    "data.spacing_mm": None,
+}
 
 
 def run_folder(settings: Train) -> Path:

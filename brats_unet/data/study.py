@@ -9,7 +9,9 @@ from typing import Any
 
 from brats_unet.data.folds import ALL, Split, Subject, read_split_file, refuse_invalid_fold, split, write_or_verify
 from brats_unet.data.labels.decide import decide, label_set
+from brats_unet.data.phantom.phantom_case import kind_of
 from brats_unet.data.phantom.phantoms import varieties, write_dataset
+from brats_unet.data.phantom.scan_grid import grid_of
 from brats_unet.data.prepare.cache import PreparedCase, prepare_all
 from brats_unet.data.prepare.content_hash import HashMemo
 from brats_unet.data.prepare.preprocess import Preparation
@@ -70,6 +72,8 @@ def open_study(
     validation_root: str | None,
     cases: int,
     seed: int,
+    grid: Sequence[int] | None,
+    spacing_mm: Sequence[float] | None,
     scheme: Scheme,
     log: Log,
     progress: Progress,
@@ -94,7 +98,14 @@ def open_study(
         raise SettingsError("data.root is not set. Give the folder of the scans: data.root=/path/to/BraTS2020.")
     kinds: Mapping[str, str] = {}
     if name == "phantom":
-        write_dataset(Path(root), cases=cases, seed=seed, progress=lambda d, n: progress("Making phantoms", d, n))
+        write_dataset(
+            Path(root),
+            cases=cases,
+            seed=seed,
+            scheme=scheme,
+            grid=grid_of(kind_of(scheme).grid, grid, spacing_mm, section="data."),
+            progress=lambda d, n: progress("Making phantoms", d, n),
+        )
         kinds = varieties(Path(root))
     cache_folder = Path(cache)
     memo = HashMemo(cache_folder / "hashes.json")

@@ -74,7 +74,11 @@ def plan_text(planned: Planned, choices: Mapping[str, str]) -> str:
                 "data.labels": data.labels,
                 "data.modalities": data.modalities,
                 "data.leave_out": data.leave_out,
-                **({"data.cases": data.cases, "data.seed": data.seed} if data.name == "phantom" else {}),
+                **(
+                    {f"data.{key}": getattr(data, key) for key in ("cases", "seed", "grid", "spacing_mm")}
+                    if data.name == "phantom"
+                    else {}
+                ),
                 **{f"data.preparation.{key}": value for key, value in data.preparation.items()},
             },
         ),

@@ -107,8 +107,9 @@ def main() -> None:
 def phantom_case(folder: Path) -> Path:
     """Write a full-size phantom that is not among the training phantoms."""
     from brats_unet.data.phantom.phantoms import write_dataset
+    from brats_unet.schemes.scheme_file import builtin
 
-    write_dataset(folder, cases=1, seed=99)
+    write_dataset(folder, cases=1, seed=99, scheme=builtin())
     return next(path for path in sorted(folder.iterdir()) if path.is_dir())
 
 

@@ -138,8 +138,9 @@ def peer_command(options: dict[str, Any]) -> list[str]:
 def phantom_case(folder: Path, scale: float = 1.0) -> Path:
     """Write a phantom with `scale` voxels per millimetre; 1 is full size."""
     from brats_unet.data.phantom.phantoms import write_dataset
+    from brats_unet.schemes.scheme_file import builtin
 
-    write_dataset(folder, cases=1, seed=0, scale=scale)
+    write_dataset(folder, cases=1, seed=0, scheme=builtin(), scale=scale)
     return next(path for path in sorted(folder.iterdir()) if path.is_dir())
 
 

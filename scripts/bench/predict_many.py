@@ -28,6 +28,7 @@ import psutil
 from brats_unet.anatomy import Modality
 from brats_unet.data.phantom.phantoms import case_id, write_dataset
 from brats_unet.data.readers.discovery import find_cases
+from brats_unet.schemes.scheme_file import builtin
 
 BRATS_UNET = str(Path(sys.executable).with_name("brats-unet"))
 WARM = 3  # first cases of a command, which trace the graphs
@@ -82,8 +83,8 @@ def main() -> None:
         folder = Path(name)
         run, case = short_run(folder) if args.run is None else args.run, args.case
         if case is None:
-            write_dataset(folder / "phantoms", cases=5, seed=0)
-            case = folder / "phantoms" / case_id(0)
+            write_dataset(folder / "phantoms", cases=5, seed=0, scheme=builtin())
+            case = folder / "phantoms" / case_id(builtin(), 0)
         found = []
         for place, count in enumerate((FEW, args.cases, FEW)):
             copies(case, folder / f"{place}", count)

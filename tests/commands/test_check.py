@@ -30,6 +30,8 @@ DATA = Data(
     validation_root=None,
     cases=0,
     seed=0,
+    grid=None,
+    spacing_mm=None,
 )
 
 

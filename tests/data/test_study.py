@@ -20,6 +20,8 @@ def study_of(root, cache, **changed):
         "fold_seed": 1,
         "splits": None,
         "validation_root": None,
+        "grid": None,
+        "spacing_mm": None,
         "cases": 1,
         "seed": 0,
         "scheme": builtin(),

@@ -14,7 +14,7 @@ import numpy as np
 from brats_unet import nifti
 from brats_unet.anatomy import Modality
 from brats_unet.data.phantom.phantom_case import VERSION, kind_of, labels_of, phantom_case
-from brats_unet.data.phantom.scan_grid import BRATS, ScanGrid
+from brats_unet.data.phantom.scan_grid import BRATS, ScanGrid, times
 from brats_unet.errors import DataError, SettingsError
 from brats_unet.files import atomic_path, require_free_space, write_json
 from brats_unet.processes import in_processes
@@ -185,10 +185,15 @@ def known_cases(folder: Path, recipe: Mapping[str, Any]) -> int:
     for key, value in recipe.items():
         if (held := found.get(key, EARLIER.get(key))) != value:
             raise DataError(
-                f"{folder}: holds phantoms of {key} {held}, not {value}. Choose another folder (data.root=…, or "
-                f"output=… of brats-unet phantom), or remove this one."
+                f"{folder}: holds phantoms of {key} {words(held)}, not {words(value)}. Choose another "
+                f"folder (data.root=…, or output=… of brats-unet phantom), or remove this one."
             )
     return count
+
+
+def words(value: Any) -> str:
+    """A value of a recipe for messages; a list as 240×240×155."""
+    return times(value) if isinstance(value, list) else str(value)
 
 
 def files(folder: Path, scheme: Scheme, index: int) -> dict[Modality | None, Path]:

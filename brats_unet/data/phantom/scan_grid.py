@@ -12,6 +12,8 @@ from brats_unet.errors import SettingsError
 # Lengths along x, y, z that a grid must span. Of 120 heads, 95 % fit along x and y, three quarters along z; the others
 # lose their outermost millimetres, as in scans of patients.
 HEAD_MM = (152, 186, 140)
+LARGEST = 1024  # voxels along an axis
+LARGEST_MM = 10  # edge of a voxel
 HEAD_CENTRE_MM = (0.0, 130.5, 70.5)  # mean centre of the heads in the atlas frame, along x, y, z
 
 
@@ -93,24 +95,32 @@ def parts(length_mm: float) -> int:
 
 
 def grid_of(
-    shape: Sequence[int] | None, spacing_mm: Sequence[float] | None, usual: ScanGrid, *, section: str = ""
+    usual: ScanGrid, shape: Sequence[int] | None, spacing_mm: Sequence[float] | None, *, section: str = ""
 ) -> ScanGrid:
     """The grid that the settings `grid` and `spacing_mm` describe.
 
     Args:
-        shape: Voxels along x, y, z; None for as many as span the usual grid.
-        spacing_mm: Voxel edge lengths along x, y, z, in millimetres; None for 1 mm.
         usual: The usual grid of the scheme.
+        shape: Voxels along x, y, z; None for as many as span the usual grid.
+        spacing_mm: Voxel edge lengths along x, y, z, in millimetres; None for those of the usual grid.
         section: Section of both settings with its final dot, for messages.
 
     Raises:
-        SettingsError: One has not three numbers, or a head does not fit into the grid; names the size needed.
+        SettingsError: One has not three numbers, a number is too large, or a head does not fit into the grid; the
+            message names the size needed.
     """
     for name, given in (("grid", shape), ("spacing_mm", spacing_mm)):
         if given is not None and len(given) != 3:
             raise SettingsError(f"{section}{name}={list(given)}: expected three numbers, along x, y and z.")
     spacing = tuple(float(length) for length in spacing_mm or usual.spacing_mm)
+    if not all(0 < length <= LARGEST_MM for length in spacing):
+        raise SettingsError(f"{section}spacing_mm={list(spacing)}: expected lengths above 0 and up to {LARGEST_MM} mm.")
     sizes = tuple(shape or (round(span / length) for span, length in zip(usual.span_mm, spacing, strict=True)))
+    if max(sizes) > LARGEST:
+        raise SettingsError(
+            f"{section}grid={list(sizes)} with voxels of {times(spacing)} mm: expected {LARGEST} voxels or fewer along "
+            f"each axis. Set a smaller {section}grid, or a larger {section}spacing_mm."
+        )
     grid = ScanGrid(sizes, spacing)  # type: ignore[arg-type]  # three each, as checked above
     if any(span < head for span, head in zip(grid.span_mm, HEAD_MM, strict=True)):
         needed = [math.ceil(head / length) for head, length in zip(HEAD_MM, spacing, strict=True)]

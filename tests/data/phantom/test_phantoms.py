@@ -11,12 +11,28 @@ from scipy import ndimage
 from brats_unet import nifti
 from brats_unet.anatomy import Label, Modality, Region, region_mask
 from brats_unet.data.assignment import Subject, assign
-from brats_unet.data.phantom import phantoms as phantom
-from brats_unet.data.phantom.phantoms import FULL_SHAPE, PhantomCase, case_id, phantom_case, varieties, write_dataset
+from brats_unet.data.labels.decide import decide, integers_of
+from brats_unet.data.phantom import phantom_case as generator
+from brats_unet.data.phantom import phantoms
+from brats_unet.data.phantom.phantom_case import PhantomCase
+from brats_unet.data.phantom.scan_grid import BRATS, ScanGrid
 from brats_unet.data.phantom.tumour import CYCLE, Variety
-from brats_unet.errors import DataError
+from brats_unet.data.readers.discovery import find_cases
+from brats_unet.errors import DataError, SettingsError
+from brats_unet.schemes.scheme_file import builtin, scheme_of
 
 SMALL = 0.25
+GLIOMA = builtin()
+POST = builtin("glioma_post")
+OWN = scheme_of({"name": "mine", "labels": {"a": 1, "b": 2}, "regions": {"R1": ["a", "b"], "R2": ["b"]}})
+
+
+def phantom_case(seed: int, index: int, **options) -> PhantomCase:
+    return generator.phantom_case(seed, index, **{"scheme": GLIOMA, **options})
+
+
+def write_dataset(folder, **options) -> list[str]:
+    return phantoms.write_dataset(folder, **{"scheme": GLIOMA, "workers": 1, **options})
 
 
 @pytest.fixture(scope="session")
@@ -34,7 +50,7 @@ def folder(tmp_path_factory):
 
 
 def first_of_variety(cases: list[PhantomCase], variety: Variety) -> PhantomCase:
-    return next(case for case in cases if case.variety is variety)
+    return next(case for case in cases if case.variety == variety)
 
 
 def brain(case: PhantomCase) -> np.ndarray:
@@ -63,9 +79,9 @@ def test_a_case_on_disk_equals_the_case_in_memory(folder):
 
 def test_grid_type_and_affine_are_those_of_brats(cases):
     for case in cases:
-        assert case.labels.shape == FULL_SHAPE == (240, 240, 155)
+        assert case.labels.shape == BRATS.shape == (240, 240, 155)
         assert case.labels.dtype == np.uint8
-        assert all(image.shape == FULL_SHAPE and image.dtype == np.int16 for image in case.images.values())
+        assert all(image.shape == BRATS.shape and image.dtype == np.int16 for image in case.images.values())
         np.testing.assert_array_equal(case.affine, [[-1, 0, 0, 0], [0, -1, 0, 239], [0, 0, 1, 0], [0, 0, 0, 1]])
 
 
@@ -114,17 +130,21 @@ def test_every_variety_comes_once_in_six_cases_and_in_each_fold_of_thirty():
 
 
 def test_every_fold_of_the_demo_holds_every_variety(folder):
-    assert varieties(folder) == {case_id(i): str(CYCLE[i]) for i in range(3)}
-    fold = assign([Subject(case_id(i), case_id(i), CYCLE[i % 6], "") for i in range(36)], folds=5, seed=12345)
+    assert phantoms.varieties(folder) == {phantoms.case_id(GLIOMA, i): str(CYCLE[i]) for i in range(3)}
+    fold = assign(
+        [Subject(phantoms.case_id(GLIOMA, i), phantoms.case_id(GLIOMA, i), CYCLE[i % 6], "") for i in range(36)],
+        folds=5,
+        seed=12345,
+    )
     for held_out in range(5):
-        kinds = {CYCLE[i % 6] for i in range(36) if fold[case_id(i)] == held_out}
+        kinds = {CYCLE[i % 6] for i in range(36) if fold[phantoms.case_id(GLIOMA, i)] == held_out}
         assert kinds == set(Variety)
 
 
 def test_low_grade_has_no_enhancing_tumour_and_the_others_have(cases):
     for case in cases:
         enhancing = region_mask(case.labels, Region.ET).any()
-        assert enhancing == (case.variety is not Variety.NO_ET) == (case.grade == "HGG")
+        assert enhancing == (case.variety != Variety.NO_ET) == (case.grade == "HGG")
 
 
 def test_tiny_enhancing_tumour_is_one_component_of_40_to_100_voxels(cases):
@@ -158,7 +178,7 @@ def test_tumour_contrast_matches_the_modality(cases):
         assert relative(Modality.T2, Label.OEDEMA) > 1.02
         assert relative(Modality.T1, Label.NECROTIC) < 1.0
         assert relative(Modality.T2, Label.NECROTIC) > relative(Modality.T2, Label.OEDEMA)
-        if case.variety is not Variety.NO_ET:
+        if case.variety != Variety.NO_ET:
             assert relative(Modality.T1CE, Label.ENHANCING) > 1.15 * relative(Modality.T1CE, Label.NECROTIC)
 
 
@@ -198,12 +218,12 @@ def test_the_layout_is_that_of_brats_2020(folder):
         f"BraTS20_Training_003_{part}.nii.gz" for part in ("flair", "seg", "t1", "t1ce", "t2")
     ]
     contents = json.loads((folder / "phantom.json").read_text())
-    assert (contents["seed"], contents["cases"], contents["version"]) == (4, 3, phantom.VERSION)
+    assert (contents["seed"], contents["cases"], contents["version"]) == (4, 3, generator.VERSION)
     assert contents["varieties"]["BraTS20_Training_002"] == "tiny_et"
 
 
 def test_name_mapping_lists_the_grade(tmp_path):
-    phantom.write_mapping(tmp_path / "name_mapping.csv", 6)
+    phantoms.write_mapping(tmp_path / "name_mapping.csv", GLIOMA, 6)
     rows = list(csv.DictReader((tmp_path / "name_mapping.csv").read_text().splitlines()))
     assert {row["BraTS_2020_subject_ID"]: row["Grade"] for row in rows}["BraTS20_Training_004"] == "LGG"
     assert [row["Grade"] for row in rows].count("HGG") == 5
@@ -252,3 +272,76 @@ def test_a_file_in_place_of_the_folder_is_refused(tmp_path):
 def test_a_scale_above_1_is_refused():
     with pytest.raises(ValueError, match="0 < scale <= 1"):
         phantom_case(0, 0, scale=2)
+
+
+def test_phantom_json_of_gliomas_holds_what_it_held_before_there_were_schemes(folder):
+    contents = json.loads((folder / "phantom.json").read_text())
+    assert list(contents) == ["generator", "version", "seed", "scale", "cases", "varieties"]
+
+
+@pytest.fixture(scope="module")
+def operated(tmp_path_factory):
+    """Three small phantoms of glioma_post on disk."""
+    path = tmp_path_factory.mktemp("phantoms") / "post"
+    write_dataset(path, cases=3, seed=4, scheme=POST, scale=SMALL)
+    return path
+
+
+def test_the_names_and_integers_of_glioma_post_are_those_of_brats_2024(operated):
+    assert sorted(p.name for p in operated.iterdir()) == [
+        *(f"BraTS-GLI-0000{i}-100" for i in (1, 2, 3)),
+        "phantom.json",
+    ]
+    name = "BraTS-GLI-00001-100"
+    assert sorted(p.name for p in (operated / name).iterdir()) == [
+        f"{name}-{part}.nii.gz" for part in ("seg", "t1c", "t1n", "t2f", "t2w")
+    ]
+    case = phantom_case(4, 0, scheme=POST, scale=SMALL)
+    written = nifti.read_integers(operated / name / f"{name}-seg.nii.gz").array
+    for label, integer in (("NCR", 1), ("ED", 2), ("ET", 3), ("RC", 4)):
+        np.testing.assert_array_equal(written == integer, case.labels == POST.labels[label].value)
+        assert (written == integer).any()
+
+
+@pytest.mark.parametrize("scheme", [GLIOMA, POST, builtin("lesion"), OWN], ids=lambda scheme: scheme.name)
+def test_masks_are_read_back_as_they_were_made_without_a_label_convention(scheme, tmp_path):
+    write_dataset(tmp_path, cases=2, seed=2, scheme=scheme, scale=0.2)
+    dataset = find_cases(tmp_path, modalities=tuple(Modality), masks_required=True)
+    masks = {case.id: nifti.read_integers(case.mask).array for case in dataset.cases}
+    sets = {case_id: integers_of(mask) for case_id, mask in masks.items()}
+    convention = decide("auto", dataset.layout, sorted(masks), dataset.declared_labels, sets, scheme=scheme)
+    for index, (case_id, mask) in enumerate(sorted(masks.items())):
+        made = phantom_case(2, index, scheme=scheme, scale=0.2).labels
+        np.testing.assert_array_equal(convention.decode(mask, where=case_id), made)
+
+
+def test_a_scheme_with_the_labels_of_gliomas_and_other_integers_gets_names_of_those(tmp_path):
+    plain = builtin().as_dict()
+    plain["name"], plain["integers"] = "newer", {"brats2023": plain["integers"]["brats2023"]}
+    scheme = scheme_of(plain)
+    assert write_dataset(tmp_path, cases=1, seed=3, scheme=scheme, scale=SMALL) == ["BraTS-GLI-00001-100"]
+    mask = nifti.read_integers(tmp_path / "BraTS-GLI-00001-100" / "BraTS-GLI-00001-100-seg.nii.gz").array
+    labels = phantom_case(3, 0, scale=SMALL).labels
+    np.testing.assert_array_equal(mask, np.where(labels == 4, 3, labels))
+    assert not (tmp_path / "name_mapping.csv").exists()
+
+
+def test_phantoms_of_another_scheme_labels_or_grid_are_refused(folder, operated, tmp_path):
+    with pytest.raises(DataError, match=r"holds phantoms of scheme glioma, not glioma_post\. Choose another folder"):
+        write_dataset(folder, cases=3, seed=4, scheme=POST, scale=SMALL)
+    with pytest.raises(DataError, match="holds phantoms of scheme glioma_post, not glioma"):
+        write_dataset(operated, cases=3, seed=4, scale=SMALL)
+    with pytest.raises(DataError, match=r"holds phantoms of grid 240×240×155, not 182×218×182"):
+        write_dataset(folder, cases=3, seed=4, grid=ScanGrid((182, 218, 182)), scale=SMALL)
+    with pytest.raises(DataError, match=r"holds phantoms of spacing_mm 1×1×1, not 1×1×5"):
+        write_dataset(folder, cases=3, seed=4, grid=ScanGrid((240, 240, 155), (1, 1, 5)), scale=SMALL)
+    write_dataset(tmp_path, cases=1, seed=0, scheme=OWN, scale=0.2)
+    other = scheme_of({"name": "mine", "labels": {"a": 1, "b": 7}, "regions": {"R1": ["a", "b"], "R2": ["b"]}})
+    with pytest.raises(DataError, match="holds phantoms of labels a 1, b 2, not a 1, b 7"):
+        write_dataset(tmp_path, cases=1, seed=0, scheme=other, scale=0.2)
+
+
+def test_a_scheme_whose_conventions_lack_a_label_is_refused(tmp_path):
+    plain = {"labels": {"a": 1, "b": 2}, "regions": {"R1": ["a", "b"], "R2": ["b"]}, "integers": {"one": {"a": 1}}}
+    with pytest.raises(SettingsError, match="No label convention of the scheme own has an integer for each of a, b"):
+        write_dataset(tmp_path, cases=1, seed=0, scheme=scheme_of(plain), scale=0.2)
