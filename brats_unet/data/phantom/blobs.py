@@ -17,7 +17,7 @@ from brats_unet.data.phantom.tumour import Lesion, draw_centre
 SHELL_MM = 3.0  # least mean thickness of a shell
 MODALITIES = (Modality.FLAIR, Modality.T1, Modality.T1CE, Modality.T2)
 # Signal of each label relative to the tissue around it, in the order of `MODALITIES`; label i has row i modulo 8. Any
-# two rows differ by 0.2 or more in a modality.
+# two rows differ by 0.3 or more in a modality.
 CONTRASTS = (
     (0.48, -0.12, -0.10, 0.55),
     (0.15, -0.32, -0.36, 1.00),

@@ -154,6 +154,7 @@ def blur_in_plane(volume: np.ndarray, centre: float = 0.6) -> np.ndarray:
 def paint(
     rng: np.random.Generator,
     anatomy: Anatomy,
+    head: np.ndarray,
     shares: dict[str, np.ndarray],
     extent: Extent,
     appearance: dict[Modality, Appearance],
@@ -164,6 +165,7 @@ def paint(
     Args:
         rng: Random number generator for texture, bias fields and noise.
         anatomy: Parts of the head.
+        head: Mask of the skull-stripped brain, bool.
         shares: Share of each healthy tissue in every voxel; see `tissue_shares`.
         extent: The tissues of the tumour in every voxel.
         appearance: Acquisition and tissue signals of each modality.
@@ -172,7 +174,6 @@ def paint(
     Returns:
         Scans by modality, int16, shape (Z, Y, X); 0 outside the brain and at least 1 inside.
     """
-    head = box.middle(box(anatomy.head) > 0)
     caps = np.exp(np.minimum(box(anatomy.ventricle), 0) * np.float32(0.3)) * shares["white"]
     spots = ramp(box(random_field(rng, 11)) - 2.2, 0.8) * shares["white"]
     texture = box(0.6 * random_field(rng, 24) + 0.8 * random_field(rng, 9))
@@ -180,6 +181,7 @@ def paint(
     ribbon = box(np.clip(random_field(rng, 45), 0, 2)) * shares["grey"]
     flow = box(np.clip(0.5 + 0.6 * random_field(rng, 60), 0, 1) * ramp(58 - lattice_axes()[0], 50))
     flow *= shares["fluid"] + shares["pool"]
+    inside = box.middle(head)
     images = {}
     for modality, how in appearance.items():
         t = how.tissue
@@ -203,6 +205,6 @@ def paint(
         else:
             signal += np.float32(how.noise) * rng.standard_normal(signal.shape, dtype=np.float32)
         image = np.clip(np.rint(np.abs(signal) * np.float32(how.gain)), 1, 32767).astype(np.int16)
-        image[~head] = 0
+        image[~inside] = 0
         images[modality] = image
     return images

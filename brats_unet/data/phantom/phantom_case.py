@@ -100,10 +100,10 @@ def phantom_case(
     rng = np.random.Generator(np.random.PCG64(np.random.SeedSequence([VERSION, seed, index, *kind.salt])))
     patient = kind.draw(rng, variety, labels_of(scheme))
     box = grid.sampler(patient.anatomy.head, scale)
-    shares = tissue_shares(patient.anatomy, box)
+    head, shares = box(patient.anatomy.head) > 0, tissue_shares(patient.anatomy, box)
     values = {name: tissue.value for name, tissue in scheme.labels.items()}
-    extent = patient.growth(box, box(patient.anatomy.head) > 0, shares, values)
-    images = paint(rng, patient.anatomy, shares, extent, patient.appearance, box)
+    extent = patient.growth(box, head, shares, values)
+    images = paint(rng, patient.anatomy, head, shares, extent, patient.appearance, box)
     shape = tuple(round(n * scale) for n in grid.shape[::-1])
     slices = tuple(slice(a, b) for a, b in zip(box.start, box.stop, strict=True))
     labels = np.zeros(shape, np.uint8)

@@ -40,19 +40,19 @@ class Names:
     Attributes:
         case: Form of a case id; its number counts from 1.
         file: Form of a file name, from the case id and the last part.
-        parts: Last part of each scan's file name.
+        parts: Last part of the file name, by modality, and for the mask by "seg".
     """
 
     case: str
     file: str
-    parts: Mapping[Modality, str]
+    parts: Mapping[str, str]
 
 
-OLD = Names("BraTS20_Training_{:03d}", "{}_{}.nii.gz", {m: str(m) for m in Modality})
+OLD = Names("BraTS20_Training_{:03d}", "{}_{}.nii.gz", {part: part for part in (*map(str, Modality), "seg")})
 NEW = Names(
     "BraTS-GLI-{:05d}-100",
     "{}-{}.nii.gz",
-    {Modality.FLAIR: "t2f", Modality.T1: "t1n", Modality.T1CE: "t1c", Modality.T2: "t2w"},
+    {"flair": "t2f", "t1": "t1n", "t1ce": "t1c", "t2": "t2w", "seg": "seg"},
 )
 OWN = Names("Phantom_{:03d}", OLD.file, OLD.parts)
 # By label convention, the names from which `labels.decide` recognises it; `OWN` names say nothing about it.
@@ -196,11 +196,10 @@ def words(value: Any) -> str:
     return times(value) if isinstance(value, list) else str(value)
 
 
-def files(folder: Path, scheme: Scheme, index: int) -> dict[Modality | None, Path]:
-    """Paths of the scans of a case by modality, and of its mask at None."""
+def files(folder: Path, scheme: Scheme, index: int) -> dict[str, Path]:
+    """Paths of the scans of a case by modality, and of its mask by "seg"."""
     names, case = NAMES.get(convention_of(scheme).name, OWN), case_id(scheme, index)
-    parts: dict[Modality | None, str] = {**names.parts, None: "seg"}
-    return {key: folder / case / names.file.format(case, part) for key, part in parts.items()}
+    return {key: folder / case / names.file.format(case, part) for key, part in names.parts.items()}
 
 
 def is_complete(folder: Path, scheme: Scheme, index: int) -> bool:
@@ -212,10 +211,10 @@ def write_case(folder: Path, seed: int, scheme: Scheme, grid: ScanGrid, scale: f
     """Generate one phantom and write its five files."""
     case = phantom_case(seed, index, scheme=scheme, grid=grid, scale=scale)
     paths = files(folder, scheme, index)
-    paths[None].parent.mkdir(exist_ok=True)
+    paths["seg"].parent.mkdir(exist_ok=True)
     for modality, image in case.images.items():
         nifti.write_volume(paths[modality], Volume(image, case.affine))
-    nifti.write_volume(paths[None], Volume(convention_of(scheme).encode(case.labels), case.affine))
+    nifti.write_volume(paths["seg"], Volume(convention_of(scheme).encode(case.labels), case.affine))
 
 
 def write_mapping(path: Path, scheme: Scheme, cases: int) -> None:
