@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from brats_unet.cli.arguments import Override
-from brats_unet.cli.conf_files import Conf
+from brats_unet.cli.conf_files import SCHEME, Conf
 from brats_unet.cli.yaml_files import plain_value, read_plan
 from brats_unet.errors import SettingsError
 from brats_unet.hardware import gpu_count
 from brats_unet.spelling import suggestion
 
+GLIOMA = "glioma"  # the default, whose phantoms lie in phantoms/
 PLAN_FIRST = "auto"  # plan=auto: make the plan, then take it
 
 
@@ -39,7 +40,20 @@ def with_machine_defaults(conf: Conf, overrides: list[Override]) -> list[Overrid
     named = any("data" in conf.choices_of("experiment", experiment) for experiment in experiments)
     if conf.defaults.get("data") == "phantom" and "data" not in keys and "data.root" in keys and not named:
         added.append(Override("", "data", None, "brats"))
-    return added + overrides
+    return [*added, *_phantoms_of_scheme(conf, overrides), *overrides]
+
+
+def _phantoms_of_scheme(conf: Conf, overrides: list[Override]) -> list[Override]:
+    """A folder of their own for the phantoms of another scheme than glioma, unless the user gives one."""
+    given = {override.key: override for override in overrides}
+    key = "output" if conf.command == "phantom" else "data.root"
+    makes_phantoms = conf.command == "phantom" or (
+        given["data"].choices if "data" in given else [conf.defaults.get("data")]
+    ) == ["phantom"]
+    schemes = given[SCHEME].choices if SCHEME in given else [GLIOMA]
+    if key in given or not makes_phantoms or len(schemes) > 1 or schemes == [GLIOMA]:
+        return []
+    return [Override("", key, None, f"phantoms-{Path(schemes[0]).stem}")]
 
 
 def with_plan(conf: Conf, overrides: list[Override], *, multirun: bool = False) -> list[Override]:

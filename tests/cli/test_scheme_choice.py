@@ -5,6 +5,7 @@ import shlex
 
 import pytest
 
+from brats_unet.binding import flat
 from brats_unet.cli import arguments, checks, hydra
 from brats_unet.cli.conf_files import Conf
 from brats_unet.errors import SettingsError
@@ -94,3 +95,18 @@ def test_settings_of_a_scheme_are_json():
 
 def test_every_choice_of_the_group_opens_with_a_summary():
     assert all(Conf("train").choices("scheme").values())
+
+
+@pytest.mark.parametrize(
+    ("line", "key", "folder"),
+    [
+        ("train", "data.root", "phantoms"),
+        ("train scheme=lesion", "data.root", "phantoms-lesion"),
+        ("train scheme=lesion data.root=/x", "data.root", "/x"),
+        ("phantom scheme=glioma_post", "output", "phantoms-glioma_post"),
+        ("phantom scheme=lesion output=o", "output", "o"),
+    ],
+)
+def test_phantoms_of_another_scheme_have_a_folder_of_their_own(line, key, folder):
+    request = arguments.split(shlex.split(line))
+    assert flat(hydra.settings_of(request, checks.checked(request)))[key] == folder
