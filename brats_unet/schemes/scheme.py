@@ -120,9 +120,9 @@ class Scheme:
     def labels_from_masks(self, masks: np.ndarray) -> np.ndarray:
         """Labels from masks of the predicted regions.
 
-        A voxel takes, of the labels in the last region that contains it, the one whose regions agree best with those
-        that contain the voxel; of several, the first. Where regions are nested, this is the tissue of the innermost
-        one. Masks that come from labels give these labels back, also where regions overlap.
+        A voxel in a region counts as in those around it. Of the labels in the last region that contains it, it takes
+        the one whose regions agree best with its own; of several, the first. Where regions are nested, this is the
+        tissue of the innermost one. Masks that come from labels give these labels back, also where regions overlap.
 
         Args:
             masks: bool, shape (..., R). Any combination is allowed: for glioma, a voxel in ET but not in WT becomes
@@ -183,6 +183,10 @@ class Scheme:
             parts.append(np.clip(sum(classes[..., index] for index in wanted), 0, 1))
         return np.stack(parts, axis=-1)
 
+    def means_the_same(self, other: "Scheme") -> bool:
+        """Whether masks and probabilities of one serve the other: the same labels, regions and predicted regions."""
+        return all(self.meaning[key] == other.meaning[key] for key in ("labels", "regions", "predicted"))
+
     @cached_property
     def _by_value(self) -> dict[int, Tissue]:
         return {tissue.value: tissue for tissue in self.labels.values()}
@@ -202,11 +206,17 @@ class Scheme:
             value: sum((value in self.values(name)) << i for i, name in enumerate(self.predicted))
             for value in self.class_values[1:]
         }
+        with_around = [
+            sum(1 << self.predicted.index(one) for one in (name, *self.around(name))) for name in self.predicted
+        ]
         table = np.zeros(2 ** len(self.predicted), np.uint8)
-        for code in range(1, len(table)):
+        for combination in range(1, len(table)):
+            code = 0
+            for i, regions in enumerate(with_around):
+                code |= regions if combination >> i & 1 else 0
             last = code.bit_length() - 1
             inside = [value for value, regions in regions_of.items() if regions >> last & 1]
-            table[code] = min(inside, key=lambda value: (regions_of[value] ^ code).bit_count())
+            table[combination] = min(inside, key=lambda value: (regions_of[value] ^ code).bit_count())
         return table
 
 

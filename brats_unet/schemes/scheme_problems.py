@@ -38,6 +38,7 @@ def _unknown_keys(key: Key, given: Mapping[str, Any], known: tuple[str, ...]) ->
 
 def _labels(labels: Mapping[str, Any]) -> Iterator[tuple[Key, str]]:
     names_of: dict[Any, list[str]] = {}
+    sharing: dict[str, list[str]] = {"background": ["the background"]}
     for name, one in labels.items():
         key = ("labels", str(name))
         if not isinstance(name, str) or not NAME.fullmatch(name):
@@ -51,9 +52,13 @@ def _labels(labels: Mapping[str, Any]) -> Iterator[tuple[Key, str]]:
             yield (*key, "value"), f"Expected an integer from 1 to {LARGEST_VALUE}, found {one['value']}."
             continue
         names_of.setdefault(one["value"], []).append(str(name))
+        sharing.setdefault(str(one["words"]), []).append(str(name))
     for value, names in names_of.items():
         if len(names) > 1:
             yield ("labels", names[-1]), f"{' and '.join(names)} share the value {value}. Give each its own."
+    for words, names in sharing.items():
+        if len(names) > 1:
+            yield ("labels", names[-1], "words"), f"{' and '.join(names)} share the words “{words}”. Give each its own."
 
 
 def _regions(regions: Mapping[str, Any], labels: Mapping[str, Any]) -> Iterator[tuple[Key, str]]:

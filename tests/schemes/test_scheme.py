@@ -115,3 +115,22 @@ def test_words_colours_and_sources_do_not_change_what_a_scheme_means() -> None:
     assert scheme_of(other).meaning == builtin("glioma").meaning
     other["scored"] = ["WT"]
     assert scheme_of(other).meaning != builtin("glioma").meaning
+
+
+def test_schemes_mean_the_same_if_labels_regions_and_predicted_regions_are_the_same() -> None:
+    plain = builtin("glioma").as_dict()
+    renamed = scheme_of({**plain, "name": "mine", "integers": {"own": plain["integers"]["msd"]}})
+    assert renamed.means_the_same(builtin("glioma")) and builtin("glioma").means_the_same(renamed)
+    assert not builtin("glioma").means_the_same(builtin("glioma_post"))
+    other_value = scheme_of({**plain, "labels": {**plain["labels"], "RC": {**plain["labels"]["RC"], "value": 7}}})
+    fewer = scheme_of({**plain, "predicted": ["TC", "ET"], "scored": ["TC", "ET"], "classes": ["NCR", "ET"]})
+    assert not any(one.means_the_same(builtin("glioma")) for one in (other_value, fewer))
+
+
+def test_a_voxel_in_a_region_counts_as_in_the_regions_around_it() -> None:
+    """b lies in A and in C, which overlap; the voxel is in B, which lies inside A, and in C."""
+    regions = {"A": ["a", "b", "c"], "B": ["a"], "C": ["b", "d"]}
+    mixed = scheme_of({"labels": {"d": 4, "b": 2, "a": 1, "c": 3}, "regions": regions})
+    assert not mixed.is_tree
+    for masks in ([False, True, True], [True, True, True]):
+        assert mixed.labels_from_masks(np.array(masks)) == 2

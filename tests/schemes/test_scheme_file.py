@@ -54,6 +54,10 @@ def test_what_recorded_no_scheme_is_glioma() -> None:
         ("labels: {A: 1}\nregons: {R: [A]}\n", ["line 2: There is no key regons. Did you mean regions?"]),
         ("labels: {A: 1}\nregions: {R: [A]}\nscored: [Q]\n", ["line 3: There is no region Q. Known: R."]),
         ("labels:\n  A: 1\n  B: 1\nregions:\n  R: [A]\n", ["line 3: A and B share the value 1."]),
+        (
+            "labels:\n  A: {words: rim}\n  B: {words: rim}\nregions:\n  R: [A]\n",
+            ["line 3: A and B share the words “rim”. Give each its own."],
+        ),
         ("labels:\n  A: 255\nregions:\n  R: [A]\n", ["line 2: Expected an integer from 1 to 254, found 255."]),
         ("labels: {A: 1, B: 2}\nregions:\n  in: [A]\n  all: [A, B]\n", ["List all before in, which lies inside it."]),
         ("labels: {A: 1, B: 2}\nregions:\n  R: [A, B]\n", ["B and A lie in the same predicted regions (R)"]),
