@@ -1,7 +1,6 @@
 """Modalities, labels and regions of BraTS; the only module that knows that 4 means enhancing tumour."""
 
 from enum import IntEnum, StrEnum
-from typing import Any
 
 import numpy as np
 
@@ -46,8 +45,6 @@ REGION_TISSUE: dict[Region, Label] = {
 }
 # Softmax channels of a network that predicts labels, in order.
 CLASSES: tuple[Label, ...] = (Label.BACKGROUND, Label.NECROTIC, Label.OEDEMA, Label.ENHANCING)
-# Which class (row) belongs to which region (column): 0 or 1, float32.
-REGIONS_OF_CLASSES = np.array([[label in REGION_LABELS[region] for region in Region] for label in CLASSES], np.float32)
 
 
 def region_mask(labels: np.ndarray, region: Region) -> np.ndarray:
@@ -78,13 +75,8 @@ def labels_from_regions(masks: np.ndarray) -> np.ndarray:
     return labels
 
 
-def regions_from_classes(probabilities: Any) -> Any:
-    """Region probabilities (..., 3): sums of softmax class probabilities (..., 4), a NumPy array or a Keras tensor."""
-    return probabilities @ REGIONS_OF_CLASSES
-
-
 def classes_from_regions(probabilities: np.ndarray) -> np.ndarray:
-    """The inverse of `regions_from_classes`, (..., 4) from (..., 3); exact if the regions came from a softmax."""
+    """Probabilities of `CLASSES` (..., 4) from those of regions (..., 3); exact if the regions came from a softmax."""
     wt, tc, et = (probabilities[..., index] for index in range(len(Region)))
     shares = {Label.BACKGROUND: 1 - wt, Label.NECROTIC: tc - et, Label.OEDEMA: wt - tc, Label.ENHANCING: et}
     return np.stack([shares[label] for label in CLASSES], axis=-1)

@@ -4,7 +4,7 @@
 
     segment = load("runs/mine")
     result = segment("/scans/BraTS20_Training_001")
-    result.volumes_ml["ET"], result.labels.shape
+    result.volumes_ml, result.labels.shape
     result.save("mask.nii.gz")
 
 The result equals what `brats-unet predict` writes: both call the same functions.
@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from brats_unet.anatomy import Modality, Region
+from brats_unet.anatomy import Modality
 from brats_unet.assembly.networks import open_for_prediction, run_paths
 from brats_unet.data.readers.incomplete import cases_to_predict, named_case
 from brats_unet.errors import DataError, SettingsError
@@ -31,6 +31,7 @@ from brats_unet.inference.predicting import known_scans, outcome_of, prepared_fo
 from brats_unet.inference.probability_maps import scan_of
 from brats_unet.nifti import SUFFIXES, stem, write_volume
 from brats_unet.schemes.convention import Convention
+from brats_unet.schemes.scheme import Scheme
 from brats_unet.spelling import suggestion
 from brats_unet.volume import Case, Volume, spacing_mm
 
@@ -44,14 +45,15 @@ class Segmentation:
     Attributes:
         case: Name of the case.
         labels: Label integers of `convention`, uint8, shape (X, Y, Z).
-        probabilities: Probabilities of WT, TC and ET, float32, shape (X, Y, Z, 3), from 0 to 1; 0 outside the box
-            around the brain.
+        probabilities: Probabilities of the regions `scheme.predicted` (of a glioma: WT, TC and ET), float32, shape
+            (X, Y, Z, R), from 0 to 1; 0 outside the box around the brain.
         affine: Affine of the scans, float64, shape (4, 4): voxel indices to millimetres in R-A-S+ world axes.
-        volumes_ml: Volume of each region's mask in millilitres, by "WT", "TC" and "ET"; 0 if the mask is empty.
+        volumes_ml: Volume of each region's mask in millilitres, by the names in `regions`; 0 if the mask is empty.
         mean_probability: Mean probability inside each region's mask, from 0 to 1, by region; NaN if the mask is empty.
         agreement: Dice between the predictions of networks and mirrorings, from 0 to 1, by region; NaN for a single
-            prediction, or if no prediction has the region.
+            prediction, if no prediction has the region, or if the networks do not predict it.
         review: Reasons to review the case, in words. Empty if there is none; the masks can still be wrong.
+        scheme: What was segmented: labels and regions.
         convention: Name of the label convention.
         scans: Files that were read.
     """
@@ -64,8 +66,14 @@ class Segmentation:
     mean_probability: Mapping[str, float] = field(repr=False)
     agreement: Mapping[str, float] = field(repr=False)
     review: tuple[str, ...]
+    scheme: Scheme = field(repr=False)
     convention: str
     scans: tuple[Path, ...] = field(repr=False)
+
+    @property
+    def regions(self) -> tuple[str, ...]:
+        """Names of the regions that have a volume; those of a glioma are "WT", "TC" and "ET"."""
+        return self.scheme.scored
 
     @property
     def spacing_mm(self) -> tuple[float, float, float]:
@@ -76,9 +84,9 @@ class Segmentation:
     def uncertainty(self) -> np.ndarray:
         """Entropy of each voxel divided by its maximum, float32 (X, Y, Z).
 
-        0 if one of the four classes is certain, 1 if all are equally likely; see `inference.confidence.entropy`.
+        0 if one class is certain, 1 if all are equally likely; see `inference.confidence.entropy`.
         """
-        return entropy(self.probabilities)
+        return entropy(self.probabilities, self.scheme)
 
     def save(self, path: AnyPath) -> Path:
         """Write the labels as NIfTI with the header of the first scan.
@@ -151,18 +159,18 @@ class Segmenter:
         for sentence in warnings:
             self.log(sentence)
         answer = predict_ensemble(self.networks, prepared)
-        outcome = outcome_of(answer, warnings, self.rules)
-        facts = {str(fact.region): fact for fact in outcome.facts}
-        regions = [str(region) for region in Region]
+        outcome = outcome_of(answer, warnings, self.rules, self.convention.scheme)
+        facts = {fact.region: fact for fact in outcome.facts}
         return Segmentation(
             case=opened.id,
             labels=self.convention.encode(outcome.labels),
             probabilities=outcome.probabilities,
             affine=np.array(answer.shares[0].grid.case_affine),
-            volumes_ml={region: facts[region].volume_mm3 / 1000 for region in regions},
-            mean_probability={region: facts[region].mean_probability for region in regions},
-            agreement={region: facts[region].agreement for region in regions},
+            volumes_ml={region: fact.volume_mm3 / 1000 for region, fact in facts.items()},
+            mean_probability={region: fact.mean_probability for region, fact in facts.items()},
+            agreement={region: fact.agreement for region, fact in facts.items()},
             review=tuple(outcome.review),
+            scheme=self.convention.scheme,
             convention=self.convention.name,
             scans=(scan_of(opened), *(file.path for file in opened.images.values())),
         )
@@ -212,7 +220,7 @@ def load(
         mirror: "none", "all" or a list of axes such as ["x", "y"]: also predict mirrored volumes and average; "auto":
             the mirroring of the run.
         postprocess: "none", a JSON file, or "auto": the thresholds saved beside the network.
-        labels: Label convention, such as "brats2023"; "auto": that of the training data.
+        labels: Label convention of the networks' scheme, such as "brats2023"; "auto": that of the training data.
         device: "auto", "cpu" or "gpu".
         trust: Whether a SavedModel may run. It is a program that can read and write your files: True only if you know
             who made it. Other formats never run code and ignore this.

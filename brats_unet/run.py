@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from brats_unet.anatomy import Region
 from brats_unet.errors import CheckpointError
 from brats_unet.files import explain_write_errors, read_json
 
@@ -25,7 +24,7 @@ def mask_file(folder: Path, case_id: str) -> Path:
     return folder / f"{case_id}.nii.gz"
 
 
-def probability_file(folder: Path, case_id: str, region: Region) -> Path:
+def probability_file(folder: Path, case_id: str, region: str) -> Path:
     """Path of the probability map of one region; `folder` is `<predictions>/probabilities`."""
     return folder / f"{case_id}_probability_{region}.nii.gz"
 

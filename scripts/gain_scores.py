@@ -88,7 +88,7 @@ def predicted(networks: Sequence[Network], case: Case) -> list[np.ndarray]:
     """Labels by each network, on the grid of the case."""
     needed = {network.preparation for network in networks}
     prepared = {preparation: prepare(case, preparation, None, fill_missing=True) for preparation in needed}
-    return [outcome_of(predict_ensemble([one], prepared), (), Postprocessing()).labels for one in networks]
+    return [outcome_of(predict_ensemble([one], prepared), (), Postprocessing(), one.scheme).labels for one in networks]
 
 
 def score_missing(runs: Sequence[Trained], cases: Sequence[Case], changes: Sequence[str], mode: str) -> list[Scores]:

@@ -77,7 +77,7 @@ def resampled(maps: np.ndarray, start: Volume, end: Volume) -> np.ndarray:
 def predicted(network: Network, case: Case) -> dict[str, np.ndarray]:
     """Region masks and region probabilities of a case on its own grid, each of shape (X, Y, Z, R)."""
     answer = predict_ensemble([network], {network.preparation: prepare(case, network.preparation, None)})
-    mask = region_masks(outcome_of(answer, (), Postprocessing()).labels)
+    mask = region_masks(outcome_of(answer, (), Postprocessing(), network.scheme).labels)
     return {"mask": mask, "probabilities": answer.probabilities()}
 
 

@@ -73,7 +73,7 @@ def phantom_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def write_run() -> Callable[..., "Run"]:
-    """Write a run folder with an untrained network, float32 at 5 mm: (folder, model settings, outputs, rank) -> Run."""
+    """Write a run folder with an untrained network, float32 at 5 mm: (folder, its model, outputs, scheme, …) -> Run."""
     import keras
 
     from brats_unet import models
@@ -85,9 +85,10 @@ def write_run() -> Callable[..., "Run"]:
     from brats_unet.parts import build, options_of
     from brats_unet.run import Run
 
-    def made(folder, *, model=None, outputs="regions", seed=0, **inference):
+    def made(folder, *, model=None, outputs="regions", scheme=None, convention=None, seed=0, **inference):
         model = model or {"name": "unet3d", "features": [4, 8], "strides": [1, 2], "deep_supervision": True}
-        logits = {"regions": 3, "labels": 4}[outputs]
+        scheme = scheme or builtin()
+        logits = len(scheme.predicted if outputs == "regions" else scheme.class_values)
         network = build("model", models.known(), model, channels=4, outputs=logits, dtype="float32", seed=seed)
         run = Run(folder)
         checkpoint.save(run.checkpoint_file("last"), network, keras.optimizers.SGD(), checkpoint.State(step=7))
@@ -99,8 +100,8 @@ def write_run() -> Callable[..., "Run"]:
             preparation=Preparation(tuple(Modality), (5.0, 5.0, 5.0)),
             inference={"mode": "whole", "tile": [16] * 3, "overlap": 0.5, "tile_batch": 2, "mirror": "none"}
             | inference,
-            scheme=builtin(),
-            convention="brats2017",
+            scheme=scheme,
+            convention=convention or next(iter(scheme.integers)),
             precision="float32",
         )
         write_json(run.recipe_file, told)

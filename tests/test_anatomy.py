@@ -12,7 +12,6 @@ from brats_unet.anatomy import (
     labels_from_regions,
     region_mask,
     region_masks,
-    regions_from_classes,
 )
 
 TUMOUR = np.array([0, 1, 2, 4], np.uint8)
@@ -80,14 +79,3 @@ def test_regions_that_are_not_nested_become_nested():
 def test_an_empty_volume_has_empty_masks():
     assert region_masks(np.zeros((0, 2), np.uint8)).shape == (0, 2, 3)
     assert labels_from_regions(np.zeros((0, 2, 3), bool)).shape == (0, 2)
-
-
-def test_region_probabilities_are_sums_of_class_probabilities():
-    found = regions_from_classes(np.array([[0.1, 0.2, 0.3, 0.4]]))
-    np.testing.assert_allclose(found, [[0.9, 0.6, 0.4]])
-
-
-def test_one_hot_classes_give_the_masks_of_their_labels():
-    labels = np.random.default_rng(1).choice(TUMOUR, size=50)
-    certain = (labels[:, None] == np.array(CLASSES)).astype(np.float32)
-    np.testing.assert_array_equal(regions_from_classes(certain) == 1, region_masks(labels))

@@ -13,6 +13,7 @@ from brats_unet.inference.network import Network
 from brats_unet.inference.postprocess import Postprocessing
 from brats_unet.inference.tta import axes_of
 from brats_unet.schemes.convention import Convention, conventions
+from brats_unet.schemes.scheme import Scheme
 from brats_unet.spelling import suggestion
 
 
@@ -70,24 +71,21 @@ def open_for_prediction(
     """All that predicting new cases needs: networks with their options, post-processing and the label convention."""
     if mirror != "auto":
         axes_of(mirror, key="mirror")
-    rules = postprocessing_of(paths, postprocess, log)
     networks = with_inference_options(
         open_networks(paths, checkpoint=checkpoint, device=device, trust=trust, log=log), mode=mode, mirror=mirror
     )
-    return networks, rules, convention_to_write(labels, networks)
+    convention = convention_to_write(labels, networks)
+    return networks, postprocessing_of(paths, postprocess, convention.scheme, log), convention
 
 
 def convention_to_write(setting: str, networks: Sequence[Network]) -> Convention:
     """The label convention for new masks: that of the training data ("auto"), or the named one.
 
     Raises:
-        SettingsError: There is no such convention, or "auto" is ambiguous because the networks learnt different ones.
+        SettingsError: There is no such convention, "auto" is ambiguous because the networks learnt different ones, or
+            the networks segment different things.
     """
-    schemes = {network.scheme.name: network.scheme for network in networks}
-    if any(scheme != networks[0].scheme for scheme in schemes.values()):
-        raise SettingsError(
-            f"The networks were trained for different schemes: {' and '.join(schemes)}. Give networks of one scheme."
-        )
+    refuse_other_schemes([network.scheme for network in networks])
     trained = sorted({network.recipe["convention"] for network in networks})
     if setting == "auto" and len(trained) > 1:
         raise SettingsError(
@@ -101,13 +99,32 @@ def convention_to_write(setting: str, networks: Sequence[Network]) -> Convention
     return known[name]
 
 
-def postprocessing_of(paths: Sequence[Path], setting: str, log: Callable[[str], None]) -> Postprocessing:
+def refuse_other_schemes(schemes: Sequence[Scheme]) -> None:
+    """Raise SettingsError unless all schemes have the same labels and regions."""
+    other = next((scheme for scheme in schemes if not scheme.means_the_same(schemes[0])), None)
+    if other is not None:
+        raise SettingsError(
+            f"The networks were trained for different schemes: {_described(schemes[0])} and {_described(other)}. Give "
+            f"networks of one scheme."
+        )
+
+
+def _described(scheme: Scheme) -> str:
+    """Name of a scheme, with the labels of its predicted regions."""
+    regions = (f"{name}: {' '.join(scheme.regions[name].labels)}" for name in scheme.predicted)
+    return f"{scheme.name} ({', '.join(regions)})"
+
+
+def postprocessing_of(
+    paths: Sequence[Path], setting: str, scheme: Scheme, log: Callable[[str], None]
+) -> Postprocessing:
     """The rules that turn probabilities into masks.
 
     Args:
         paths: Run folders or exported networks.
         setting: "auto" (the rules that `brats-unet tune` wrote beside each network, or none), "none", or the path of a
             JSON file.
+        scheme: What the networks segment.
         log: Called with one sentence if "auto" finds rules that change anything.
 
     Raises:
@@ -117,9 +134,9 @@ def postprocessing_of(paths: Sequence[Path], setting: str, log: Callable[[str], 
     if setting == "none":
         return Postprocessing()
     if setting != "auto":
-        return _rules_in(Path(setting))
+        return _rules_in(Path(setting), scheme)
     files = [rules_file(path) for path in paths]
-    found = [_rules_in(file) if file.exists() else Postprocessing() for file in files]
+    found = [_rules_in(file, scheme) if file.exists() else Postprocessing() for file in files]
     if any(rules != found[0] for rules in found):
         raise SettingsError(
             "The networks were not tuned together: their post-processing differs. Tune them together with "
@@ -130,9 +147,9 @@ def postprocessing_of(paths: Sequence[Path], setting: str, log: Callable[[str], 
     return found[0]
 
 
-def _rules_in(file: Path) -> Postprocessing:
+def _rules_in(file: Path, scheme: Scheme) -> Postprocessing:
     content = read_json(file, what=f"postprocess={file}: no such file", advice="Tune again, or postprocess=none.")
-    return Postprocessing.from_dict(content.get("postprocessing", content), where=str(file))
+    return Postprocessing.from_dict(content.get("postprocessing", content), scheme, where=str(file))
 
 
 def with_inference_options(networks: Sequence[Network], *, mode: str, mirror: Any) -> list[Network]:

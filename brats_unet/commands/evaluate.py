@@ -108,7 +108,7 @@ def _predict_held_out(run: Run, cases: Sequence[Case], settings: Evaluate, displ
     """Predict the held-out cases of one run, except those already predicted by the same weights; pairs to score."""
     networks = open_networks([run.folder], checkpoint=settings.checkpoint, device=settings.device, log=display.log)
     networks = with_inference_options(networks, mode=settings.mode, mirror=settings.mirror)
-    rules = postprocessing_of([run.folder], settings.postprocess, display.log)
+    rules = postprocessing_of([run.folder], settings.postprocess, networks[0].scheme, display.log)
     recipe = networks[0].recipe
     convention = conventions(scheme_in(recipe))[recipe["convention"]]
     output = run.evaluation_folder(settings.checkpoint) / PREDICTIONS
@@ -135,7 +135,7 @@ def _predict_held_out(run: Run, cases: Sequence[Case], settings: Evaluate, displ
         rules=rules,
         origin=origin,
         overwrite=stale,
-        keep=keep_regions(probabilities, exact=softmax) if keeps_probabilities else keep_nothing,
+        keep=keep_regions(probabilities, convention.scheme, exact=softmax) if keeps_probabilities else keep_nothing,
         log=display.log,
         progress=lambda count, total: display.progress(f"Predicting {run.name}", count, total),
     )

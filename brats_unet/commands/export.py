@@ -22,6 +22,7 @@ from brats_unet.inference.exported import (
 )
 from brats_unet.report.model_card import card
 from brats_unet.run import PREDICTIONS_MARK, Run
+from brats_unet.schemes.scheme_file import scheme_in
 from brats_unet.settings import Export
 
 
@@ -44,18 +45,21 @@ def _export(settings: Export, display: Display) -> int:
         raise SettingsError(f"{path} holds one set of weights. Give the run folder to export checkpoint=best.")
     output = Path(settings.output)
     _refuse_folder(output, overwrite=settings.overwrite)
-    rules = postprocessing_of([path], settings.postprocess, display.log)
     with quiet_tensorflow():
         from brats_unet.inference.export_network import refuse_other_answers, write_network
         from brats_unet.inference.keras_network import network_of, trained_model
         from brats_unet.inference.runtimes import exported_network
 
     model, recipe = trained_model(path, which=settings.checkpoint, policies={})
+    scheme = scheme_in(recipe)
+    rules = postprocessing_of([path], settings.postprocess, scheme, display.log)
     rank = len(model.inputs[0].shape) - 2
     run = Run(path if path.is_dir() else path.resolve().parent)
     source = facts_of_run(run, path, settings.checkpoint) | {"weights": int(model.count_params())}
     with atomic_folder(output, OURS) as folder:
-        stride = write_network(model, recipe["outputs"], recipe["stride"], folder, settings.format, log=display.log)
+        stride = write_network(
+            model, recipe["outputs"], scheme, recipe["stride"], folder, settings.format, log=display.log
+        )
         content = describe_export(recipe, rules, form=settings.format, rank=rank, stride=stride, source=source)
         write_json(folder / DESCRIPTION, content)
         written = open_exported(folder, folder / DESCRIPTION)  # trusted: it was written a moment ago

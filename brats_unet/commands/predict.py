@@ -71,7 +71,7 @@ def _predict(settings: Predict, display: Display) -> int:
             paths, networks, checkpoint=settings.checkpoint, convention=convention.name, rules=rules, kept=kept
         ),
         overwrite=settings.overwrite,
-        keep=keep_all([writers[name](output / name) for name in kept]),
+        keep=keep_all([writers[name](output / name, convention.scheme) for name in kept]),
         log=display.log,
         progress=lambda count, total: display.progress("Predicting", count, total),
     )

@@ -11,8 +11,7 @@ import numpy as np
 from rich import box
 from rich.table import Table
 
-from brats_unet.anatomy import region_masks
-from brats_unet.assembly.networks import open_networks, run_paths, with_inference_options
+from brats_unet.assembly.networks import open_networks, refuse_other_schemes, run_paths, with_inference_options
 from brats_unet.commands.display import Display, open_display
 from brats_unet.data.run_cases import held_out_cases, refuse_overlap
 from brats_unet.errors import CheckpointError, DataError
@@ -28,6 +27,7 @@ from brats_unet.nifti import read_integers
 from brats_unet.prefetch import prefetched
 from brats_unet.run import PREDICTIONS_MARK, Run
 from brats_unet.schemes.convention import conventions
+from brats_unet.schemes.scheme import Scheme
 from brats_unet.schemes.scheme_file import scheme_in
 from brats_unet.settings import Tune
 from brats_unet.volume import Case
@@ -48,8 +48,11 @@ def main(settings: Tune) -> int:
 
 
 def _tune(settings: Tune, display: Display) -> int:
-    refuse_invalid(metric=settings.metric, folds=settings.folds, rules=settings.rules)
     runs = [Run(path) for path in run_paths(settings.run)]
+    schemes = [scheme_in(run.recipe()) for run in runs]
+    refuse_other_schemes(schemes)
+    scheme = schemes[0]
+    refuse_invalid(scheme=scheme, metric=settings.metric, folds=settings.folds, rules=settings.rules)
     cases = [held_out_cases(run) for run in runs]
     refuse_overlap(runs, cases)
     held_out = [
@@ -59,6 +62,7 @@ def _tune(settings: Tune, display: Display) -> int:
     ]
     tuned = tune(
         held_out,
+        scheme=scheme,
         metric=settings.metric,
         folds=settings.folds,
         rules=settings.rules,
@@ -85,7 +89,7 @@ def _held_out_probabilities(run: Run, cases: Sequence[Case], settings: Tune, dis
     """Probabilities and expert masks of the cases that a run held out; predicted once, then read from disk."""
     networks = open_networks([run.folder], checkpoint=settings.checkpoint, device=settings.device, log=display.log)
     networks = with_inference_options(networks, mode=settings.mode, mirror=settings.mirror)
-    convention = conventions(scheme_in(networks[0].recipe))[networks[0].recipe["convention"]]
+    convention = conventions(networks[0].scheme)[networks[0].recipe["convention"]]
     folder = run.folder / TUNING
     origin = origin_of(
         [run.folder],
@@ -127,14 +131,14 @@ def _held_out_probabilities(run: Run, cases: Sequence[Case], settings: Tune, dis
         display.progress(f"Predicting {run.name}", done := done + 1, len(cases))
     if failed:
         raise DataError("\n".join(failed))
-    return [_read_case(folder, case) for case in cases]
+    return [_read_case(folder, case, convention.scheme) for case in cases]
 
 
 def _case_file(folder: Path, case: Case) -> Path:
     return folder / f"{case.id}.npz"
 
 
-def _read_case(folder: Path, case: Case) -> HeldOut:
+def _read_case(folder: Path, case: Case, scheme: Scheme) -> HeldOut:
     file = _case_file(folder, case)
     try:
         with np.load(file, allow_pickle=False) as arrays:
@@ -145,7 +149,7 @@ def _read_case(folder: Path, case: Case) -> HeldOut:
         raise CheckpointError(
             f"{file}: not readable as arrays of numbers ({problem}). Delete it, then tune again."
         ) from None
-    return HeldOut(case.id, case.patient, probabilities, region_masks(labels), (x, y, z))
+    return HeldOut(case.id, case.patient, probabilities, scheme.predicted_masks(labels), (x, y, z))
 
 
 def _print_result(display: Display, tuned: Tuned, runs: Sequence[Run]) -> None:
@@ -160,7 +164,7 @@ def _print_result(display: Display, tuned: Tuned, runs: Sequence[Run]) -> None:
         value = ("yes" if step.value else "no") if isinstance(step.value, bool) else f"{step.value:g}"
         table.add_row(
             step.rule,
-            step.region or "",
+            step.region,
             value,
             f"{step.gain:+.{decimals}f}",
             "adopted" if step.adopted else "",

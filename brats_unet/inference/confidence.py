@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from brats_unet.anatomy import Region, classes_from_regions, region_mask
+from brats_unet.schemes.scheme import Scheme
 
 LEAST_MEAN_PROBABILITY = 0.8  # mean inside a region below which a case is flagged
 LEAST_AGREEMENT = 0.8  # Dice of two predictions below which a case is flagged
@@ -20,55 +20,66 @@ class RegionFacts:
     """One region of one predicted case.
 
     Attributes:
-        region: WT, TC or ET.
+        region: Name of the region.
         volume_mm3: Volume of the written mask, in mm³.
         mean_probability: Mean probability inside the mask, from 0 to 1; NaN if the mask is empty.
         agreement: Mean Dice of two predictions, from 0 to 1, see `ensemble.pairwise_dice`; NaN for a single prediction,
-            or if no prediction has the region.
+            if no prediction has the region, or if it is scored without being predicted.
     """
 
-    region: Region
+    region: str
     volume_mm3: float
     mean_probability: float
     agreement: float
 
 
 def facts_of(
-    labels: np.ndarray, probabilities: np.ndarray, agreement: np.ndarray | None, spacing_mm: Sequence[float]
+    labels: np.ndarray,
+    probabilities: np.ndarray,
+    agreement: np.ndarray | None,
+    spacing_mm: Sequence[float],
+    scheme: Scheme,
 ) -> list[RegionFacts]:
-    """One `RegionFacts` per region.
+    """One `RegionFacts` per scored region.
 
     Args:
-        labels: `anatomy.Label` integers, shape (X, Y, Z).
-        probabilities: Probabilities of WT, TC and ET, shape (X, Y, Z, 3), on the same grid.
-        agreement: Agreement of the predictions per region, shape (3,); None for a single prediction.
+        labels: Labels as in memory, shape (X, Y, Z).
+        probabilities: Probabilities of the predicted regions, shape (X, Y, Z, R), on the same grid.
+        agreement: Agreement of the predictions per predicted region, shape (R,); None for a single prediction.
         spacing_mm: Voxel edge lengths along x, y, z, in millimetres.
+        scheme: What the labels and regions are.
     """
+    channel = {name: index for index, name in enumerate(scheme.predicted)}
     facts = []
-    for index, region in enumerate(Region):
-        mask = region_mask(labels, region)
-        inside = probabilities[..., index][mask]
+    for number, region in enumerate(scheme.scored):
+        mask, index = scheme.region_mask(labels, region), channel.get(region)
+        if index is not None:
+            inside = probabilities[..., index][mask]
+        else:
+            inside = scheme.scored_probabilities(probabilities[mask])[..., number]
         facts.append(
             RegionFacts(
                 region,
                 float(inside.size * np.prod(spacing_mm)),
                 float(inside.mean(dtype=np.float64)) if inside.size else float("nan"),
-                float("nan") if agreement is None else float(agreement[index]),
+                float("nan") if agreement is None or index is None else float(agreement[index]),
             )
         )
     return facts
 
 
-def review_reasons(facts: Sequence[RegionFacts], warnings: Sequence[str] = ()) -> list[str]:
+def review_reasons(facts: Sequence[RegionFacts], scheme: Scheme, warnings: Sequence[str] = ()) -> list[str]:
     """Reasons to review a case, in words; empty if there is none.
 
     Args:
         facts: Facts of its regions.
+        scheme: What the regions are.
         warnings: Warnings about its scans; see `data.prepare.plausible`.
     """
     reasons = ["the scans look wrong"] if warnings else []
     if not any(fact.volume_mm3 for fact in facts):
-        reasons.append("no tumour found")
+        all_tumour = all("tumour" in scheme.regions[fact.region].words for fact in facts)
+        reasons.append("no tumour found" if all_tumour else "nothing found")
     for fact in facts:
         if fact.volume_mm3 >= SMALL_MM3 and fact.mean_probability < LEAST_MEAN_PROBABILITY:
             reasons.append(f"{fact.region} unsure (mean probability {fact.mean_probability:.2f})")
@@ -77,17 +88,37 @@ def review_reasons(facts: Sequence[RegionFacts], warnings: Sequence[str] = ()) -
     return reasons
 
 
-def entropy(probabilities: np.ndarray) -> np.ndarray:
-    """Uncertainty of each voxel: entropy over background, oedema, core and enhancing tumour, divided by its maximum.
+def entropy(probabilities: np.ndarray, scheme: Scheme) -> np.ndarray:
+    """Uncertainty of each voxel: entropy over the classes of the scheme, divided by its maximum.
+
+    Where predicted regions overlap without being nested, they do not determine the classes. The uncertainty is then
+    that of "in the region or not", mean over the predicted regions.
 
     Args:
-        probabilities: Mean probabilities of WT, TC and ET, shape (X, Y, Z, 3). The probability of an inner region is
-            limited to that of the region around it.
+        probabilities: Mean probabilities of the predicted regions, shape (X, Y, Z, R). The probability of an inner
+            region is limited to that of the regions around it. Where regions side by side have more than the region
+            around them, the classes share the probability in proportion.
+        scheme: What the regions and classes are.
 
     Returns:
-        float32, shape (X, Y, Z): 0 where one of the four classes is certain, 1 where all are equally likely.
+        float32, shape (X, Y, Z): 0 where one class is certain, 1 where all are equally likely.
     """
-    nested = np.minimum.accumulate(np.clip(probabilities, 0, 1), axis=-1)
-    classes = classes_from_regions(nested).astype(np.float32)
+    shares = np.clip(probabilities, 0, 1)
+    if not scheme.is_tree:
+        each = [_entropy(np.stack([1 - shares[..., i], shares[..., i]], axis=-1)) for i in range(shares.shape[-1])]
+        return np.stack(each).mean(axis=0)
+    for index, region in enumerate(scheme.predicted):
+        for outer in scheme.around(region)[-1:]:
+            inner, around = shares[..., index], shares[..., scheme.predicted.index(outer)]
+            np.minimum(inner, around, out=inner)
+    classes = scheme.classes_from_regions(shares).astype(np.float32)
+    too_much = (classes < 0).any(axis=-1)
+    positive = np.maximum(classes[too_much], 0)
+    classes[too_much] = positive / positive.sum(axis=-1, keepdims=True)
+    return _entropy(classes)
+
+
+def _entropy(classes: np.ndarray) -> np.ndarray:
+    """Entropy of the last axis divided by its maximum, float32, from 0 to 1."""
     terms = np.where(classes > 0, classes * np.log(np.maximum(classes, 1e-12)), 0)
     return np.clip(-terms.sum(axis=-1) / np.log(classes.shape[-1]), 0, 1).astype(np.float32)

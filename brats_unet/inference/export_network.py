@@ -11,37 +11,39 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from brats_unet.anatomy import regions_from_classes
 from brats_unet.errors import CheckpointError
 from brats_unet.hardware import quiet_tensorflow
 from brats_unet.inference.any_size import for_any_size, patches_of, size_limit
 from brats_unet.inference.exported import CLASS_PROBABILITIES, FILES, IMAGE, PROBABILITIES
 from brats_unet.inference.network import Network
+from brats_unet.schemes.scheme import Scheme
 
 OPSET = 18  # ONNX operator set, read by onnxruntime 1.14 and later
 # Largest mean difference of probabilities that rounding can cause; single ones differ by 2e-4 (nnU-Net's network).
 LARGEST_MEAN_DIFFERENCE = 1e-4
 
 
-def probability_model(model: keras.Model, outputs: str) -> keras.Model:
+def probability_model(model: keras.Model, outputs: str, scheme: Scheme) -> keras.Model:
     """A network of logits with the step to region probabilities added, in stock Keras operations.
 
     Args:
         model: Network in float32. Only its first head is kept; the others are for deep supervision.
         outputs: Meaning of the logits: "regions" (sigmoid) or "labels" (softmax).
+        scheme: What the regions and classes are.
     """
     logits = model.outputs[0]
     if outputs == "regions":
         regions = keras.layers.Activation("sigmoid", dtype="float32", name=PROBABILITIES)(logits)
     else:
         classes = keras.layers.Activation("softmax", dtype="float32", name=CLASS_PROBABILITIES)(logits)
-        regions = regions_from_classes(classes)
+        regions = scheme.regions_from_classes(classes)
     return keras.Model(model.inputs[0], regions, name=model.name)
 
 
 def write_network(
     model: keras.Model,
     outputs: str,
+    scheme: Scheme,
     stride: Sequence[int],
     folder: Path,
     form: str,
@@ -53,6 +55,7 @@ def write_network(
     Args:
         model: Network in float32; see `probability_model`.
         outputs: Meaning of its logits: "regions" or "labels".
+        scheme: What the regions and classes are.
         stride: Total stride of the network along x, y, z.
         folder: Folder to write into.
         form: Key of `exported.FILES`.
@@ -71,7 +74,7 @@ def write_network(
         )
     if form != "keras":
         model, stride, _ = for_any_size(model, stride)
-    model = probability_model(model, outputs)
+    model = probability_model(model, outputs, scheme)
     with quiet_tensorflow(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # converters warn about their own internals
         WRITERS[form](model, folder / FILES[form])

@@ -7,23 +7,23 @@ another program.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from brats_unet.anatomy import Region
 from brats_unet.errors import CheckpointError, MachineError, SettingsError
 from brats_unet.files import read_json
 from brats_unet.inference.named_files import file_in
 from brats_unet.inference.postprocess import Postprocessing
 from brats_unet.inference.recipe_text import recipe_sentences
-from brats_unet.schemes.convention import conventions
+from brats_unet.schemes.convention import Convention, conventions
 from brats_unet.schemes.scheme_file import scheme_in
 from brats_unet.spelling import suggestion
 
 DESCRIPTION = "prediction.json"
-VERSION = 1
+VERSION = 2  # 1: before there were schemes
 IMAGE, PROBABILITIES = "image", "region_probabilities"  # names of the network's input and output
 CLASS_PROBABILITIES = "class_probabilities"  # name of the softmax of a network that predicts labels
 FILES = {"keras": "model.keras", "savedmodel": "saved_model", "onnx": "model.onnx", "openvino": "model.xml"}
@@ -113,8 +113,8 @@ def open_exported(path: Path, description: Path) -> Exported:
         name, rank = network["format"], int(network["rank"])
         named = path.suffix in NETWORK_FILES and path.is_file()
         file = path if named else file_in(description.parent, network["file"], named_by=description)
-        Postprocessing.from_dict(content["postprocessing"], where=str(description))
-    except (KeyError, TypeError, ValueError, AttributeError) as problem:
+        Postprocessing.from_dict(content["postprocessing"], scheme, where=str(description))
+    except (KeyError, TypeError, ValueError, AttributeError, SettingsError) as problem:
         raise CheckpointError(
             f"{description}: not the description of an exported network ({type(problem).__name__}: {problem}). "
             f"Export it again."
@@ -177,7 +177,7 @@ def describe_export(
                 "name": PROBABILITIES,
                 "type": "float32",
                 "axes": ["batch", *space, "region"],
-                "regions": [str(region) for region in Region],
+                "regions": list(scheme.predicted),
                 "meaning": "probability, from 0 to 1, that the voxel belongs to the region; do not apply a sigmoid",
             },
         },
@@ -185,17 +185,27 @@ def describe_export(
         "model": dict(recipe["model"]),
         "modality_dropout": recipe.get("modality_dropout", 0),
         "inference": inference,
-        "postprocessing": rules.as_dict(),
+        "postprocessing": rules.as_dict(scheme),
         "scheme": scheme.as_dict(),
         "labels": {
             "convention": convention.name,
             "integers": {
                 scheme.words_of(value): int(convention.encode(np.array(value))) for value in scheme.class_values
             },
+            **({} if scheme.is_tree else {"by_regions": _integers_of_regions(convention)}),
         },
         "how": recipe_sentences(recipe, rank),
         "source": dict(source),
     }
+
+
+def _integers_of_regions(convention: Convention) -> dict[str, int]:
+    """The integer in a file for every combination of predicted regions, such as "R1+R3"; "" is the background."""
+    predicted = convention.scheme.predicted
+    masks = np.array(list(product((False, True), repeat=len(predicted))))
+    integers = convention.encode(convention.scheme.labels_from_masks(masks))
+    names = ["+".join(name for name, inside in zip(predicted, mask, strict=True) if inside) for mask in masks]
+    return {name: int(integer) for name, integer in zip(names, integers, strict=True)}
 
 
 def refuse_format(name: str) -> None:

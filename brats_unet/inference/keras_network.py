@@ -10,7 +10,6 @@ import numpy as np
 import tensorflow as tf
 
 from brats_unet import models
-from brats_unet.anatomy import regions_from_classes
 from brats_unet.errors import CheckpointError, SettingsError
 from brats_unet.files import read_json
 from brats_unet.geometry import Box
@@ -23,6 +22,8 @@ from brats_unet.models import checkpoint
 from brats_unet.parts import build
 from brats_unet.plugins import refuse_absent_packages
 from brats_unet.run import Run
+from brats_unet.schemes.scheme import Scheme
+from brats_unet.schemes.scheme_file import scheme_in
 
 CHECKPOINTS = ("last", "best")
 
@@ -88,10 +89,10 @@ def network_of(model: keras.Model, recipe: Mapping[str, Any], log: Callable[[str
         log: Called with one sentence about anything the user should know.
     """
     model, stride, limit = for_any_size(model, recipe["stride"])
-    outputs, gpu = recipe["outputs"], on_gpu()
+    outputs, scheme, gpu = recipe["outputs"], scheme_in(recipe), on_gpu()
     # On a CPU, NumPy adds up tiles faster than TensorFlow.
-    add_up = sum_of_tiles_of(model, outputs) if gpu and not takes_slices(model) else None
-    forward = forward_of(model, outputs)
+    add_up = sum_of_tiles_of(model, outputs, scheme) if gpu and not takes_slices(model) else None
+    forward = forward_of(model, outputs, scheme)
     return Network(forward, recipe, stride, log, on_host=not gpu, sum_of_tiles=add_up, size_limit=limit)
 
 
@@ -167,24 +168,25 @@ def probabilities_of(model: keras.Model, outputs: str) -> Callable[[tf.Tensor], 
     return probabilities
 
 
-def as_regions(probabilities: np.ndarray, outputs: str) -> np.ndarray:
+def as_regions(probabilities: np.ndarray, outputs: str, scheme: Scheme) -> np.ndarray:
     """Region probabilities from those that `probabilities_of` returns; also for weighted sums of them."""
-    return probabilities if outputs == "regions" else regions_from_classes(probabilities)
+    return probabilities if outputs == "regions" else scheme.regions_from_classes(probabilities)
 
 
-def forward_of(model: keras.Model, outputs: str) -> Forward:
-    """`model` as a function from patches (B, X, Y, Z, M) to region probabilities (B, X, Y, Z, 3), traced once.
+def forward_of(model: keras.Model, outputs: str, scheme: Scheme) -> Forward:
+    """`model` as a function from patches (B, X, Y, Z, M) to region probabilities (B, X, Y, Z, R), traced once.
 
     Args:
         model: Network of patches (B, X, Y, Z, M) or of slices (B, X, Y, M); see `probabilities_of`.
         outputs: Meaning of its logits: "regions" or "labels".
+        scheme: What the regions and classes are.
     """
     slices = takes_slices(model)
     predict = tf.function(probabilities_of(model, outputs), input_signature=[patches_of(model, tf.float16)])
 
     def regions(patches: np.ndarray) -> np.ndarray:
         with explain_full_memory(patches.shape):
-            return as_regions(predict(tf.constant(patches)).numpy(), outputs)
+            return as_regions(predict(tf.constant(patches)).numpy(), outputs, scheme)
 
     def forward(patches: np.ndarray) -> np.ndarray:
         patches = patches.astype(np.float16, copy=False)
@@ -193,7 +195,7 @@ def forward_of(model: keras.Model, outputs: str) -> Forward:
     return forward
 
 
-def sum_of_tiles_of(model: keras.Model, outputs: str) -> SumOfTiles:
+def sum_of_tiles_of(model: keras.Model, outputs: str, scheme: Scheme) -> SumOfTiles:
     """`model`, of patches (B, X, Y, Z, M), as a function that cuts tiles and adds up their predictions on the device.
 
     The image is copied to the GPU once and the sum is copied back once. On an H200, cutting, copying and adding up on
@@ -234,6 +236,6 @@ def sum_of_tiles_of(model: keras.Model, outputs: str) -> SumOfTiles:
             total = tf.zeros((*image.shape[:3], model.outputs[0].shape[-1]), tf.float32)
             for first in range(0, len(starts), at_once):
                 total = added(total, volume, tf.constant(starts[first : first + at_once], tf.int32), weights)
-            return as_regions(total.numpy(), outputs)
+            return as_regions(total.numpy(), outputs, scheme)
 
     return sum_of_tiles

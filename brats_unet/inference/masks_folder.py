@@ -8,7 +8,7 @@ from brats_unet.errors import SettingsError
 from brats_unet.files import read_json, remove, remove_file, write_json
 from brats_unet.inference.loading import weights_file
 from brats_unet.inference.network import Network
-from brats_unet.inference.postprocess import Postprocessing
+from brats_unet.inference.postprocess import Postprocessing, named_as_now
 from brats_unet.run import PREDICTIONS_MARK, PROBABILITIES, UNCERTAINTY, VOLUMES, mask_file
 
 
@@ -66,6 +66,8 @@ def is_stale(output: Path, origin: dict[str, Any]) -> bool:
     if not mark.exists():
         return False
     before = read_json(mark, what=str(output), advice="Choose another folder.")
+    if "postprocessing" in before:
+        before["postprocessing"] = named_as_now(before["postprocessing"])
     return {**before, "networks": _as_now(before.get("networks", []), origin["networks"])} != origin
 
 
@@ -115,7 +117,7 @@ def origin_of(
     return {
         "networks": described,
         "convention": convention,
-        "postprocessing": rules.as_dict(),
+        "postprocessing": rules.as_dict(networks[0].scheme),
         "kept": list(kept),
     }
 

@@ -22,6 +22,7 @@ from brats_unet.nifti import write_volume
 from brats_unet.prefetch import prefetched
 from brats_unet.run import mask_file
 from brats_unet.schemes.convention import Convention
+from brats_unet.schemes.scheme import Scheme
 from brats_unet.volume import Case, Volume
 
 
@@ -42,9 +43,9 @@ class Outcome:
     """Prediction of one case, on its own grid.
 
     Attributes:
-        probabilities: Probabilities of WT, TC and ET, float32, shape (X, Y, Z, 3).
-        labels: `anatomy.Label` integers after post-processing, uint8, shape (X, Y, Z).
-        facts: One entry per region.
+        probabilities: Probabilities of the predicted regions, float32, shape (X, Y, Z, R).
+        labels: Labels as in memory after post-processing, uint8, shape (X, Y, Z).
+        facts: One entry per scored region.
         review: Reasons to review the case; empty if there is none.
     """
 
@@ -54,19 +55,20 @@ class Outcome:
     review: Sequence[str]
 
 
-def outcome_of(answer: EnsemblePrediction, warnings: Sequence[str], rules: Postprocessing) -> Outcome:
+def outcome_of(answer: EnsemblePrediction, warnings: Sequence[str], rules: Postprocessing, scheme: Scheme) -> Outcome:
     """Labels, facts and reasons for review from an ensemble's prediction.
 
     Args:
         answer: Prediction of the ensemble.
         warnings: Warnings about the scans.
         rules: Post-processing.
+        scheme: What the networks segment.
     """
     probabilities = answer.probabilities()
     spacing_mm = answer.shares[0].grid.case_spacing_mm
-    labels = labels_of(probabilities, spacing_mm, rules)
-    facts = facts_of(labels, probabilities, answer.agreement(), spacing_mm)
-    return Outcome(probabilities, labels, facts, review_reasons(facts, warnings))
+    labels = labels_of(probabilities, spacing_mm, rules, scheme)
+    facts = facts_of(labels, probabilities, answer.agreement(), spacing_mm, scheme)
+    return Outcome(probabilities, labels, facts, review_reasons(facts, scheme, warnings))
 
 
 @dataclass(frozen=True)
@@ -141,7 +143,7 @@ def predict_cases(
         return predict_ensemble(networks, prepared), warnings
 
     def write(case: Case, computed: tuple[EnsemblePrediction, tuple[str, ...]]) -> list[dict[str, str]]:
-        outcome = outcome_of(*computed, rules)
+        outcome = outcome_of(*computed, rules, convention.scheme)
         keep(case, outcome.probabilities)
         lines = volume_rows(case.id, outcome.facts, outcome.review)
         write_volumes(output, {**rows, case.id: lines})

@@ -5,15 +5,15 @@ from pathlib import Path
 
 import numpy as np
 
-from brats_unet.anatomy import Region
 from brats_unet.inference.confidence import entropy
 from brats_unet.nifti import write_volume
 from brats_unet.run import probability_file
+from brats_unet.schemes.scheme import Scheme
 from brats_unet.volume import Case, Volume
 
 STEP = float(np.nextafter(np.float32(1 / 255), np.float32(0)))  # largest float32 slope with 255 * slope <= 1
 
-# Called with a case and its region probabilities (X, Y, Z, 3) on its own grid, before its mask is written.
+# Called with a case and its region probabilities (X, Y, Z, R) on its own grid, before its mask is written.
 Keep = Callable[[Case, np.ndarray], None]
 
 
@@ -21,26 +21,27 @@ def keep_nothing(case: Case, probabilities: np.ndarray) -> None:
     """Keep only the masks."""
 
 
-def keep_regions(folder: Path, *, exact: bool = False) -> Keep:
-    """Write the probability of each region as `<id>_probability_<region>.nii.gz`.
+def keep_regions(folder: Path, scheme: Scheme, *, exact: bool = False) -> Keep:
+    """Write the probability of each predicted region as `<id>_probability_<region>.nii.gz`.
 
     Args:
         folder: Folder to write into; created if missing.
+        scheme: What the regions are.
         exact: Write float32. Otherwise write uint8 with a slope of 1/255 in the header, at a twentieth of the size.
     """
 
     def keep(case: Case, probabilities: np.ndarray) -> None:
-        for index, region in enumerate(Region):
+        for index, region in enumerate(scheme.predicted):
             _write_share(probability_file(folder, case.id, region), probabilities[..., index], case, exact=exact)
 
     return keep
 
 
-def keep_uncertainty(folder: Path) -> Keep:
+def keep_uncertainty(folder: Path, scheme: Scheme) -> Keep:
     """Write the entropy of the mean probabilities as `<id>_uncertainty.nii.gz`, uint8 with a slope of 1/255."""
 
     def keep(case: Case, probabilities: np.ndarray) -> None:
-        _write_share(folder / f"{case.id}_uncertainty.nii.gz", entropy(probabilities), case, exact=False)
+        _write_share(folder / f"{case.id}_uncertainty.nii.gz", entropy(probabilities, scheme), case, exact=False)
 
     return keep
 

@@ -3,7 +3,12 @@
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from brats_unet.data.prepare.preprocess import CROPS, NORMALISATIONS
+from brats_unet.inference.postprocess import regions_of
+from brats_unet.schemes.scheme import Scheme
+from brats_unet.schemes.scheme_file import scheme_in
 
 
 def recipe_sentences(recipe: Mapping[str, Any], rank: int) -> dict[str, list[str]]:
@@ -64,15 +69,56 @@ def recipe_sentences(recipe: Mapping[str, Any], rank: int) -> dict[str, list[str
             "Transform the probabilities back to the grid of the scans, linearly along resampled axes; they are 0 "
             "outside the box.",
         ],
-        "postprocessing": [
-            "A voxel belongs to a region if its probability is at least the region's threshold. Every voxel of ET also "
-            "belongs to TC, and every voxel of TC to WT.",
-            "Then clean the regions in the order WT, TC, ET: remove from the region the voxels that were removed from "
-            "the region around it; remove 26-connected components smaller than least_component_mm3 or with a mean "
-            "probability below least_component_probability; with largest_only, keep only the largest component; with "
-            "fill_holes, fill the holes (6-connected) of the region, and add them to the regions around it.",
-            "If the total volume of ET is below least_et_mm3, remove ET.",
-            "Each voxel gets the label of the innermost region that contains it: enhancing tumour for ET, necrotic or "
-            "non-enhancing core for TC, oedema for WT, otherwise background. `labels` lists the integers.",
-        ],
+        "postprocessing": postprocessing_sentences(scheme_in(recipe)),
     }
+
+
+def postprocessing_sentences(scheme: Scheme) -> list[str]:
+    """Sentences on how the probabilities of the predicted regions become labels; see `postprocess` for the code."""
+    predicted = scheme.predicted
+    inner = [name for name in reversed(predicted) if scheme.around(name)]
+    sentences = ["A voxel belongs to a region if its probability is at least the region's threshold."]
+    if inner:
+        parts = ", and every voxel of ".join(
+            f"{name}{' also belongs' if name == inner[0] else ''} to {' and '.join(_next_around(name, scheme))}"
+            for name in inner
+        )
+        sentences[0] += f" Every voxel of {parts}."
+    order = f"the regions in the order {', '.join(predicted)}" if len(predicted) > 1 else predicted[0]
+    sentences.append(
+        f"Then clean {order}: "
+        + ("remove from the region the voxels that were removed from the region around it; " if inner else "")
+        + "remove 26-connected components smaller than least_component_mm3 or with a mean probability below "
+        "least_component_probability; with largest_only, keep only the largest component; with fill_holes, fill the "
+        "holes (6-connected) of the region" + (", and add them to the regions around it." if inner else ".")
+    )
+    for name in regions_of("least_total_mm3", scheme):
+        inside = any(name in scheme.around(other) for other in predicted)
+        rest = " and the regions inside it" if inside else ""
+        sentences.append(f"If the total volume of {name} is below least_total_mm3, remove {name}{rest}.")
+    if not scheme.is_tree:
+        sentences.append(
+            "Each voxel gets the integer that `labels.by_regions` lists for the regions that contain it, joined by + "
+            f"in the order {', '.join(predicted)}. It is that of the label, among those in the last of these regions, "
+            "whose regions agree best with them."
+        )
+        return sentences
+    nested = all(len(scheme.around(name)) == index for index, name in enumerate(predicted))
+    deciding = "innermost region" if nested else f"last of the regions {', '.join(predicted)}"
+    words = ", ".join(f"{scheme.words_of(_label_in(name, scheme))} for {name}" for name in reversed(predicted))
+    sentences.append(
+        f"Each voxel gets the label of the {deciding} that contains it: {words}, otherwise background. `labels` lists "
+        f"the integers."
+    )
+    return sentences
+
+
+def _next_around(region: str, scheme: Scheme) -> list[str]:
+    """The smallest regions around a region; the others contain one of these."""
+    around = scheme.around(region)
+    return [name for name in around if not any(name in scheme.around(other) for other in around)]
+
+
+def _label_in(region: str, scheme: Scheme) -> int:
+    """The label of a voxel that is in this region and in none after it; for schemes that are trees."""
+    return int(scheme.labels_from_masks(np.array([name == region for name in scheme.predicted])))

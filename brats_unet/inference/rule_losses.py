@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 from scipy.stats import rankdata
 
-from brats_unet.anatomy import Region, region_masks
 from brats_unet.inference.postprocess import Postprocessing, labels_of
 from brats_unet.metrics.counts import count, dice
 from brats_unet.metrics.protocols import protocol_named
 from brats_unet.metrics.surface import hausdorff95_mm
 from brats_unet.processes import cores
+from brats_unet.schemes.scheme import Scheme
 
 # Metrics to tune by, with the smallest gain for which a rule is adopted: Dice, millimetres, share of scores.
 LEAST_GAIN: dict[str, float] = {"dice": 1e-4, "hd95": 0.01, "rank": 1e-6}
@@ -26,8 +26,8 @@ class HeldOut:
     Attributes:
         id: Case id.
         patient: Patient id; cases of one patient stay in one fold.
-        probabilities: Probabilities of WT, TC and ET, shape (X, Y, Z, 3).
-        reference: Expert masks, bool, same shape.
+        probabilities: Probabilities of the predicted regions, shape (X, Y, Z, R).
+        reference: Expert masks of these regions, bool, same shape.
         spacing_mm: Voxel edge lengths along x, y, z, in millimetres.
     """
 
@@ -44,16 +44,18 @@ class Losses:
     Args:
         cases: Cases to score.
         metric: Key of `LEAST_GAIN`.
+        scheme: What the regions are.
     """
 
-    def __init__(self, cases: Sequence[HeldOut], metric: str) -> None:
+    def __init__(self, cases: Sequence[HeldOut], metric: str, scheme: Scheme) -> None:
         self.cases = cases
         self.metric = metric
+        self.scheme = scheme
         self.known: dict[tuple[int, str], np.ndarray] = {}
         self.distances: dict[tuple[int, int, bytes], float] = {}
 
     def of(self, chosen: np.ndarray, candidates: Sequence[Postprocessing]) -> np.ndarray:
-        """Losses of the cases with these indices, shape (cases, candidates, 3 regions, 1 or 2 metrics)."""
+        """Losses of the cases with these indices, shape (cases, candidates, R regions, 1 or 2 metrics)."""
         with ThreadPoolExecutor(cores()) as pool:
             rows = list(pool.map(lambda case: [self._one(case, rules) for rules in candidates], chosen.tolist()))
         return np.array(rows)
@@ -62,8 +64,9 @@ class Losses:
         key = (number, repr(rules))
         if key not in self.known:
             case = self.cases[number]
-            masks = region_masks(labels_of(case.probabilities, case.spacing_mm, rules))
-            self.known[key] = np.array([self._region(number, i, masks[..., i]) for i in range(len(Region))])
+            labels = labels_of(case.probabilities, case.spacing_mm, rules, self.scheme)
+            masks = self.scheme.predicted_masks(labels)
+            self.known[key] = np.array([self._region(number, i, masks[..., i]) for i in range(masks.shape[-1])])
         return self.known[key]
 
     def _region(self, number: int, index: int, mask: np.ndarray) -> list[float]:
@@ -87,6 +90,6 @@ class Losses:
         return int(np.flatnonzero(mean <= mean.min() + 1e-6)[0])
 
     def gains(self, before: np.ndarray, after: np.ndarray) -> np.ndarray:
-        """Gain of each case and region, shape (cases, 3), from losses (cases, 3, metrics); above 0 is better."""
+        """Gain of each case and region, shape (cases, R), from losses (cases, R, metrics); above 0 is better."""
         difference = before - after
         return (np.sign(difference.round(9)) if self.metric == "rank" else difference).mean(axis=-1)

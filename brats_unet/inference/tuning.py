@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from brats_unet.anatomy import Region
 from brats_unet.errors import DataError, SettingsError
-from brats_unet.inference.postprocess import Postprocessing
+from brats_unet.inference.postprocess import EARLIER, Postprocessing, regions_of
 from brats_unet.inference.rule_losses import LEAST_GAIN, HeldOut, Losses
+from brats_unet.schemes.scheme import Scheme
 from brats_unet.spelling import suggestion
 
 # The first value of each rule switches the rule off and wins ties.
@@ -26,7 +26,7 @@ CANDIDATES: dict[str, tuple[float, ...]] = {
     "largest_only": (False, True),
     "fill_holes": (False, True),
     # 750 is the largest value that BraTS 2020's winner tried.
-    "least_et_mm3": (0, 25, 50, 100, 150, 200, 300, 400, 500, 750),
+    "least_total_mm3": (0, 25, 50, 100, 150, 200, 300, 400, 500, 750),
 }
 FEW_CASES = 20  # with fewer cases a gain can be due to chance, and a warning says so
 
@@ -37,14 +37,14 @@ class Step:
 
     Attributes:
         rule: Key of `CANDIDATES`.
-        region: WT, TC or ET; None for a rule without regions.
+        region: Name of the region.
         value: Best value on all cases of the search.
         gain: Cross-validated gain, on top of the rules adopted before.
         adopted: Whether the value was adopted.
     """
 
     rule: str
-    region: str | None
+    region: str
     value: float
     gain: float
     adopted: bool
@@ -56,6 +56,7 @@ class Tuned:
 
     Attributes:
         rules: Rules to apply; the defaults if the search as a whole does not gain.
+        scheme: What the regions are.
         metric: Metric that was tuned by, key of `LEAST_GAIN`.
         gain: Cross-validated gain, mean over cases and regions; above 0 is better. In Dice, in millimetres, or (for
             "rank") the share of scores that improved minus the share that got worse.
@@ -67,6 +68,7 @@ class Tuned:
     """
 
     rules: Postprocessing
+    scheme: Scheme
     metric: str
     gain: float
     gain_by_region: Mapping[str, float]
@@ -77,12 +79,15 @@ class Tuned:
 
     def as_dict(self) -> dict[str, Any]:
         """Plain types, for JSON."""
-        return {"postprocessing": self.rules.as_dict(), **{k: v for k, v in asdict(self).items() if k != "rules"}}
+        searched = {name: value for name, value in vars(self).items() if name not in ("rules", "scheme", "steps")}
+        steps = [asdict(step) for step in self.steps]
+        return {"postprocessing": self.rules.as_dict(self.scheme), **searched, "steps": steps}
 
 
 def tune(
     cases: Sequence[HeldOut],
     *,
+    scheme: Scheme,
     metric: str,
     folds: int,
     rules: Sequence[str],
@@ -93,6 +98,7 @@ def tune(
 
     Args:
         cases: Held-out cases, with probabilities of networks that were not trained on them.
+        scheme: What the regions are.
         metric: "dice", "hd95" or "rank" (both, ranked within each case and region).
         folds: Number of folds; reduced to the number of patients if there are fewer.
         rules: Keys of `CANDIDATES`, in search order.
@@ -100,18 +106,18 @@ def tune(
         progress: Called with the number of finished searches and the number of all searches.
 
     Raises:
-        SettingsError: An unknown metric or rule, no rule, a repeated rule, or fewer than two folds.
+        SettingsError: See `refuse_invalid`.
         DataError: Fewer than two patients.
     """
-    refuse_invalid(metric=metric, folds=folds, rules=rules)
+    refuse_invalid(scheme=scheme, metric=metric, folds=folds, rules=rules)
     fold_of = folds_of([case.patient for case in cases], folds, seed)
     count_folds = int(fold_of.max()) + 1 if len(cases) else 0
     if count_folds < 2:
         raise DataError(f"{len(cases)} held-out cases of fewer than two patients: tuning needs at least two patients.")
-    losses = Losses(cases, metric)
+    losses = Losses(cases, metric, scheme)
     everything = np.arange(len(cases))
     plain = Postprocessing()
-    gains = np.zeros((len(cases), len(Region)))
+    gains = np.zeros((len(cases), len(scheme.predicted)))
     for fold in range(count_folds):
         others, left_out = everything[fold_of != fold], everything[fold_of == fold]
         chosen, _ = search(losses, others, fold_of, rules)
@@ -122,10 +128,10 @@ def tune(
     both = losses.of(everything, [plain, found])
     progress(count_folds + 1, count_folds + 1)
     gain = float(gains.mean())
-    by_region = {str(region): float(gains[:, i].mean()) for i, region in enumerate(Region)}
+    by_region = {region: float(gains[:, i].mean()) for i, region in enumerate(scheme.predicted)}
     flattering = float(losses.gains(both[:, 0], both[:, 1]).mean())
     adopted = found if gain > LEAST_GAIN[metric] else plain
-    return Tuned(adopted, metric, gain, by_region, flattering, len(cases), count_folds, tuple(steps))
+    return Tuned(adopted, scheme, metric, gain, by_region, flattering, len(cases), count_folds, tuple(steps))
 
 
 def search(
@@ -146,11 +152,11 @@ def search(
     steps = []
     folds = sorted(set(fold_of[chosen]))
     for rule in rules:
-        for region in (None,) if rule == "least_et_mm3" else tuple(map(str, Region)):
+        for region in regions_of(rule, losses.scheme):
             values = CANDIDATES[rule]
             options = [with_value(current, rule, region, value) for value in values]
             found = losses.of(chosen, options)
-            crossed = np.zeros((len(chosen), len(Region)))
+            crossed = np.zeros((len(chosen), len(losses.scheme.predicted)))
             for fold in folds if len(folds) > 1 else ():
                 left_out = fold_of[chosen] == fold
                 pick = losses.best(found[~left_out])
@@ -164,9 +170,9 @@ def search(
     return current, steps
 
 
-def with_value(rules: Postprocessing, rule: str, region: str | None, value: float) -> Postprocessing:
-    """The rules with one value changed: that of one region, or of a rule without regions if `region` is None."""
-    changed: Any = value if region is None else {**getattr(rules, rule), region: value}
+def with_value(rules: Postprocessing, rule: str, region: str, value: float) -> Postprocessing:
+    """The rules with one value changed, that of one rule for one region."""
+    changed: Any = {**getattr(rules, rule), region: value}
     return replace(rules, **{rule: changed})
 
 
@@ -178,14 +184,24 @@ def folds_of(patients: Sequence[str], folds: int, seed: int) -> np.ndarray:
     return np.array([fold[patient] for patient in patients], int)
 
 
-def refuse_invalid(*, metric: str, folds: int, rules: Sequence[str]) -> None:
-    """Raise SettingsError for an unknown metric or rule, no rule, a repeated rule, or fewer than two folds."""
+def refuse_invalid(*, scheme: Scheme, metric: str, folds: int, rules: Sequence[str]) -> None:
+    """Raise SettingsError for settings that nothing can be tuned with.
+
+    These are an unknown metric or rule, no rule, a repeated rule, rules that the scheme has for no region, or fewer
+    than two folds.
+    """
     if metric not in LEAST_GAIN:
         raise SettingsError(f"There is no metric={metric} to tune by. {suggestion(metric, LEAST_GAIN)}")
     if folds < 2:
         raise SettingsError(f"folds={folds}: expected at least 2, because the gain is measured on left-out cases.")
     for rule in rules:
         if rule not in CANDIDATES:
-            raise SettingsError(f"There is no rule named {rule}. {suggestion(rule, CANDIDATES)}")
+            hint = "It is called least_total_mm3 now." if rule == EARLIER else suggestion(rule, CANDIDATES)
+            raise SettingsError(f"There is no rule named {rule}. {hint}")
     if not rules or len(set(rules)) < len(rules):
         raise SettingsError(f"rules={list(rules)}: expected one or more different rules of {', '.join(CANDIDATES)}.")
+    if not any(regions_of(rule, scheme) for rule in rules):
+        raise SettingsError(
+            f"rules={list(rules)}: the scheme {scheme.name} names no region under small_total, so there is nothing to "
+            f"search. Add other rules: {', '.join(CANDIDATES)}."
+        )

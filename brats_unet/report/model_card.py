@@ -6,6 +6,7 @@ from typing import Any
 
 from brats_unet.evaluation.record import SUMMARY, Evaluation, open_evaluation
 from brats_unet.files import read_json
+from brats_unet.inference.postprocess import named_as_now
 from brats_unet.report.page_facts import headline
 from brats_unet.run import PREDICTIONS, PREDICTIONS_MARK, Run
 
@@ -107,7 +108,7 @@ def _scored_as_exported(folder: Path, content: Mapping[str, Any]) -> bool:
         return False
     made = read_json(mark, what=str(folder))
     inference = made["networks"][0]["recipe"]["inference"]
-    return made["postprocessing"] == content["postprocessing"] and all(
+    return named_as_now(made["postprocessing"]) == content["postprocessing"] and all(
         content["inference"].get(key) == value for key, value in inference.items()
     )
 
@@ -138,7 +139,7 @@ def _postprocessing(run: Run, content: Mapping[str, Any]) -> str:
     if not run.postprocessing_file.exists():
         return rules
     tuned = read_json(run.postprocessing_file, what=str(run.folder))
-    if tuned.get("postprocessing") != content["postprocessing"] or "gain" not in tuned:
+    if named_as_now(tuned.get("postprocessing", {})) != content["postprocessing"] or "gain" not in tuned:
         return rules
     return (
         f"{rules}\n\nChosen by `brats-unet tune` on {tuned['n']} held-out cases: cross-fitted gain "

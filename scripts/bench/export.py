@@ -47,7 +47,7 @@ def predicted(run: Path, case: Path, output: Path, mode: str) -> dict[str, Any]:
         begin = time.perf_counter()
         answer = predict_ensemble([network], prepared)
         seconds.append(time.perf_counter() - begin)
-    outcome = outcome_of(answer, (), Postprocessing())
+    outcome = outcome_of(answer, (), Postprocessing(), network.scheme)
     seen = next(iter(prepared.values()))
     brain = seen.grid.to_case(seen.brain.astype(np.float32)) >= 0.5
     np.savez(output, labels=outcome.labels, probabilities=outcome.probabilities, brain=brain)

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from brats_unet import load
 from brats_unet.cli.main import main
 from brats_unet.commands import export
 from brats_unet.errors import BratsError, MachineError
@@ -23,7 +24,10 @@ from brats_unet.inference.loading import open_network
 from brats_unet.inference.network import Network
 from brats_unet.inference.postprocess import Postprocessing
 from brats_unet.nifti import read_integers, read_volume
+from brats_unet.schemes.scheme_file import builtin
 from brats_unet.settings import Export
+from tests.inference import by_description
+from tests.inference.scheme_examples import SCHEMES
 
 CASE = "BraTS20_Training_001"
 
@@ -153,6 +157,7 @@ class Forbidden(importlib.abc.MetaPathFinder):
         if name.split(".")[0] in ("tensorflow", "keras"):
             raise ModuleNotFoundError(name)
 sys.meta_path.insert(0, Forbidden())
+from brats_unet import load
 from brats_unet.cli.main import main
 scans = "input={phantom_root / CASE}"
 assert main(["predict", "run={small_onnx}", scans, "output={tmp_path / "masks"}", "mirror=x"]) == 0
@@ -191,10 +196,40 @@ def test_softmax_and_slices_are_exported_as_region_probabilities_too(model, tile
     assert wt.shape == image.shape[:-1] and (et >= 0).all() and (et <= tc).all() and (tc <= wt + 1e-6).all()
 
 
+@pytest.mark.parametrize(("name", "outputs"), [("glioma_post", "labels"), ("lesion", "labels"), ("five", "regions")])
+def test_a_network_of_any_scheme_predicts_by_its_description_alone(
+    name, outputs, write_run, told, phantom_root, tmp_path
+):
+    scheme = SCHEMES[name]
+    run = write_run(tmp_path / "run", scheme=scheme, outputs=outputs)
+    rules = Postprocessing(
+        threshold=dict.fromkeys(scheme.predicted, 0.48),
+        least_component_mm3=dict.fromkeys(scheme.predicted, 200),
+        least_total_mm3=dict.fromkeys(scheme.small_total, 400),
+    )
+    write_json(run.postprocessing_file, {"postprocessing": rules.as_dict(scheme)})
+    assert export.main(told(run=str(run.folder), format="onnx")) == 0
+    content = json.loads((tmp_path / "out" / DESCRIPTION).read_text())
+    assert content["network"]["output"]["regions"] == list(scheme.predicted)
+    result = load(tmp_path / "out", device="cpu", log=lambda sentence: None)(phantom_root / CASE)
+    assert result.scheme.means_the_same(scheme) and tuple(result.volumes_ml) == result.regions == scheme.scored
+    assert (
+        result.probabilities.shape == (*result.labels.shape, len(scheme.predicted))
+        and len(np.unique(result.labels)) > 1
+    )
+    np.testing.assert_array_equal(
+        result.labels, by_description.mask_of(content, result.probabilities, result.spacing_mm)
+    )
+    masks = [predicted(path, phantom_root, tmp_path / path.name / "masks") for path in (run.folder, tmp_path / "out")]
+    np.testing.assert_array_equal(masks[1], result.labels)
+    assert (masks[0] != masks[1]).mean() <= 1e-5
+
+
 def test_thresholds_travel_with_the_network_and_stand_in_the_card(write_run, told, phantom_root, tmp_path, capsys):
     run = write_run(tmp_path / "run")
-    rules = Postprocessing(least_et_mm3=10**9)
-    write_json(run.postprocessing_file, {"postprocessing": rules.as_dict(), "gain": 0.01, "n": 9, "metric": "dice"})
+    rules = Postprocessing(least_total_mm3={"ET": 10**9})
+    plain = rules.as_dict(builtin())
+    write_json(run.postprocessing_file, {"postprocessing": plain, "gain": 0.01, "n": 9, "metric": "dice"})
     assert export.main(told(run=str(run.folder))) == 0
     assert not (predicted(tmp_path / "out", phantom_root, tmp_path / "masks") == 4).any()
     assert (predicted(tmp_path / "out", phantom_root, tmp_path / "plain", "postprocess=none") == 4).any()
@@ -323,7 +358,11 @@ def broken_description(folder, change):
         (lambda f: (f / DESCRIPTION).write_text("{"), "not readable as JSON"),
         (lambda f: broken_description(f, lambda c: c.pop("preparation")), "not the description of an exported network"),
         (lambda f: broken_description(f, lambda c: c["network"].update(format="tar")), "format tar"),
-        (lambda f: broken_description(f, lambda c: c.update(version=2)), "written by a later version"),
+        (
+            lambda f: broken_description(f, lambda c: c["scheme"].pop("labels")),
+            "SettingsError: scheme.labels: Expected",
+        ),
+        (lambda f: broken_description(f, lambda c: c.update(version=3)), "written by a later version"),
     ],
 )
 def test_a_broken_export_is_refused_in_one_sentence(copied, harm, message, phantom_root, tmp_path, capsys):

@@ -19,7 +19,9 @@ from brats_unet.inference import predicting
 from brats_unet.inference.network import Network
 from brats_unet.inference.postprocess import Postprocessing
 from brats_unet.nifti import read_header, read_integers, read_volume
+from brats_unet.schemes.convention import conventions
 from brats_unet.settings import Predict
+from tests.inference.scheme_examples import SCHEMES
 
 SPACING = (4.0, 4.0, 4.0)
 CASES = [f"BraTS20_Training_00{number}" for number in (1, 2, 3, 4)]
@@ -178,7 +180,7 @@ def test_after_ctrl_c_finished_cases_stay_and_a_second_run_continues(settings, f
     "change", [{"mirror": ["x"]}, {"mode": "tiles"}, {"postprocess": "none"}, {"labels": "brats2023"}]
 )
 def test_masks_made_with_other_settings_are_never_mixed(settings, tmp_path, change):
-    write_json(tmp_path / "run" / "postprocessing.json", Postprocessing(least_et_mm3=10**6).as_dict())
+    write_json(tmp_path / "run" / "postprocessing.json", {"least_et_mm3": 10**6})
     assert predict.main(settings()) == 0
     with pytest.raises(SettingsError, match="masks of other networks or settings"):
         predict.main(settings(**change))
@@ -211,6 +213,53 @@ def test_tuned_thresholds_are_used_unless_postprocess_says_otherwise(settings, t
     )
     with pytest.raises(CheckpointError, match="nowhere"):
         predict.main(settings(postprocess=str(tmp_path / "nowhere.json")))
+
+
+def test_masks_of_an_earlier_version_are_continued(settings, tmp_path, capsys):
+    """Its record names the rule for a small total volume otherwise, and no scheme."""
+    assert predict.main(settings()) == 0
+    mark = tmp_path / "out" / "predictions.json"
+    recorded = json.loads(mark.read_text())
+    assert recorded["postprocessing"].pop("least_total_mm3") == {"ET": 0.0}
+    recorded["postprocessing"]["least_et_mm3"] = 0.0
+    write_json(mark, recorded)
+    assert predict.main(settings(json=False)) == 0
+    assert "4 of them from before" in capsys.readouterr().out
+    recorded["postprocessing"]["least_et_mm3"] = 5.0
+    write_json(mark, recorded)
+    with pytest.raises(SettingsError, match="masks of other networks or settings"):
+        predict.main(settings())
+
+
+@pytest.mark.parametrize("name", ["glioma_post", "lesion", "five"])
+def test_every_scheme_writes_its_own_labels_volumes_and_maps(name, formula, settings, monkeypatch, tmp_path):
+    scheme = SCHEMES[name]
+    recipe = {**formula[0], "scheme": scheme.as_dict(), "convention": next(iter(scheme.integers))}
+
+    def forward(patches):
+        wt, tc, et = np.moveaxis(bright(patches), -1, 0)
+        return np.stack([wt, tc, et, wt - tc, et][: len(scheme.predicted)], axis=-1)
+
+    def opened(paths, **told):
+        return [Network(forward, recipe, (4, 4, 4))]
+
+    monkeypatch.setattr(networks, "open_networks", opened)
+    assert predict.main(settings(probabilities=True, uncertainty=True)) == 0
+    out = tmp_path / "out"
+    convention = conventions(scheme)[recipe["convention"]]
+    for case, mask in masks(out).items():
+        assert {row["region"] for row in rows(out) if row["case"] == case} == set(scheme.scored)
+        labels = convention.decode(mask, where=case)
+        assert labels.any()
+        voxel_mm3 = np.prod(read_header(out / f"{case}.nii.gz").spacing_mm)
+        for row in rows(out):
+            if row["case"] == case:
+                voxels = scheme.region_mask(labels, row["region"]).sum()
+                assert float(row["volume_mm3"]) == pytest.approx(voxels * voxel_mm3, abs=0.1)
+        maps = {path.name for path in (out / "probabilities").glob(f"{case}_*")}
+        assert maps == {f"{case}_probability_{region}.nii.gz" for region in scheme.predicted}
+        assert read_volume(out / "uncertainty" / f"{case}_uncertainty.nii.gz").array.max() > 0.3
+    assert json.loads((out / "predictions.json").read_text())["postprocessing"] == Postprocessing().as_dict(scheme)
 
 
 def test_networks_that_were_tuned_separately_are_refused(settings, tmp_path):

@@ -82,7 +82,7 @@ def written(tmp_path_factory, phantom_root):
         run_command("phantom", f"output={place}/phantoms", "cases=1", "workers=1")
         run_command("train", *TINY, *data, f"runs={place}/runs", "name=tiny", "steps=2", "validation.every=1")
         run_command("evaluate", f"run={run}", "calibration=true")
-        run_command("tune", f"run={run}", "folds=2", "rules=[least_et_mm3]")
+        run_command("tune", f"run={run}", "folds=2", "rules=[least_total_mm3]")
         run_command("report", f"run={run}", "viewer=1", "pictures=1")
         held_out = place.parent / "held_out"
         for case in json.loads(Run(Path(run)).folds_file.read_text())["validation"]:

@@ -9,6 +9,7 @@ from brats_unet.cli.main import main
 from brats_unet.inference.postprocess import Postprocessing
 from brats_unet.nifti import read_integers
 from brats_unet.run import Run
+from brats_unet.schemes.scheme_file import builtin
 from tests.end_to_end.test_pipeline import TINY
 
 
@@ -45,9 +46,7 @@ def test_evaluate_finds_the_gain_that_tune_reports_on_the_same_cases(folds, caps
     )
     written = [json.loads(run.postprocessing_file.read_text()) for run in folds]
     assert written == [document, document]
-    assert (
-        Postprocessing.from_dict(document["postprocessing"], where="here") != Postprocessing() and document["gain"] > 0
-    )
+    assert Postprocessing.from_dict(document["postprocessing"], builtin()) != Postprocessing() and document["gain"] > 0
     gained = mean_dice(folds, capsys) - mean_dice(folds, capsys, "postprocess=none")
     assert (
         gained == pytest.approx(document["flattering_gain"], abs=1e-3) and gained > 0

@@ -10,6 +10,7 @@ from brats_unet.inference.export_network import write_network
 from brats_unet.inference.keras_network import network_of
 from brats_unet.inference.runtimes import RUNTIMES
 from brats_unet.models import MODELS
+from brats_unet.schemes.scheme_file import builtin
 
 SMALL = {"features": [4, 6, 8], "convolutions": 1}
 NETWORKS = [
@@ -194,7 +195,9 @@ def test_nothing_is_logged_where_nothing_is_padded():
 
 def test_an_exported_network_with_an_unknown_layer_says_so_when_written_and_keeps_the_reason(tmp_path):
     logged = []
-    multiples = write_network(max_pooling_network(), "regions", [2, 2, 2], tmp_path, "keras", log=logged.append)
+    multiples = write_network(
+        max_pooling_network(), "regions", builtin(), [2, 2, 2], tmp_path, "keras", log=logged.append
+    )
     assert multiples == (2, 2, 2) and len(logged) == 1
     assert logged[0].startswith(
         "The exported network takes only multiples of 2×2×2 voxels, because the layer MaxPooling3D (pool) is not known"

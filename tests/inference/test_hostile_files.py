@@ -29,6 +29,7 @@ from brats_unet.inference.loading import open_network
 from brats_unet.inference.onnx_files import ENTRY, FIELDS, KEY, VALUE, locations
 from brats_unet.models import MODELS
 from brats_unet.parts import contract_options_of
+from brats_unet.schemes.scheme_file import builtin
 from brats_unet.volume import Case
 
 ROOT = Path(__file__).parents[2]
@@ -314,7 +315,7 @@ def test_the_network_of_a_run_passes_also_compiled(keras_of, config_of):
 def test_an_exported_network_passes(outputs, tmp_path):  # for trained ones, see tests/models/test_every_network.py
     name, options = "unet2d", contract_options_of(MODELS["unet2d"])[0]
     model = MODELS[name](channels=4, outputs=4 if outputs == "labels" else 3, dtype="float32", seed=0, **options)
-    keras_archive._refuse_config(tmp_path, json.loads(probability_model(model, outputs).to_json()))
+    keras_archive._refuse_config(tmp_path, json.loads(probability_model(model, outputs, builtin()).to_json()))
 
 
 def test_every_allowed_class_only_computes():
@@ -538,7 +539,7 @@ def test_a_pickle_is_no_mean_shape(inside, trap, tmp_path):
 @pytest.mark.parametrize("inside", [False, True])
 def test_a_pickle_is_no_stored_prediction_of_tune(inside, trap, tmp_path):
     (tmp_path / "case.npz").write_bytes(objects(trap) if inside else trap[0])
-    message = refusal(_read_case, tmp_path, Case("case", "patient", {}))
+    message = refusal(_read_case, tmp_path, Case("case", "patient", {}), builtin())
     assert "case.npz: not readable as arrays of numbers" in message and "Delete it" in message
     assert not trap[1].exists()
 

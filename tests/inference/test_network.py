@@ -13,6 +13,7 @@ from brats_unet.inference.keras_network import explain_full_memory, forward_of, 
 from brats_unet.inference.network import Network
 from brats_unet.inference.predictor import MemoryFull, tiled
 from brats_unet.parts import build
+from brats_unet.schemes.scheme_file import builtin
 
 WHOLE = {"inference": {"mode": "whole", "tile": [8, 8, 8], "overlap": 0.5}}
 TINY = {"name": "unet3d", "features": [4, 8, 8]}
@@ -56,7 +57,7 @@ def test_warm_up_predicts_one_patch_of_zeros_with_the_size_of_the_stride(mode):
 def ways_of(outputs, logits):
     """Probabilities of patches, and of tiles added up where the network computes; of one network."""
     model = build("model", models.known(), TINY, channels=1, outputs=logits, dtype="float32", seed=0)
-    return forward_of(model, outputs), sum_of_tiles_of(model, outputs)
+    return forward_of(model, outputs, builtin()), sum_of_tiles_of(model, outputs, builtin())
 
 
 @pytest.mark.parametrize("at_once", [1, 3])

@@ -5,6 +5,7 @@ import pytest
 
 from brats_unet.inference.postprocess import Postprocessing
 from brats_unet.inference.rule_losses import HeldOut, Losses
+from tests.inference.scheme_examples import FIVE, GLIOMA
 
 DEFAULT = Postprocessing()
 LOW = Postprocessing(threshold={"WT": 0.4, "TC": 0.5, "ET": 0.5})
@@ -22,20 +23,32 @@ def case():
 
 def test_losses_by_hand(case):
     first = np.array([0])
-    assert Losses([case], "dice").of(first, [DEFAULT, LOW])[0, :, 0, 0] == pytest.approx([1 / 3, 0])
-    assert Losses([case], "hd95").of(first, [LOW])[0, 0].tolist() == [[0], [0], [0]]
-    gains = Losses([case], "dice").gains(np.array([[[0.5]]]), np.array([[[0.25]]]))
+    assert Losses([case], "dice", GLIOMA).of(first, [DEFAULT, LOW])[0, :, 0, 0] == pytest.approx([1 / 3, 0])
+    assert Losses([case], "hd95", GLIOMA).of(first, [LOW])[0, 0].tolist() == [[0], [0], [0]]
+    gains = Losses([case], "dice", GLIOMA).gains(np.array([[[0.5]]]), np.array([[[0.25]]]))
     assert gains.tolist() == [[0.25]]
 
 
 def test_the_first_candidate_wins_a_tie(case):
-    losses = Losses([case], "dice")
+    losses = Losses([case], "dice", GLIOMA)
     assert losses.best(losses.of(np.array([0]), [DEFAULT, DEFAULT])) == 0
     assert losses.best(losses.of(np.array([0]), [DEFAULT, LOW, LOW])) == 1
 
 
 def test_a_loss_is_computed_once(case):
-    losses = Losses([case], "rank")
+    losses = Losses([case], "rank", GLIOMA)
     first = losses.of(np.array([0]), [DEFAULT, LOW])
     assert first.shape == (1, 2, 3, 2) and len(losses.known) == 2
     np.testing.assert_array_equal(losses.of(np.array([0]), [DEFAULT, LOW]), first)
+
+
+def test_losses_of_overlapping_regions_are_one_per_region():
+    """Voxel 1 is b, in R1 and R2; with a high threshold for R2 it becomes a, in R1 and R5."""
+    labels = np.array([0, 2, 2], np.uint8).reshape(3, 1, 1)
+    reference = FIVE.predicted_masks(labels)
+    probabilities = np.where(reference, 0.9, 0.1).astype(np.float32)
+    probabilities[1, ..., 1] = 0.6
+    held_out = HeldOut("case", "patient", probabilities, reference, (1.0, 1.0, 1.0))
+    found = Losses([held_out], "dice", FIVE).of(np.array([0]), [DEFAULT, Postprocessing(threshold={"R2": 0.7})])
+    assert found[0, 0, :, 0].tolist() == [0, 0, 0, 0, 0]
+    assert found[0, 1, :, 0] == pytest.approx([0, 1 / 3, 0, 0, 1])
