@@ -94,14 +94,16 @@ class Run:
     def tensorboard_folder(self) -> Path:
         return self.folder / "tensorboard"
 
-    def evaluation_folder(self, checkpoint: str = "last") -> Path:
+    def evaluation_folder(self, checkpoint: str = "last", data: str = "") -> Path:
         """The folder for scores.csv, summary.json, seed_scores.csv, figures/ and predictions/ of the held-out cases.
 
         Args:
             checkpoint: "last" or "best". "best" was selected on the held-out cases, so its scores have a folder of
                 their own, `evaluation_best/`.
+            data: Name of the folder of other cases that were scored; "" for the held-out cases.
         """
-        return self.folder / ("evaluation" if checkpoint == "last" else f"evaluation_{checkpoint}")
+        name = "evaluation" if checkpoint == "last" else f"evaluation_{checkpoint}"
+        return self.folder / (f"{name}-{data}" if data else name)
 
     @property
     def mean_shape_file(self) -> Path:

@@ -9,7 +9,6 @@ import numpy as np
 from rich import box
 from rich.table import Table
 
-from brats_unet.anatomy import Region, region_masks
 from brats_unet.commands.display import Display, open_display
 from brats_unet.errors import DataError, SettingsError
 from brats_unet.evaluation.fusion import METHODS, MOST_INPUTS, fused_by_label, fused_by_region
@@ -27,6 +26,8 @@ from brats_unet.metrics.protocols import protocol_named
 from brats_unet.nifti import read_integers, write_volume
 from brats_unet.private_paths import short_text
 from brats_unet.schemes.convention import Convention, conventions
+from brats_unet.schemes.scheme import Scheme
+from brats_unet.schemes.scheme_file import scheme_of
 from brats_unet.settings import Fuse
 from brats_unet.spelling import suggestion
 from brats_unet.volume import Volume
@@ -51,7 +52,9 @@ def _fuse(settings: Fuse, display: Display) -> int:
     output = Path(settings.output)
     _refuse_invalid(settings, output)
     fuse = fused_by_region if settings.per == "regions" else fused_by_label
-    inputs = sources_of(settings.inputs, _labels_of_inputs(settings), display.log)
+    given = None if settings.scheme is None else scheme_of(settings.scheme)
+    inputs = sources_of(settings.inputs, _labels_of_inputs(settings), given, display.log)
+    scheme = inputs[0].convention.scheme
     written = _convention_to_write(settings.write, inputs)
     cases = cases_of(inputs, settings.allow_missing)
     references = None
@@ -62,6 +65,7 @@ def _fuse(settings: Fuse, display: Display) -> int:
         "method": settings.method,
         "per": settings.per,
         "convention": written.name,
+        "scheme": scheme.as_dict(),
     }
     _prepare_folder(output, origin, overwrite=settings.overwrite)
 
@@ -76,20 +80,20 @@ def _fuse(settings: Fuse, display: Display) -> int:
         except DataError as problem:
             failed[case_id] = str(problem)
         else:
-            fused, weight = fuse(labels, settings.method)
+            fused, weight = fuse(labels, settings.method, scheme)
             weights[case_id] = {
                 part: {one.name: round(w, 6) for one, w in zip(present, values, strict=True)}
                 for part, values in weight.items()
             }
-            against = region_masks(fused if reference is None else reference)
+            against = fused if reference is None else reference
             for one, mask in zip(present, labels, strict=True):
-                scores[one.name].append(_dice(against, region_masks(mask)))
-            scores[FUSION].append(_dice(against, region_masks(fused)))
+                scores[one.name].append(_dice(against, mask, scheme))
+            scores[FUSION].append(_dice(against, fused, scheme))
             like = present[0].masks[case_id]
             write_volume(output / f"{case_id}.nii.gz", Volume(written.encode(fused)), like=like)
         display.progress("Fusing", done, len(cases))
 
-    means = {name: _mean(rows) for name, rows in scores.items()}
+    means = {name: _mean(rows, scheme) for name, rows in scores.items()}
     folders = [path.parent for one in (*inputs, *([references] if references else [])) for path in one.masks.values()]
     told = {case_id: short_text(sentence, set(folders)) for case_id, sentence in failed.items()}
     write_json(output / MARK, {**origin, "weights": weights, "dice": means, "failed": told})
@@ -167,15 +171,15 @@ def _read_case(
     return labels, None if references is None else reference_of(case_id, references, volumes[0])
 
 
-def _dice(reference: np.ndarray, masks: np.ndarray) -> list[float]:
-    rule = protocol_named("brats2020").dice
-    return [dice(count(reference[..., i], masks[..., i]), rule) for i in range(len(Region))]
+def _dice(reference: np.ndarray, labels: np.ndarray, scheme: Scheme) -> list[float]:
+    rule, masks = protocol_named("brats2020").dice, scheme.region_mask
+    return [dice(count(masks(reference, region), masks(labels, region)), rule) for region in scheme.scored]
 
 
-def _mean(rows: Sequence[Sequence[float]]) -> dict[str, Any]:
+def _mean(rows: Sequence[Sequence[float]], scheme: Scheme) -> dict[str, Any]:
     if not rows:
-        return {"n": 0} | {str(region): None for region in Region}
-    return {"n": len(rows)} | dict(zip(map(str, Region), map(float, np.mean(rows, axis=0).round(6)), strict=True))
+        return {"n": 0} | dict.fromkeys(scheme.scored)
+    return {"n": len(rows)} | dict(zip(scheme.scored, map(float, np.mean(rows, axis=0).round(6)), strict=True))
 
 
 def _print_result(
@@ -194,12 +198,12 @@ def _print_result(
     against = "the references" if referenced else "the fused masks"
     table = Table(box=box.SIMPLE, title=f"Mean Dice against {against}", title_justify="left")
     table.add_column("masks")
-    for heading in ("n", *Region):
-        table.add_column(str(heading), justify="right")
+    for heading in ("n", *written.scheme.scored):
+        table.add_column(heading, justify="right")
     for name, mean in means.items():
         if name != FUSION or referenced:
             style = "bold" if name == FUSION else ""
-            numbers = ["–" if mean[str(r)] is None else f"{mean[str(r)]:.3f}" for r in Region]
+            numbers = ["–" if mean[r] is None else f"{mean[r]:.3f}" for r in written.scheme.scored]
             label = f"{settings.method} of all" if name == FUSION else name
             table.add_row(label, str(mean["n"]), *numbers, style=style)
     display.console.print(table)

@@ -7,13 +7,51 @@ from brats_unet.errors import DataError, some
 from brats_unet.evaluation.record import Evaluation
 
 
-def refuse_incomparable(evaluations: Sequence[Evaluation], names: Sequence[str], metrics: Sequence[str]) -> list[str]:
+def regions_in_all(evaluations: Sequence[Evaluation], names: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The regions to compare: those of the first evaluation that every other one scored too.
+
+    Args:
+        evaluations: Two or more.
+        names: Their names, for the messages.
+
+    Returns:
+        The regions, and sentences that name those that are left out. Evaluations of one scheme keep all of their
+        regions, so that `refuse_incomparable` finds missing scores.
+
+    Raises:
+        DataError: Two schemes give one region different labels, or no region is in all evaluations.
+    """
+    first = evaluations[0].scheme
+    regions = list(dict.fromkeys(row.region for evaluation in evaluations for row in evaluation.rows))
+    notes, problems = [], []
+    for evaluation, name in zip(evaluations[1:], names[1:], strict=True):
+        scheme = evaluation.scheme
+        problems += [
+            f"{region} is {' '.join(sorted(first.regions[region].labels))} in {names[0]} ({first.name}), but "
+            f"{' '.join(sorted(scheme.regions[region].labels))} in {name} ({scheme.name})."
+            for region in first.scored
+            if region in scheme.scored and set(first.regions[region].labels) != set(scheme.regions[region].labels)
+        ]
+        if alone := sorted(set(first.scored) ^ set(scheme.scored)):
+            notes.append(f"{names[0]} has the scheme {first.name}, {name} {scheme.name}: {', '.join(alone)} left out.")
+            regions = [region for region in regions if region not in alone]
+    if not problems and not regions:
+        problems = [f"No region is scored in all of {', '.join(names)}."]
+    if problems:
+        raise DataError("\n".join([*problems, "Only evaluations with common regions can be compared."]))
+    return regions, notes
+
+
+def refuse_incomparable(
+    evaluations: Sequence[Evaluation], names: Sequence[str], metrics: Sequence[str], regions: Sequence[str]
+) -> list[str]:
     """Refuse evaluations that cannot be paired.
 
     Args:
         evaluations: Two or more; each is compared with the first.
         names: Their names, for the messages.
         metrics: Scores that every evaluation must have for every case and region.
+        regions: Result of `regions_in_all`.
 
     Returns:
         Sentences that name what could not be checked; empty if everything was checked.
@@ -34,7 +72,7 @@ def refuse_incomparable(evaluations: Sequence[Evaluation], names: Sequence[str],
                 problems.append(f"{_cases(len(alone))} in {one_name} but not in {other_name}: {some(alone)}.")
         problems += _reference_problems(first, first_name, second, second_name, notes)
         problems += _protocol_problems(first, first_name, second, second_name, notes)
-    problems += _missing_scores(evaluations, names, metrics)
+    problems += _missing_scores(evaluations, names, metrics, regions)
     if problems:
         lines = "\n".join(problems)
         raise DataError(
@@ -44,10 +82,11 @@ def refuse_incomparable(evaluations: Sequence[Evaluation], names: Sequence[str],
     return list(dict.fromkeys(notes))
 
 
-def _missing_scores(evaluations: Sequence[Evaluation], names: Sequence[str], metrics: Sequence[str]) -> list[str]:
+def _missing_scores(
+    evaluations: Sequence[Evaluation], names: Sequence[str], metrics: Sequence[str], regions: Sequence[str]
+) -> list[str]:
     """Missing rows and differing units, as sentences. An undefined score has a row, so it is not missing."""
     problems = []
-    regions = dict.fromkeys(row.region for evaluation in evaluations for row in evaluation.rows)
     units: dict[tuple[str, str], str] = {}
     for evaluation, name in zip(evaluations, names, strict=True):
         values = evaluation.values()

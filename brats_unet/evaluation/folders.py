@@ -6,8 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from brats_unet.anatomy import Modality, Region
+from brats_unet.anatomy import Modality
 from brats_unet.data.labels.decide import decide, integers_of
+from brats_unet.data.labels.scheme_choice import absent_sentence, decide_scheme
 from brats_unet.data.readers.discovery import find_masks, survey
 from brats_unet.data.readers.task_folder import declared_labels, read_description
 from brats_unet.errors import BratsError, DataError, SettingsError
@@ -18,7 +19,7 @@ from brats_unet.nifti import read_integers
 from brats_unet.processes import map_in_processes
 from brats_unet.run import PROBABILITIES, probability_file
 from brats_unet.schemes.convention import Convention
-from brats_unet.schemes.scheme_file import builtin
+from brats_unet.schemes.scheme import Scheme
 from brats_unet.volume import ImageFile
 
 LISTED = 50  # most problems that one message lists
@@ -31,12 +32,14 @@ class Paired:
     Attributes:
         pairs: One pair per reference, sorted by case.
         convention: Label convention of both folders.
+        notes: What the masks were found to be, and regions that no reference shows, as sentences.
         missing: Cases without a prediction; an empty prediction is scored for them.
         not_scored: Predictions without a reference.
     """
 
     pairs: tuple[Pair, ...]
     convention: Convention
+    notes: tuple[str, ...]
     missing: tuple[str, ...]
     not_scored: tuple[str, ...]
 
@@ -55,6 +58,7 @@ def pair_folders(
     predictions: Path,
     references: Path,
     *,
+    scheme: Scheme | None = None,
     labels: str = "auto",
     allow_missing: bool = False,
     workers: int = 0,
@@ -65,6 +69,7 @@ def pair_folders(
     Args:
         predictions: Folder of masks, flat or nested.
         references: Folder of masks, or a dataset; the figures show the dataset's scans.
+        scheme: What the masks show; None decides it from the references.
         labels: Label convention of both folders; "auto" finds that of the references in the way that training does.
         allow_missing: Score an empty prediction where one is missing, instead of stopping.
         workers: Processes that read the files; 0 starts one per core.
@@ -73,7 +78,7 @@ def pair_folders(
     Raises:
         DataError: Predictions are missing, files cannot be read, grids differ or labels are unknown. One message lists
             all problems.
-        SettingsError: The label convention is ambiguous, or both folders are the same.
+        SettingsError: The scheme or the label convention is ambiguous, or both folders are the same.
     """
     if predictions.resolve() == references.resolve():
         raise SettingsError(f"predictions and references are the same folder, {references}. Give two folders.")
@@ -96,10 +101,13 @@ def pair_folders(
         problems += _grid_problem(case_id, expected[case_id], found[case_id], masks)
 
     layout, declared, images = _dataset(references)
-    convention = None
+    convention, notes = None, []
+    sets = {case_id: masks[path].integers for case_id, path in expected.items() if not masks[path].problem}
     try:
-        sets = {case_id: masks[path].integers for case_id, path in expected.items() if not masks[path].problem}
-        convention = decide(labels, layout, sorted(expected), declared, sets, scheme=builtin(), key="labels")
+        if scheme is None:
+            scheme, why = decide_scheme(layout, sorted(expected), declared, sets, labels=labels)
+            notes.append(f"Scheme: {scheme.name} ({why}).")
+        convention = decide(labels, layout, sorted(expected), declared, sets, scheme=scheme, key="labels")
     except BratsError as problem:
         if not problems:
             raise
@@ -109,11 +117,14 @@ def pair_folders(
             problems += _label_problem(case_id, path, masks[path].integers, convention)
     _refuse(problems, missing, not_scored, allow_missing)
     assert convention is not None  # _refuse has raised otherwise
+    notes.append(f"Labels: {convention.name} ({convention.why}).")
+    if absent := absent_sentence(convention, sets):
+        notes.append(absent)
     pairs = tuple(
         Pair(case_id, path, found.get(case_id), images.get(case_id), convention, convention)
         for case_id, path in expected.items()
     )
-    return Paired(pairs, convention, missing, not_scored)
+    return Paired(pairs, convention, tuple(notes), missing, not_scored)
 
 
 def with_probabilities(pairs: Sequence[Pair], predictions: Path, *, workers: int = 0) -> list[Pair]:
@@ -131,7 +142,7 @@ def with_probabilities(pairs: Sequence[Pair], predictions: Path, *, workers: int
     folder = predictions / PROBABILITIES
     found = []
     for pair in pairs:
-        files = {region: probability_file(folder, pair.case_id, region) for region in Region}
+        files = {region: probability_file(folder, pair.case_id, region) for region in pair.scheme.predicted}
         found.append(pair if pair.prediction is None else replace(pair, probabilities=files, softmax=False))
     missing = sum(not path.is_file() for pair in found for path in (pair.probabilities or {}).values())
     if missing:
@@ -150,7 +161,9 @@ def _probability_problems(pair: Pair) -> list[str]:
         return []
     try:
         reference = read_integers(pair.reference)
-        read_probabilities(pair.case_id, pair.probabilities, pair.reference, reference.array.shape, reference.affine)
+        read_probabilities(
+            pair.case_id, pair.probabilities, pair.scheme, pair.reference, reference.array.shape, reference.affine
+        )
     except DataError as problem:
         return str(problem).splitlines()
     return []
@@ -193,7 +206,7 @@ def _label_problem(case_id: str, path: Path, integers: frozenset[int], conventio
     return [
         f"{case_id}: {path} holds label {' '.join(str(value) for value in wrong)}. The references follow "
         f"{convention.name} ({convention.why}), which has {known}, and the predictions must follow it too. Convert the "
-        f"file, or set labels=."
+        f"file, or set labels= or scheme=."
     ]
 
 

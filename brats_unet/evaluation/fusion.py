@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from brats_unet.anatomy import REGION_TISSUE, Region, labels_from_regions, region_mask
+from brats_unet.schemes.scheme import Scheme
 
 MOST_INPUTS = 62  # a pattern has one bit per mask
 ITERATIONS = 1000  # at most
@@ -140,43 +140,53 @@ def simple(masks: np.ndarray) -> Fused:
     return Fused(outcome[patterns.which].reshape(masks.shape[1:]), tuple(float(w) for w in weight * kept))
 
 
+# The labels of glioma in fusion.json, from before there were schemes.
+NAMES_OF_GLIOMA = {"NCR": "necrotic", "ED": "oedema", "ET": "enhancing"}
 METHODS: dict[str, Callable[[np.ndarray], Fused]] = {"majority": majority, "staple": staple, "simple": simple}
 
 
-def fused_by_region(labels: np.ndarray, method: str) -> tuple[np.ndarray, dict[str, tuple[float, ...]]]:
-    """Fuse WT, TC and ET separately, then nest them: a voxel in the fused ET is tumour even if the fused WT lacks it.
+def fused_by_region(labels: np.ndarray, method: str, scheme: Scheme) -> tuple[np.ndarray, dict[str, tuple[float, ...]]]:
+    """Fuse each predicted region separately, then paint them: for glioma, a voxel in the fused ET but not in WT is ET.
 
     Args:
-        labels: Integers of `anatomy.Label`, uint8, shape (N, X, Y, Z).
+        labels: Labels as in memory, uint8, shape (N, X, Y, Z).
         method: Key of `METHODS`.
+        scheme: What the labels are; see `Scheme.labels_from_masks`.
 
     Returns:
         Fused labels, shape (X, Y, Z), and the weights of the inputs by region.
     """
-    found = {region: METHODS[method](region_mask(labels, region)) for region in Region}
-    masks = np.stack([found[region].mask for region in Region], axis=-1)
-    return labels_from_regions(masks), {str(region): fused.weight for region, fused in found.items()}
+    found = {region: METHODS[method](scheme.region_mask(labels, region)) for region in scheme.predicted}
+    masks = np.stack([fused.mask for fused in found.values()], axis=-1)
+    return scheme.labels_from_masks(masks), {region: fused.weight for region, fused in found.items()}
 
 
-def fused_by_label(labels: np.ndarray, method: str) -> tuple[np.ndarray, dict[str, tuple[float, ...]]]:
-    """Fuse oedema, necrotic core and enhancing tumour separately; a voxel in two fused masks gets the inner label.
+def fused_by_label(labels: np.ndarray, method: str, scheme: Scheme) -> tuple[np.ndarray, dict[str, tuple[float, ...]]]:
+    """Fuse each label of a predicted region separately; of two fused labels, a voxel gets that in more regions.
 
-    A voxel that most inputs call tumour, but with different labels, becomes background. `fused_by_region` avoids that.
+    For glioma, ET goes before NCR, and NCR before ED. A voxel that most inputs call tumour, but with different labels,
+    becomes background. `fused_by_region` avoids that.
 
     Args:
-        labels: Integers of `anatomy.Label`, uint8, shape (N, X, Y, Z).
+        labels: Labels as in memory, uint8, shape (N, X, Y, Z).
         method: Key of `METHODS`.
+        scheme: What the labels are.
 
     Returns:
         Fused labels, shape (X, Y, Z), and the weights of the inputs by label.
     """
     result = np.zeros(labels.shape[1:], np.uint8)
     weights = {}
-    for label in REGION_TISSUE.values():  # outermost first
-        fused = METHODS[method](labels == label)
-        result[fused.mask] = label
-        weights[label.name.lower()] = fused.weight
+    for name in sorted(scheme.classes, key=lambda name: _regions_with(name, scheme)):
+        value = scheme.labels[name].value
+        fused = METHODS[method](labels == value)
+        result[fused.mask] = value
+        weights[NAMES_OF_GLIOMA.get(name, name) if scheme.name == "glioma" else name] = fused.weight
     return result, weights
+
+
+def _regions_with(label: str, scheme: Scheme) -> int:
+    return sum(label in scheme.regions[region].labels for region in scheme.predicted)
 
 
 def _patterns(masks: np.ndarray) -> _Patterns:

@@ -18,7 +18,6 @@ from brats_unet.files import write_json
 from brats_unet.private_paths import ROOTS
 from brats_unet.run import EVALUATION_FOLDERS, Run
 from brats_unet.schemes.convention import conventions
-from brats_unet.schemes.scheme_file import scheme_in
 from brats_unet.volume import ImageFile
 
 EVALUATION = "evaluation"
@@ -70,7 +69,7 @@ def pairs_of(evaluation: Evaluation) -> dict[str, Pair]:
     Paths in a folder that no settings.json names any more stay as recorded, `{folder}/…`, where no file is found.
     Summaries of earlier versions hold whole paths.
     """
-    folders = folders_of(evaluation)
+    folders, known_labels = folders_of(evaluation), conventions(evaluation.scheme)
 
     def path(recorded: str) -> Path:
         found = NAMED.fullmatch(recorded)
@@ -84,8 +83,8 @@ def pairs_of(evaluation: Evaluation) -> dict[str, Pair]:
             None if facts["prediction"] is None else path(facts["prediction"]),
             {Modality(name): ImageFile(path(one["path"]), one["channel"]) for name, one in facts["images"].items()}
             or None,
-            conventions(scheme_in(facts))[facts["reference_labels"]],
-            conventions(scheme_in(facts))[facts["prediction_labels"]],
+            known_labels[facts["reference_labels"]],
+            known_labels[facts["prediction_labels"]],
         )
         for case_id, facts in evaluation.summary.get("files", {}).items()
     }

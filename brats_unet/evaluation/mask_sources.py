@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from brats_unet.data.labels.decide import decide, label_set
+from brats_unet.data.labels.scheme_choice import absent_sentence, decide_scheme
 from brats_unet.data.readers.discovery import find_masks
 from brats_unet.data.readers.task_folder import declared_labels, read_description
 from brats_unet.errors import DataError, SettingsError, some
@@ -15,7 +16,8 @@ from brats_unet.evaluation.grids import grid_mismatch
 from brats_unet.nifti import is_nifti, read_integers, stem
 from brats_unet.processes import map_in_processes
 from brats_unet.schemes.convention import Convention
-from brats_unet.schemes.scheme_file import builtin
+from brats_unet.schemes.scheme import Scheme
+from brats_unet.schemes.scheme_file import DEFAULT
 from brats_unet.volume import Volume
 
 Say = Callable[[str], None]
@@ -36,21 +38,22 @@ class Source:
     convention: Convention
 
     def labels(self, case_id: str, volume: Volume) -> np.ndarray:
-        """Labels of a mask volume: integers of `anatomy.Label`, on the volume's grid."""
+        """Labels of a mask volume, as in memory, on the volume's grid."""
         return self.convention.decode(volume.array, where=str(self.masks[case_id]))
 
 
-def sources_of(sources: Sequence[str], labels: Sequence[str], log: Say) -> list[Source]:
+def sources_of(sources: Sequence[str], labels: Sequence[str], scheme: Scheme | None, log: Say) -> list[Source]:
     """Find the masks of each source and their label convention.
 
     Args:
         sources: Folders of masks, or mask files of one case; not mixed.
         labels: Label convention of each source, or "auto".
-        log: Called with one sentence per source, which names its convention.
+        scheme: What the masks show; None decides it from all of them.
+        log: Called with a sentence that names the scheme if it was decided, and one per source with its convention.
 
     Raises:
         DataError: Files and folders are mixed, a file is not NIfTI, or a folder has no mask.
-        SettingsError: The convention of a source is ambiguous.
+        SettingsError: The scheme, or the convention of a source, is ambiguous.
     """
     paths = [Path(source) for source in sources]
     files = [path for path in paths if path.is_file()]
@@ -71,9 +74,13 @@ def sources_of(sources: Sequence[str], labels: Sequence[str], log: Say) -> list[
     for (index, case_id, _), one in zip(everything, sets, strict=True):
         if isinstance(one, frozenset):
             held[index][case_id] = one
-    conventions = _conventions(labels, paths, found, held)
-    for name, convention in zip(names, conventions, strict=True):
+    if scheme is None:
+        scheme = _scheme_of(labels, paths, held, log)
+    conventions = _conventions(labels, paths, found, held, scheme)
+    for name, convention, of_case in zip(names, conventions, held, strict=True):
         log(f"{name}: labels {convention.name} ({convention.why}).")
+        if absent := absent_sentence(convention, of_case):
+            log(f"{name}: {absent}")
     return [Source(n, m, c) for n, m, c in zip(names, found, conventions, strict=True)]
 
 
@@ -90,11 +97,41 @@ def _set_or_problem(path: Path) -> frozenset[int] | str:
         return str(problem)
 
 
+def _scheme_of(
+    labels: Sequence[str], paths: Sequence[Path], held: Sequence[Mapping[str, frozenset[int]]], log: Say
+) -> Scheme:
+    """The scheme of all sources, with one sentence; the first that shows another one than glioma decides.
+
+    Raises:
+        SettingsError: Two sources show two schemes other than glioma, or all are ambiguous.
+    """
+    decided: dict[str, tuple[Scheme, str]] = {}
+    question: SettingsError | None = None
+    for setting, path, sets in zip(labels, paths, held, strict=True):
+        declared = declared_labels(read_description(path)) if path.is_dir() else None
+        try:
+            scheme, why = decide_scheme("", sorted(sets), declared, sets, labels=setting)
+        except SettingsError as problem:
+            question = problem
+        else:
+            decided.setdefault(scheme.name, (scheme, why))
+    if question is not None and not decided:
+        raise question
+    own = [one for name, one in decided.items() if name != DEFAULT] or list(decided.values())
+    if len(own) > 1:
+        names = " and ".join(scheme.name for scheme, _ in own)
+        raise SettingsError(f"The inputs show different schemes: {names}. Give masks of one scheme, or set scheme=….")
+    scheme, why = own[0]
+    log(f"Scheme: {scheme.name} ({why}).")
+    return scheme
+
+
 def _conventions(
     settings: Sequence[str],
     paths: Sequence[Path],
     found: Sequence[Mapping[str, Path]],
     held: Sequence[Mapping[str, frozenset[int]]],
+    scheme: Scheme,
 ) -> list[Convention]:
     """Label convention of each input; an ambiguous input follows the others if they agree."""
     decided: list[Convention | None] = []
@@ -102,7 +139,7 @@ def _conventions(
     for setting, path, masks, sets in zip(settings, paths, found, held, strict=True):
         declared = declared_labels(read_description(path)) if path.is_dir() else None
         try:
-            decided.append(decide(setting, "", sorted(masks), declared, sets, scheme=builtin(), key="labels"))
+            decided.append(decide(setting, "", sorted(masks), declared, sets, scheme=scheme, key="labels"))
         except SettingsError as problem:
             open_questions[len(decided)] = problem
             decided.append(None)
@@ -177,7 +214,7 @@ def references_of(folder: Path, cases: Sequence[str], inputs: Sequence[Source], 
     declared = declared_labels(read_description(folder))
     agreed = {one.convention.name: one.convention for one in inputs}
     try:
-        convention = decide("auto", "", sorted(masks), declared, sets, scheme=builtin(), key="labels")
+        convention = decide("auto", "", sorted(masks), declared, sets, scheme=inputs[0].convention.scheme, key="labels")
     except SettingsError:
         if len(agreed) != 1:
             raise

@@ -13,6 +13,8 @@ from brats_unet.errors import DataError
 from brats_unet.evaluation.trivial import FRAME, LEVELS, MeanShape, mean_shape_of
 from brats_unet.files import atomic_path
 from brats_unet.schemes.convention import Convention
+from brats_unet.schemes.scheme import Scheme
+from brats_unet.schemes.scheme_file import builtin
 from brats_unet.volume import Case
 
 
@@ -49,7 +51,7 @@ def cached_mean_shape(
 
 
 def _state(cases: Sequence[Case], convention: Convention) -> str:
-    """Hash of everything that the shape depends on: paths, sizes and modification times of the files, convention."""
+    """Hash of all that the shape depends on: paths, sizes and modification times of the files, convention, regions."""
     try:
         files = [
             (str(path), found.st_size, found.st_mtime_ns)
@@ -60,7 +62,13 @@ def _state(cases: Sequence[Case], convention: Convention) -> str:
     except OSError as problem:
         raise DataError(f"{problem.filename}: {problem.strerror}. Expected a file of a training case.") from problem
     known = sorted((integer, int(label)) for integer, label in convention.to_label.items())
-    return hashlib.blake2b(json.dumps([FRAME, LEVELS, known, files]).encode(), digest_size=16).hexdigest()
+    regions = _regions(convention.scheme)
+    scheme = [] if regions == _regions(builtin()) else [regions]  # files from before there were schemes are of glioma
+    return hashlib.blake2b(json.dumps([FRAME, LEVELS, known, files, *scheme]).encode(), digest_size=16).hexdigest()
+
+
+def _regions(scheme: Scheme) -> list[tuple[str, tuple[int, ...]]]:
+    return [(name, scheme.values(name)) for name in scheme.predicted]
 
 
 def _read(file: Path, state: str) -> MeanShape | None:

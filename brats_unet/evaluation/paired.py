@@ -9,7 +9,7 @@ from scipy.stats import wilcoxon
 
 from brats_unet.errors import SettingsError
 from brats_unet.evaluation.bootstrap import METHOD, Interval, mean_interval
-from brats_unet.evaluation.comparability import refuse_incomparable
+from brats_unet.evaluation.comparability import refuse_incomparable, regions_in_all
 from brats_unet.evaluation.ranking import Ranked, case_ranks, exchanges, ranking
 from brats_unet.evaluation.record import Evaluation
 from brats_unet.metrics.glossary import MEANINGS
@@ -39,7 +39,7 @@ class Difference:
     Attributes:
         first: Name of the baseline evaluation.
         second: Name of the evaluation that is compared with the baseline.
-        region: "WT", "TC" or "ET".
+        region: Name of the region.
         metric: Name of the metric.
         unit: Unit of the metric; "1" for a share.
         falling: Whether lower is better.
@@ -130,9 +130,9 @@ def compare(evaluations: Sequence[Evaluation], *, metrics: Sequence[str] = ("dic
         raise SettingsError(f"{twice} is given twice. Expected evaluations of different runs.")
     names = _names(evaluations)
     _refuse_unknown(evaluations, names, metrics)
-    notes = refuse_incomparable(evaluations, names, metrics)
+    regions, notes = regions_in_all(evaluations, names)
+    notes += refuse_incomparable(evaluations, names, metrics, regions)
     units = {row.metric: row.unit for row in evaluations[0].rows}
-    regions = tuple(dict.fromkeys(row.region for row in evaluations[0].rows))
     cases = tuple(evaluations[0].cases)
     values = [evaluation.values() for evaluation in evaluations]
     table = np.array(  # run x case x region x metric
@@ -151,7 +151,7 @@ def compare(evaluations: Sequence[Evaluation], *, metrics: Sequence[str] = ("dic
     return Comparison(
         names=names,
         cases=cases,
-        regions=regions,
+        regions=tuple(regions),
         metrics=tuple(metrics),
         protocol=str(evaluations[0].summary.get("protocol", {}).get("name", "")),
         notes=tuple(notes),

@@ -4,16 +4,18 @@ import csv
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass, fields
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from brats_unet.anatomy import Region
 from brats_unet.errors import DataError, some
 from brats_unet.evaluation.score import Row
 from brats_unet.files import atomic_path
 from brats_unet.metrics.glossary import meaning_of
 from brats_unet.run import PREDICTIONS, Run
 from brats_unet.safe_text import csv_cell, text_of_csv_cell, write_csv
+from brats_unet.schemes.scheme import Scheme
+from brats_unet.schemes.scheme_file import scheme_in
 
 SCORES, SUMMARY, SEED_SCORES, FIGURES = "scores.csv", "summary.json", "seed_scores.csv", "figures"
 TRIVIAL_SCORES = "trivial_scores.csv"  # scores of the trivial predictors, which ignore the scans
@@ -37,6 +39,11 @@ class Evaluation:
     file: Path
     rows: tuple[Row, ...]
     summary: Mapping[str, Any]
+
+    @cached_property
+    def scheme(self) -> Scheme:
+        """What the masks show; glioma if the summary is from before there were schemes."""
+        return scheme_in(self.summary)
 
     @property
     def cases(self) -> list[str]:
@@ -91,7 +98,7 @@ def require_whole(evaluation: Evaluation) -> None:
     elif len(evaluation.cases) != summary["cases"]:
         problems.append(f"number of cases: {len(evaluation.cases)} in {SCORES}, {summary['cases']} in {SUMMARY}")
     values = evaluation.values()
-    needed = [(region.value, metric) for region in Region for metric in ("dice", "hd95")]
+    needed = [(region, metric) for region in evaluation.scheme.scored for metric in ("dice", "hd95")]
     kinds = dict.fromkeys([*needed, *((region, metric) for _, region, metric in values)])
     gaps = [f"{case} {' '.join(kind)}" for case in evaluation.cases for kind in kinds if (case, *kind) not in values]
     if gaps:

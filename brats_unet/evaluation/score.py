@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from brats_unet.anatomy import Label, Modality, Region, classes_from_regions, region_mask
+from brats_unet.anatomy import Modality
 from brats_unet.errors import DataError
 from brats_unet.evaluation.grids import grid_mismatch
 from brats_unet.evaluation.probabilities import calibration, read_probabilities
@@ -18,6 +18,7 @@ from brats_unet.metrics.seed import SeedRow, seed_rows
 from brats_unet.nifti import read_integers
 from brats_unet.processes import map_in_processes
 from brats_unet.schemes.convention import Convention
+from brats_unet.schemes.scheme import BACKGROUND, Scheme
 from brats_unet.volume import ImageFile, Volume, turn_to_lps
 
 
@@ -43,9 +44,9 @@ class Pair:
         images: Scans under the outlines of the figure, or None.
         reference_convention: What the integers of the reference mean.
         prediction_convention: What the integers of the prediction mean.
-        probabilities: Probability file of each region, on the grid of the case, or None.
-        softmax: Whether the probabilities come from a softmax over the four classes; only then can class probabilities
-            be computed from them.
+        probabilities: Probability file of each predicted region, on the grid of the case, or None.
+        softmax: Whether the probabilities come from a softmax over the classes; only then can class probabilities be
+            computed from them.
     """
 
     case_id: str
@@ -54,8 +55,17 @@ class Pair:
     images: Mapping[Modality, ImageFile] | None
     reference_convention: Convention
     prediction_convention: Convention
-    probabilities: Mapping[Region, Path] | None = None
+    probabilities: Mapping[str, Path] | None = None
     softmax: bool = True
+
+    def __post_init__(self) -> None:
+        if not self.scheme.means_the_same(other := self.prediction_convention.scheme):
+            raise ValueError(f"{self.case_id}: schemes {self.scheme.name} and {other.name}. Expected one scheme.")
+
+    @property
+    def scheme(self) -> Scheme:
+        """What the masks show; its scored regions are scored."""
+        return self.reference_convention.scheme
 
 
 @dataclass(frozen=True)
@@ -85,23 +95,25 @@ def score_case(
     prediction: np.ndarray,
     spacing_mm: tuple[float, float, float],
     *,
+    scheme: Scheme,
     protocol: str = "brats2020",
     tolerances_mm: Sequence[float] = TOLERANCES_MM,
     probabilities: np.ndarray | None = None,
 ) -> list[Row]:
-    """Score every region of one case in every metric of the protocol, and in calibration if probabilities are given.
+    """Score every scored region of one case in every metric of the protocol; with probabilities, in calibration too.
 
     Args:
         case_id: Case id, for the rows.
-        reference: Integers of `anatomy.Label`, shape (X, Y, Z).
-        prediction: Integers of `anatomy.Label`, same shape and grid.
+        reference: Labels as in memory, shape (X, Y, Z).
+        prediction: Labels as in memory, same shape and grid.
         spacing_mm: Voxel edge lengths along x, y, z, in millimetres.
+        scheme: What the labels are, and which regions are scored.
         protocol: Key of `metrics.protocols.PROTOCOLS`: metrics, their definitions and the rules for empty masks.
         tolerances_mm: Tolerances of the surface Dice, in millimetres.
-        probabilities: Probability of each region, float, shape (X, Y, Z, 3), 0 to 1, or None.
+        probabilities: Probability of each scored region, float, shape (X, Y, Z, S), 0 to 1, or None.
 
     Returns:
-        Rows by region (WT, TC, ET), then by metric. An undefined score is NaN.
+        Rows by region, in the order of the scheme, then by metric. An undefined score is NaN.
 
     Raises:
         ValueError: The two masks have different shapes.
@@ -113,33 +125,38 @@ def score_case(
         )
     rules = protocol_named(protocol)
     metrics = metrics_of(rules, tolerances_mm)
-    calibrated = calibration(reference, probabilities) if probabilities is not None else {}
+    calibrated = calibration(reference, probabilities, scheme) if probabilities is not None else {}
     rows = []
-    for region, pair in region_pairs(reference, prediction, spacing_mm, rules):
+    for region, pair in region_pairs(reference, prediction, spacing_mm, rules, scheme):
         for name, metric in metrics.items():
-            rows.append(Row(case_id, region.value, name, float(metric.function(pair)), metric.unit))
-        rows += [Row(case_id, region.value, name, value, "1") for name, value in calibrated.get(region, {}).items()]
+            rows.append(Row(case_id, region, name, float(metric.function(pair)), metric.unit))
+        rows += [Row(case_id, region, name, value, "1") for name, value in calibrated.get(region, {}).items()]
     return rows
 
 
 def region_pairs(
-    reference: np.ndarray, prediction: np.ndarray, spacing_mm: tuple[float, float, float], rules: Protocol
-) -> Iterator[tuple[Region, MaskPair]]:
-    """The two masks of each region, cropped to their content, as the metrics take them.
+    reference: np.ndarray,
+    prediction: np.ndarray,
+    spacing_mm: tuple[float, float, float],
+    rules: Protocol,
+    scheme: Scheme,
+) -> Iterator[tuple[str, MaskPair]]:
+    """The two masks of each scored region, cropped to their content, as the metrics take them.
 
     Args:
-        reference: Integers of `anatomy.Label`, shape (X, Y, Z).
-        prediction: Integers of `anatomy.Label`, same shape and grid.
+        reference: Labels as in memory, shape (X, Y, Z).
+        prediction: Labels as in memory, same shape and grid.
         spacing_mm: Voxel edge lengths along x, y, z, in millimetres.
         rules: Protocol with the rules for empty masks.
+        scheme: What the labels are, and which regions are scored.
     """
     voxels = reference.size
-    tumour = (reference != Label.BACKGROUND) | (prediction != Label.BACKGROUND)
+    tumour = (reference != BACKGROUND) | (prediction != BACKGROUND)
     if tumour.any():  # only this box is scored; `outside_voxels` counts the rest
         box = bounding_box(tumour)
         reference, prediction = crop(reference, box), crop(prediction, box)
-    for region in Region:
-        masks = region_mask(reference, region), region_mask(prediction, region)
+    for region in scheme.scored:
+        masks = scheme.region_mask(reference, region), scheme.region_mask(prediction, region)
         yield region, MaskPair(*masks, spacing_mm, rules, outside_voxels=voxels - reference.size).cropped()
 
 
@@ -178,7 +195,7 @@ def score_cases(
 
 
 def read_labels(pair: Pair) -> tuple[Volume, Volume]:
-    """Reference and prediction as `anatomy.Label` integers on one grid; a missing prediction is all background.
+    """Reference and prediction as labels in memory on one grid; a missing prediction is all background.
 
     Raises:
         DataError: A file cannot be read, holds a label unknown to its convention, or the grids differ.
@@ -202,25 +219,29 @@ def _score_or_problem(argument: tuple[Pair, str, tuple[float, ...], bool]) -> Sc
         probabilities = None
         if pair.probabilities is not None:
             probabilities = read_probabilities(
-                pair.case_id, pair.probabilities, pair.reference, reference.array.shape, reference.affine
+                pair.case_id, pair.probabilities, pair.scheme, pair.reference, reference.array.shape, reference.affine
             )
         rows = score_case(
             pair.case_id,
             reference.array,
             prediction.array,
             reference.spacing_mm,
+            scheme=pair.scheme,
             protocol=protocol,
             tolerances_mm=tolerances_mm,
-            probabilities=probabilities,
+            probabilities=None if probabilities is None else pair.scheme.scored_probabilities(probabilities),
         )
         if not seed_scores:
             return Scored(pair.case_id, rows, [])
         turn = turn_to_lps(reference.affine)  # the seed notebook slices along the third axis, S
-        classes = classes_from_regions(probabilities) if probabilities is not None and pair.softmax else None
+        classes = None
+        if probabilities is not None and pair.softmax and pair.scheme.is_tree:
+            classes = pair.scheme.classes_from_regions(probabilities)
         found, left_out = seed_rows(
             pair.case_id,
             turn.apply(reference.array),
             turn.apply(prediction.array),
+            scheme=pair.scheme,
             probabilities=None if classes is None else turn.apply(classes),
         )
         return Scored(pair.case_id, rows, found, left_out)

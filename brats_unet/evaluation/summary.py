@@ -9,42 +9,14 @@ from typing import Any
 import numpy as np
 
 from brats_unet import __version__
-from brats_unet.anatomy import Region
-from brats_unet.evaluation.bootstrap import METHOD, Interval, mean_interval
+from brats_unet.evaluation.bootstrap import METHOD
+from brats_unet.evaluation.case_statistics import Statistics, statistics
 from brats_unet.evaluation.score import Row, Scored
 from brats_unet.evaluation.trivial import TrivialScored
 from brats_unet.metrics.empty import is_undefined
 from brats_unet.metrics.protocols import Protocol, protocol_named
 from brats_unet.metrics.seed import CLAIM, SeedRow
-
-
-@dataclass(frozen=True)
-class Statistics:
-    """Statistics of one score over cases. All are None if no case has a value.
-
-    Attributes:
-        n: Number of cases with a value.
-        undefined: Number of cases in which the protocol leaves the score undefined; no other statistic includes them.
-        mean: Arithmetic mean.
-        sd: Sample standard deviation (n - 1); None for n < 2.
-        median: Median; median and quartiles are interpolated linearly.
-        q1: First quartile.
-        q3: Third quartile.
-        minimum: Smallest value.
-        maximum: Largest value.
-        interval: 95 % confidence interval of the mean (`bootstrap.mean_interval`); None for n < 5 or infinite values.
-    """
-
-    n: int
-    undefined: int
-    mean: float | None
-    sd: float | None
-    median: float | None
-    q1: float | None
-    q3: float | None
-    minimum: float | None
-    maximum: float | None
-    interval: Interval | None
+from brats_unet.schemes.scheme import Scheme
 
 
 @dataclass(frozen=True)
@@ -54,6 +26,7 @@ class Summary:
     Attributes:
         title: What was evaluated.
         note: A caveat to read with the scores, or "".
+        scheme: What the masks show, and which regions are scored.
         protocol: Scoring protocol.
         cases: Case ids, in the order of scoring.
         missing: Cases without a prediction; an empty mask was scored.
@@ -70,10 +43,12 @@ class Summary:
         trivial_n: By trivial predictor, number of cases that it was scored on.
         trivial_left_out: Why the mean shape was not scored, by case, or under "" for all cases.
         references: Hash of the reference of each case.
+        trained_on: Cases that the network was trained on, each with what shows it.
     """
 
     title: str
     note: str
+    scheme: Scheme
     protocol: Protocol
     cases: tuple[str, ...]
     missing: tuple[str, ...]
@@ -90,6 +65,7 @@ class Summary:
     trivial_n: Mapping[str, int]
     trivial_left_out: Mapping[str, str]
     references: Mapping[str, str]
+    trained_on: Mapping[str, str]
 
     def as_json(self) -> dict[str, Any]:
         """The summary in plain types, the content of summary.json."""
@@ -121,12 +97,15 @@ class Summary:
             "interval": METHOD,
             "references": dict(self.references),
             "protocol": _plain(asdict(self.protocol)),
+            "scheme": self.scheme.as_dict(),
             "versions": {
                 "brats_unet": __version__,
                 "python": platform.python_version(),
                 **{name: version(name) for name in ("numpy", "scipy", "nibabel")},
             },
         }
+        if self.trained_on:
+            document["trained_on"] = dict(self.trained_on)
         if self.seed or self.seed_left_out:
             document["seed"] = {
                 "read_this_first": "These scores average over pixels and four classes, background included. "
@@ -142,30 +121,10 @@ class Summary:
         return {name: {"unit": self.units[name], **asdict(found)} for name, found in metrics.items()}
 
 
-def statistics(values: Sequence[float]) -> Statistics:
-    """Statistics of one score over cases; NaN counts as undefined."""
-    defined = np.sort([value for value in values if not is_undefined(value)]).astype(float)
-    undefined = len(values) - defined.size
-    if defined.size == 0:
-        return Statistics(0, undefined, None, None, None, None, None, None, None, None)
-    q1, median, q3 = (float(q) for q in np.percentile(defined, (25, 50, 75)))
-    return Statistics(
-        n=int(defined.size),
-        undefined=undefined,
-        mean=float(defined.mean()),
-        sd=float(defined.std(ddof=1)) if defined.size > 1 else None,
-        median=median,
-        q1=q1,
-        q3=q3,
-        minimum=float(defined.min()),
-        maximum=float(defined.max()),
-        interval=mean_interval(defined) if np.isfinite(defined).all() else None,
-    )
-
-
 def summarise(
     scored: Sequence[Scored],
     *,
+    scheme: Scheme,
     protocol: str,
     title: str = "",
     note: str = "",
@@ -173,11 +132,13 @@ def summarise(
     not_scored: Sequence[str] = (),
     trivial: Sequence[TrivialScored] = (),
     trivial_left_out: str = "",
+    trained_on: Mapping[str, str] | None = None,
 ) -> Summary:
     """Summarise the scores of all cases; ValueError if there is none.
 
     Args:
         scored: Scores of at least one case.
+        scheme: What the masks show.
         protocol: Name of the protocol that the cases were scored by.
         title: What was evaluated.
         note: A caveat to read with the scores, or "".
@@ -185,6 +146,7 @@ def summarise(
         not_scored: Predictions without a reference.
         trivial: Scores of the trivial predictors on the same cases.
         trivial_left_out: Why the mean shape was not scored on any case, or "".
+        trained_on: Cases that the network was trained on, each with what shows it.
     """
     if not scored:
         raise ValueError("No case was scored. Expected the scores of at least one case.")
@@ -198,39 +160,38 @@ def summarise(
     return Summary(
         title=title,
         note=note,
+        scheme=scheme,
         protocol=protocol_named(protocol),
         cases=tuple(case.case_id for case in scored),
         missing=tuple(missing),
         not_scored=tuple(not_scored),
-        regions=_by_region(rows),
-        where_present=_by_region([row for row in rows if (row.case, row.region) not in absent]),
+        regions=_by_region(rows, scheme),
+        where_present=_by_region([row for row in rows if (row.case, row.region) not in absent], scheme),
         units={row.metric: row.unit for row in rows},
-        empty_references=_empty(rows, "volume_reference"),
-        empty_predictions=_empty(rows, "volume_prediction"),
+        empty_references=_empty(rows, scheme, "volume_reference"),
+        empty_predictions=_empty(rows, scheme, "volume_prediction"),
         seed=_seed_means(seed_rows),
         seed_n=len({row.case for row in seed_rows}),
         seed_left_out={case.case_id: case.seed_left_out for case in scored if case.seed_left_out},
-        trivial={name: _by_region(rows) for name, rows in by_predictor.items()},
+        trivial={name: _by_region(rows, scheme) for name, rows in by_predictor.items()},
         trivial_n={name: len({row.case for row in rows}) for name, rows in by_predictor.items()},
         trivial_left_out=left_out | {case.case_id: case.left_out for case in trivial if case.left_out},
         references={case.case_id: case.reference for case in trivial},
+        trained_on=dict(trained_on or {}),
     )
 
 
-def _by_region(rows: Sequence[Row]) -> dict[str, dict[str, Statistics]]:
+def _by_region(rows: Sequence[Row], scheme: Scheme) -> dict[str, dict[str, Statistics]]:
     metrics = list(dict.fromkeys(row.metric for row in rows))
     values: dict[tuple[str, str], list[float]] = {}
     for row in rows:
         values.setdefault((row.region, row.metric), []).append(row.value)
-    regions = [region.value for region in Region]
-    return {region: {name: statistics(values.get((region, name), [])) for name in metrics} for region in regions}
+    return {region: {name: statistics(values.get((region, name), [])) for name in metrics} for region in scheme.scored}
 
 
-def _empty(rows: Sequence[Row], volume: str) -> dict[str, int]:
-    return {
-        region.value: sum(row.value == 0 for row in rows if (row.region, row.metric) == (region, volume))
-        for region in Region
-    }
+def _empty(rows: Sequence[Row], scheme: Scheme, volume: str) -> dict[str, int]:
+    absent = [row.region for row in rows if row.metric == volume and row.value == 0]
+    return {region: absent.count(region) for region in scheme.scored}
 
 
 def _seed_means(rows: Sequence[SeedRow]) -> dict[str, dict[str, dict[str, float]]]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy import ndimage
 
-from brats_unet.anatomy import Modality, Region, labels_from_regions, region_masks
+from brats_unet.anatomy import Modality
 from brats_unet.data.prepare.brain import border_value
 from brats_unet.data.prepare.content_hash import voxel_hash
 from brats_unet.errors import DataError
@@ -20,6 +20,7 @@ from brats_unet.metrics.protocols import TOLERANCES_MM
 from brats_unet.nifti import read_integers, read_volume
 from brats_unet.processes import map_in_processes
 from brats_unet.schemes.convention import Convention
+from brats_unet.schemes.scheme import Scheme
 from brats_unet.volume import Case, ImageFile, turn_to_lps
 
 ALL_BACKGROUND, MEAN_SHAPE = "all_background", "mean_shape"
@@ -39,8 +40,8 @@ class MeanShape:
     """Mean tumour shape of the training cases, in the common frame of the brains' bounding boxes.
 
     Attributes:
-        probabilities: Share of the training cases with the region at each voxel, float16, shape (*FRAME, 3), regions in
-            the order of `Region`.
+        probabilities: Share of the training cases with each predicted region at each voxel, float16, shape
+            (*FRAME, R).
         levels: Threshold of each region: a voxel is predicted if its share is at least this high.
         training: Number of training cases.
     """
@@ -49,15 +50,15 @@ class MeanShape:
     levels: tuple[float, ...]
     training: int
 
-    def labels(self, shape: tuple[int, int, int]) -> np.ndarray:
-        """Prediction for a brain whose bounding box has this shape: integers of `anatomy.Label`, uint8, axes L-P-S."""
+    def labels(self, shape: tuple[int, int, int], scheme: Scheme) -> np.ndarray:
+        """Prediction for a brain whose bounding box has this shape: labels as in memory, uint8, axes L-P-S."""
         zoom = [n / frame for n, frame in zip(shape, FRAME, strict=True)]
-        found = np.empty((*shape, len(Region)), bool)
+        found = np.empty((*shape, len(self.levels)), bool)
         for index, level in enumerate(self.levels):
             flat = self.probabilities[..., index].astype(np.float32)
             resampled = ndimage.zoom(flat, zoom, order=1, mode="nearest", grid_mode=True)
             found[..., index] = resampled >= level
-        return labels_from_regions(found)
+        return scheme.labels_from_masks(found)
 
 
 @dataclass(frozen=True)
@@ -84,17 +85,17 @@ def mean_shape(masks: Sequence[np.ndarray]) -> MeanShape:
     lowest. A region that no training case has gets an infinite threshold, so it is never predicted.
 
     Args:
-        masks: Results of `in_frame`, at least one, bool, shape (*FRAME, 3).
+        masks: Results of `in_frame`, at least one, bool, shape (*FRAME, R).
 
     Raises:
         ValueError: There is no mask.
     """
     if not masks:
         raise ValueError("A mean shape needs at least one case.")
-    stacked = np.stack([mask.reshape(-1, len(Region)) for mask in masks])
+    stacked = np.stack([mask.reshape(-1, mask.shape[-1]) for mask in masks])
     probabilities = stacked.mean(axis=0, dtype=np.float32)
     levels = []
-    for index in range(len(Region)):
+    for index in range(stacked.shape[-1]):
         present = stacked[:, :, index][stacked[:, :, index].any(axis=1)]
         highest = float(probabilities[:, index].max())
         if not highest:
@@ -108,7 +109,7 @@ def mean_shape(masks: Sequence[np.ndarray]) -> MeanShape:
             overlaps = np.count_nonzero(present[:, claimed], axis=1)
             scores.append(float((2 * overlaps / (sizes + np.count_nonzero(claimed))).mean()))
         levels.append(float(tried[int(np.argmax(scores))]))
-    return MeanShape(probabilities.reshape(*FRAME, len(Region)).astype(np.float16), tuple(levels), len(masks))
+    return MeanShape(probabilities.reshape(*FRAME, -1).astype(np.float16), tuple(levels), len(masks))
 
 
 def mean_shape_of(
@@ -136,18 +137,19 @@ def mean_shape_of(
     return mean_shape([one for one in found if isinstance(one, np.ndarray)])
 
 
-def in_frame(labels: np.ndarray, box: Box) -> np.ndarray:
-    """Sample the regions at the voxel centres of the common frame: bool, shape (*FRAME, 3).
+def in_frame(labels: np.ndarray, box: Box, scheme: Scheme) -> np.ndarray:
+    """Sample the predicted regions at the voxel centres of the common frame: bool, shape (*FRAME, R).
 
     Args:
-        labels: Integers of `anatomy.Label`, axes L-P-S.
+        labels: Labels as in memory, axes L-P-S.
         box: Bounding box of the brain.
+        scheme: What the labels are.
     """
     at = [
         start + ((np.arange(frame) + 0.5) * n / frame).astype(int)
         for start, n, frame in zip(box.start, box.shape, FRAME, strict=True)
     ]
-    return region_masks(labels[np.ix_(*at)])
+    return scheme.predicted_masks(labels[np.ix_(*at)])
 
 
 def brain_box(images: Mapping[Modality, ImageFile], shape: tuple[int, ...]) -> Box | str:
@@ -203,7 +205,7 @@ def _in_frame(argument: tuple[Case, Convention]) -> np.ndarray | str:
         return str(problem)
     if isinstance(box, str):
         return box
-    return in_frame(turn_to_lps(mask.affine).apply(labels), box)
+    return in_frame(turn_to_lps(mask.affine).apply(labels), box, convention.scheme)
 
 
 def _score(argument: tuple[Pair, MeanShape | None, str, tuple[float, ...]]) -> TrivialScored | str:
@@ -221,7 +223,7 @@ def _score(argument: tuple[Pair, MeanShape | None, str, tuple[float, ...]]) -> T
             else:
                 turn = turn_to_lps(volume.affine)
                 size = (box.shape[0], box.shape[1], box.shape[2])
-                placed = uncrop(shape.labels(size), box, turn.apply(reference).shape)
+                placed = uncrop(shape.labels(size, pair.scheme), box, turn.apply(reference).shape)
                 predictions[MEAN_SHAPE] = turn.undo(placed)
     except DataError as problem:
         return str(problem)
@@ -229,7 +231,13 @@ def _score(argument: tuple[Pair, MeanShape | None, str, tuple[float, ...]]) -> T
         TrivialRow(row.case, row.region, row.metric, row.value, row.unit, predictor)
         for predictor, prediction in predictions.items()
         for row in score_case(
-            pair.case_id, reference, prediction, volume.spacing_mm, protocol=protocol, tolerances_mm=tolerances_mm
+            pair.case_id,
+            reference,
+            prediction,
+            volume.spacing_mm,
+            scheme=pair.scheme,
+            protocol=protocol,
+            tolerances_mm=tolerances_mm,
         )
     ]
     return TrivialScored(pair.case_id, voxel_hash(np.asarray(reference, np.uint8)), rows, left_out)

@@ -7,12 +7,12 @@ Source: the Kaggle notebook "3d-mri-brain-tumor-segmentation-u-net" and its many
 NVIDIA's UNet3P. docs/METRICS.md has all formulas.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from brats_unet.anatomy import CLASSES, Label
+from brats_unet.schemes.scheme import BACKGROUND, Scheme
 
 # The numbers that the seed's page reports, by the names of our metrics; it does not say which Dice it used.
 CLAIM = {
@@ -22,13 +22,15 @@ CLAIM = {
     "specificity_micro": 0.99,
     "precision_micro": 0.97,
 }
+# The notebook's classes after the background, which is class 0; a scheme with others has none of its numbers.
+LABELS = ("NCR", "ED", "ET")
+CLASSES = 1 + len(LABELS)
 
 FIRST_SLICE, STOP_SLICE = 22, 122  # half-open, from the bottom, on the case's own grid
 PIXELS = 128  # edge of a slice after resizing
 KERAS_EPSILON = 1e-7
 
-PREDICTION, ALL_BACKGROUND = "prediction", "all_background"
-HARD, SOFT = "hard", "soft"
+PREDICTION, ALL_BACKGROUND, HARD, SOFT = "prediction", "all_background", "hard", "soft"
 
 
 @dataclass(frozen=True)
@@ -52,19 +54,23 @@ def seed_rows(
     reference: np.ndarray,
     prediction: np.ndarray,
     *,
+    scheme: Scheme,
     probabilities: np.ndarray | None = None,
 ) -> tuple[list[SeedRow], str]:
     """All of the seed's numbers of one case, for the prediction and for the all-background predictor.
 
     Args:
-        case_id: Name of the case, for the rows.
-        reference: Reference labels, integers of `anatomy.Label`, shape (X, Y, Z), axes L-P-S.
-        prediction: Predicted labels, same type and shape.
-        probabilities: Softmax over `CLASSES`, shape (X, Y, Z, 4); None leaves out the soft rows.
+        case_id: Case id, for the rows.
+        reference: Labels of the reference, as in memory, shape (X, Y, Z), axes L-P-S.
+        prediction: Those of the prediction.
+        scheme: What the labels are.
+        probabilities: Softmax over the background and `LABELS`, shape (X, Y, Z, 4); None leaves out the soft rows.
 
     Returns:
         The rows, and the reason if there are none, else "".
     """
+    if scheme.classes != LABELS:
+        return [], f"the scheme {scheme.name} has other classes than the seed's, which are {', '.join(LABELS)}"
     if reference.shape[2] <= FIRST_SLICE:
         return [], f"{reference.shape[2]} axial slices; the seed's begin at {FIRST_SLICE}"
     rows: list[SeedRow] = []
@@ -72,21 +78,21 @@ def seed_rows(
     def add(predictor: str, masks: str, sums: Sums) -> None:
         rows.extend(SeedRow(case_id, predictor, masks, name, value) for name, value in scores_of(sums).items())
 
-    background = CLASSES.index(Label.BACKGROUND)
-    target = class_indices(resize_nearest(protocol_slices(reference)))
-    add(PREDICTION, HARD, hard_sums(target, class_indices(resize_nearest(protocol_slices(prediction)))))
-    add(ALL_BACKGROUND, HARD, hard_sums(target, np.full_like(target, background)))
+    values = scheme.class_values
+    target = class_indices(resize_nearest(protocol_slices(reference)), values)
+    add(PREDICTION, HARD, hard_sums(target, class_indices(resize_nearest(protocol_slices(prediction)), values)))
+    add(ALL_BACKGROUND, HARD, hard_sums(target, np.full_like(target, BACKGROUND)))
     if probabilities is not None:
-        soft_target = resize_bilinear(one_hot(protocol_slices(reference)))
+        soft_target = resize_bilinear(one_hot(protocol_slices(reference), values))
         add(PREDICTION, SOFT, soft_sums(soft_target, resize_bilinear(protocol_slices(probabilities))))
-        nothing = np.broadcast_to(np.eye(len(CLASSES), dtype=np.float32)[background], soft_target.shape)
+        nothing = np.broadcast_to(np.eye(CLASSES, dtype=np.float32)[BACKGROUND], soft_target.shape)
         add(ALL_BACKGROUND, SOFT, soft_sums(soft_target, nothing))
     return rows, ""
 
 
 @dataclass(frozen=True, eq=False)
 class Sums:
-    """The sums that the formulas need, of a target y and a prediction p; per class in the order of `CLASSES`, float64.
+    """The sums that the formulas need, of a target y and a prediction p; per class, the background first, float64.
 
     Attributes:
         overlap: Sum of y p.
@@ -137,20 +143,18 @@ def scores_of(sums: Sums) -> dict[str, float]:
     for name, smooth in (("s1", 1.0), ("s1e-9", 1e-9)):
         slices = (2 * sums.slice_overlap + smooth) / (sums.slice_size + smooth)
         scores[f"dice_slice_mean_{name}"] = slices.mean()
-    for name, label in (("ncr", Label.NECROTIC), ("ed", Label.OEDEMA), ("et", Label.ENHANCING)):
-        c = CLASSES.index(label)
+    for c, name in enumerate(LABELS, 1):
         squares = sums.target_squared[c] + sums.prediction_squared[c]
-        scores[f"dice_{name}_sq"] = 2 * sums.overlap[c] / (squares + 1e-6)
+        scores[f"dice_{name.lower()}_sq"] = 2 * sums.overlap[c] / (squares + 1e-6)
     return {name: float(value) for name, value in scores.items()}
 
 
 def hard_sums(target: np.ndarray, prediction: np.ndarray) -> Sums:
-    """Sums of two hard masks, by counting: uint8 indices into `CLASSES`, shape (S, W, H)."""
-    n = len(CLASSES)
-    confusion = np.bincount((target * np.uint8(n) + prediction).ravel(), minlength=n * n).reshape(n, n).astype(float)
+    """Sums of two hard masks, by counting: uint8 class indices, 0 the background, shape (S, W, H)."""
+    codes = (target * np.uint8(CLASSES) + prediction).ravel()
+    confusion = np.bincount(codes, minlength=CLASSES**2).reshape(CLASSES, CLASSES).astype(float)
     overlap, present, predicted = np.diag(confusion), confusion.sum(axis=1), confusion.sum(axis=0)
-    background = CLASSES.index(Label.BACKGROUND)
-    tumour, found = target != background, prediction != background
+    tumour, found = target != BACKGROUND, prediction != BACKGROUND
     return Sums(
         overlap=overlap,
         target=present,
@@ -172,14 +176,12 @@ def soft_sums(target: np.ndarray, prediction: np.ndarray) -> Sums:
     """Sums of soft masks.
 
     Args:
-        target: One-hot, or one-hot after resizing, float, shape (S, W, H, 4), classes in the order of `CLASSES`.
+        target: One-hot, or one-hot after resizing, float, shape (S, W, H, 4), the background first.
         prediction: Probabilities, same shape.
     """
-    y = [np.ascontiguousarray(target[..., c], np.float32) for c in range(len(CLASSES))]
-    p = [np.ascontiguousarray(prediction[..., c], np.float32) for c in range(len(CLASSES))]
+    y, p = ([np.ascontiguousarray(one[..., c], np.float32) for c in range(CLASSES)] for one in (target, prediction))
     pairs = list(zip(y, p, strict=True))
-    background = CLASSES.index(Label.BACKGROUND)
-    tumour, found = 1 - y[background], 1 - p[background]
+    tumour, found = 1 - y[BACKGROUND], 1 - p[BACKGROUND]
     return Sums(
         overlap=_sums(a * b for a, b in pairs),
         target=_sums(y),
@@ -202,16 +204,16 @@ def protocol_slices(volume: np.ndarray) -> np.ndarray:
     return np.moveaxis(volume[:, :, FIRST_SLICE:STOP_SLICE], 2, 0)
 
 
-def class_indices(labels: np.ndarray) -> np.ndarray:
-    """Labels as indices into `CLASSES`, uint8, same shape; a label without a class (a cavity) is background."""
-    table = np.full(256, CLASSES.index(Label.BACKGROUND), np.uint8)
-    table[list(CLASSES)] = np.arange(len(CLASSES), dtype=np.uint8)
+def class_indices(labels: np.ndarray, values: Sequence[int]) -> np.ndarray:
+    """Labels as indices into `values`, uint8, same shape; a label without a class (a cavity) is background."""
+    table = np.full(256, BACKGROUND, np.uint8)
+    table[list(values)] = np.arange(len(values), dtype=np.uint8)
     return table[labels]
 
 
-def one_hot(labels: np.ndarray) -> np.ndarray:
-    """One-hot labels, float32, on a new last axis in the order of `CLASSES`; a label without a class is background."""
-    return np.eye(len(CLASSES), dtype=np.float32)[class_indices(labels)]
+def one_hot(labels: np.ndarray, values: Sequence[int]) -> np.ndarray:
+    """One-hot labels, float32, on a new last axis in the order of `values`; a label without a class is background."""
+    return np.eye(len(values), dtype=np.float32)[class_indices(labels, values)]
 
 
 def resize_nearest(slices: np.ndarray) -> np.ndarray:

@@ -54,6 +54,7 @@ def report_scores(
     not_scored: Sequence[str] = (),
     shapes: Mapping[str, MeanShape] | None = None,
     shapes_left_out: str = "",
+    trained_on: Mapping[str, str] | None = None,
     command: Sequence[str] = (),
     json: bool = False,
     progress: Progress | None = None,
@@ -73,6 +74,7 @@ def report_scores(
         not_scored: Predictions without a reference.
         shapes: Mean shape for each case, made from training cases that do not include it.
         shapes_left_out: Why there is no mean shape, or "".
+        trained_on: Cases that the network was trained on, each with what shows it.
         command: Command-line arguments, recorded so that the evaluation can be repeated.
         json: Print one JSON document (the content of summary.json) instead of the tables.
         progress: Called with (task, done, total).
@@ -105,6 +107,7 @@ def report_scores(
     missing = [pair.case_id for pair in pairs if pair.prediction is None]
     summary = summarise(
         scored,
+        scheme=pairs[0].scheme,
         protocol=protocol,
         title=title,
         note=note,
@@ -112,6 +115,7 @@ def report_scores(
         not_scored=not_scored,
         trivial=trivial,
         trivial_left_out=shapes_left_out,
+        trained_on=trained_on,
     )
     packages = package_facts()
     content = summary.as_json() | ({"package_metrics": packages} if packages else {})

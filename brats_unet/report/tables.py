@@ -10,7 +10,8 @@ from rich.text import Text
 
 from brats_unet.errors import some
 from brats_unet.evaluation.bootstrap import LEAST_CASES
-from brats_unet.evaluation.summary import Statistics, Summary
+from brats_unet.evaluation.case_statistics import Statistics
+from brats_unet.evaluation.summary import Summary
 from brats_unet.evaluation.trivial import ALL_BACKGROUND as NOTHING
 from brats_unet.evaluation.trivial import MEAN_SHAPE
 from brats_unet.metrics.empty import is_undefined

@@ -39,6 +39,7 @@ from brats_unet.evaluation.score import region_pairs, score_case  # noqa: E402
 from brats_unet.metrics import metrics_of  # noqa: E402
 from brats_unet.metrics.protocols import PROTOCOLS  # noqa: E402
 from brats_unet.nifti import read_integers  # noqa: E402
+from brats_unet.schemes.scheme_file import builtin  # noqa: E402
 
 ROOT = Path(__file__).parents[2]
 REAL = Path(os.environ.get("BRATS_UNET_REAL") or ROOT.parent / "shared" / "real")
@@ -92,7 +93,7 @@ def disturbed(labels: np.ndarray, seed: int) -> np.ndarray:
 def seconds(reference: np.ndarray, prediction: np.ndarray) -> tuple[float, list[float]]:
     """Seconds to compute Dice and HD95 of the three regions, and the six scores."""
     start = time.perf_counter()
-    pairs = [pair for _, pair in region_pairs(reference, prediction, MM, TWO)]
+    pairs = [pair for _, pair in region_pairs(reference, prediction, MM, TWO, builtin())]
     values = [metric.function(pair) for metric in metrics_of(TWO).values() for pair in pairs]
     return time.perf_counter() - start, values
 
@@ -100,7 +101,7 @@ def seconds(reference: np.ndarray, prediction: np.ndarray) -> tuple[float, list[
 def protocol_seconds(protocol: str, reference: np.ndarray, prediction: np.ndarray) -> float:
     """Seconds to compute every metric of a protocol."""
     start = time.perf_counter()
-    score_case("case", reference, prediction, MM, protocol=protocol)
+    score_case("case", reference, prediction, MM, scheme=builtin(), protocol=protocol)
     return time.perf_counter() - start
 
 

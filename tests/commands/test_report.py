@@ -9,6 +9,7 @@ from brats_unet.evaluation.record import write_rows
 from brats_unet.evaluation.score import Row, Scored
 from brats_unet.evaluation.summary import summarise
 from brats_unet.files import write_json
+from brats_unet.schemes.scheme_file import builtin
 
 
 @pytest.fixture
@@ -25,7 +26,9 @@ def folder(tmp_path):
         )
     ]
     write_rows(tmp_path / "scores.csv", Row, rows)
-    write_json(tmp_path / "summary.json", summarise([Scored("a", rows, [])], protocol="brats2020").as_json())
+    write_json(
+        tmp_path / "summary.json", summarise([Scored("a", rows, [])], scheme=builtin(), protocol="brats2020").as_json()
+    )
     return tmp_path
 
 

@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 
-from brats_unet.anatomy import region_masks
 from brats_unet.evaluation.fusion import METHODS, fused_by_label, fused_by_region, majority, simple, staple
+from brats_unet.schemes.scheme_file import builtin
+
+GLIOMA = builtin()
 
 
 def noisy(truth, wrong, seed):
@@ -84,22 +86,22 @@ def test_simple_discards_the_mask_that_is_somewhere_else():
 @pytest.mark.parametrize("fuse", [fused_by_region, fused_by_label])
 def test_equal_labels_are_fused_into_the_same_labels(fuse, method):
     labels = np.random.default_rng(0).choice(np.array([0, 1, 2, 4], np.uint8), (5, 5, 5))
-    found, weights = fuse(np.stack([labels] * 3), method)
+    found, weights = fuse(np.stack([labels] * 3), method, GLIOMA)
     np.testing.assert_array_equal(found, labels)
     assert len(weights) == 3
 
 
 def test_a_region_can_have_a_majority_although_no_label_has_one():
     labels = np.array([[[[1]]], [[[2]]], [[[4]]]], np.uint8)
-    assert fused_by_region(labels, "majority")[0].item() == 1  # three masks have WT, two have TC, one has ET
-    assert fused_by_label(labels, "majority")[0].item() == 0
+    assert fused_by_region(labels, "majority", GLIOMA)[0].item() == 1  # three masks have WT, two have TC, one has ET
+    assert fused_by_label(labels, "majority", GLIOMA)[0].item() == 0
 
 
 def test_fused_regions_are_nested():
     rng = np.random.default_rng(1)
     labels = rng.choice(np.array([0, 1, 2, 4], np.uint8), (4, 6, 6, 6))
     for method in METHODS:
-        masks = region_masks(fused_by_region(labels, method)[0])
+        masks = GLIOMA.predicted_masks(fused_by_region(labels, method, GLIOMA)[0])
         assert not (masks[..., 1] & ~masks[..., 0]).any() and not (masks[..., 2] & ~masks[..., 1]).any()
 
 

@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from brats_unet.anatomy import Region, region_mask
 from brats_unet.errors import DataError, SettingsError
 from brats_unet.evaluation.score import Pair, read_labels, score_case, score_cases
 from brats_unet.metrics import metrics_of
@@ -16,7 +15,9 @@ from brats_unet.schemes.convention import conventions
 from brats_unet.schemes.scheme_file import builtin
 from brats_unet.volume import Volume
 
-BRATS2017, BRATS2023 = conventions(builtin())["brats2017"], conventions(builtin())["brats2023"]
+GLIOMA = builtin()
+BRATS2017, BRATS2023 = conventions(GLIOMA)["brats2017"], conventions(GLIOMA)["brats2023"]
+REGIONS = ("WT", "TC", "ET")
 MM = (1.0, 1.0, 1.0)
 
 
@@ -36,15 +37,15 @@ def write(path, labels):
 
 
 def test_there_is_one_row_for_each_region_and_metric():
-    rows = score_case("a", tumour(), tumour(), MM)
+    rows = score_case("a", tumour(), tumour(), MM, scheme=GLIOMA)
     names = metrics_of(PROTOCOLS["brats2020"])
-    assert [(row.region, row.metric) for row in rows] == [(region, name) for region in Region for name in names]
+    assert [(row.region, row.metric) for row in rows] == [(region, name) for region in REGIONS for name in names]
     assert {row.case for row in rows} == {"a"}
 
 
 def test_a_perfect_prediction_scores_perfectly():
-    found = values(score_case("a", tumour(), tumour(), MM))
-    for region in Region:
+    found = values(score_case("a", tumour(), tumour(), MM, scheme=GLIOMA))
+    for region in REGIONS:
         assert found[region, "hd95"] == 0.0
         assert {found[region, name] for name in ("dice", "sensitivity", "specificity", "precision", "accuracy")} == {
             1.0
@@ -57,7 +58,7 @@ def test_a_perfect_prediction_scores_perfectly():
 
 def test_wt_is_perfect_although_the_core_is_missed():
     prediction = np.where(tumour() > 0, 2, 0).astype(np.uint8)
-    found = values(score_case("a", tumour(), prediction, (1.0, 1.0, 2.0)))
+    found = values(score_case("a", tumour(), prediction, (1.0, 1.0, 2.0), scheme=GLIOMA))
     assert found["WT", "dice"] == 1.0
     assert (found["TC", "dice"], found["TC", "hd95"]) == (0.0, 373.12866)
     assert found["WT", "volume_prediction"] == 2000.0
@@ -65,7 +66,7 @@ def test_wt_is_perfect_although_the_core_is_missed():
 
 def test_two_empty_masks_score_by_the_rule_of_the_protocol():
     empty = np.zeros((6, 6, 6), np.uint8)
-    found = values(score_case("a", empty, empty, MM))
+    found = values(score_case("a", empty, empty, MM, scheme=GLIOMA))
     assert (found["ET", "dice"], found["ET", "hd95"], found["ET", "accuracy"], found["ET", "volume_reference"]) == (
         1.0,
         0.0,
@@ -77,15 +78,15 @@ def test_two_empty_masks_score_by_the_rule_of_the_protocol():
 def test_true_negatives_are_counted_over_the_whole_grid():
     prediction = tumour()
     prediction[0, 0, 0] = 2
-    small = values(score_case("a", tumour(), prediction, MM))
+    small = values(score_case("a", tumour(), prediction, MM, scheme=GLIOMA))
     assert small["WT", "specificity"] == pytest.approx(1 - 1 / (20 * 20 * 30 - 1000))
     assert small["ET", "specificity"] == 1.0
 
 
 def test_a_margin_of_air_changes_only_accuracy_and_specificity():
     prediction = np.roll(tumour(), 2, 0)
-    near = values(score_case("a", tumour(), prediction, MM))
-    far = values(score_case("a", np.pad(tumour(), 7), np.pad(prediction, 7), MM))
+    near = values(score_case("a", tumour(), prediction, MM, scheme=GLIOMA))
+    far = values(score_case("a", np.pad(tumour(), 7), np.pad(prediction, 7), MM, scheme=GLIOMA))
     for key, value in near.items():
         assert (far[key] == value) != (key[1] in ("accuracy", "specificity"))
 
@@ -93,17 +94,17 @@ def test_a_margin_of_air_changes_only_accuracy_and_specificity():
 def test_a_resection_cavity_is_in_no_region():
     with_cavity = tumour()
     with_cavity[16:18] = 3
-    assert values(score_case("a", with_cavity, tumour(), MM))["WT", "dice"] == 1.0
+    assert values(score_case("a", with_cavity, tumour(), MM, scheme=GLIOMA))["WT", "dice"] == 1.0
 
 
 def test_masks_of_different_shapes_are_refused():
     with pytest.raises(ValueError, match=r"a: reference has shape \(20, 20, 30\), prediction \(19, 20, 30\)"):
-        score_case("a", tumour(), tumour()[:-1], MM)
+        score_case("a", tumour(), tumour()[:-1], MM, scheme=GLIOMA)
 
 
 def test_an_unknown_protocol_is_refused():
     with pytest.raises(SettingsError, match="no protocol named brats1999"):
-        score_case("a", tumour(), tumour(), MM, protocol="brats1999")
+        score_case("a", tumour(), tumour(), MM, scheme=GLIOMA, protocol="brats1999")
 
 
 def test_files_with_different_conventions_are_compared_by_the_meaning_of_their_labels(tmp_path):
@@ -159,7 +160,7 @@ def test_softmax_probabilities_give_the_soft_rows(tmp_path):
     for region, members in (("WT", (1, 2, 4)), ("TC", (1, 4)), ("ET", (4,))):
         probability = np.where(np.isin(labels, members), 0.9, 0.0).astype(np.float32)
         write_volume(tmp_path / f"{region}.nii.gz", Volume(probability))
-        files[Region(region)] = tmp_path / f"{region}.nii.gz"
+        files[region] = tmp_path / f"{region}.nii.gz"
     soft = Pair(pair.case_id, pair.reference, pair.prediction, None, BRATS2017, BRATS2017, files)
     rows = {(r.predictor, r.masks, r.metric): r.value for r in score_cases([soft], seed_scores=True)[0].seed_rows}
     assert rows["prediction", "hard", "dice_micro_all"] == 1.0
@@ -189,11 +190,11 @@ def test_a_perfect_predictor_scores_perfectly_on_real_masks(real_scans):
                 assert row.value == 0.0
 
 
-def probability_files(folder, labels, change=lambda array: array) -> dict[Region, Path]:
+def probability_files(folder, labels, change=lambda array: array) -> dict[str, Path]:
     files = {}
-    for region in Region:
+    for region in REGIONS:
         files[region] = folder / f"a_probability_{region}.nii.gz"
-        write_volume(files[region], Volume(change(region_mask(labels, region).astype(np.float32))))
+        write_volume(files[region], Volume(change(GLIOMA.region_mask(labels, region).astype(np.float32))))
     return files
 
 
@@ -202,7 +203,7 @@ def test_region_probabilities_are_scored_for_calibration(tmp_path):
     files = probability_files(tmp_path, tumour(), lambda array: 0.25 + array / 2)
     pair = Pair("a", mask, mask, None, BRATS2017, BRATS2017, files, softmax=False)
     (scored,) = score_cases([pair])
-    for region in Region:
+    for region in REGIONS:
         assert scored.value(region, "ece") == pytest.approx(0.25)
         assert scored.value(region, "brier") == pytest.approx(0.0625)
     assert "ece" not in {row.metric for row in score_cases([replace(pair, probabilities=None)])[0].rows}
@@ -211,8 +212,8 @@ def test_region_probabilities_are_scored_for_calibration(tmp_path):
 def test_one_message_lists_all_invalid_probability_files(tmp_path):
     mask = write(tmp_path / "r.nii.gz", tumour())
     files = probability_files(tmp_path, tumour(), lambda array: 3 * array - 1)
-    write_volume(files[Region.TC], Volume(np.zeros((3, 3, 3), np.float32)))
-    files[Region.ET] = tmp_path / "absent.nii.gz"
+    write_volume(files["TC"], Volume(np.zeros((3, 3, 3), np.float32)))
+    files["ET"] = tmp_path / "absent.nii.gz"
     with pytest.raises(DataError) as refusal:
         score_cases([Pair("a", mask, mask, None, BRATS2017, BRATS2017, files, softmax=False)])
     message = str(refusal.value)
@@ -231,11 +232,11 @@ def test_rows_are_named_by_their_tolerance_and_invalid_tolerances_are_refused(tm
 
 def test_two_empty_masks_have_no_dice_by_the_nnunet_protocol():
     empty = np.zeros((6, 6, 6), np.uint8)
-    found = values(score_case("a", empty, empty, MM, protocol="nnunet"))
+    found = values(score_case("a", empty, empty, MM, scheme=GLIOMA, protocol="nnunet"))
     assert np.isnan(found["ET", "dice"])
     assert found["ET", "accuracy"] == 1.0
 
 
 def test_brats2023_scores_by_lesion():
-    found = values(score_case("a", tumour(), tumour(), MM, protocol="brats2023"))
+    found = values(score_case("a", tumour(), tumour(), MM, scheme=GLIOMA, protocol="brats2023"))
     assert (found["WT", "lesion_dice"], found["WT", "lesion_hd95"], found["WT", "lesions_found"]) == (1.0, 0.0, 1.0)

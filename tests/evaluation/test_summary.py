@@ -5,9 +5,11 @@ import math
 
 import pytest
 
+from brats_unet.evaluation.case_statistics import statistics
 from brats_unet.evaluation.score import Row, Scored
-from brats_unet.evaluation.summary import statistics, summarise
+from brats_unet.evaluation.summary import summarise
 from brats_unet.metrics.seed import SeedRow
+from brats_unet.schemes.scheme_file import builtin
 
 
 def scored(case, et_dice, et_volume, seed=()) -> Scored:
@@ -41,11 +43,14 @@ def test_one_value_has_no_standard_deviation_and_no_value_has_no_mean():
 
 def test_the_order_of_the_cases_does_not_matter():
     cases = [scored("a", 0.2, 5.0), scored("b", 1.0, 0.0), scored("c", 0.7, 9.0)]
-    assert summarise(cases, protocol="brats2020").regions == summarise(cases[::-1], protocol="brats2020").regions
+    assert (
+        summarise(cases, scheme=builtin(), protocol="brats2020").regions
+        == summarise(cases[::-1], scheme=builtin(), protocol="brats2020").regions
+    )
 
 
 def test_cases_without_the_region_are_counted_and_left_out_of_where_present():
-    summary = summarise([scored("a", 0.2, 5.0), scored("b", 1.0, 0.0)], protocol="brats2020")
+    summary = summarise([scored("a", 0.2, 5.0), scored("b", 1.0, 0.0)], scheme=builtin(), protocol="brats2020")
     assert summary.empty_references == {"WT": 0, "TC": 0, "ET": 1}
     assert summary.empty_predictions == {"WT": 2, "TC": 2, "ET": 2}
     assert summary.regions["ET"]["dice"].mean == pytest.approx(0.6)
@@ -56,7 +61,7 @@ def test_cases_without_the_region_are_counted_and_left_out_of_where_present():
 def test_seed_scores_are_averaged_over_cases_and_cases_without_them_are_named():
     one = scored("a", 0.2, 5.0, [("prediction", "hard", "accuracy", 0.9), ("all_background", "hard", "accuracy", 0.8)])
     two = scored("b", 0.2, 5.0, [("prediction", "hard", "accuracy", 0.7), ("all_background", "hard", "accuracy", 0.6)])
-    summary = summarise([one, two, scored("c", 0.2, 5.0)], protocol="brats2020")
+    summary = summarise([one, two, scored("c", 0.2, 5.0)], scheme=builtin(), protocol="brats2020")
     assert summary.seed["prediction"]["hard"]["accuracy"] == pytest.approx(0.8)
     assert summary.seed["all_background"]["hard"]["accuracy"] == pytest.approx(0.7)
     assert summary.seed_n == 2
@@ -64,7 +69,9 @@ def test_seed_scores_are_averaged_over_cases_and_cases_without_them_are_named():
 
 
 def test_the_summary_can_be_written_as_json_with_units_and_rules():
-    summary = summarise([scored("a", 0.2, 5.0)], protocol="brats2020", title="t", missing=["a"], not_scored=["z"])
+    summary = summarise(
+        [scored("a", 0.2, 5.0)], scheme=builtin(), protocol="brats2020", title="t", missing=["a"], not_scored=["z"]
+    )
     document = json.loads(json.dumps(summary.as_json(), allow_nan=False))
     assert document["missing_predictions_counted_as_empty"] == ["a"]
     assert document["predictions_without_a_reference"] == ["z"]
@@ -88,4 +95,4 @@ def test_the_summary_can_be_written_as_json_with_units_and_rules():
 
 def test_summarising_no_case_is_refused():
     with pytest.raises(ValueError, match="No case was scored"):
-        summarise([], protocol="brats2020")
+        summarise([], scheme=builtin(), protocol="brats2020")

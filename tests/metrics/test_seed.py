@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-from brats_unet.anatomy import CLASSES, Label
 from brats_unet.metrics.seed import (
     class_indices,
     hard_sums,
@@ -15,6 +14,11 @@ from brats_unet.metrics.seed import (
     seed_rows,
     soft_sums,
 )
+from brats_unet.schemes.scheme_file import builtin
+
+GLIOMA = builtin()
+VALUES = GLIOMA.class_values
+NCR, ED, ET = 1, 2, 4  # labels in memory
 
 NAMES = {
     "accuracy",
@@ -74,13 +78,15 @@ def test_soft_formulas_equal_the_notebooks_line_by_line():
 
 def test_counting_hard_masks_equals_the_arithmetic_on_their_one_hot():
     reference, prediction = some_labels(1), some_labels(2)
-    counted = scores_of(hard_sums(class_indices(reference), class_indices(prediction)))
-    assert counted == pytest.approx(scores_of(soft_sums(one_hot(reference), one_hot(prediction))), rel=1e-6)
-    assert counted == pytest.approx(keras_formulas(one_hot(reference), one_hot(prediction)), rel=1e-6)
+    counted = scores_of(hard_sums(class_indices(reference, VALUES), class_indices(prediction, VALUES)))
+    assert counted == pytest.approx(
+        scores_of(soft_sums(one_hot(reference, VALUES), one_hot(prediction, VALUES))), rel=1e-6
+    )
+    assert counted == pytest.approx(keras_formulas(one_hot(reference, VALUES), one_hot(prediction, VALUES)), rel=1e-6)
 
 
 def test_on_hard_masks_precision_and_sensitivity_are_accuracy_and_specificity_follows():
-    scores = scores_of(hard_sums(class_indices(some_labels(1)), class_indices(some_labels(2))))
+    scores = scores_of(hard_sums(class_indices(some_labels(1), VALUES), class_indices(some_labels(2), VALUES)))
     assert scores["precision_micro"] == pytest.approx(scores["accuracy"])
     assert scores["sensitivity_micro"] == pytest.approx(scores["accuracy"])
     assert scores["dice_micro_all"] == pytest.approx(scores["accuracy"])
@@ -88,19 +94,19 @@ def test_on_hard_masks_precision_and_sensitivity_are_accuracy_and_specificity_fo
 
 
 def test_a_perfect_prediction_scores_1():
-    scores = scores_of(hard_sums(class_indices(some_labels(1)), class_indices(some_labels(1))))
+    scores = scores_of(hard_sums(class_indices(some_labels(1), VALUES), class_indices(some_labels(1), VALUES)))
     assert scores == pytest.approx(dict.fromkeys(NAMES, 1.0), abs=1e-6)
 
 
 def volume_with_tumour(edge: int = 45) -> np.ndarray:
     """A square of oedema on 50 of the 100 slices; the default is 1.76 % of their pixels, the share in BraTS 2020."""
     volume = np.zeros((240, 240, 155), np.uint8)
-    volume[:edge, :edge, 22:72] = Label.OEDEMA
+    volume[:edge, :edge, 22:72] = ED
     return volume
 
 
 def test_the_all_background_predictor_scores_98_percent_where_2_percent_is_tumour():
-    rows, left_out = seed_rows("a", volume_with_tumour(), volume_with_tumour())
+    rows, left_out = seed_rows("a", volume_with_tumour(), volume_with_tumour(), scheme=GLIOMA)
     assert left_out == ""
     background = {row.metric: row.value for row in rows if row.predictor == "all_background"}
     assert background["accuracy"] == pytest.approx(0.982, abs=1e-3)
@@ -113,14 +119,14 @@ def test_the_all_background_predictor_scores_98_percent_where_2_percent_is_tumou
 
 def test_a_case_with_all_three_tissues_gives_the_all_background_predictor_a_dice_of_a_quarter():
     volume = volume_with_tumour()
-    volume[:15, :45, 22:72], volume[15:30, :45, 22:72] = Label.NECROTIC, Label.ENHANCING
-    rows, _ = seed_rows("a", volume, volume)
+    volume[:15, :45, 22:72], volume[15:30, :45, 22:72] = NCR, ET
+    rows, _ = seed_rows("a", volume, volume, scheme=GLIOMA)
     value = next(r.value for r in rows if r.predictor == "all_background" and r.metric == "dice_macro4_s1")
     assert value == pytest.approx(0.248, abs=1e-3)
 
 
 def test_a_class_absent_from_both_scores_0_in_the_squared_dice_and_1_in_the_smoothed():
-    empty = class_indices(np.zeros((2, 4, 4), np.uint8))
+    empty = class_indices(np.zeros((2, 4, 4), np.uint8), VALUES)
     scores = scores_of(hard_sums(empty, empty))
     assert scores["dice_et_sq"] == 0.0
     assert scores["dice_macro4_s1"] == scores["dice_slice_mean_s1"] == 1.0
@@ -128,8 +134,8 @@ def test_a_class_absent_from_both_scores_0_in_the_squared_dice_and_1_in_the_smoo
 
 def test_soft_rows_appear_only_with_probabilities():
     volume = volume_with_tumour(20)[:64, :64]
-    hard, _ = seed_rows("a", volume, volume)
-    both, _ = seed_rows("a", volume, volume, probabilities=one_hot(volume).astype(np.float16))
+    hard, _ = seed_rows("a", volume, volume, scheme=GLIOMA)
+    both, _ = seed_rows("a", volume, volume, scheme=GLIOMA, probabilities=one_hot(volume, VALUES).astype(np.float16))
     assert {row.masks for row in hard} == {"hard"}
     assert {(row.predictor, row.masks) for row in both} == {
         (predictor, masks) for predictor in ("prediction", "all_background") for masks in ("hard", "soft")
@@ -145,7 +151,7 @@ def test_slices_22_to_121_are_taken_of_the_third_axis():
 
 
 def test_a_volume_that_ends_below_slice_22_is_left_out_with_the_reason():
-    rows, left_out = seed_rows("a", np.zeros((8, 8, 20), np.uint8), np.zeros((8, 8, 20), np.uint8))
+    rows, left_out = seed_rows("a", np.zeros((8, 8, 20), np.uint8), np.zeros((8, 8, 20), np.uint8), scheme=GLIOMA)
     assert rows == []
     assert left_out == "20 axial slices; the seed's begin at 22"
 
@@ -153,7 +159,7 @@ def test_a_volume_that_ends_below_slice_22_is_left_out_with_the_reason():
 def test_resizing_to_the_same_size_changes_nothing():
     labels = some_labels(1, (2, 128, 128))
     assert np.array_equal(resize_nearest(labels), labels)
-    assert np.array_equal(resize_bilinear(one_hot(labels)), one_hot(labels))
+    assert np.array_equal(resize_bilinear(one_hot(labels, VALUES)), one_hot(labels, VALUES))
 
 
 def test_halving_takes_the_mean_of_two_neighbours():
@@ -163,5 +169,5 @@ def test_halving_takes_the_mean_of_two_neighbours():
 
 
 def test_classes_are_in_the_seeds_order_and_a_cavity_is_background():
-    assert CLASSES == (Label.BACKGROUND, Label.NECROTIC, Label.OEDEMA, Label.ENHANCING)
-    assert class_indices(np.array([0, 1, 2, 3, 4], np.uint8)).tolist() == [0, 1, 2, 0, 3]
+    assert VALUES == (0, NCR, ED, ET)
+    assert class_indices(np.array([0, 1, 2, 3, 4], np.uint8), VALUES).tolist() == [0, 1, 2, 0, 3]
