@@ -137,6 +137,16 @@ class Doctor(Train):
 
 
 @dataclass
+class OtherData:
+    """Cases for `brats-unet evaluate run=…` to score instead of those that the run held out; all None: those."""
+
+    root: Optional[str]
+    labels: Optional[str]  # label convention of the masks in `root`; None: that of the run if they are its own, or auto
+    leave_out: Optional[list[str]]  # case ids
+    cache: Optional[str]  # folder that remembers hashes of scans; None: that of the run
+
+
+@dataclass
 class Evaluate:
     """Settings of `brats-unet evaluate`: one run, several (out-of-fold), or two folders of masks."""
 
@@ -145,6 +155,7 @@ class Evaluate:
     mode: Literal["auto", "whole", "tiles"]
     mirror: Any  # auto, none, all, or a list of axes
     postprocess: str  # auto, none, or a JSON file
+    data: OtherData
     predictions: Optional[str]
     references: Optional[str]
     output: Optional[str]

@@ -4,10 +4,10 @@ import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from brats_unet.anatomy import Region
 from brats_unet.assembly.networks import open_networks, postprocessing_of, run_paths, with_inference_options
+from brats_unet.assembly.scored_cases import RunCases, scored_cases, trained_on_sentence
 from brats_unet.commands.display import Display, open_display
-from brats_unet.data.run_cases import held_out_cases, refuse_overlap, training_cases
+from brats_unet.data.run_cases import refuse_overlap, training_cases
 from brats_unet.errors import DataError, SettingsError
 from brats_unet.evaluation.folders import pair_folders, with_probabilities
 from brats_unet.evaluation.mean_shape_file import cached_mean_shape
@@ -23,9 +23,8 @@ from brats_unet.private_paths import short_text
 from brats_unet.report.scores import refuse_foreign_folder, report_scores
 from brats_unet.run import PREDICTIONS, PROBABILITIES, Run, mask_file, probability_file
 from brats_unet.schemes.convention import conventions
-from brats_unet.schemes.scheme_file import scheme_in
+from brats_unet.schemes.scheme_file import scheme_in, scheme_of
 from brats_unet.settings import Evaluate
-from brats_unet.volume import Case
 
 
 def main(settings: Evaluate) -> int:
@@ -42,6 +41,8 @@ def main(settings: Evaluate) -> int:
         if settings.predictions is not None or settings.references is not None:
             raise SettingsError("Give run=…, or predictions=… and references=…, not both.")
         return evaluate_run(settings)
+    if settings.data.root is not None:
+        raise SettingsError("data.root=… holds cases for a run to score. Give run=… too, or references=… alone.")
     if settings.predictions is None or settings.references is None:
         missing = " and ".join(name for name in ("predictions", "references") if getattr(settings, name) is None)
         raise SettingsError(
@@ -52,26 +53,28 @@ def main(settings: Evaluate) -> int:
 
 
 def evaluate_run(settings: Evaluate) -> int:
-    """Score one or several runs, each on the cases it held out of training; exit code 0."""
+    """Score runs, each on the cases it held out of training, or one run on those of data.root; exit code 0."""
     with open_display(json=settings.json) as display:
         runs = [Run(path) for path in run_paths(settings.run)]
-        output = _output_folder(settings, runs)
-        cases = [held_out_cases(run) for run in runs]
-        refuse_overlap(runs, cases)
-        pairs = [
-            pair
-            for run, held_out in zip(runs, cases, strict=True)
-            for pair in _predict_held_out(run, held_out, settings, display)
-        ]
+        if settings.output is not None:
+            refuse_foreign_folder(Path(settings.output))  # before any work
+        elif len(runs) > 1:
+            raise SettingsError(
+                f"output is not set. Give a folder for the joint scores of the {len(runs)} runs: output=…."
+            )
+        chosen = scored_cases(settings, runs, display.log)
+        output = _output_folder(settings, chosen)
+        refuse_overlap(runs, [one.cases for one in chosen])
+        pairs = [pair for one in chosen for pair in _predicted(one, settings, display)]
         shapes: dict[str, MeanShape] = {}
-        reasons = [
-            _add_mean_shape(run, held_out, settings, display, shapes) for run, held_out in zip(runs, cases, strict=True)
-        ]
+        reasons = [_add_mean_shape(one, settings, display, shapes) for one in chosen]
         display.close()
-        notes = []
-        if settings.checkpoint == "best":
+        trained_on = chosen[0].trained_on or {}  # of several runs, only held-out cases are scored
+        notes = [trained_on_sentence(trained_on, len(pairs))] if trained_on else []
+        held_out = any(one.held_out for one in chosen)
+        if held_out and settings.checkpoint == "best":
             notes.append("The best checkpoint was selected on these same cases: its scores are biased upwards.")
-        if settings.postprocess == "auto" and any(run.postprocessing_file.exists() for run in runs):
+        if held_out and settings.postprocess == "auto" and any(run.postprocessing_file.exists() for run in runs):
             notes.append(
                 "The post-processing was tuned on these same cases: the scores are biased upwards. The unbiased gain "
                 "is the cross-fitted one in postprocessing.json."
@@ -84,10 +87,11 @@ def evaluate_run(settings: Evaluate) -> int:
             seed_scores=settings.seed_scores,
             figures=settings.figures,
             workers=settings.workers,
-            title=", ".join(run.name for run in runs),
+            title=", ".join(run.name for run in runs) + (f" on {chosen[0].name}" if chosen[0].name else ""),
             note=" ".join(notes),
             shapes=shapes,
             shapes_left_out=" ".join(reason for reason in reasons if reason),
+            trained_on=trained_on,
             command=sys.argv[1:],
             json=settings.json,
             progress=display.progress,
@@ -95,23 +99,22 @@ def evaluate_run(settings: Evaluate) -> int:
         return 0
 
 
-def _output_folder(settings: Evaluate, runs: Sequence[Run]) -> Path:
+def _output_folder(settings: Evaluate, chosen: Sequence[RunCases]) -> Path:
     if settings.output is not None:
-        refuse_foreign_folder(Path(settings.output))  # before any work
         return Path(settings.output)
-    if len(runs) > 1:
-        raise SettingsError(f"output is not set. Give a folder for the joint scores of the {len(runs)} runs: output=….")
-    return runs[0].evaluation_folder(settings.checkpoint)
+    refuse_foreign_folder(chosen[0].folder)
+    return chosen[0].folder
 
 
-def _predict_held_out(run: Run, cases: Sequence[Case], settings: Evaluate, display: Display) -> list[Pair]:
-    """Predict the held-out cases of one run, except those already predicted by the same weights; pairs to score."""
+def _predicted(one: RunCases, settings: Evaluate, display: Display) -> list[Pair]:
+    """Predict the cases to score with one run, except those already predicted by the same weights; pairs to score."""
+    run = one.run
     networks = open_networks([run.folder], checkpoint=settings.checkpoint, device=settings.device, log=display.log)
     networks = with_inference_options(networks, mode=settings.mode, mirror=settings.mirror)
     rules = postprocessing_of([run.folder], settings.postprocess, networks[0].scheme, display.log)
     recipe = networks[0].recipe
     convention = conventions(scheme_in(recipe))[recipe["convention"]]
-    output = run.evaluation_folder(settings.checkpoint) / PREDICTIONS
+    output = one.folder / PREDICTIONS
     softmax = recipe["outputs"] == "labels"
     seed_scores = settings.seed_scores or protocol_named(settings.protocol).seed_scores
     keeps_probabilities = settings.calibration or (softmax and seed_scores)
@@ -124,12 +127,13 @@ def _predict_held_out(run: Run, cases: Sequence[Case], settings: Evaluate, displ
         rules=rules,
         kept=[PROBABILITIES] if keeps_probabilities else [],
     )
+    origin |= {"data": one.data} if one.data else {}
     stale = is_stale(output, origin)
     if stale and output.is_symlink():
         remove_file(output)
     done = predict_cases(
         networks,
-        cases,
+        one.cases,
         output,
         convention,
         rules=rules,
@@ -141,40 +145,39 @@ def _predict_held_out(run: Run, cases: Sequence[Case], settings: Evaluate, displ
     )
     if done.failed:
         raise DataError("\n".join(done.failed.values()))
+    regions = convention.scheme.predicted
     return [
         Pair(
             case.id,
             case.mask,
             mask_file(output, case.id),
             case.images,
+            one.convention,
             convention,
-            convention,
-            {region: probability_file(probabilities, case.id, region) for region in Region}
+            {region: probability_file(probabilities, case.id, region) for region in regions}
             if keeps_probabilities
             else None,
             softmax,
         )
-        for case in cases
+        for case in one.cases
         if case.mask is not None
     ]
 
 
-def _add_mean_shape(
-    run: Run, held_out: Sequence[Case], settings: Evaluate, display: Display, shapes: dict[str, MeanShape]
-) -> str:
-    """Add the mean shape of the training cases to `shapes` for each held-out case; returns why not, or ""."""
+def _add_mean_shape(one: RunCases, settings: Evaluate, display: Display, shapes: dict[str, MeanShape]) -> str:
+    """Add the mean shape of the training cases to `shapes` for each case not trained on; returns why not, or ""."""
+    recipe, root = one.run.recipe(), one.training_root
     try:
         shape = cached_mean_shape(
-            run.mean_shape_file,
-            training_cases(run),
-            conventions(scheme_in(run.recipe()))[run.recipe()["convention"]],
+            one.run.mean_shape_file,
+            training_cases(one.run, root),
+            conventions(scheme_in(recipe))[recipe["convention"]],
             workers=settings.workers,
             progress=lambda count, total: display.progress("Mean shape of the training cases", count, total),
         )
     except DataError as problem:  # not fatal: the scores of the network do not depend on it
-        data = run.settings()["data"]
-        return short_text(str(problem), [Path(data["root"])])
-    shapes.update({case.id: shape for case in held_out})
+        return short_text(str(problem), [Path(root or one.run.settings()["data"]["root"])])
+    shapes.update({case.id: shape for case in one.cases if case.id not in (one.trained_on or {})})
     return ""
 
 
@@ -195,12 +198,14 @@ def evaluate_folders(settings: Evaluate, predictions: Path, references: Path) ->
         paired = pair_folders(
             predictions,
             references,
+            scheme=None if settings.scheme is None else scheme_of(settings.scheme),
             labels=settings.labels,
             allow_missing=settings.allow_missing,
             workers=settings.workers,
             progress=lambda done, total: display.progress("Reading masks", done, total),
         )
-        display.log(f"Labels: {paired.convention.name} ({paired.convention.why}).")
+        for note in paired.notes:
+            display.log(note)
         pairs: Sequence[Pair] = paired.pairs
         if settings.calibration:
             pairs = with_probabilities(pairs, predictions, workers=settings.workers)

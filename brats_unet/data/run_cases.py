@@ -1,9 +1,13 @@
-"""The training cases and the held-out cases of a run, as they are on disk now."""
+"""The training cases and the held-out cases of a run, as they are on disk now, and cases of other folders."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 from brats_unet.anatomy import Modality
-from brats_unet.data.readers.discovery import find_cases
+from brats_unet.data.prepare.content_hash import HashMemo
+from brats_unet.data.readers.discovery import Dataset, find_cases
+from brats_unet.data.readers.naming import patient_of
 from brats_unet.errors import DataError, SettingsError
 from brats_unet.files import read_json
 from brats_unet.run import Run
@@ -20,8 +24,8 @@ def held_out_cases(run: Run) -> list[Case]:
     wanted = _division(run)["validation"]
     if not wanted:
         raise DataError(
-            f"{run.folder} was trained on every case (data.fold=all) and has no held-out case to evaluate. Predict "
-            f"other cases with `brats-unet predict`, then `brats-unet evaluate predictions=… references=…`."
+            f"{run.folder} was trained on every case (data.fold=all) and has no held-out case to evaluate. Score "
+            f"other cases with `brats-unet evaluate run={run.folder} data.root=…`."
         )
     root = settings["validation_root"] or settings["root"]
     found = _with_masks(run, root)
@@ -33,9 +37,9 @@ def held_out_cases(run: Run) -> list[Case]:
     return [found[case_id] for case_id in wanted]
 
 
-def training_cases(run: Run) -> list[Case]:
-    """The training cases of a run, as they are on disk now; DataError if any is missing."""
-    root = run.settings()["data"]["root"]
+def training_cases(run: Run, root: str | None = None) -> list[Case]:
+    """The training cases of a run, as they are on disk now, in `root` if it is given; DataError if any is missing."""
+    root = root or run.settings()["data"]["root"]
     found = _with_masks(run, root)
     wanted = _division(run)["train"]
     missing = [case_id for case_id in wanted if case_id not in found]
@@ -46,7 +50,95 @@ def training_cases(run: Run) -> list[Case]:
     return [found[case_id] for case_id in wanted]
 
 
-def _division(run: Run) -> dict[str, list[str]]:
+@dataclass(frozen=True)
+class Elsewhere:
+    """The cases of a folder that is named to a run after its training.
+
+    Attributes:
+        dataset: The folder.
+        cases: Cases with a mask to score, sorted by id.
+        own: Whether the folder holds nothing but the run's own cases; `cases` are then those that it held out.
+        with_training: Whether the folder holds all training cases too.
+        trained_on: Of `cases`, those that the run was trained on, each with what shows it: "same scan", "same case id",
+            "same case id, other scan" or "same patient".
+        held_out: Ids of those of `cases` that the run held out.
+    """
+
+    dataset: Dataset
+    cases: tuple[Case, ...]
+    own: bool
+    with_training: bool
+    trained_on: Mapping[str, str]
+    held_out: frozenset[str]
+
+
+def cases_elsewhere(run: Run, root: str, *, leave_out: Sequence[str], memo: HashMemo) -> Elsewhere:
+    """The cases of a folder, and what the run knows of them.
+
+    The folder holds the run's own data if it has every held-out case and no case that the run does not know, and if
+    the held-out cases have the scans whose hashes the run recorded; a run without folds recorded none.
+
+    Args:
+        run: A run.
+        root: The folder.
+        leave_out: Ids of cases to leave out.
+        memo: Content hashes of scans; the caller saves it.
+
+    Raises:
+        DataError: The folder holds no case with a mask, or cases are broken; all of them are named.
+    """
+    settings, division = run.settings()["data"], _division(run)
+    modalities = [Modality(name) for name in settings["modalities"]]
+    dataset = find_cases(root, modalities=modalities, leave_out=leave_out)
+    found = {case.id: case for case in dataset.cases if case.mask is not None}
+    if not found:
+        raise DataError(
+            f"{root}: {len(dataset.cases)} cases, none with a mask. Expected expert masks to score against."
+        )
+    train, held_out = set(division["train"]), set(division["validation"])
+    recorded = {one["case"]: one for one in division.get("subjects", [])}
+    scans = _scan_hashes(found, memo) if recorded else {}
+    wanted = held_out - set(leave_out)
+    own = (
+        bool(wanted)
+        and wanted <= set(found) <= train | held_out | set(settings["leave_out"])
+        and all(scans[case] in recorded[case]["duplicates"].split() for case in wanted & set(recorded))
+    )
+    chosen = sorted(wanted if own else found)
+    known = {} if own else _trained_on(found, scans, train, recorded)
+    return Elsewhere(
+        dataset,
+        tuple(found[case] for case in chosen),
+        own,
+        train <= set(found),
+        known,
+        frozenset(held_out & set(found)),
+    )
+
+
+def _scan_hashes(cases: Mapping[str, Case], memo: HashMemo) -> dict[str, str]:
+    """Hash of the first scan of each case, as the folds of a run record it."""
+    first = {case_id: next(iter(case.images.values())) for case_id, case in cases.items()}
+    return {case_id: memo.voxels(file.path, file.channel) for case_id, file in first.items()}
+
+
+def _trained_on(
+    cases: Mapping[str, Case], scans: Mapping[str, str], train: Collection[str], recorded: Mapping[str, Any]
+) -> dict[str, str]:
+    hashes = {part for case in train if case in recorded for part in recorded[case]["duplicates"].split()}
+    patients = {recorded[case]["patient"] if case in recorded else patient_of(case) for case in train}
+    found = {}
+    for case_id, case in sorted(cases.items()):
+        if scans.get(case_id) in hashes:
+            found[case_id] = "same scan"
+        elif case_id in train:
+            found[case_id] = "same case id, other scan" if case_id in scans and case_id in recorded else "same case id"
+        elif case.patient in patients:
+            found[case_id] = "same patient"
+    return found
+
+
+def _division(run: Run) -> dict[str, Any]:
     return read_json(run.folds_file, what=f"{run.folder} has not started training")
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from brats_unet.schemes.scheme import Scheme
+from brats_unet.schemes.scheme_file import builtin
 
 MOST_INPUTS = 62  # a pattern has one bit per mask
 ITERATIONS = 1000  # at most
@@ -140,8 +141,7 @@ def simple(masks: np.ndarray) -> Fused:
     return Fused(outcome[patterns.which].reshape(masks.shape[1:]), tuple(float(w) for w in weight * kept))
 
 
-# The labels of glioma in fusion.json, from before there were schemes.
-NAMES_OF_GLIOMA = {"NCR": "necrotic", "ED": "oedema", "ET": "enhancing"}
+NAMES_OF_GLIOMA = ("oedema", "necrotic", "enhancing")  # its labels in fusion.json, from before there were schemes
 METHODS: dict[str, Callable[[np.ndarray], Fused]] = {"majority": majority, "staple": staple, "simple": simple}
 
 
@@ -177,11 +177,13 @@ def fused_by_label(labels: np.ndarray, method: str, scheme: Scheme) -> tuple[np.
     """
     result = np.zeros(labels.shape[1:], np.uint8)
     weights = {}
-    for name in sorted(scheme.classes, key=lambda name: _regions_with(name, scheme)):
-        value = scheme.labels[name].value
+    labels_to_paint = sorted(scheme.classes, key=lambda name: _regions_with(name, scheme))
+    names = NAMES_OF_GLIOMA if scheme.means_the_same(builtin()) else labels_to_paint
+    for name, label in zip(names, labels_to_paint, strict=True):
+        value = scheme.labels[label].value
         fused = METHODS[method](labels == value)
         result[fused.mask] = value
-        weights[NAMES_OF_GLIOMA.get(name, name) if scheme.name == "glioma" else name] = fused.weight
+        weights[name] = fused.weight
     return result, weights
 
 

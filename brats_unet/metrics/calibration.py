@@ -55,12 +55,12 @@ def expected_calibration_error(reference: np.ndarray, probabilities: np.ndarray,
 
 
 def calibration_box(tumour: np.ndarray) -> Box:
-    """The box in which calibration is scored: the reference's whole tumour and 10 voxels around it, within the grid.
+    """The box in which calibration is scored: all regions of the reference and 10 voxels around them, within the grid.
 
     Over the whole grid, the many voxels of air would dominate the score. Without a tumour the box is the whole grid.
 
     Args:
-        tumour: Whole tumour of the reference, bool, shape (X, Y, Z).
+        tumour: All regions of the reference together, bool, shape (X, Y, Z).
 
     Source:
         Mehrtash et al. 2020, doi:10.1109/TMI.2020.3006437, who use a box around the foreground.

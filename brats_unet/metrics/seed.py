@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from brats_unet.schemes.scheme import BACKGROUND, Scheme
+from brats_unet.schemes.scheme_file import builtin
 
 # The numbers that the seed's page reports, by the names of our metrics; it does not say which Dice it used.
 CLAIM = {
@@ -22,9 +23,7 @@ CLAIM = {
     "specificity_micro": 0.99,
     "precision_micro": 0.97,
 }
-# The notebook's classes after the background, which is class 0; a scheme with others has none of its numbers.
-LABELS = ("NCR", "ED", "ET")
-CLASSES = 1 + len(LABELS)
+CLASSES = 4  # the background, which is class 0, and those of the scheme glioma; another scheme has no such numbers
 
 FIRST_SLICE, STOP_SLICE = 22, 122  # half-open, from the bottom, on the case's own grid
 PIXELS = 128  # edge of a slice after resizing
@@ -64,13 +63,13 @@ def seed_rows(
         reference: Labels of the reference, as in memory, shape (X, Y, Z), axes L-P-S.
         prediction: Those of the prediction.
         scheme: What the labels are.
-        probabilities: Softmax over the background and `LABELS`, shape (X, Y, Z, 4); None leaves out the soft rows.
+        probabilities: Softmax over the background and the classes, shape (X, Y, Z, 4); None leaves out the soft rows.
 
     Returns:
         The rows, and the reason if there are none, else "".
     """
-    if scheme.classes != LABELS:
-        return [], f"the scheme {scheme.name} has other classes than the seed's, which are {', '.join(LABELS)}"
+    if scheme.classes != builtin().classes:
+        return [], f"the scheme {scheme.name} has other classes than the seed's {', '.join(builtin().classes)}"
     if reference.shape[2] <= FIRST_SLICE:
         return [], f"{reference.shape[2]} axial slices; the seed's begin at {FIRST_SLICE}"
     rows: list[SeedRow] = []
@@ -143,7 +142,7 @@ def scores_of(sums: Sums) -> dict[str, float]:
     for name, smooth in (("s1", 1.0), ("s1e-9", 1e-9)):
         slices = (2 * sums.slice_overlap + smooth) / (sums.slice_size + smooth)
         scores[f"dice_slice_mean_{name}"] = slices.mean()
-    for c, name in enumerate(LABELS, 1):
+    for c, name in enumerate(builtin().classes, 1):
         squares = sums.target_squared[c] + sums.prediction_squared[c]
         scores[f"dice_{name.lower()}_sq"] = 2 * sums.overlap[c] / (squares + 1e-6)
     return {name: float(value) for name, value in scores.items()}

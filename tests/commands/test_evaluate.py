@@ -6,12 +6,12 @@ import sys
 import numpy as np
 import pytest
 
-from brats_unet.anatomy import Region, region_mask
 from brats_unet.commands.evaluate import main
 from brats_unet.errors import DataError, SettingsError
 from brats_unet.nifti import read_integers, write_volume
 from brats_unet.run import PROBABILITIES, probability_file
-from brats_unet.settings import Evaluate
+from brats_unet.schemes.scheme_file import builtin
+from brats_unet.settings import Evaluate, OtherData
 from brats_unet.volume import Volume
 
 
@@ -33,6 +33,7 @@ def settings(folders, **changes) -> Evaluate:
         "mode": "auto",
         "mirror": "auto",
         "postprocess": "auto",
+        "data": OtherData(None, None, None, None),
         "predictions": str(folders / "predictions"),
         "references": str(folders / "references"),
         "output": str(folders / "out"),
@@ -61,7 +62,7 @@ def test_a_perfect_predictor_scores_perfectly_through_the_command(folders, capsy
 
 def test_masks_of_two_folders_are_scored_without_tensorflow_keras_and_matplotlib(folders):
     code = (
-        "import sys; from brats_unet.commands.evaluate import main; from brats_unet.settings import Evaluate;"
+        "import sys; from brats_unet.commands.evaluate import main; from brats_unet.settings import Evaluate, OtherData;"
         f"main(Evaluate(**{settings(folders).__dict__!r}));"
         "assert not {'tensorflow', 'keras', 'torch', 'matplotlib'} & set(sys.modules)"
     )
@@ -122,8 +123,8 @@ def test_calibration_is_scored_from_the_probabilities_beside_the_masks(folders):
         main(settings(folders, calibration=True))
     for path in masks:
         volume = read_integers(path)
-        for region in Region:
-            share = region_mask(volume.array, region).astype(np.float32)
+        for region in builtin().predicted:
+            share = builtin().region_mask(volume.array, region).astype(np.float32)
             case_id = path.name.removesuffix(".nii.gz").removesuffix("_seg")
             target = probability_file(folders / "predictions" / PROBABILITIES, case_id, region)
             write_volume(target, Volume(share, volume.affine))
