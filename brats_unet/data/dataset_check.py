@@ -13,6 +13,7 @@ from brats_unet.anatomy import Modality
 from brats_unet.data.assignment import Subject, grouped
 from brats_unet.data.inspection import Inspection, inspect
 from brats_unet.data.labels.decide import decide
+from brats_unet.data.labels.scheme_choice import absent_sentence
 from brats_unet.data.readers.discovery import Survey
 from brats_unet.data.readers.findings import Finding, Severity, error, note, warning
 from brats_unet.errors import BratsError
@@ -177,6 +178,8 @@ def _labels(
             convention = decide(setting, dataset.layout, sorted(sound), dataset.declared_labels, sound, scheme=scheme)
         except BratsError as problem:
             found.append(error("", str(problem)))
+    if convention is not None and (absent := absent_sentence(convention, sound)):
+        found.append(warning("", absent))
     allowed = set(convention.to_label) if convention else known
     for case_id, labels in counts.items():
         if wrong := {integer: count for integer, count in labels.items() if integer not in allowed}:

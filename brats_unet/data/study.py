@@ -9,6 +9,7 @@ from typing import Any
 
 from brats_unet.data.folds import ALL, Split, Subject, read_split_file, refuse_invalid_fold, split, write_or_verify
 from brats_unet.data.labels.decide import decide, label_set
+from brats_unet.data.labels.scheme_choice import absent_sentence
 from brats_unet.data.phantom.phantom_case import kind_of
 from brats_unet.data.phantom.phantoms import varieties, write_dataset
 from brats_unet.data.phantom.scan_grid import grid_of
@@ -178,6 +179,8 @@ def _discover(
     label_sets = memoised_label_sets(masks, memo, lambda d, n: progress("Reading masks", d, n))
     convention = decide(labels, dataset.layout, sorted(masks), dataset.declared_labels, label_sets, scheme=scheme)
     log(f"Labels: {convention.name} ({convention.why}).")
+    if absent := absent_sentence(convention, label_sets):
+        log(absent)
     return dataset, convention, label_sets
 
 

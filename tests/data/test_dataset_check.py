@@ -277,6 +277,14 @@ def test_fewer_patients_than_folds_stop_training(tmp_path: Path) -> None:
     assert finding.found == "1 patient with masks cannot be split into 5 folds."
 
 
+def test_binary_masks_of_glioma_get_a_warning_that_names_the_scheme_for_them(tmp_path: Path) -> None:
+    for number in (1, 2):
+        write(case(tmp_path, number), f"BraTS20_Training_{number:03}", "seg", (labels() > 0).astype(np.uint8))
+    found = [finding for finding in check(tmp_path).findings if finding.found.startswith("No ET")]
+    assert len(found) == 1 and "If it stands for any lesion, set scheme=lesion." in found[0].found
+    assert found[0].severity is Severity.WARNING
+
+
 def test_ambiguous_labels_stop_training(tmp_path: Path) -> None:
     folder = case(tmp_path, 1)
     for path in folder.iterdir():

@@ -3,7 +3,7 @@
 import dataclasses
 
 from brats_unet.data.study import open_study
-from brats_unet.schemes.scheme_file import builtin
+from brats_unet.schemes.scheme_file import builtin, scheme_of
 
 
 def study_of(root, cache, **changed):
@@ -26,7 +26,8 @@ def study_of(root, cache, **changed):
         "seed": 0,
         "scheme": builtin(),
     }
-    return open_study(**{**given, **changed}, log=lambda text: None, progress=lambda what, done, total: None)
+    silent = {"log": lambda text: None, "progress": lambda what, done, total: None}
+    return open_study(**{**given, **silent, **changed})
 
 
 def test_fold_all_divides_nothing_and_needs_no_number_of_folds(phantom_root, tmp_path):
@@ -37,3 +38,14 @@ def test_fold_all_divides_nothing_and_needs_no_number_of_folds(phantom_root, tmp
         assert dataclasses.astuple(study.split) == (tuple(every), ())
         assert study.folds == {"train": tuple(every), "validation": ()} and len(study.train) == len(every)
         assert not list((tmp_path / str(folds)).glob("folds-*.json"))
+
+
+def test_a_region_that_no_mask_shows_is_said(phantom_root, tmp_path):
+    said = []
+    post = builtin("glioma_post").as_dict()
+    scheme = scheme_of(post | {"integers": {"brats2017": {"NCR": 1, "ED": 2, "ET": 4}}})
+    study_of(phantom_root, tmp_path, scheme=scheme, log=said.append)
+    assert any(text.startswith("No RC (resection cavity) in any of the") for text in said)
+    said.clear()
+    study_of(phantom_root, tmp_path, log=said.append)
+    assert not any("No " in text for text in said)
