@@ -201,7 +201,7 @@ def _train(settings: Train, display: Display) -> int:
     if average is not None:
         average.into(plain)
     save_model(run, plain)
-    training_curves(run.journal(), run.figures_folder / "training.png")
+    training_curves(run.journal(), run.figures_folder / "training.png", scheme=scheme)
     _print_result(display, run, settings, state, validated=bool(held_out))
     return 0
 

@@ -1,6 +1,6 @@
 """Charts of the HTML page, as SVG text. They follow the page's dark mode, and every point has its case as a tooltip.
 
-Regions differ in colour (Okabe and Ito's palette), marker and dash, so the charts can be read without colour.
+Regions differ in colour, marker and dash (see `looks`), so the charts can be read without colour.
 """
 
 import math
@@ -9,10 +9,15 @@ from html import escape
 
 import numpy as np
 
+from brats_unet.report.looks import SVG_DASHES, css_class, marker
+from brats_unet.schemes.scheme import Scheme
+
 WIDTH, LEFT, RIGHT, TOP = 420, 44, 14, 12
 STRIP = 62  # height of the strip of one region
 POINTS = 300  # most points of a line
-DASHES = {"WT": "", "TC": "7 3", "ET": "2 3"}
+CHARACTER = 9  # widest letter of a region's name
+LONGEST = 14  # characters of a region's name
+LINE_HEIGHT = 14  # least distance between the labels at the line ends
 DISTANCE_TICKS = (0, 1, 3, 10, 30, 100, 300)
 # Name and mean score of a trivial predictor.
 Baseline = tuple[str, float]
@@ -27,10 +32,21 @@ def smoothed(values: np.ndarray) -> np.ndarray:
     return (sums[high] - sums[low]) / (high - low)
 
 
+def apart(positions: Sequence[float], least: float, *, last: float) -> list[float]:
+    """Rising positions moved until they are at least `least` apart: up, and down again from `last`."""
+    moved: list[float] = []
+    for position in positions:
+        moved.append(max(position, moved[-1] + least) if moved else position)
+    for index in reversed(range(len(moved))):
+        moved[index] = min(moved[index], last - least * (len(moved) - 1 - index))
+    return moved
+
+
 def distribution(
     what: str,
     values: Mapping[str, Sequence[tuple[str, float]]],
     *,
+    scheme: Scheme,
     distance: bool = False,
     trivial: Mapping[str, Sequence[Baseline]] | None = None,
 ) -> str:
@@ -39,16 +55,18 @@ def distribution(
     Args:
         what: Name of the score, for screen readers.
         values: (case, value) by region, without undefined values.
+        scheme: Scheme of the regions.
         distance: Whether values are millimetres, on a logarithmic axis; otherwise they are shares from 0 to 1.
         trivial: (name, mean score) of the trivial predictors by region, drawn as triangles.
     """
     shown = [value for points in (*values.values(), *(trivial or {}).values()) for _, value in points]
     highest = max([300.0, *shown])
-    span = WIDTH - LEFT - RIGHT
+    left = max([LEFT, *(12 + CHARACTER * len(_short(region)) for region in values)])
+    span = WIDTH - left - RIGHT
 
     def x(value: float) -> float:
         share = math.log1p(value) / math.log1p(highest) if distance else value
-        return round(LEFT + span * share, 1)
+        return round(left + span * share, 1)
 
     height = TOP + STRIP * len(values) + 26
     parts = [_open(height, f"{what}: every case, by region")]
@@ -58,8 +76,8 @@ def distribution(
         parts.append(_text(x(tick), bottom + 15, f"{tick:g}", "middle"))
     for row, (region, points) in enumerate(values.items()):
         middle = TOP + STRIP * row + STRIP / 2
-        parts.append(f'<g class="{escape(region)}">')
-        parts.append(_text(LEFT - 10, middle + 4, region, "end", "name"))
+        parts.append(f'<g class="{css_class(scheme, region)}">')
+        parts.append(_text(left - 10, middle + 4, _short(region), "end", "name"))
         if points:
             q1, median, q3 = np.percentile([value for _, value in points], (25, 50, 75))
             parts.append(
@@ -75,7 +93,9 @@ def distribution(
             )
         for (case, value), y in zip(points, _spread([x(value) for _, value in points], middle), strict=True):
             parts.append(
-                _marker(region, x(value), y, f"{case}: {value:.3f}" if not distance else f"{case}: {value:.1f} mm")
+                marker(
+                    scheme, region, x(value), y, f"{case}: {value:.3f}" if not distance else f"{case}: {value:.1f} mm"
+                )
             )
         parts.append("</g>")
     return "".join([*parts, "</svg>"])
@@ -93,41 +113,44 @@ def loss_curve(steps: Mapping[int, float]) -> str:
         frame.axes("step"),
     ]
     parts.append(f'<path class="raw" d="{frame.path(at, np.clip(losses, low - margin, high + margin))}"/>')
-    parts.append(f'<path class="line WT" d="{frame.path(at, smoothed(losses))}"/>')
+    parts.append(f'<path class="line loss" d="{frame.path(at, smoothed(losses))}"/>')
     return "".join([*parts, "</svg>"])
 
 
 def dice_curves(
     validations: Mapping[str, Sequence[tuple[int, float]]],
     patches: Mapping[str, Sequence[tuple[int, float]]] | None = None,
+    *,
+    scheme: Scheme,
 ) -> str:
     """Chart of the mean Dice of the held-out cases at each validation, one line per region.
 
     Args:
         validations: (step, mean Dice of the cases) by region.
         patches: (step, Dice of held-out patches) by region, drawn as thin lines; None for none.
+        scheme: Scheme of the regions.
     """
     patches = patches or {}
     steps = [step for points in (*validations.values(), *patches.values()) for step, _ in points]
-    frame = _Frame(np.array([0, *steps], float), 0.0, 1.0)
+    margin = max([_Frame.MARGIN, *(12 + CHARACTER * (len(_short(region)) + 4) for region in validations)])
+    frame = _Frame(np.array([0, *steps], float), 0.0, 1.0, margin)
     ends = ", ".join(f"{region} {points[-1][1]:.2f}" for region, points in validations.items() if points)
     label = f"Mean Dice of the held-out cases during training; last validation: {ends}"
     parts = [_open(_Frame.HEIGHT, label), frame.axes("step")]
     for region, points in patches.items():
         if points:
             at, dice = (np.array(numbers, float) for numbers in zip(*points, strict=True))
-            parts.append(f'<g class="{escape(region)}"><path class="thin" d="{frame.path(at, dice)}"/></g>')
-    lowest = -math.inf
-    for region, points in sorted(validations.items(), key=lambda item: -item[1][-1][1] if item[1] else 0):
-        if not points:
-            continue
+            parts.append(f'<g class="{css_class(scheme, region)}"><path class="thin" d="{frame.path(at, dice)}"/></g>')
+    ended = sorted((item for item in validations.items() if item[1]), key=lambda item: -item[1][-1][1])
+    heights = apart([frame.y(points[-1][1]) + 4 for _, points in ended], LINE_HEIGHT, last=frame.HEIGHT - 2)
+    for (region, points), height in zip(ended, heights, strict=True):
         at, dice = (np.array(numbers, float) for numbers in zip(*points, strict=True))
-        parts.append(f'<g class="{escape(region)}">')
-        parts.append(f'<path class="line" stroke-dasharray="{DASHES.get(region, "")}" d="{frame.path(at, dice)}"/>')
+        dash = SVG_DASHES[scheme.regions[region].outline]
+        parts.append(f'<g class="{css_class(scheme, region)}">')
+        parts.append(f'<path class="line" stroke-dasharray="{dash}" d="{frame.path(at, dice)}"/>')
         for step, value in points:
-            parts.append(_marker(region, frame.x(step), frame.y(value), f"{region} at step {step}: {value:.3f}"))
-        lowest = max(frame.y(dice[-1]) + 4, lowest + 14)
-        parts.append(_text(WIDTH - _Frame.MARGIN + 10, lowest, f"{region} {dice[-1]:.2f}", "start", "name"))
+            parts.append(marker(scheme, region, frame.x(step), frame.y(value), f"{region} at step {step}: {value:.3f}"))
+        parts.append(_text(WIDTH - margin + 10, height, f"{_short(region)} {dice[-1]:.2f}", "start", "name"))
         parts.append("</g>")
     return "".join([*parts, "</svg>"])
 
@@ -137,12 +160,12 @@ class _Frame:
 
     HEIGHT, BOTTOM, MARGIN = 230, 34, 74
 
-    def __init__(self, steps: np.ndarray, low: float, high: float) -> None:
+    def __init__(self, steps: np.ndarray, low: float, high: float, margin: int = MARGIN) -> None:
         self.first, self.last = float(steps.min()), max(float(steps.max()), float(steps.min()) + 1)
-        self.low, self.high = low, high
+        self.low, self.high, self.margin = low, high, margin
 
     def x(self, step: float) -> float:
-        return round(LEFT + (WIDTH - LEFT - self.MARGIN) * (step - self.first) / (self.last - self.first), 1)
+        return round(LEFT + (WIDTH - LEFT - self.margin) * (step - self.first) / (self.last - self.first), 1)
 
     def y(self, value: float) -> float:
         return round(
@@ -158,12 +181,12 @@ class _Frame:
         parts = []
         for value in _ticks(self.low, self.high):
             parts.append(
-                f'<line class="grid" x1="{LEFT}" x2="{WIDTH - self.MARGIN}" y1="{self.y(value)}" y2="{self.y(value)}"/>'
+                f'<line class="grid" x1="{LEFT}" x2="{WIDTH - self.margin}" y1="{self.y(value)}" y2="{self.y(value)}"/>'
             )
             parts.append(_text(LEFT - 7, self.y(value) + 4, f"{value:g}", "end"))
         for step in _ticks(self.first, self.last):
             parts.append(_text(self.x(step), self.HEIGHT - self.BOTTOM + 16, f"{step:g}", "middle"))
-        parts.append(_text(WIDTH - self.MARGIN + 22, self.HEIGHT - self.BOTTOM + 16, below, "start"))
+        parts.append(_text(WIDTH - self.margin + 22, self.HEIGHT - self.BOTTOM + 16, below, "start"))
         return "".join(parts)
 
 
@@ -187,12 +210,9 @@ def _spread(xs: Sequence[float], middle: float) -> list[float]:
     return heights
 
 
-def _marker(region: str, x: float, y: float, title: str) -> str:
-    shape = {
-        "TC": f'<rect x="{x - 3.4:.1f}" y="{y - 3.4:.1f}" width="6.8" height="6.8"',
-        "ET": f'<path d="M{x} {y - 4.6:.1f}l4.6 8h-9.2z"',
-    }.get(region, f'<circle cx="{x}" cy="{y}" r="3.8"')
-    return f'{shape} class="point"><title>{escape(title)}</title></{shape[1:].split(" ", 1)[0]}>'
+def _short(region: str) -> str:
+    """A region's name, cut to LONGEST characters."""
+    return region if len(region) <= LONGEST else f"{region[: LONGEST - 1]}…"
 
 
 def _open(height: float, label: str) -> str:

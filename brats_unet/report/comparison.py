@@ -6,7 +6,8 @@ from rich.table import Table
 from rich.text import Text
 
 from brats_unet.evaluation.paired import Comparison, Difference
-from brats_unet.report.tables import lines_of, plain_table
+from brats_unet.report.console import plain_table
+from brats_unet.report.tables import lines_of
 from brats_unet.safe_text import visible
 
 WIDEST = 6  # characters of a bar for all cases, on either side

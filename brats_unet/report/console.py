@@ -1,11 +1,13 @@
-"""The only console of the terminal output: it prints names of cases, runs and folders as they are."""
+"""The only console of the terminal output: it prints names of cases, runs and folders as they are; plain tables."""
 
 from collections.abc import Iterable
 from typing import Any, final
 
+from rich import box
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.progress import TextColumn
 from rich.segment import Segment
+from rich.table import Table
 from rich.text import Text
 
 from brats_unet.safe_text import visible
@@ -39,3 +41,8 @@ class PlainConsole(Console):
 def plain_column(text_format: str) -> TextColumn:
     """A column of a progress bar without markup, such as "{task.description}"."""
     return TextColumn(text_format, markup=False)
+
+
+def plain_table(title: str) -> Table:
+    """An empty table in the style of all terminal tables: bold title on the left, a line under the header."""
+    return Table(title=Text(visible(title), style="bold"), title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1))

@@ -9,16 +9,20 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from brats_unet.files import atomic_path
-from brats_unet.report.charts import smoothed
+from brats_unet.report.charts import apart, smoothed
+from brats_unet.report.looks import line_style
+from brats_unet.schemes.scheme import Scheme
 
 # Okabe and Ito's palette: colour-blind readers can distinguish these colours, also in print.
-ORANGE, SKY, GREEN, BLUE, VERMILLION = "#E69F00", "#56B4E9", "#009E73", "#0072B2", "#D55E00"
+ORANGE, SKY, BLUE = "#E69F00", "#56B4E9", "#0072B2"
 DPI = 160
 PNG_LEVEL = 2  # takes half the time of the default 6, for 10 % more bytes
 LABEL_HEIGHT = 0.045  # least distance between the labels at the curve ends, in Dice
+LOWEST_LABEL = -0.09  # of these labels, in Dice
+MANY = 4  # regions above which the legend has two columns, where curves begin low
 
 
-def training_curves(journal: Sequence[Mapping[str, Any]], path: Path) -> None:
+def training_curves(journal: Sequence[Mapping[str, Any]], path: Path, *, scheme: Scheme) -> None:
     """Draw the loss of every step and the mean Dice of the held-out cases, over the steps of a training.
 
     Loss and Dice of held-out patches, if the run measured them, are drawn as thin lines.
@@ -29,6 +33,7 @@ def training_curves(journal: Sequence[Mapping[str, Any]], path: Path) -> None:
             …}, whose values may be None; other lines are ignored. If a resumed run repeated a step, its last line
             counts.
         path: PNG file to write.
+        scheme: Scheme of the regions; other names in the journal are ignored.
     """
     steps = {line["step"]: line["loss"] for line in journal if line["event"] == "step"}
     validations = {line["step"]: line for line in journal if line["event"] == "validation"}
@@ -47,23 +52,23 @@ def training_curves(journal: Sequence[Mapping[str, Any]], path: Path) -> None:
         low, high = np.percentile(losses, (0, 99.5))
         left.set_ylim(low - 0.06 * (high - low) - 1e-6, high + 0.06 * (high - low) + 1e-6)
         left.legend(frameon=False, fontsize=8)
-    styles = {"WT": (BLUE, "o", "solid"), "TC": (VERMILLION, "s", (0, (5, 1.5))), "ET": (GREEN, "^", (0, (1.5, 1.2)))}
     ends = []
-    for region, (colour, marker, dash) in styles.items():
+    for region in scheme.regions:
+        style = line_style(scheme, region)
         thin = sorted((s, line["dice"][region]) for s, line in patches.items() if line["dice"].get(region) is not None)
         if thin:
-            right.plot(*zip(*thin, strict=True), color=colour, linewidth=0.7, alpha=0.45)
+            right.plot(*zip(*thin, strict=True), color=style["color"], linewidth=0.7, alpha=0.45)
         points = sorted((step, line["dice"][region]) for step, line in validations.items() if region in line["dice"])
         if points:
             validated, dice = zip(*points, strict=True)
-            right.plot(validated, dice, color=colour, marker=marker, markersize=4.5, linestyle=dash, label=region)
-            ends.append((dice[-1], validated[-1], region, colour))
-    lowest = np.inf
-    for value, step, region, colour in sorted(ends, reverse=True):
-        lowest = min(value, lowest - LABEL_HEIGHT)
+            right.plot(validated, dice, **style, markersize=4.5, label=region)
+            ends.append((dice[-1], validated[-1], region, style["color"]))
+    ends.sort(reverse=True)
+    falling = apart([-value for value, *_ in ends], LABEL_HEIGHT, last=-LOWEST_LABEL)
+    for (value, step, region, colour), below in zip(ends, falling, strict=True):
         right.annotate(
             f"{region} {value:.2f}",
-            (step, lowest),
+            (step, -below),
             xytext=(6, 0),
             textcoords="offset points",
             color=colour,
@@ -83,7 +88,8 @@ def training_curves(journal: Sequence[Mapping[str, Any]], path: Path) -> None:
         axes.spines[["top", "right"]].set_visible(False)
         axes.tick_params(labelsize=8)
     if validations:
-        right.legend(frameon=False, fontsize=8, loc="lower right")
+        many = len(ends) > MANY
+        right.legend(frameon=False, fontsize=8, loc="upper left" if many else "lower right", ncols=2 if many else 1)
         right.margins(x=0.09)
     save_figure(figure, path)
 

@@ -1,6 +1,6 @@
-"""Draw the cases of an evaluation: read both masks and up to two scans, and pass them to `figures.case_figure`."""
+"""Draw the cases of an evaluation: read both masks and the best scans, and pass them to `figures.case_figure`."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +11,11 @@ from brats_unet.errors import DataError
 from brats_unet.evaluation.score import Pair, read_labels
 from brats_unet.nifti import read_volume
 from brats_unet.processes import map_in_processes
+from brats_unet.schemes.scheme import Scheme
 from brats_unet.volume import turn_to_lps
+
+# Scans to draw whole, the one that shows most tissue first.
+PREFERRED = (Modality.FLAIR, Modality.T1CE, Modality.T2, Modality.T1)
 
 
 @dataclass(frozen=True)
@@ -58,16 +62,16 @@ def draw_case(drawing: Drawing) -> None:
     pair = drawing.pair
     reference, prediction = read_labels(pair)
     turn = turn_to_lps(reference.affine)
+    scheme = pair.scheme
     images: dict[Modality, np.ndarray] = {}
-    for modality in (Modality.FLAIR, Modality.T1CE, Modality.T2, Modality.T1):
-        file = (pair.images or {}).get(modality)
-        if file is not None and len(images) < 2:
-            array = read_volume(file.path, file.channel).array
-            if array.shape != reference.array.shape:
-                raise DataError(
-                    f"{file.path}: shape {array.shape}. Expected {reference.array.shape}, the shape of its mask."
-                )
-            images[modality] = turn.apply(array)
+    for modality in scans_to_draw(pair.images or {}, scheme):
+        file = (pair.images or {})[modality]
+        array = read_volume(file.path, file.channel).array
+        if array.shape != reference.array.shape:
+            raise DataError(
+                f"{file.path}: shape {array.shape}. Expected {reference.array.shape}, the shape of its mask."
+            )
+        images[modality] = turn.apply(array)
     spacing = reference.spacing_mm
     case_figure(
         images,
@@ -76,5 +80,13 @@ def draw_case(drawing: Drawing) -> None:
         drawing.scores,
         drawing.path,
         drawing.title,
+        scheme=scheme,
         spacing_mm=(spacing[turn.axes[0]], spacing[turn.axes[1]], spacing[turn.axes[2]]),
     )
+
+
+def scans_to_draw(given: Collection[Modality], scheme: Scheme) -> list[Modality]:
+    """The scans that a figure shows: those on which the scored regions are seen best, or as many others."""
+    best = {scheme.regions[region].seen_on for region in scheme.scored}
+    known = [modality for modality in PREFERRED if modality in given]
+    return sorted(known, key=lambda modality: modality not in best)[: len(best)]

@@ -15,7 +15,6 @@ from typing import Any
 import jinja2
 
 from brats_unet import __version__
-from brats_unet.anatomy import Region
 from brats_unet.errors import SettingsError, some
 from brats_unet.evaluation.mask_paths import folders_of, pairs_of
 from brats_unet.evaluation.record import FIGURES, Evaluation
@@ -26,12 +25,16 @@ from brats_unet.private_paths import short_texts
 from brats_unet.processes import map_in_processes
 from brats_unet.report import page_facts
 from brats_unet.report.drawing import Drawing, draw_case
+from brats_unet.report.looks import css, css_class
 from brats_unet.report.scans import GREYS, Packed, packed_case
+from brats_unet.report.scheme_words import first_upper, label_sentences, region_sentences, target
 from brats_unet.run import Run
+from brats_unet.schemes.scheme import Scheme
+from brats_unet.schemes.scheme_file import scheme_in
 from brats_unet.spelling import suggestion
 
 PICTURE_WIDTH, PICTURE_QUALITY = 1400, 82  # WebP pictures have a fifth of the bytes of PNG
-REGION_NAMES = {"WT": "whole tumour", "TC": "tumour core", "ET": "enhancing tumour"}
+MANY = 4  # regions above which the tables get narrow columns
 Progress = Callable[[str, int, int], None]
 
 
@@ -68,7 +71,7 @@ def write_page(
     """Write the HTML report of an evaluation.
 
     Args:
-        evaluation: Evaluation with a summary.
+        evaluation: Evaluation with a summary; its scheme says what its regions are.
         run: Run whose settings, curves and environment are shown; None for an evaluation of two folders.
         path: HTML file to write.
         viewer: Number of cases in the scan viewer, spread evenly from the worst to the best.
@@ -83,6 +86,8 @@ def write_page(
     """
     if viewer < 0 or pictures < 0:
         raise SettingsError(f"viewer={viewer}, pictures={pictures}: expected 0 or more.")
+    scheme = evaluation.scheme
+    of_run = scheme_in(run.recipe()) if run is not None and run.recipe_file.is_file() else scheme
     order = page_facts.by_score(evaluation)
     if unknown := [case for case in cases or () if case not in order]:
         were = "was" if len(unknown) == 1 else "were"
@@ -107,11 +112,12 @@ def write_page(
         headline=page_facts.headline(evaluation),
         charts=page_facts.charts(evaluation),
         cases=page_facts.case_rows(evaluation, order),
+        case_metrics=[page_facts.CHARTED[metric][0] for metric in page_facts.charted(evaluation)],
         pictures=[("Worst", [drawn[c] for c in worst if c in drawn]), ("Best", [drawn[c] for c in best if c in drawn])],
         viewer=packed,
         greys=GREYS,
-        regions=REGION_NAMES,
-        curves=page_facts.curves(run) if run else [],
+        **_of_scheme(scheme),
+        curves=page_facts.curves(run, of_run) if run else [],
         seed=page_facts.seed(evaluation.summary),
         glossary=page_facts.glossary(evaluation.summary),
         voxels=VOXELS,
@@ -123,13 +129,33 @@ def write_page(
         version=__version__,
         niivue=base64.b64encode(niivue).decode(),
         niivue_licence=_resource("vendor/LICENSE.niivue").decode(),
-        style=_resource("template/page.css").decode(),
+        style=_resource("template/page.css").decode() + css([scheme, of_run]),
         script=_resource("template/page.js").decode(),
         viewer_script=_resource("template/viewer.js").decode(),
     )
     with atomic_path(path) as temporary:
         temporary.write_text(html, encoding="utf-8")
     return Page(path, path.stat().st_size, tuple(one.case_id for one in packed), tuple(drawn), tuple(left_out))
+
+
+def _of_scheme(scheme: Scheme) -> dict[str, Any]:
+    """What the template says about a scheme, in plain types."""
+    return {
+        "regions": {
+            name: {
+                "words": scheme.regions[name].words,
+                "heading": first_upper(scheme.regions[name].words),
+                "look": css_class(scheme, name),
+                "labels": list(scheme.values(name)),
+            }
+            for name in scheme.scored
+        },
+        "many": len(scheme.scored) > MANY,
+        "scheme": {"name": scheme.name, "source": scheme.source},
+        "target": target(scheme),
+        "definitions": region_sentences(scheme),
+        "labels": label_sentences(scheme),
+    }
 
 
 def _pictures(
@@ -143,7 +169,10 @@ def _pictures(
     with tempfile.TemporaryDirectory() as folder:
         for done, case in enumerate(chosen, 1):
             path = evaluation.file.parent / FIGURES / f"{case}.png"
-            scores = {(region.value, m): values[case, region.value, m] for region in Region for m in ("dice", "hd95")}
+            kinds = [
+                (region, metric) for region in evaluation.scheme.scored for metric in page_facts.charted(evaluation)
+            ]
+            scores = {kind: values[case, *kind] for kind in kinds}
             pair = pairs.get(case)
             lacking = [] if pair is None else [p for p in (pair.reference, pair.prediction) if p and not p.is_file()]
             if not path.is_file() and pair is not None and not lacking:
@@ -155,7 +184,7 @@ def _pictures(
                     rgb.thumbnail((PICTURE_WIDTH, 10 * PICTURE_WIDTH), Image.Resampling.LANCZOS)
                     rgb.save(small, "WEBP", quality=PICTURE_QUALITY, method=4)
                     data = base64.b64encode(small.getvalue()).decode()
-                dice = ", ".join(f"{region} {scores[region.value, 'dice']:.3f}" for region in Region)
+                dice = ", ".join(f"{region} {scores[region, 'dice']:.3f}" for region in evaluation.scheme.scored)
                 drawn[case] = {"case": case, "dice": dice, "data": data, "width": rgb.width, "height": rgb.height}
             else:
                 problems.append(

@@ -5,7 +5,6 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from brats_unet.anatomy import Region
 from brats_unet.binding import flat
 from brats_unet.evaluation.record import Evaluation
 from brats_unet.files import read_json
@@ -15,8 +14,12 @@ from brats_unet.metrics.protocols import SURFACE_DICE
 from brats_unet.metrics.seed import ALL_BACKGROUND, CLAIM, HARD, PREDICTION, SOFT
 from brats_unet.private_paths import short_command, short_values
 from brats_unet.report.charts import dice_curves, distribution, loss_curve
-from brats_unet.report.tables import LINES, PREDICTORS, lines_of
+from brats_unet.report.scheme_words import predictors
+from brats_unet.report.tables import LINES, lines_of
 from brats_unet.run import Run
+from brats_unet.schemes.scheme import Scheme
+
+CHARTED = {"dice": ("Dice", "Dice, higher is better"), "hd95": ("HD95, mm", "HD95 in mm, lower is better")}
 
 
 def by_score(evaluation: Evaluation) -> list[str]:
@@ -30,7 +33,7 @@ def by_score(evaluation: Evaluation) -> list[str]:
 
 def headline(evaluation: Evaluation) -> list[dict[str, Any]]:
     """Rows of the score table: metric name and, by region, mean, interval, median, quartiles and trivial predictors."""
-    summary = evaluation.summary
+    summary, named = evaluation.summary, predictors(evaluation.scheme)
     rows = []
     for metric, name, factor, decimals, important in lines_of(_units(summary)):
         cells = []
@@ -48,9 +51,9 @@ def headline(evaluation: Evaluation) -> list[dict[str, Any]]:
                     "n": found["n"],
                     "undefined": found["undefined"],
                     "trivial": {
-                        PREDICTORS[predictor]: _number(regions[region][metric]["mean"], factor, decimals)
+                        named[predictor]: _number(regions[region][metric]["mean"], factor, decimals)
                         for predictor, regions in summary.get("trivial_predictors", {}).items()
-                        if predictor in PREDICTORS and metric in regions[region]  # calibration has none
+                        if predictor in named and metric in regions[region]  # calibration has none
                     },
                 }
             )
@@ -60,30 +63,36 @@ def headline(evaluation: Evaluation) -> list[dict[str, Any]]:
 
 
 def charts(evaluation: Evaluation) -> list[dict[str, str]]:
-    """Charts of the distributions of Dice and HD95: title and SVG."""
-    drawn = []
+    """Charts of the distributions of Dice and HD95, as far as they were scored: title and SVG."""
+    drawn, scheme = [], evaluation.scheme
+    named = predictors(scheme)
     trivial = evaluation.summary.get("trivial_predictors", {})
-    for metric, title, is_distance in (
-        ("dice", "Dice, higher is better", False),
-        ("hd95", "HD95 in mm, lower is better", True),
-    ):
-        values: dict[str, list[tuple[str, float]]] = {region.value: [] for region in Region}
+    for metric in charted(evaluation):
+        _, title = CHARTED[metric]
+        values: dict[str, list[tuple[str, float]]] = {region: [] for region in scheme.scored}
         for row in evaluation.rows:
             if row.metric == metric and math.isfinite(row.value):
                 values[row.region].append((row.case, row.value))
         ticks = {
             region: [
-                (PREDICTORS[predictor], regions[region][metric]["mean"])
+                (named[predictor], regions[region][metric]["mean"])
                 for predictor, regions in trivial.items()
-                if predictor in PREDICTORS and regions[region][metric]["mean"] is not None
+                if predictor in named and regions[region][metric]["mean"] is not None
             ]
             for region in values
         }
-        drawn.append({"title": title, "svg": distribution(title, values, distance=is_distance, trivial=ticks)})
+        svg = distribution(title, values, scheme=scheme, distance=metric == "hd95", trivial=ticks)
+        drawn.append({"title": title, "svg": svg})
     return drawn
 
 
-def curves(run: Run) -> list[dict[str, str]]:
+def charted(evaluation: Evaluation) -> list[str]:
+    """The metrics of the charts and of the case table that were scored."""
+    units = _units(evaluation.summary)
+    return [metric for metric in CHARTED if metric in units]
+
+
+def curves(run: Run, scheme: Scheme) -> list[dict[str, str]]:
     """Charts of the loss and of the Dice of held-out cases and patches, if the journal has them: title and SVG."""
     steps = {line["step"]: line["loss"] for line in run.journal("step")}
     validations: dict[str, list[tuple[int, float]]] = {}
@@ -100,20 +109,20 @@ def curves(run: Run) -> list[dict[str, str]]:
         drawn.append({"title": "Loss", "svg": loss_curve(steps)})
     if validations:
         title = "Mean Dice of the held-out cases" + (" (thin: Dice of held-out patches)" if patches else "")
-        drawn.append({"title": title, "svg": dice_curves(validations, patches)})
+        drawn.append({"title": title, "svg": dice_curves(validations, patches, scheme=scheme)})
     return drawn
 
 
 def case_rows(evaluation: Evaluation, order: Sequence[str]) -> list[dict[str, Any]]:
     """Rows of the case table: Dice and HD95 of every case in every region, in the given order; NaN if undefined."""
-    values = evaluation.values()
+    values, metrics = evaluation.values(), charted(evaluation)
     return [
         {
             "case": case,
             "cells": [
-                (metric, values.get((case, region.value, metric), math.nan))
-                for metric in ("dice", "hd95")
-                for region in Region
+                (metric, values.get((case, region, metric), math.nan))
+                for metric in metrics
+                for region in evaluation.scheme.scored
             ],
         }
         for case in order

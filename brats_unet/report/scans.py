@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from brats_unet.anatomy import Modality, region_masks
+from brats_unet.anatomy import Modality
 from brats_unet.errors import DataError
 from brats_unet.evaluation.score import Pair, read_labels
 from brats_unet.geometry import bounding_box, crop
@@ -29,9 +29,8 @@ class Packed:
         shape: Voxels along L, P, S after cropping.
         spacing_mm: Voxel edge lengths along L, P, S, in millimetres.
         scans: `packed` grey levels by modality.
-        masks: `packed_mask` of "reference" and "prediction". Voxels are 0 outside the tumour, 1 in WT only, 2 in TC but
-            not ET, 3 in ET.
-        centre: Voxel in the middle of the tumour, where the viewer starts.
+        masks: `packed_mask` of "reference" and "prediction". Voxels are labels of the scheme as in memory.
+        centre: Voxel in the middle of the scored regions, where the viewer starts.
     """
 
     case_id: str
@@ -72,16 +71,18 @@ def packed_case(pair: Pair) -> Packed | str:
     if not inside.any():
         return f"{pair.case_id}: its scans are constant, so they show no brain."
     box = with_margin(bounding_box(inside), MARGIN, inside.shape)
-    depths = [crop(region_masks(mask).sum(axis=-1, dtype=np.uint8), box) for mask in labels]
-    tumour = depths[0] if depths[0].any() else depths[1]
-    middle = [int(np.median(at)) for at in np.nonzero(tumour)] if tumour.any() else [n // 2 for n in box.shape]
+    cropped = [crop(mask, box) for mask in labels]
+    scheme = pair.scheme
+    scored = [scheme.masks(mask, scheme.scored).any(axis=-1) for mask in cropped]
+    shown = scored[0] if scored[0].any() else scored[1]
+    middle = [int(np.median(at)) for at in np.nonzero(shown)] if shown.any() else [n // 2 for n in box.shape]
     spacing = reference.spacing_mm
     return Packed(
         pair.case_id,
         box.shape,
         (spacing[turn.axes[0]], spacing[turn.axes[1]], spacing[turn.axes[2]]),
         {str(modality): packed(crop(grey, box)) for modality, grey in greys.items()},
-        dict(zip(("reference", "prediction"), map(packed_mask, depths), strict=True)),
+        dict(zip(("reference", "prediction"), map(packed_mask, cropped), strict=True)),
         (middle[0], middle[1], middle[2]),
     )
 

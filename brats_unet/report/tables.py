@@ -1,9 +1,9 @@
-"""Terminal tables of an evaluation: the scores of the regions, and the seed-notebook scores beside them."""
+"""Terminal tables of an evaluation: the scores of the regions, and caveats to read with them."""
 
 from collections.abc import Mapping, Sequence
 
-from rich import box
-from rich.console import Console, Group
+from rich.console import Console
+from rich.measure import Measurement
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
@@ -12,15 +12,16 @@ from brats_unet.errors import some
 from brats_unet.evaluation.bootstrap import LEAST_CASES
 from brats_unet.evaluation.case_statistics import Statistics
 from brats_unet.evaluation.summary import Summary
-from brats_unet.evaluation.trivial import ALL_BACKGROUND as NOTHING
 from brats_unet.evaluation.trivial import MEAN_SHAPE
 from brats_unet.metrics.empty import is_undefined
 from brats_unet.metrics.protocols import SURFACE_DICE
-from brats_unet.metrics.seed import ALL_BACKGROUND, CLAIM, HARD, PREDICTION, SOFT
+from brats_unet.report.console import plain_table
+from brats_unet.report.scheme_words import predictors, target
+from brats_unet.report.seed_scores_table import seed_table
 from brats_unet.safe_text import visible
 
-PREDICTORS = {NOTHING: "no tumour found", MEAN_SHAPE: "mean training shape"}  # trivial predictors, which ignore scans
 BARS = "▁▂▃▄▅▆▇█"
+ANY_WIDTH = 10_000  # characters that hold every table
 BINS = 10  # bins of a histogram in a cell
 # Metric, name in the table, factor to the displayed unit, decimals, whether interval and median have rows of their own.
 LINES = (
@@ -50,20 +51,36 @@ LINES = (
 def print_summary(
     console: Console, summary: Summary, distributions: Mapping[str, Sequence[float]] | None = None
 ) -> None:
-    """Print an evaluation: score table, caveats, and the seed-notebook scores if they were computed.
+    """Print an evaluation: score tables, caveats, and the seed-notebook scores if they were computed.
 
     Args:
         console: Console to print on.
         summary: Summary of the evaluation.
         distributions: Dice of the cases by region, for the histograms; None leaves them out.
     """
-    console.print()
-    console.print(headline_table(summary, distributions))
+    for table in headline_tables(console, summary, distributions):
+        console.print()
+        console.print(table)
     for sentence in sentences(summary):
         console.print(Padding(Text(visible(sentence), style="dim"), (0, 2)))
     if summary.seed:
         console.print()
         console.print(seed_table(summary))
+
+
+def headline_tables(
+    console: Console, summary: Summary, distributions: Mapping[str, Sequence[float]] | None = None
+) -> list[Table]:
+    """The score table, split by regions into as few tables as fit the width of the console."""
+    regions = list(summary.regions)
+    unlimited = console.options.update(max_width=ANY_WIDTH)
+    for count in range(1, len(regions) + 1):
+        length = -(-len(regions) // count)
+        parts = [regions[start : start + length] for start in range(0, len(regions), length)]
+        tables = [headline_table(summary, part, distributions) for part in parts]
+        if all(Measurement.get(console, unlimited, table).maximum <= console.width for table in tables):
+            break
+    return tables
 
 
 def lines_of(units: Mapping[str, str]) -> list[tuple[str, str, float, int, bool]]:
@@ -98,15 +115,20 @@ def histogram(values: Sequence[float]) -> str:
     return "".join(BARS[max(0, round(count / most * len(BARS)) - 1)] if count else "·" for count in counts)
 
 
-def headline_table(summary: Summary, distributions: Mapping[str, Sequence[float]] | None = None) -> Table:
-    """Table of metrics × regions in 80 columns: mean ± SD, confidence interval, median, and trivial predictors."""
+def headline_table(
+    summary: Summary,
+    regions: Sequence[str],
+    distributions: Mapping[str, Sequence[float]] | None = None,
+) -> Table:
+    """Table of metrics × regions: mean ± SD, confidence interval, median, and trivial predictors."""
     n = len(summary.cases)
     cases = f"{n} case{'s' if n != 1 else ''}"
     table = plain_table(f"{summary.title} · {cases}" if summary.title else cases)
     table.add_column("mean ± SD", no_wrap=True)
-    for region in summary.regions:
+    for region in regions:
         table.add_column(region, justify="right", no_wrap=True)
-    everywhere, present = summary.regions.values(), summary.where_present.values()
+    everywhere = [summary.regions[region] for region in regions]
+    present = [summary.where_present[region] for region in regions]
     known = {metric for metrics in everywhere for metric in metrics}
     for metric, name, factor, decimals, with_median in lines_of(summary.units):
         if metric not in known:  # the protocol does not ask for it
@@ -120,19 +142,20 @@ def headline_table(summary: Summary, distributions: Mapping[str, Sequence[float]
             medians = [_number(metrics[metric].median, factor, decimals) for metrics in everywhere]
             table.add_row("  median", *medians, style="dim")
         if metric == "dice" and distributions is not None:
-            bars = [_histogram_or_undefined(distributions.get(region, ())) for region in summary.regions]
+            bars = [_histogram_or_undefined(distributions.get(region, ())) for region in regions]
             table.add_row("  histogram, 0 to 1", *bars, style="cyan")
         if metric == "dice" and any(summary.empty_references.values()):
             cells = [_mean(metrics[metric], factor, decimals) for metrics in present]
             table.add_row("  if in reference", *cells, style="dim")
         if with_median:
-            for predictor, regions in summary.trivial.items():
-                cells = [_number(regions[region][metric].mean, factor, decimals) for region in summary.regions]
-                table.add_row(f"  {PREDICTORS[predictor]}", *cells, style="yellow")
+            for predictor, found in summary.trivial.items():
+                cells = [_number(found[region][metric].mean, factor, decimals) for region in regions]
+                table.add_row(f"  {predictors(summary.scheme)[predictor]}", *cells, style="yellow")
     table.add_section()
     table.add_row("n (cases with Dice)", *[_n(metrics["dice"]) for metrics in everywhere])
-    table.add_row("  not in reference", *[str(count) for count in summary.empty_references.values()], style="dim")
-    table.add_row("  not in prediction", *[str(count) for count in summary.empty_predictions.values()], style="dim")
+    references, predictions = summary.empty_references, summary.empty_predictions
+    table.add_row("  not in reference", *[str(references[region]) for region in regions], style="dim")
+    table.add_row("  not in prediction", *[str(predictions[region]) for region in regions], style="dim")
     return table
 
 
@@ -176,7 +199,7 @@ def sentences(summary: Summary) -> list[str]:
         case_id, why = next(iter(summary.seed_left_out.items()))
         found.append(f"Cases without seed-notebook scores: {len(summary.seed_left_out)} ({case_id}: {why}).")
     if summary.trivial:
-        found.append(_trivial_sentence(summary))
+        found.append(_trivial_sentence(summary, target(summary.scheme)))
     if len(summary.cases) < LEAST_CASES:
         found.append(f"Fewer than {LEAST_CASES} cases, so there is no confidence interval.")
     if summary.note:
@@ -184,54 +207,19 @@ def sentences(summary: Summary) -> list[str]:
     return found
 
 
-def _trivial_sentence(summary: Summary) -> str:
+def _trivial_sentence(summary: Summary, target: str) -> str:
     if MEAN_SHAPE in summary.trivial:
         n, total = summary.trivial_n[MEAN_SHAPE], len(summary.cases)
         partly = f" (scored on {n} of {total} cases)" if n < total else ""
         return (
-            "Yellow rows are predictions that ignore the scan: no tumour at all, and the mean tumour shape of the "
+            f"Yellow rows are predictions that ignore the scan: no {target} at all, and the mean {target} shape of the "
             f"training cases{partly}."
         )
     why = next(iter(summary.trivial_left_out.values()), "")
     return (
-        "The yellow rows are a prediction that ignores the scan: no tumour at all. "
+        f"The yellow rows are a prediction that ignores the scan: no {target} at all. "
         f"The mean shape of the training cases was not scored{f': {why}' if why else '.'}"
     )
-
-
-def seed_table(summary: Summary) -> Group:
-    """Table of the seed-notebook scores beside the notebook's claims and an all-background prediction, and a caveat."""
-    table = plain_table(f"Scores of the seed notebook · slices 22-121 at 128×128 · n = {summary.seed_n}")
-    kinds = [kind for kind in (HARD, SOFT) if kind in summary.seed[PREDICTION]]
-    table.add_column("mean over cases", no_wrap=True)
-    table.add_column("notebook", justify="right")
-    for kind in kinds:
-        soft = ", soft" if kind == SOFT else ""
-        table.add_column(f"this prediction{soft}", justify="right")
-        table.add_column(f"no tumour found{soft}", justify="right", style="yellow")
-    for metric in summary.seed[PREDICTION][kinds[0]]:
-        values = [summary.seed[who][kind][metric] for kind in kinds for who in (PREDICTION, ALL_BACKGROUND)]
-        claim = CLAIM.get(metric)
-        table.add_row(metric, "" if claim is None else f"{claim:g}", *[f"{value:.4f}" for value in values])
-    table.add_section()
-    table.add_row("Dice, formula unknown", f"{CLAIM['dice']:g}", *["" for _ in range(2 * len(kinds))])
-    dice = ", ".join(
-        f"{region} {metrics['dice'].mean:.3f}"
-        for region, metrics in summary.regions.items()
-        if metrics["dice"].mean is not None
-    )
-    nothing = summary.seed[ALL_BACKGROUND][kinds[0]]["accuracy"]
-    meaning = (
-        "These scores average over pixels and four classes, background included: a prediction without any tumour has "
-        f"an accuracy of {nothing:.4f}. How well the tumours were segmented is shown by the Dice of the regions: "
-        f"{dice}."
-    )
-    return Group(table, Padding(Text(meaning, style="dim"), (0, 2)))
-
-
-def plain_table(title: str) -> Table:
-    """An empty table in the style of all terminal tables: bold title on the left, a line under the header."""
-    return Table(title=Text(visible(title), style="bold"), title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1))
 
 
 def _mean(found: Statistics, factor: float, decimals: int) -> str:

@@ -13,8 +13,64 @@ from brats_unet.nifti import read_integers, write_volume
 from brats_unet.report.scores import report_scores
 from brats_unet.run import Run
 from brats_unet.schemes.convention import conventions
-from brats_unet.schemes.scheme_file import builtin
+from brats_unet.schemes.scheme_file import builtin, builtin_names, scheme_of
 from brats_unet.volume import Volume
+
+FIVE = {  # five regions that overlap in a ring
+    "name": "five",
+    "labels": {"a": 1, "b": 2, "c": 3, "d": 4, "e": 5},
+    "regions": {"R1": ["a", "b"], "R2": ["b", "c"], "R3": ["c", "d"], "R4": ["d", "e"], "R5": ["e", "a"]},
+}
+EIGHT = {
+    "name": "eight",
+    "labels": dict(zip("abcdefgh", range(1, 9), strict=True)),
+    "regions": {x.upper(): [x] for x in "abcdefgh"},
+}
+
+
+@pytest.fixture(scope="session")
+def schemes():
+    """Schemes by name: those of conf/scheme/, five overlapping regions, and eight disjoint ones."""
+    return {name: builtin(name) for name in builtin_names()} | {one["name"]: scheme_of(one) for one in (FIVE, EIGHT)}
+
+
+@pytest.fixture(scope="session")
+def evaluated_as(phantom_root, schemes, tmp_path_factory):
+    """Evaluate two phantoms in a scheme: its name -> folder. The tumour is cut along L into slabs, one of each label.
+
+    The first prediction is perfect, the second a voxel too far to the left. Read-only.
+    """
+    done = {}
+
+    def evaluated(name):
+        if name in done:
+            return done[name]
+        folder, scheme = tmp_path_factory.mktemp(name), schemes[name]
+        convention = conventions(scheme)[next(iter(scheme.integers))]
+        (folder / "references").mkdir()
+        (folder / "predictions").mkdir()
+        pairs = []
+        for index, case in enumerate(find_cases(phantom_root, modalities=list(Modality)).cases[:2]):
+            tumour = read_integers(case.mask)
+            labels = slabs(
+                tumour.array > 0, [label.value for label in scheme.labels.values() if label.name in scheme.classes]
+            )
+            files = [folder / kind / f"{case.id}.nii.gz" for kind in ("references", "predictions")]
+            for file, array in zip(files, (labels, np.roll(labels, index, axis=0)), strict=True):
+                write_volume(file, Volume(convention.encode(array), tumour.affine))
+            pairs.append(Pair(case.id, *files, case.images, convention, convention))
+        report_scores(pairs, folder / "evaluation", figures=False, seed_scores=False, title=name, json=True)
+        done[name] = folder / "evaluation"
+        return done[name]
+
+    return evaluated
+
+
+def slabs(mask, values):
+    """Labels of a mask cut along its first axis into slabs of about equal thickness, one of each value."""
+    at = np.flatnonzero(mask.any(axis=(1, 2)))
+    number = np.clip((np.arange(mask.shape[0]) - at[0]) * len(values) // (at[-1] - at[0] + 1), 0, len(values) - 1)
+    return np.where(mask, np.array(values, np.uint8)[number][:, None, None], 0).astype(np.uint8)
 
 
 @pytest.fixture(scope="session")

@@ -2,13 +2,19 @@
 
 import numpy as np
 import pytest
+from matplotlib.axes import Axes
 from matplotlib.image import imread
 
 from brats_unet.anatomy import Modality
 from brats_unet.geometry import Box
+from brats_unet.report.drawing import scans_to_draw
 from brats_unet.report.figures import case_figure, training_curves
+from brats_unet.report.looks import LINE, readable
+from brats_unet.report.panels import DARK, Panel, bands_of, sheet
 from brats_unet.report.planes import LEAST_WINDOW_MM, PLANES, around, slices_through, windowed
+from brats_unet.schemes.scheme_file import builtin
 
+GLIOMA = builtin()
 MM = (1.0, 1.0, 1.0)
 WHOLE = Box((0, 0, 0), (20, 30, 40))
 
@@ -31,7 +37,7 @@ def test_a_case_is_drawn_with_any_scans_and_with_or_without_a_prediction(tmp_pat
     prediction = np.roll(labels(), 2, 0) if with_prediction else None
     path = tmp_path / "case.png"
     scores = {("WT", "dice"): 0.9, ("WT", "hd95"): 2.0}
-    case_figure({m: head() for m in modalities}, labels(), prediction, scores, path, "case")
+    case_figure({m: head() for m in modalities}, labels(), prediction, scores, path, "case", scheme=GLIOMA)
     picture = imread(path)
     assert picture.shape[1] == 1600
     assert picture[..., :3].std() > 0.01
@@ -40,13 +46,104 @@ def test_a_case_is_drawn_with_any_scans_and_with_or_without_a_prediction(tmp_pat
 
 def test_empty_masks_and_a_constant_scan_are_drawn(tmp_path):
     nothing = np.zeros((40, 48, 32), np.uint8)
-    case_figure({Modality.FLAIR: nothing}, nothing, nothing, {}, tmp_path / "a.png", "a", spacing_mm=(1.0, 2.0, 3.0))
+    scans = {Modality.FLAIR: nothing}
+    path = tmp_path / "a.png"
+    case_figure(scans, nothing, nothing, {}, path, "a", scheme=GLIOMA, spacing_mm=(1.0, 2.0, 3.0))
     assert (tmp_path / "a.png").stat().st_size > 0
 
 
 def test_a_case_without_any_mask_is_refused(tmp_path):
     with pytest.raises(ValueError, match="nothing to outline: expected a reference, a prediction or both"):
-        case_figure({}, None, None, {}, tmp_path / "a.png", "a")
+        case_figure({}, None, None, {}, tmp_path / "a.png", "a", scheme=GLIOMA)
+
+
+def quarters(scheme) -> np.ndarray:
+    """Labels of a scheme, one slab behind the other along x."""
+    array = np.zeros((40, 48, 32), np.uint8)
+    values = [scheme.labels[name].value for name in scheme.classes]
+    for index, value in enumerate(values):
+        array[6 + 3 * index : 9 + 3 * index, 8:30, 8:22] = value
+    return array
+
+
+def near(picture, colour) -> int:
+    """Number of pixels of about this colour."""
+    rgb = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+    return int((abs(picture[..., :3] - rgb).max(axis=-1) < 0.12).sum())
+
+
+def test_a_case_of_any_scheme_is_drawn_and_more_than_four_regions_in_their_colours_too(tmp_path, schemes):
+    for name in ("lesion", "glioma_post", "five"):
+        scheme = schemes[name]
+        path = tmp_path / f"{name}.png"
+        case_figure({Modality.FLAIR: head() // 8}, quarters(scheme), None, {}, path, name, scheme=scheme)
+        picture = imread(path)
+        assert picture.shape[1] == 1600
+        if len(scheme.scored) > 4:
+            for region in scheme.scored:
+                assert near(picture, readable(scheme.regions[region].colour, DARK, LINE)) > 50, region
+
+
+def test_a_region_that_the_slices_miss_is_named_and_one_that_is_absent_too(schemes, monkeypatch, tmp_path):
+    said = []
+    monkeypatch.setattr(Axes, "text", lambda self, x, y, text, **style: said.append(text))
+    array = np.zeros((40, 48, 32), np.uint8)
+    array[5:20, 5:25, 5:20] = 1
+    array[30, 40, 28] = 2
+    case_figure({}, array, None, {}, tmp_path / "a.png", "a", scheme=schemes["eight"])
+    assert (said.count("not in these slices"), said.count("absent from both")) == (1, 6)
+
+
+@pytest.mark.parametrize(
+    ("scans", "regions", "bands"),
+    [
+        (0, 1, [1]),
+        (1, 1, [2]),
+        (2, 3, [5]),
+        (2, 4, [6]),
+        (1, 5, [4, 4]),
+        (2, 6, [5, 5]),
+        (2, 8, [6, 6]),
+        (0, 8, [5, 5]),
+        (4, 8, [5, 5, 4]),
+    ],
+)
+def test_panels_stand_in_bands_of_six_at_most(scans, regions, bands):
+    wholes = [Panel(modality) for modality in list(Modality)[:scans]]
+    names = [Panel(None, f"R{number}") for number in range(regions)]
+    found = bands_of(wholes, names, None)
+    assert [len(band) for band in found] == bands
+    flat = [panel for band in found for panel in band]
+    assert [panel for panel in flat if panel.region] == names
+    assert [panel for panel in flat if panel.is_whole] == wholes
+    assert [panel.mask for panel in flat if panel.mask] == (["reference", "prediction"] if regions > 4 else [])
+
+
+@pytest.mark.parametrize(("scans", "regions"), [(0, 1), (1, 1), (2, 3), (2, 8)])
+def test_every_panel_is_drawn_in_three_planes_with_one_heading(scans, regions):
+    bands = bands_of([Panel(m) for m in list(Modality)[:scans]], [Panel(None, f"R{n}") for n in range(regions)], None)
+    figure, cells = sheet(bands, WHOLE, WHOLE, MM, 0.3)
+    panels = [panel for band in bands for panel in band]
+    assert len(figure.axes) == len(cells) == 3 * len(panels)
+    assert [cell.panel for cell in cells if cell.names_panel] == panels
+    boxes = [cell.axes.get_position() for cell in cells]
+    assert all(0 <= box.x0 < box.x1 <= 1 and 0 <= box.y0 < box.y1 <= 1 for box in boxes)
+    overlaps = [
+        (a, b)
+        for a in boxes
+        for b in boxes
+        if a is not b and a.x0 < b.x1 and b.x0 < a.x1 and a.y0 < b.y1 and b.y0 < a.y1
+    ]
+    assert overlaps == []
+
+
+def test_the_scans_of_a_figure_are_those_that_show_the_regions_best(schemes):
+    flair, t1, t1ce, t2 = Modality
+    assert scans_to_draw(list(Modality), schemes["glioma"]) == [flair, t1ce]
+    assert scans_to_draw([t1, t2, t1ce], schemes["glioma"]) == [t1ce, t2]
+    assert scans_to_draw(list(Modality), schemes["lesion"]) == [flair]
+    assert scans_to_draw([t1, t1ce], schemes["lesion"]) == [t1ce]
+    assert scans_to_draw([], schemes["lesion"]) == []
 
 
 def test_planes_are_cut_in_radiological_convention():
@@ -105,5 +202,16 @@ def test_curves_are_drawn_for_any_number_of_steps(tmp_path, steps):
             journal.append({"event": "validation", "step": step, "dice": dice, "cases": 2})
             loss = None if step == 200 else 0.2  # as in the journal of a measurement that was not finite
             journal.append({"event": "patches", "step": step, "loss": loss, "dice": dice | {"ET": None}})
-    training_curves(journal, tmp_path / "training.png")
+    training_curves(journal, tmp_path / "training.png", scheme=GLIOMA)
     assert imread(tmp_path / "training.png").shape[1] == 1440
+
+
+def test_curves_show_every_region_of_any_scheme(tmp_path, schemes):
+    for name in ("lesion", "eight"):
+        scheme = schemes[name]
+        dice = {region: 0.1 * number for number, region in enumerate(scheme.scored)}
+        journal = [{"event": "validation", "step": step, "dice": dice, "cases": 2} for step in (10, 20)]
+        training_curves(journal, tmp_path / f"{name}.png", scheme=scheme)
+        picture = imread(tmp_path / f"{name}.png")
+        for region in scheme.scored:
+            assert near(picture, readable(scheme.regions[region].colour, "#ffffff", LINE)) > 50, region

@@ -1,5 +1,6 @@
 """The HTML report: self-contained, complete and accessible."""
 
+import json
 import re
 from html.parser import HTMLParser
 
@@ -11,7 +12,9 @@ from brats_unet.metrics import metrics_of
 from brats_unet.metrics.glossary import meaning_of
 from brats_unet.metrics.protocols import PROTOCOLS
 from brats_unet.report import page_facts
+from brats_unet.report.looks import css_class
 from brats_unet.report.page import write_page
+from brats_unet.report.scheme_words import region_sentences
 
 
 class Elements(HTMLParser):
@@ -199,3 +202,48 @@ def test_rules_for_absent_regions_are_listed_for_the_scored_metrics_only(evaluat
     assert shown["NSD"] == ["1", "0", "0"]
     seed = {**summary, "protocol": {**summary["protocol"], "metrics": ["dice"]}}
     assert list(dict(page_facts.rules(seed))) == ["Dice"]
+
+
+def test_the_page_of_any_scheme_shows_its_regions_only(evaluated_as, schemes, tmp_path):
+    for name, scheme in schemes.items():
+        path = tmp_path / f"{name}.html"
+        page = write_page(open_evaluation(evaluated_as(name)), None, path, viewer=1, pictures=0)
+        text = path.read_text(encoding="utf-8")
+        assert len(page.scrolled) == 1 and page.left_out == ()
+        parser = Elements()
+        parser.feed(text)
+        assert parser.open == []
+        radios = [one["value"] for tag, one in parser.tags if tag == "input" and one.get("name") == "viewer-region"]
+        assert radios == list(scheme.scored)
+        labels = json.loads(re.search(r'id="viewer-labels">(.*?)</script>', text)[1])
+        assert labels == {region: list(scheme.values(region)) for region in scheme.scored}
+        for region in scheme.scored:
+            look = css_class(scheme, region)
+            assert f'<th scope="col" class="{look}">' in text and f'class="figure {look}"' in text
+            assert f".{look.split()[0]} {{ --region:" in text
+        assert " ".join(region_sentences(scheme)) in text
+        assert ('<table class="headline many">' in text) == (len(scheme.scored) > 4)
+        own = re.sub(
+            r'<script type="text/plain".*?</script>|<details><summary>Licence.*?</details>', "", text, flags=re.S
+        )
+        assert ("tumour" in own.lower()) == (name in ("glioma", "glioma_post"))
+
+
+def test_an_evaluation_from_before_there_were_schemes_is_glioma(evaluated_as, tmp_path):
+    whole = open_evaluation(evaluated_as("glioma"))
+    old = Evaluation(whole.name, whole.file, whole.rows, {k: v for k, v in whole.summary.items() if k != "scheme"})
+    for name, evaluation in (("new", whole), ("old", old)):
+        write_page(evaluation, None, tmp_path / f"{name}.html", viewer=1, pictures=0)
+    assert (tmp_path / "old.html").read_bytes() == (tmp_path / "new.html").read_bytes()
+
+
+def test_words_of_a_scheme_cannot_add_elements_to_the_page(evaluated_as, tmp_path):
+    whole = open_evaluation(evaluated_as("lesion"))
+    plain = json.loads(json.dumps(whole.summary["scheme"]))
+    plain["source"] = plain["regions"]["lesion"]["words"] = plain["labels"]["lesion"]["words"] = (
+        "<script>alert(1)</script>"
+    )
+    changed = Evaluation(whole.name, whole.file, whole.rows, {**whole.summary, "scheme": plain})
+    write_page(changed, None, tmp_path / "p.html", viewer=1, pictures=0)
+    text = (tmp_path / "p.html").read_text(encoding="utf-8")
+    assert "alert(1)" in text and "<script>alert(1)" not in text.lower()

@@ -38,20 +38,18 @@ def browser():
 
 @pytest.fixture
 def opened(browser, page_file):
-    """Open the report in a window of a given size; `heard` collects its console messages, errors and requests."""
+    """Open a report in a window of a given size; `heard` collects its console messages, errors and requests."""
     contexts = []
 
-    def at(width, height, **options):
+    def at(width, height, file=page_file, **options):
         context = browser.new_context(viewport={"width": width, "height": height}, offline=True, **options)
         contexts.append(context)
         page = context.new_page()
         page.heard = []
         page.on("console", lambda message: page.heard.append(message.text))
         page.on("pageerror", lambda error: page.heard.append(str(error)))
-        page.on(
-            "request", lambda request: page.heard.append(request.url) if request.url != page_file.as_uri() else None
-        )
-        page.goto(page_file.as_uri())
+        page.on("request", lambda request: page.heard.append(request.url) if request.url != file.as_uri() else None)
+        page.goto(file.as_uri())
         return page
 
     yield at
@@ -103,9 +101,39 @@ def test_the_viewer_shows_scans_and_masks_and_every_control_changes_them(opened)
     page.locator("label:has(input[name=viewer-scan][value=t1ce])").click()
     page.wait_for_selector("#viewer[data-scan=t1ce]")
     assert abs(pixels(page) - first).mean() > 1
-    page.locator("label:has(input[name=viewer-region][value='3'])").click()
+    page.locator("label:has(input[name=viewer-region][value='ET'])").click()
     assert coloured(pixels(page)) < coloured(first)
     assert silent(page)
+
+
+def test_overlapping_regions_are_shown_with_all_their_labels(opened, evaluated_as, schemes, tmp_path):
+    """Slabs a to e lie side by side: R1 to R4 are two neighbours each, and R5 is the first and the last."""
+    write_page(open_evaluation(evaluated_as("five")), None, tmp_path / "p.html", viewer=1, pictures=0)
+    page = opened(1280, 900, tmp_path / "p.html")
+    start(page)
+    columns = {}
+    for region in schemes["five"].scored:
+        page.locator(f"label:has(input[name=viewer-region][value='{region}'])").click()
+        shown = pixels(page)[:, : 1036 // 3]  # the axial plane
+        columns[region] = np.flatnonzero((np.ptp(shown, axis=-1) > 25).any(axis=0))
+    middles = [columns[region].mean() for region in ("R1", "R2", "R3", "R4")]
+    assert (np.diff(middles) > 5).all()
+    assert not set(columns["R5"]) & set(columns["R3"][3:-3])
+    assert columns["R5"].min() <= columns["R1"].min() + 2 and columns["R5"].max() >= columns["R4"].max() - 2
+    assert silent(page)
+
+
+@pytest.mark.parametrize("scheme", ["lesion", "eight"])
+def test_the_report_of_any_scheme_fits_a_phone_and_a_desk(opened, evaluated_as, tmp_path, scheme):
+    write_page(open_evaluation(evaluated_as(scheme)), None, tmp_path / "p.html", viewer=0, pictures=1)
+    for width in (390, 1280):
+        page = opened(width, 900, tmp_path / "p.html")
+        assert page.evaluate("document.documentElement.scrollWidth") == width
+        assert silent(page)
+    widths = page.evaluate(
+        "[...document.querySelectorAll('#scores .scroll')].map((box) => box.scrollWidth - box.clientWidth)"
+    )
+    assert widths == [0]  # also eight regions fit
 
 
 def test_the_arrow_keys_scroll_and_another_case_changes_the_picture(opened):

@@ -2,12 +2,15 @@
 
 import base64
 import gzip
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from brats_unet.anatomy import Label
+from brats_unet.evaluation.mask_paths import pairs_of
+from brats_unet.evaluation.record import open_evaluation
+from brats_unet.evaluation.score import read_labels
 from brats_unet.report.scans import GREYS, Packed, grey_levels, packed, packed_case, packed_mask
 
 
@@ -47,31 +50,30 @@ def test_background_is_grey_0_and_the_head_uses_1_to_the_last_grey():
 
 
 def test_a_case_is_cropped_to_the_head_and_centred_on_the_tumour(evaluated_run):
-    from brats_unet.evaluation.mask_paths import pairs_of
-    from brats_unet.evaluation.record import open_evaluation
-    from brats_unet.evaluation.score import read_labels
-
     pair = next(iter(pairs_of(open_evaluation(evaluated_run.folder)).values()))
     found = packed_case(pair)
     assert isinstance(found, Packed)
     assert list(found.scans) == ["flair", "t1", "t1ce", "t2"]
-    depth = unpacked_mask(found.masks["reference"], found.shape)
+    shown = unpacked_mask(found.masks["reference"], found.shape)
     labels = read_labels(pair)[0].array
-    assert [np.count_nonzero(depth >= n) for n in (1, 2, 3)] == [
-        np.count_nonzero(labels),
-        np.count_nonzero((labels == Label.NECROTIC) | (labels == Label.ENHANCING)),
-        np.count_nonzero(labels == Label.ENHANCING),
-    ]
+    assert [np.count_nonzero(shown == n) for n in (1, 2, 4)] == [np.count_nonzero(labels == n) for n in (1, 2, 4)]
+    assert set(np.unique(shown)) == {0, 1, 2, 4}
     assert all(n < whole for n, whole in zip(found.shape, labels.shape, strict=True))
     assert all(0 <= at < n for at, n in zip(found.centre, found.shape, strict=True))
 
 
 def test_a_case_without_its_files_gives_a_reason_instead_of_an_error(evaluated_run):
-    from dataclasses import replace
-
-    from brats_unet.evaluation.mask_paths import pairs_of
-    from brats_unet.evaluation.record import open_evaluation
-
     pair = next(iter(pairs_of(open_evaluation(evaluated_run.folder)).values()))
     assert "it has no scan" in packed_case(replace(pair, images=None))
     assert "nowhere" in packed_case(replace(pair, reference=Path("nowhere.nii.gz")))
+
+
+def test_every_region_of_any_scheme_can_be_shown_from_the_packed_labels(evaluated_as, schemes):
+    for name, scheme in schemes.items():
+        pair = list(pairs_of(open_evaluation(evaluated_as(name))).values())[1]
+        found = packed_case(pair)
+        for kind, volume in zip(("reference", "prediction"), read_labels(pair), strict=True):
+            shown = unpacked_mask(found.masks[kind], found.shape)
+            for region in scheme.scored:
+                in_file = np.count_nonzero(np.isin(volume.array, scheme.values(region)))
+                assert np.count_nonzero(np.isin(shown, scheme.values(region))) == in_file

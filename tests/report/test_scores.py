@@ -183,3 +183,35 @@ def test_fewer_than_five_cases_have_no_interval_and_a_sentence_explains_it(pairs
     shown = capsys.readouterr().out
     assert "Fewer than 5 cases, so there is no confidence interval." in shown
     assert "95 % interval" not in shown
+
+
+@pytest.mark.parametrize(
+    ("name", "columns", "tables"),
+    [
+        ("glioma", 80, 1),
+        ("lesion", 80, 1),
+        ("lesion", 40, 1),
+        ("five", 80, 2),
+        ("glioma_post", 80, 2),
+        ("eight", 80, 2),
+        ("eight", 60, 4),
+        ("eight", 120, 2),
+    ],
+)
+def test_regions_that_do_not_fit_side_by_side_are_in_tables_of_their_own(
+    schemes, tmp_path, monkeypatch, capsys, name, columns, tables
+):
+    scheme = schemes[name]
+    convention = conventions(scheme)[next(iter(scheme.integers))]
+    array = np.zeros((16, 12, 12), np.uint8)
+    for index, label in enumerate(scheme.classes):
+        array[1 + index, 2:9, 2:9] = scheme.labels[label].value
+    write_volume(tmp_path / "a.nii.gz", Volume(convention.encode(array)))
+    monkeypatch.setenv("COLUMNS", str(columns))
+    pair = Pair("a", tmp_path / "a.nii.gz", tmp_path / "a.nii.gz", None, convention, convention)
+    report_scores([pair], None, seed_scores=False, workers=1)
+    shown = capsys.readouterr().out
+    assert shown.count("mean ± SD") == tables
+    assert "…" not in shown and max(map(len, shown.splitlines())) <= columns
+    heads = " ".join(line for line in shown.splitlines() if "mean ± SD" in line).replace("mean ± SD", " ").split()
+    assert heads == list(scheme.scored)

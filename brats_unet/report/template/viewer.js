@@ -4,6 +4,7 @@
   const section = document.getElementById("viewer");
   const part = (name) => document.getElementById(`viewer-${name}`);
   const cases = JSON.parse(document.getElementById("viewer-cases").textContent);
+  const labels = JSON.parse(document.getElementById("viewer-labels").textContent);
   const names = {flair: "FLAIR", t1: "T1", t1ce: "T1ce", t2: "T2"};
   const axes = {sagittal: 0, coronal: 1, axial: 2};
   const GREYS = 63;
@@ -57,12 +58,13 @@
 
   // For the chosen region: 1 in the reference only, 2 in the prediction only, 3 in both.
   function agreement() {
-    const depth = Number(document.querySelector("input[name=viewer-region]:checked").value);
+    const inside = new Uint8Array(256);
+    for (const label of labels[document.querySelector("input[name=viewer-region]:checked").value]) inside[label] = 1;
     const reference = part("reference").checked, prediction = part("prediction").checked;
     const {reference: one, prediction: two} = state.masks;
     const voxels = new Uint8Array(one.length);
     for (let i = 0; i < voxels.length; i++) {
-      voxels[i] = (reference && one[i] >= depth ? 1 : 0) | (prediction && two[i] >= depth ? 2 : 0);
+      voxels[i] = (reference && inside[one[i]] ? 1 : 0) | (prediction && inside[two[i]] ? 2 : 0);
     }
     return voxels;
   }
