@@ -8,11 +8,14 @@ from brats_unet.evaluation.record import SUMMARY, Evaluation, open_evaluation
 from brats_unet.files import read_json
 from brats_unet.inference.postprocess import named_as_now
 from brats_unet.report.page_facts import headline
+from brats_unet.report.scheme_words import target
 from brats_unet.run import PREDICTIONS, PREDICTIONS_MARK, Run
+from brats_unet.schemes.scheme import Scheme
+from brats_unet.schemes.scheme_file import scheme_in
 
 INTENDED = """\
-Segmentation of brain tumours in MR scans, for research: to compare methods, to give an expert a first mask to correct,
-or to measure volumes in studies in which an expert checks every mask.
+Segmentation of brain {target}s in MR scans, for research: to compare methods, to give an expert a first mask to
+correct, or to measure volumes in studies in which an expert checks every mask.
 
 **Not a medical device. Not for diagnosis, treatment, or any decision about a patient.**"""
 LIMITS = """\
@@ -34,12 +37,13 @@ def card(run: Run, content: Mapping[str, Any], checkpoint: str) -> str:
     """
     known = run.was_started
     unknown = "Unknown: the network was exported without its run."
-    source = content["source"]
+    source, scheme = content["source"], scheme_in(content)
     name = source["run"] or source["file"] or "network"
     parts = [
         f"# Model card: {name}",
-        f"## Intended use\n\n{INTENDED}",
-        f"## What it does\n\n{_what(run, content)}",
+        f"## Intended use\n\n{INTENDED.format(target=target(scheme))}",
+        f"## What it does\n\n{_what(run, content, scheme)}",
+        f"## Scheme\n\n{_scheme(scheme, content['labels']['convention'])}",
         f"## Data\n\n{_data(run) if known else unknown}",
         f"## Scores\n\n{_scores(run, content, checkpoint) if known else unknown}",
         f"## Post-processing\n\n{_postprocessing(run, content)}",
@@ -49,18 +53,46 @@ def card(run: Run, content: Mapping[str, Any], checkpoint: str) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def _what(run: Run, content: Mapping[str, Any]) -> str:
+def _what(run: Run, content: Mapping[str, Any], scheme: Scheme) -> str:
     network, labels = content["network"], content["labels"]
     spacing = " × ".join(f"{length:g}" for length in content["preparation"]["spacing_mm"])
     integers = ", ".join(f"{integer} {word}" for word, integer in labels["integers"].items())
+    regions = network["output"]["regions"]
+    words = [scheme.regions[region].words for region in regions]
+    described = "" if words == regions else f" ({', '.join(words)})"
     architecture = run.settings()["model"]["name"] if run.was_started else "A network"
     return (
         f"{architecture} with {content['source']['weights']:,} weights ({network['format']}, float32). Input: "
         f"{', '.join(network['input']['modalities'])} at {spacing} mm. Output: the probabilities of "
-        f"{', '.join(network['output']['regions'])} (whole tumour, tumour core, enhancing tumour) at each voxel. Masks "
+        f"{', '.join(regions)}{described} at each voxel. Masks "
         f"follow the label convention {labels['convention']}: {integers}. `prediction.json` describes the "
         f"preprocessing and the post-processing."
     )
+
+
+def _scheme(scheme: Scheme, convention: str) -> str:
+    """Name, source, regions and labels of what the network segments, with the labels' integers in masks."""
+    integers = scheme.integers[convention]
+    source = f" Source: {scheme.source}." if scheme.source else ""
+    lines = [
+        f"{scheme.name}.{source}",
+        "",
+        "| region | what it is | labels | predicted | scored |",
+        "|---|---|---|---|---|",
+    ]
+    for name, region in scheme.regions.items():
+        uses = ["yes" if name in regions else "no" for regions in (scheme.predicted, scheme.scored)]
+        lines.append(f"| {name} | {_cell(region.words)} | {', '.join(region.labels)} | {' | '.join(uses)} |")
+    lines += ["", f"| label | what it is | integer in masks ({convention}) |", "|---|---|---|"]
+    for name, tissue in scheme.labels.items():
+        values = ", ".join(map(str, integers[name])) if name in integers else "none"
+        lines.append(f"| {name} | {_cell(tissue.words)} | {values} |")
+    return "\n".join(lines)
+
+
+def _cell(text: str) -> str:
+    """A text in a Markdown table."""
+    return " ".join(text.split()).replace("|", r"\|")
 
 
 def _data(run: Run) -> str:
