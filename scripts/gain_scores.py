@@ -12,7 +12,6 @@ import numpy as np
 from disturbed_cases import CHANGES, disturbed
 from gain_table import Row
 
-from brats_unet.anatomy import Region, region_mask
 from brats_unet.assembly.networks import open_networks, with_inference_options
 from brats_unet.data.prepare.preprocess import prepare
 from brats_unet.data.run_cases import held_out_cases, refuse_overlap
@@ -28,9 +27,10 @@ from brats_unet.nifti import read_integers
 from brats_unet.run import Run
 from brats_unet.safe_text import csv_cell, text_of_csv_cell, write_csv
 from brats_unet.schemes.convention import conventions
-from brats_unet.schemes.scheme_file import scheme_in
+from brats_unet.schemes.scheme_file import builtin, scheme_in
 from brats_unet.volume import Case
 
+GLIOMA = builtin()
 RULE = PROTOCOLS["brats2020"].dice
 TOGETHER = 4  # networks in memory at once: each disturbed copy is made once for all of them
 
@@ -49,7 +49,7 @@ class Trained(NamedTuple):
         return self.run.folder.with_name(f"{self.run.name}.scores.csv")
 
 
-# By case and change: for each region, in the order of `Region`, the Dice and the voxels of the reference.
+# By case and change: for each region, in the order of `Scheme.predicted`, the Dice and the voxels of the reference.
 Scores = dict[tuple[str, str], list[tuple[float, int]]]
 
 
@@ -78,7 +78,7 @@ def write_scores(file: Path, network: str, scores: Scores) -> None:
     rows = [
         [network, csv_cell(case), change, region, *score]
         for (case, change), of_case in scores.items()
-        for region, score in zip(Region, of_case, strict=True)
+        for region, score in zip(GLIOMA.predicted, of_case, strict=True)
     ]
     with atomic_path(file) as temporary, temporary.open("w", encoding="utf-8", newline="") as stream:
         write_csv(stream, [["network", "case", "change", "region", "dice", "reference_voxels"], *rows])
@@ -113,7 +113,9 @@ def score_missing(runs: Sequence[Trained], cases: Sequence[Case], changes: Seque
                 changed, reference = disturbed(case, CHANGES[change], whole, Path(folder))
                 found = predicted([networks[i] for i in wanting], changed)
             for i, labels in zip(wanting, found, strict=True):
-                counts = [count(region_mask(reference, r), region_mask(labels, r)) for r in Region]
+                counts = [
+                    count(GLIOMA.region_mask(reference, r), GLIOMA.region_mask(labels, r)) for r in GLIOMA.predicted
+                ]
                 scores[i][case.id, change] = [(dice(one, RULE), one.reference_voxels) for one in counts]
         for i in lacking:
             write_scores(runs[i].scores_file, stamps[i], scores[i])
@@ -154,6 +156,6 @@ def rows_of(runs: Sequence[Trained], changes: Sequence[str], mode: str) -> list[
             for one, scores in zip(group, score_missing(group, cases, changes, mode), strict=True):
                 for case in cases:
                     for change in changes:
-                        for region, score in zip(Region, scores[case.id, change], strict=True):
+                        for region, score in zip(GLIOMA.predicted, scores[case.id, change], strict=True):
                             rows.append(Row(one.seed, fold, case.id, change, one.variant, str(region), *score))
     return rows

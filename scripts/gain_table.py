@@ -10,14 +10,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from brats_unet.anatomy import Region
 from brats_unet.evaluation.bootstrap import DRAWS, LEAST_CASES, LEVEL, SEED, Interval
 from brats_unet.files import atomic_path
 from brats_unet.safe_text import csv_cell, write_csv
+from brats_unet.schemes.scheme_file import builtin
 
+GLIOMA = builtin()
 MEAN = "mean"  # of the three regions
 ET_PRESENT = "ET if present"  # ET over the cases whose reference has it
-QUANTITIES = (*map(str, Region), MEAN, ET_PRESENT)
+QUANTITIES = (*GLIOMA.predicted, MEAN, ET_PRESENT)
 LEAST_SEEDS = 3  # with fewer seeds, an interval would be misleading
 METHOD = {
     "level": LEVEL,
@@ -102,22 +103,23 @@ def grids(rows: Sequence[Row]) -> Grids:
     changes = sorted({row.change for row in rows})
     cases = sorted({row.case for row in rows})
     seeds = sorted({row.seed for row in rows})
-    if not len(scores) == len(rows) == len(variants) * len(changes) * len(Region) * len(cases) * len(seeds):
+    if not len(scores) == len(rows) == len(variants) * len(changes) * len(GLIOMA.predicted) * len(cases) * len(seeds):
         raise ValueError(
             f"Found {len(rows)} rows, {len(scores)} of them different. Expected each of {len(cases)} cases once for "
-            f"each of {len(variants)} variants, {len(changes)} changes, {len(Region)} regions and {len(seeds)} seeds."
+            f"each of {len(variants)} variants, {len(changes)} changes, {len(GLIOMA.predicted)} regions and "
+            f"{len(seeds)} seeds."
         )
-    with_et = {(r.change, r.case) for r in rows if r.region == Region.ET and r.reference_voxels > 0}
+    with_et = {(r.change, r.case) for r in rows if r.region == "ET" and r.reference_voxels > 0}
     found: Grids = {}
     for variant in variants:
         for change in changes:
             of_region = {
                 str(region): np.array([[scores[variant, change, str(region), c, s] for s in seeds] for c in cases])
-                for region in Region
+                for region in GLIOMA.predicted
             }
             present = [(change, case) in with_et for case in cases]
             of_region[MEAN] = np.mean(list(of_region.values()), axis=0)
-            of_region[ET_PRESENT] = of_region[Region.ET][present]
+            of_region[ET_PRESENT] = of_region["ET"][present]
             found.update({(variant, change, quantity): grid for quantity, grid in of_region.items()})
     return found
 

@@ -24,7 +24,7 @@ from pathlib import Path
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from brats_unet.anatomy import Modality, Region, region_masks
+from brats_unet.anatomy import Modality
 from brats_unet.assembly.networks import open_networks, with_inference_options
 from brats_unet.data.prepare.brain import border_value
 from brats_unet.data.prepare.oblique import resliced
@@ -38,9 +38,10 @@ from brats_unet.metrics.counts import count, dice
 from brats_unet.metrics.protocols import PROTOCOLS
 from brats_unet.nifti import read_integers, read_volume, write_volume
 from brats_unet.schemes.convention import conventions
-from brats_unet.schemes.scheme_file import scheme_in
+from brats_unet.schemes.scheme_file import builtin, scheme_in
 from brats_unet.volume import Case, ImageFile, Volume
 
+GLIOMA = builtin()
 EXPERT = "expert's mask"
 FORMS = ("mask", "probabilities", EXPERT)
 LEAST_VOXELS = 100
@@ -53,7 +54,7 @@ GRIDS = {
     "all of it": ((5, 8, 12), (1.2, 0.8, 1.5)),
 }
 # By grid, form and region, for each case: Dice of the copy, and of the original resampled there and back.
-Scores = dict[tuple[str, str, Region], list[tuple[float, float]]]
+Scores = dict[tuple[str, str, str], list[tuple[float, float]]]
 
 
 def grid_around(volume: Volume, degrees: tuple[float, ...], spacing: tuple[float, ...]) -> Volume:
@@ -77,7 +78,7 @@ def resampled(maps: np.ndarray, start: Volume, end: Volume) -> np.ndarray:
 def predicted(network: Network, case: Case) -> dict[str, np.ndarray]:
     """Region masks and region probabilities of a case on its own grid, each of shape (X, Y, Z, R)."""
     answer = predict_ensemble([network], {network.preparation: prepare(case, network.preparation, None)})
-    mask = region_masks(outcome_of(answer, (), Postprocessing(), network.scheme).labels)
+    mask = GLIOMA.predicted_masks(outcome_of(answer, (), Postprocessing(), network.scheme).labels)
     return {"mask": mask, "probabilities": answer.probabilities()}
 
 
@@ -90,7 +91,7 @@ def main() -> None:
     args = parser.parse_args()
     networks = open_networks([args.run], checkpoint="last", device="auto", log=lambda text: None)
     (network,) = with_inference_options(networks, mode=args.mode, mirror=args.mirror)
-    scores: Scores = {key: [] for key in product(GRIDS, FORMS, Region)}
+    scores: Scores = {key: [] for key in product(GRIDS, FORMS, GLIOMA.predicted)}
     for folder in args.case:
         (case,) = find_cases(folder, modalities=list(Modality)).cases
         volumes = {m: read_volume(file.path, file.channel) for m, file in case.images.items()}
@@ -98,7 +99,9 @@ def main() -> None:
         original = predicted(network, case)
         if case.mask is not None:
             convention = conventions(scheme_in(network.recipe))[network.recipe["convention"]]
-            original[EXPERT] = region_masks(convention.decode(read_integers(case.mask).array, where=case.mask.name))
+            original[EXPERT] = GLIOMA.predicted_masks(
+                convention.decode(read_integers(case.mask).array, where=case.mask.name)
+            )
         for name, (degrees, spacing) in GRIDS.items():
             grid = grid_around(first, degrees, spacing)
             with tempfile.TemporaryDirectory() as place:
@@ -114,7 +117,7 @@ def main() -> None:
                 limit = resampled(there if form == "probabilities" else there >= 0.5, grid, first) >= 0.5
                 back = resampled(copy[form], grid, first) >= 0.5 if form in copy else limit
                 reference = maps if form == EXPERT else original["mask"]
-                for index, region in enumerate(Region):
+                for index, region in enumerate(GLIOMA.predicted):
                     mask = reference[..., index]
                     if np.count_nonzero(mask) >= LEAST_VOXELS:
                         both = [dice(count(mask, other[..., index]), RULE) for other in (back, limit)]
@@ -132,14 +135,14 @@ def show(scores: Scores) -> None:
         title="Dice against the mask of the original",
         caption="mean, minimum, number of cases; [mean of the original resampled there and back]",
     )
-    for heading in ("grid", "resampled back", *Region):
-        table.add_column(heading, justify="right" if heading in set(Region) else "left")
+    for heading in ("grid", "resampled back", *GLIOMA.predicted):
+        table.add_column(heading, justify="right" if heading in set(GLIOMA.predicted) else "left")
     result: dict[str, dict[str, dict[str, dict[str, float]]]] = {}
-    shown_forms = [form for form in FORMS if any(scores[name, form, Region.WT] for name in GRIDS)]
+    shown_forms = [form for form in FORMS if any(scores[name, form, "WT"] for name in GRIDS)]
     for name, form in product(GRIDS, shown_forms):
         cells = []
         figures = result.setdefault(name, {}).setdefault(form, {})
-        for region in Region:
+        for region in GLIOMA.predicted:
             if not scores[name, form, region]:
                 cells.append("–")
                 continue

@@ -21,17 +21,19 @@ import cc3d
 import numpy as np
 
 from brats_unet import nifti
-from brats_unet.anatomy import Modality, Region, region_mask
+from brats_unet.anatomy import Modality
 from brats_unet.errors import BratsError, DataError
 from brats_unet.geometry import bounding_box, crop
+from brats_unet.schemes.scheme_file import builtin
 
-CONTRASTS: dict[Region, tuple[str, ...]] = {
-    Region.WT: ("flair", "t2"),
-    Region.TC: ("t1ce", "t1ce-t1", "t2", "flair"),
-    Region.ET: ("t1ce", "t1ce-t1"),
+GLIOMA = builtin()
+CONTRASTS: dict[str, tuple[str, ...]] = {
+    "WT": ("flair", "t2"),
+    "TC": ("t1ce", "t1ce-t1", "t2", "flair"),
+    "ET": ("t1ce", "t1ce-t1"),
 }
 THRESHOLDS = tuple(float(t) for t in np.arange(0.5, 5.01, 0.25))
-RULES: dict[Region, list[tuple[str, float, bool]]] = {
+RULES: dict[str, list[tuple[str, float, bool]]] = {
     region: list(itertools.product(contrasts, THRESHOLDS, (False, True))) for region, contrasts in CONTRASTS.items()
 }
 
@@ -69,7 +71,7 @@ def contrasts(scans: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     return z
 
 
-def rule_scores(folder: Path) -> dict[Region, np.ndarray]:
+def rule_scores(folder: Path) -> dict[str, np.ndarray]:
     """Dice of every rule on one case, by region, in the order of `RULES`; the last is the Dice of marking nothing."""
     names = [str(m) for m in Modality]
     found = {part: sorted(folder.glob(f"{folder.name}_{part}.nii*")) for part in (*names, "seg")}
@@ -80,19 +82,21 @@ def rule_scores(folder: Path) -> dict[Region, np.ndarray]:
     labels = nifti.read_integers(found["seg"][0]).array
     box = bounding_box(np.logical_or.reduce([scan != 0 for scan in scans.values()]))
     z = contrasts({name: crop(scan, box) for name, scan in scans.items()})
-    masks = {region: region_mask(crop(labels, box), region) for region in Region}
-    outside = {region: int(region_mask(labels, region).sum()) - int(mask.sum()) for region, mask in masks.items()}
+    masks = {region: GLIOMA.region_mask(crop(labels, box), region) for region in GLIOMA.predicted}
+    outside = {
+        region: int(GLIOMA.region_mask(labels, region).sum()) - int(mask.sum()) for region, mask in masks.items()
+    }
     if any(outside.values()):
         listed = ", ".join(f"{region} {n}" for region, n in outside.items())
         print(f"{folder.name}: ignored mask voxels outside the brain: {listed}.", file=sys.stderr)
-    scores = {region: np.zeros(len(RULES[region]) + 1) for region in Region}
+    scores = {region: np.zeros(len(RULES[region]) + 1) for region in GLIOMA.predicted}
     for rule in sorted(set(itertools.chain(*RULES.values()))):
         name, threshold, opening = rule
         mask = z[name] > threshold
         if opening:
             mask = opened(mask)
         mask = cc3d.largest_k(mask, k=1, connectivity=26, binary_image=True) > 0
-        for region in Region:
+        for region in GLIOMA.predicted:
             if rule in RULES[region]:
                 scores[region][RULES[region].index(rule)] = dice(mask, masks[region])
     for region, mask in masks.items():
@@ -127,7 +131,7 @@ def main(arguments: list[str] | None = None) -> int:
             )
         rows = [rule_scores(folder) for folder in folders]
         report[str(root)] = {"cases": [f.name for f in folders]}
-        for region in Region:
+        for region in GLIOMA.predicted:
             scores = np.stack([row[region] for row in rows])
             dices, best = held_out(scores[:, :-1], args.folds or len(folders))
             name, threshold, opening = RULES[region][max(set(best), key=best.count)]
@@ -144,7 +148,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 0
     for root, facts in report.items():
         print(root)
-        for region in Region:
+        for region in GLIOMA.predicted:
             line = facts[str(region)]
             print(f"  {region}  mean Dice {line['mean_dice']:.3f}  n={line['n']}  {line['usual_rule']}")
             print(f"      marking nothing {line['marking_nothing']:.3f}")

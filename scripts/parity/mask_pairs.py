@@ -8,11 +8,12 @@ from pathlib import Path
 import numpy as np
 from scipy import ndimage
 
-from brats_unet.anatomy import Region, region_mask
 from brats_unet.geometry import bounding_box
 from brats_unet.nifti import is_nifti, read_integers
+from brats_unet.schemes.scheme_file import builtin
 
 Masks = tuple[str, np.ndarray, np.ndarray, tuple[float, float, float]]
+GLIOMA = builtin()
 REAL = Path(os.environ.get("BRATS_UNET_REAL") or Path(__file__).resolve().parents[2].parent / "shared" / "real")
 MARGIN = 5  # voxels of air left around both masks
 
@@ -70,12 +71,12 @@ def stored(folders: list[Path]) -> Iterator[Masks]:
     for paths in by_parent.values():
         volumes = {path: read_integers(path) for path in paths}
         for one, two in combinations(paths, 2):
-            for region in Region:
-                masks = [region_mask(volumes[path].array, region) for path in (one, two)]
+            for region in GLIOMA.predicted:
+                masks = [GLIOMA.region_mask(volumes[path].array, region) for path in (one, two)]
                 yield _near(f"{one.name}, {two.name} {region}", *masks, volumes[one].spacing_mm)
         for path, volume in volumes.items():
-            for region in Region:
-                mask = region_mask(volume.array, region)
+            for region in GLIOMA.predicted:
+                mask = GLIOMA.region_mask(volume.array, region)
                 spacing = tuple(float(s) for s in random.uniform(0.5, 3, 3))
                 name = f"{path.name} {region}"
                 yield _near(f"{name} shifted", mask, np.roll(mask, (3, -2, 1), (0, 1, 2)), spacing)

@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pytest
 
-from brats_unet.anatomy import Modality, labels_from_regions, region_masks
+from brats_unet.anatomy import Modality
 from brats_unet.cli.main import main
 from brats_unet.data.prepare.preprocess import Preparation, prepare
 from brats_unet.data.readers.discovery import find_cases
@@ -18,6 +18,7 @@ from brats_unet.run import Run
 from brats_unet.schemes.convention import conventions
 from brats_unet.schemes.scheme_file import builtin
 from brats_unet.volume import Volume
+from tests.glioma import labels_from_regions, region_masks
 
 TINY = [
     "experiment=quick",

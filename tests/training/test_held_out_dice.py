@@ -4,8 +4,9 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from brats_unet.anatomy import region_masks
+from brats_unet.schemes.scheme_file import builtin
 from brats_unet.training.held_out_dice import held_out_dice
+from tests.glioma import region_masks
 
 
 def case_of(labels):
@@ -14,7 +15,9 @@ def case_of(labels):
 
 
 def network_of(predict):
-    return SimpleNamespace(on_prepared_grid=lambda image: predict(region_masks(image[..., 0].astype(np.uint8))))
+    return SimpleNamespace(
+        scheme=builtin(), on_prepared_grid=lambda image: predict(region_masks(image[..., 0].astype(np.uint8)))
+    )
 
 
 def test_a_perfect_network_has_dice_1_also_in_a_region_that_no_voxel_belongs_to():

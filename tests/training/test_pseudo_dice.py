@@ -9,7 +9,6 @@ import pytest
 import tensorflow as tf
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from brats_unet.anatomy import Region, region_masks
 from brats_unet.data.patches.pipeline import read_batch
 from brats_unet.data.patches.sampling import Sampler
 from brats_unet.losses import region_dice_bce
@@ -21,6 +20,7 @@ from brats_unet.schemes.scheme_file import builtin
 from brats_unet.training.averaging import Average
 from brats_unet.training.pseudo_dice import PatchScores, PatchValidation, best_so_far, patch_measure, pooled_dice
 from brats_unet.training.scalar_events import ScalarEvents
+from tests.glioma import Region, region_masks
 
 
 @pytest.fixture(scope="module")

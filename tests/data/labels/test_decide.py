@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 from brats_unet import nifti
-from brats_unet.anatomy import Label
 from brats_unet.data.labels.decide import decide, integers_of, label_set
 from brats_unet.errors import DataError, SettingsError
 from brats_unet.schemes.convention import conventions
 from brats_unet.schemes.scheme_file import builtin
 from brats_unet.volume import Volume
+from tests.glioma import Label
 
 REGIONS_NNUNET = {"background": 0, "whole tumor": [1, 2, 3], "tumor core": [2, 3], "enhancing tumor": [3]}
 REGIONS_2023 = {"background": 0, "whole tumor": [1, 2, 3], "tumor core": [1, 3], "enhancing tumor": [3]}

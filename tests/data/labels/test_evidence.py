@@ -2,9 +2,9 @@
 
 import pytest
 
-from brats_unet.anatomy import Label
 from brats_unet.data.labels.evidence import declared_meaning
 from brats_unet.schemes.scheme_file import builtin
+from tests.glioma import Label
 
 B, N, OE, C, E = Label
 

@@ -4,8 +4,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from brats_unet.anatomy import Region, region_mask
 from brats_unet.data.patches.sampling import Sampler, case_order, cut
+from tests.glioma import Region, region_mask
 
 SEED = 11
 

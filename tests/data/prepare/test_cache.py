@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from brats_unet import files
-from brats_unet.anatomy import Modality, Region
+from brats_unet.anatomy import Modality
 from brats_unet.data.prepare import cache
 from brats_unet.data.prepare.cache import PreparedCase, altered, is_whole, prepare_all
 from brats_unet.data.prepare.preprocess import Preparation, prepare
@@ -18,6 +18,7 @@ from brats_unet.nifti import write_volume
 from brats_unet.schemes.convention import conventions
 from brats_unet.schemes.scheme_file import builtin
 from brats_unet.volume import Case, ImageFile, Volume
+from tests.glioma import Region
 
 RECIPE = Preparation((Modality.FLAIR, Modality.T2))
 BRATS = conventions(builtin())["brats2017"]

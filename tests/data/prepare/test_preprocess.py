@@ -4,7 +4,7 @@ from itertools import product
 import numpy as np
 import pytest
 
-from brats_unet.anatomy import Modality, Region, labels_from_regions, region_mask, region_masks
+from brats_unet.anatomy import Modality
 from brats_unet.data.prepare import prepared_labels as labels_module
 from brats_unet.data.prepare import preprocess
 from brats_unet.data.prepare.grid import Grid
@@ -16,6 +16,7 @@ from brats_unet.nifti import write_volume
 from brats_unet.schemes.convention import conventions
 from brats_unet.schemes.scheme_file import builtin
 from brats_unet.volume import Case, ImageFile, Turn, Volume, turn_to_lps
+from tests.glioma import Region, labels_from_regions, region_mask, region_masks
 
 LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 SHAPE = (16, 15, 14)
