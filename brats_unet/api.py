@@ -29,11 +29,12 @@ from brats_unet.inference.network import Network
 from brats_unet.inference.postprocess import Postprocessing
 from brats_unet.inference.predicting import known_scans, outcome_of, prepared_for
 from brats_unet.inference.probability_maps import scan_of
-from brats_unet.nifti import SUFFIXES, stem, write_volume
+from brats_unet.nifti import SUFFIXES, stem
+from brats_unet.scan_files import write_like
 from brats_unet.schemes.convention import Convention
 from brats_unet.schemes.scheme import Scheme
 from brats_unet.spelling import suggestion
-from brats_unet.volume import Case, Volume, spacing_mm
+from brats_unet.volume import Case, ImageFile, spacing_mm
 
 AnyPath = str | PathLike[str]
 
@@ -55,7 +56,7 @@ class Segmentation:
         review: Reasons to review the case, in words. Empty if there is none; the masks can still be wrong.
         scheme: What was segmented: labels and regions.
         convention: Name of the label convention.
-        scans: Files that were read.
+        scans: Files, or folders of slices, that were read.
     """
 
     case: str
@@ -110,7 +111,7 @@ class Segmentation:
             raise SettingsError(f"{path} has the name of a scan of {self.case}. Choose another name.")
         with explain_write_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-        write_volume(path, Volume(self.labels), like=self.scans[0])
+        write_like(path, self.labels, ImageFile(self.scans[0]))
         return path
 
 
@@ -172,7 +173,7 @@ class Segmenter:
             review=tuple(outcome.review),
             scheme=self.convention.scheme,
             convention=self.convention.name,
-            scans=(scan_of(opened), *(file.path for file in opened.images.values())),
+            scans=(scan_of(opened).path, *(file.path for file in opened.images.values())),
         )
 
     def _case(self, case: AnyPath | Mapping[str, AnyPath], name: str | None) -> Case:

@@ -196,7 +196,7 @@ def write_volume(path: Path, volume: Volume, *, like: Path | None = None, slope:
     """
     if like is None:
         image = nibabel.Nifti1Image(volume.array, volume.affine)
-        image.header.set_xyzt_units("mm")
+        image.header.set_xyzt_units("mm" if volume.spacing_known else "unknown")
         image.set_sform(volume.affine, code="scanner")
         image.set_qform(volume.affine, code="scanner")
     else:

@@ -23,7 +23,7 @@ AboveZero = Annotated[float, Range(0, above_least=True)]
 class Data:
     """Where the scans are, what they mean, how they are prepared and divided into folds (conf/data/)."""
 
-    name: str  # reader: brats or phantom
+    name: str  # reader: brats, lgg or phantom
     root: Optional[str]
     labels: str  # label convention, or auto
     modalities: list[str]
@@ -38,7 +38,7 @@ class Data:
     cases: FromOne  # phantoms only: how many to make
     seed: Seed  # phantoms only
     grid: Optional[list[FromOne]]  # phantoms only: voxels along x, y, z; None: the usual grid of the scheme
-    spacing_mm: Optional[list[AboveZero]]  # phantoms only: voxel edge lengths along x, y, z
+    spacing_mm: Optional[list[AboveZero]]  # voxel edge lengths along x, y, z, of phantoms and of TIFF slices
 
 
 @dataclass

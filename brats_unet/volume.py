@@ -8,13 +8,23 @@ import numpy as np
 
 from brats_unet.anatomy import Modality
 
+Spacing = tuple[float, float, float]
+
 
 @dataclass(frozen=True)
 class ImageFile:
-    """One scan on disk: a file, or one channel of a 4-D file, as in the Medical Segmentation Decathlon."""
+    """One scan on disk.
+
+    Attributes:
+        path: NIfTI file, or folder of TIFF slices.
+        channel: Channel of a 4-D file, as in the Medical Segmentation Decathlon, or of RGB slices; None for a 3-D file.
+        spacing_mm: Edge lengths of a voxel of slices, which do not hold them, along L, P, S, in millimetres; None if
+            they are unknown, and for NIfTI files.
+    """
 
     path: Path
     channel: int | None = None
+    spacing_mm: Spacing | None = None
 
 
 @dataclass(frozen=True)
@@ -24,20 +34,33 @@ class Case:
     Attributes:
         id: Unique in its dataset; also the file name of the prediction.
         images: The scans by modality; discovery refuses cases that lack a requested one.
-        mask: The expert mask, or None for a case to predict.
+        mask: The expert mask (NIfTI file or folder of slices), or None for a case to predict.
         patient: All cases of one patient are in the same fold; equals `id` if the names do not show the patient.
-        grade: "HGG" or "LGG" if a name mapping or a folder name shows it, else None.
+        stratum: Group that every fold gets its share of: the grade "HGG" or "LGG" if a name mapping or a folder name
+            shows it, institution and grade in the LGG MRI Segmentation data set; None if it is unknown.
+        absent: Requested scans that the data set itself lacks for this case; each becomes a channel of zeros.
     """
 
     id: str
     images: Mapping[Modality, ImageFile]
     mask: Path | None = None
     patient: str = ""
-    grade: str | None = None
+    stratum: str | None = None
+    absent: tuple[Modality, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.patient:
             object.__setattr__(self, "patient", self.id)
+
+    @property
+    def spacing_mm(self) -> Spacing | None:
+        """Spacing of its scans if they are slices, see `ImageFile.spacing_mm`."""
+        return given_spacing_mm(self.images)
+
+
+def given_spacing_mm(images: Mapping[Modality, ImageFile] | None) -> Spacing | None:
+    """Spacing that a setting gives to the scans of a case, and so to its mask; see `ImageFile.spacing_mm`."""
+    return next((file.spacing_mm for file in (images or {}).values()), None)
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,17 +70,19 @@ class Volume:
     Attributes:
         array: Shape (X, Y, Z) or (X, Y, Z, M).
         affine: float64, shape (4, 4): maps voxel indices to millimetres in R-A-S+ world axes, as in NIfTI.
+        spacing_known: False for slices of unknown spacing: the affine's unit is then a voxel, not a millimetre.
     """
 
     array: np.ndarray
     affine: np.ndarray = field(default_factory=lambda: np.diag([-1.0, -1.0, 1.0, 1.0]))
+    spacing_known: bool = True
 
     @property
-    def spacing_mm(self) -> tuple[float, float, float]:
+    def spacing_mm(self) -> Spacing:
         return spacing_mm(self.affine)
 
 
-def spacing_mm(affine: np.ndarray) -> tuple[float, float, float]:
+def spacing_mm(affine: np.ndarray) -> Spacing:
     """Edge lengths of a voxel along the three voxel axes, in millimetres."""
     lengths = np.sqrt((affine[:3, :3] ** 2).sum(axis=0))
     return (float(lengths[0]), float(lengths[1]), float(lengths[2]))

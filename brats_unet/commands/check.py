@@ -13,7 +13,7 @@ from brats_unet.commands.display import open_display
 from brats_unet.data.dataset_check import CheckReport, check_cases
 from brats_unet.data.folds import ALL, refuse_invalid_fold
 from brats_unet.data.prepare.preprocess import Preparation
-from brats_unet.data.readers.discovery import survey
+from brats_unet.data.readers.discovery import slice_spacing_mm, survey
 from brats_unet.data.readers.findings import Finding, Severity
 from brats_unet.errors import SettingsError
 from brats_unet.files import write_json
@@ -42,13 +42,19 @@ def main(settings: Check) -> int:
     refuse_invalid_fold(fold=data.fold, folds=data.folds, splits=data.splits, validation_root=data.validation_root)
     began = time.monotonic()
     scheme = scheme_of(settings.scheme)
-    modalities = Preparation.of(data.modalities, data.preparation).modalities
+    preparation = Preparation.of(data.modalities, data.preparation)
     with open_display(json=settings.json) as display:
         report = check_cases(
-            survey(root, modalities=modalities, leave_out=data.leave_out),
+            survey(
+                root,
+                modalities=preparation.modalities,
+                leave_out=data.leave_out,
+                spacing_mm=slice_spacing_mm(data.name, data.spacing_mm),
+            ),
             data.labels,
             scheme=scheme,
             folds=_fold_count(data),
+            with_skull=preparation.crop == "head",
             progress=lambda done, total: display.progress("Opening cases", done, total),
         )
         console = display.console

@@ -139,7 +139,7 @@ def make_plan(settings: Plan, display: Display) -> Planned:
     for _ in range(TRIES):
         proposal = propose(
             facts["median_shape"],
-            preparation.spacing_mm,
+            preparation.spacing_mm or facts["case_spacing_mm"],
             rank=described.rank,
             first_stride=described.strides[0],
             first_features=_first_features(settings.model, described),
@@ -207,14 +207,12 @@ def _shape_text(shape: Sequence[float]) -> str:
 def _log_fingerprint(display: Display, facts: dict[str, Any], settings: Plan) -> None:
     own, grid = facts["case_spacing_mm"], settings.data.preparation["spacing_mm"]
     regions = ", ".join(
-        f"{name} in {fact['present']}" + (f" ({fact['median_mm3'] / 1000:.0f} ml)" if fact["present"] else "")
+        f"{name} in {fact['present']}" + (f" ({fact['median_mm3'] / 1000:.0f} ml)" if fact["median_mm3"] else "")
         for name, fact in facts["regions"].items()
     )
-    display.log(
-        f"{facts['cases']} cases, median size {_shape_text(facts['median_shape'])} voxels at {_shape_text(grid)} mm; "
-        f"{regions}."
-    )
-    if any(abs(a / b - 1) > 0.25 for a, b in zip(own, grid, strict=True)):
+    at = "on the grids of the scans" if grid is None else f"at {_shape_text(grid)} mm"
+    display.log(f"{facts['cases']} cases, median size {_shape_text(facts['median_shape'])} voxels {at}; {regions}.")
+    if grid is not None and any(abs(a / b - 1) > 0.25 for a, b in zip(own, grid, strict=True)):
         display.log(
             f"The scans have voxels of {_shape_text([round(s, 2) for s in own])} mm; the recipe resamples them. "
             f"To plan on their own grid, set data.preparation.spacing_mm=[{','.join(f'{s:g}' for s in own)}]."

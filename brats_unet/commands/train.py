@@ -216,10 +216,11 @@ def _log_start(
     precision: str,
     state: checkpoint.State,
 ) -> None:
-    spacing = "×".join(f"{s:g}" for s in settings.data.preparation["spacing_mm"])
+    spacing_mm = settings.data.preparation["spacing_mm"]
+    at = "on the grids of the scans" if spacing_mm is None else f"at {'×'.join(f'{s:g}' for s in spacing_mm)} mm"
     display.log(
         f"{run.folder}: {settings.model['name']} with {model.count_params():,} weights, {len(study.split.train)} cases "
-        f"for training and {len(study.split.validation)} held out, at {spacing} mm; {precision} on {devices}."
+        f"for training and {len(study.split.validation)} held out, {at}; {precision} on {devices}."
     )
     if settings.minutes:
         most = "" if settings.steps is None else f", or after {settings.steps} steps if that is earlier"

@@ -23,9 +23,9 @@ from brats_unet.inference.postprocess import Postprocessing
 from brats_unet.inference.predicting import prepared_for
 from brats_unet.inference.rule_losses import HeldOut
 from brats_unet.inference.tuning import FEW_CASES, Tuned, refuse_invalid, tune
-from brats_unet.nifti import read_integers
 from brats_unet.prefetch import prefetched
 from brats_unet.run import PREDICTIONS_MARK, Run
+from brats_unet.scan_files import read_mask
 from brats_unet.schemes.convention import conventions
 from brats_unet.schemes.scheme import Scheme
 from brats_unet.schemes.scheme_file import scheme_in
@@ -109,7 +109,7 @@ def _held_out_probabilities(run: Run, cases: Sequence[Case], settings: Tune, dis
 
     def write(case: Case, answer: EnsemblePrediction) -> None:
         assert case.mask is not None
-        labels = convention.decode(read_integers(case.mask).array, where=str(case.mask))
+        labels = convention.decode(read_mask(case.mask).array, where=str(case.mask))
         probabilities = answer.probabilities()
         relevant = (probabilities >= LEAST_PROBABILITY).any(axis=-1) | (labels != 0)
         relevant[0, 0, 0] |= not relevant.any()

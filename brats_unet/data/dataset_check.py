@@ -74,6 +74,7 @@ def check_cases(
     *,
     scheme: Scheme,
     folds: int | None = None,
+    with_skull: bool = False,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> CheckReport:
     """Open every scan and mask of a data folder and report all defects.
@@ -83,6 +84,7 @@ def check_cases(
         convention_setting: "auto" or the name of a label convention.
         scheme: What the masks show.
         folds: Number of folds that the cases must suffice for; None skips this check.
+        with_skull: Whether the scans are meant to show skull and air, see `inspection.inspect`.
         progress: Called with the number of cases done and their total.
 
     Raises:
@@ -93,7 +95,7 @@ def check_cases(
         decide(convention_setting, dataset.layout, [], None, {}, scheme=scheme)
     cases = sorted((*dataset.cases, *survey.incomplete), key=lambda case: case.id)
     findings = [*survey.defects, *(note("", text) for text in dataset.notes)]
-    inspections = _inspect_all(cases, progress)
+    inspections = _inspect_all(cases, with_skull, progress)
     for inspection in inspections:
         findings.extend(inspection.findings)
     findings += _differences(inspections)
@@ -107,11 +109,11 @@ def check_cases(
     return CheckReport(dataset.root, dataset.layout, len(cases), with_masks, convention, tuple(findings))
 
 
-def _inspect_all(cases: Sequence[Case], progress: Callable[[int, int], None]) -> list[Inspection]:
+def _inspect_all(cases: Sequence[Case], with_skull: bool, progress: Callable[[int, int], None]) -> list[Inspection]:
     results = []
     with ThreadPoolExecutor(min(MOST_THREADS, cpu_count() or 1)) as pool:
         try:
-            for result in pool.map(inspect, cases):
+            for result in pool.map(lambda case: inspect(case, with_skull=with_skull), cases):
                 results.append(result)
                 progress(len(results), len(cases))
         except BaseException:

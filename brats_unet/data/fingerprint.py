@@ -35,7 +35,7 @@ def identity(dataset: Dataset, preparation: Preparation) -> dict[str, Any]:
         "dataset": dataset.root.name,
         "cases": len(ids),
         "case_list": digits,
-        "spacing_mm": list(preparation.spacing_mm),
+        "spacing_mm": None if preparation.spacing_mm is None else list(preparation.spacing_mm),
         "crop": preparation.crop,
     }
 
@@ -68,16 +68,19 @@ def refuse_other_dataset(planned_for: Mapping[str, Any] | None, dataset: Dataset
         )
     for key, unit in (("spacing_mm", " mm"), ("crop", "")):
         wanted, now = planned_for.get(key, found[key]), found[key]
-        same = np.allclose(wanted, now) if key == "spacing_mm" else wanted == now
+        lengths = key == "spacing_mm" and wanted is not None and now is not None
+        same = np.allclose(wanted, now) if lengths else wanted == now
         if not same:
             raise SettingsError(
-                f"The plan was made for data.preparation.{key}={_as_text(wanted)}{unit}, but it is "
-                f"{_as_text(now)}{unit} now. {again}"
+                f"The plan was made for data.preparation.{key}={_as_text(wanted, unit)}, but it is "
+                f"{_as_text(now, unit)} now. {again}"
             )
 
 
-def _as_text(value: Any) -> str:
-    return "[" + ",".join(f"{v:g}" for v in value) + "]" if isinstance(value, list) else str(value)
+def _as_text(value: Any, unit: str) -> str:
+    if value is None:
+        return "null"
+    return "[" + ",".join(f"{v:g}" for v in value) + "]" + unit if isinstance(value, list) else f"{value}{unit}"
 
 
 def fingerprint(
@@ -102,7 +105,7 @@ def fingerprint(
         "case_spacing_mm": median voxel spacing of the cases before resampling. "voxels": voxels of all prepared grids
         together. "intensities": by modality, the percentiles 0.5, 50 and 99.5 and the standard deviation of prepared
         brain voxels, each the mean over cases. "regions": by region, the number of cases that have it ("present") and
-        its median volume in these cases ("median_mm3", in mm³, None if no case has it).
+        its median volume in these cases ("median_mm3", in mm³, None if no case has it or the spacing is unknown).
     """
     key = hashlib.blake2b(json.dumps([VERSION, sorted(c.folder.name for c in cases)]).encode(), digest_size=8)
     if file.is_file():
@@ -115,9 +118,11 @@ def fingerprint(
     shapes = np.array([case.grid.shape for case in cases])
     intensities = np.mean([fact["intensities"] for fact in facts], axis=0)
     regions = {}
+    known = all(case.grid.spacing_known for case in cases)
     for region in scheme.predicted:
         volumes = [fact["mm3"][region] for fact in facts if fact["mm3"][region] > 0]
-        regions[region] = {"present": len(volumes), "median_mm3": float(np.median(volumes)) if volumes else None}
+        median_mm3 = float(np.median(volumes)) if volumes and known else None
+        regions[region] = {"present": len(volumes), "median_mm3": median_mm3}
     names = [*(f"percentile_{p:g}" for p in PERCENTILES), "standard_deviation"]
     found = {
         "key": key.hexdigest(),

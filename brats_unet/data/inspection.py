@@ -10,11 +10,12 @@ import numpy as np
 from brats_unet.anatomy import Modality
 from brats_unet.data.prepare.brain import border_value
 from brats_unet.data.prepare.content_hash import voxel_hash
+from brats_unet.data.prepare.head_mask import head_mask
 from brats_unet.data.prepare.preprocess import LARGEST, refuse_other_grid
 from brats_unet.data.readers.findings import Finding, error, error_of, warning
 from brats_unet.errors import DataError
 from brats_unet.geometry import faces
-from brats_unet.nifti import read_array, read_integers
+from brats_unet.scan_files import read_array, read_mask
 from brats_unet.volume import Case, ImageFile, Turn, Volume, turn_to_lps
 
 SATURATED = 32767  # the largest int16
@@ -23,8 +24,8 @@ SAME_BRAIN = 0.9  # lowest mean Jaccard index of a scan's brain with the other s
 LEAST_BRAIN = 0.01  # lowest share of a scan's voxels that must not be background
 PLAIN_BORDER = 0.5  # lowest share of the outer faces that must have the background value
 OUTSIDE_BRAIN = 0.05  # highest share of the labelled voxels that may be background in every scan
-MOST_LABELS = 12  # a mask with more different values is taken for a scan
 LPS = Turn((0, 1, 2), (False, False, False))
+MOST_LABELS = 12  # a mask with more different values is taken for a scan
 
 
 @dataclass
@@ -35,8 +36,9 @@ class Inspection:
         case: The case and the paths of its files.
         findings: Errors and warnings about this case.
         shape: Voxels of the first readable scan along each axis; None if no scan is readable.
-        spacing_mm: Voxel spacing of the first readable scan, in millimetres; None if no scan is readable.
-        turned: Whether the first readable scan is stored in another orientation than L-P-S.
+        spacing_mm: Voxel spacing of the first readable scan, in millimetres; None if it is unknown, or if no scan is
+            readable.
+        turn: Turn of the first readable scan to L-P-S axes; None if no scan is readable or has an orientation.
         hashes: Content hash of each readable scan on the grid of the first.
         labels: Number of voxels of each integer in the mask; None without a readable mask.
     """
@@ -45,17 +47,29 @@ class Inspection:
     findings: list[Finding] = field(default_factory=list)
     shape: tuple[int, ...] | None = None
     spacing_mm: tuple[float, float, float] | None = None
-    turned: bool = False
+    turn: Turn | None = None
     hashes: dict[Modality, str] = field(default_factory=dict)
     labels: Mapping[int, int] | None = None
 
+    @property
+    def turned(self) -> bool:
+        """Whether the first readable scan is stored in another orientation than L-P-S."""
+        return self.turn not in (None, LPS)
 
-def inspect(case: Case) -> Inspection:
-    """Read the scans and the mask of a case, one file at a time and each file once, and report their defects."""
+
+def inspect(case: Case, *, with_skull: bool = False) -> Inspection:
+    """Read the scans and the mask of a case, one file at a time and each file once, and report their defects.
+
+    Args:
+        case: The case.
+        with_skull: Whether the scans show skull and air: they are then not held against those of a bare brain, and the
+            mask is compared with the head.
+    """
     found = Inspection(case)
     report = found.findings.append
     first: tuple[str, Volume] | None = None
     insides: dict[Modality, np.ndarray] = {}
+    heads: list[np.ndarray] = []
     for modality, volume in _scans(case, report):
         if first is None:
             first = (modality, Volume(np.broadcast_to(np.uint8(0), volume.array.shape), volume.affine))
@@ -63,12 +77,18 @@ def inspect(case: Case) -> Inspection:
         elif not _same_grid(case.id, modality, volume, first, report):
             continue
         found.hashes[modality] = voxel_hash(volume.array)
+        if with_skull:
+            heads += [volume.array] if _has_content(case.id, modality, volume.array, report) else []
+            continue
         inside = _inspect_scan(case.id, modality, volume.array, report)
         if inside is not None:
             insides[modality] = inside
+    if first is not None and heads:
+        axial = LPS.axes[2] if found.turn is None else found.turn.axes[2]
+        insides = {next(iter(found.hashes)): head_mask(heads, axial=axial)}
     _compare_scans(case.id, insides, found.hashes, report)
     if case.mask is not None:
-        found.labels = _inspect_mask(case.id, case.mask, first, insides, report)
+        found.labels = _inspect_mask(case, case.mask, first, insides, report)
     return found
 
 
@@ -82,7 +102,7 @@ def _scans(case: Case, report: Report) -> Iterator[tuple[Modality, Volume]]:
         by_path.setdefault(file.path, []).append((modality, file))
     for path, scans in by_path.items():
         try:
-            volume = read_array(path)
+            volume = read_array(scans[0][1])
         except DataError as problem:
             report(error_of(case.id, str(problem).replace(str(path), path.name)))
             continue
@@ -100,9 +120,10 @@ def _scans(case: Case, report: Report) -> Iterator[tuple[Modality, Volume]]:
 
 
 def _inspect_grid(found: Inspection, volume: Volume) -> None:
-    found.shape, found.spacing_mm = volume.array.shape, volume.spacing_mm
+    found.shape = volume.array.shape
+    found.spacing_mm = volume.spacing_mm if volume.spacing_known else None
     try:
-        found.turned = turn_to_lps(volume.affine) != LPS
+        found.turn = turn_to_lps(volume.affine)
     except ValueError as problem:
         found.findings.append(error(found.case.id, str(problem), "Correct the affine in its header."))
 
@@ -117,21 +138,28 @@ def _same_grid(case_id: str, name: str, volume: Volume, first: tuple[str, Volume
     return True
 
 
-def _inspect_scan(case_id: str, modality: Modality, scan: np.ndarray, report: Report) -> np.ndarray | None:
-    """Mask of the voxels that are not background, bool, shape (X, Y, Z); None if the scan cannot be compared."""
+def _has_content(case_id: str, modality: Modality, scan: np.ndarray, report: Report) -> bool:
+    """Whether a scan has voxels, all finite and not all equal."""
     if scan.size == 0:
         report(error(case_id, f"the {modality} scan has no voxels.", "Download the case again."))
-        return None
+        return False
     if scan.dtype.kind == "f" and (wild := np.count_nonzero(~(np.abs(scan) <= LARGEST))):
         text = f"the {modality} scan holds {wild:,} voxels that are NaN, infinite or beyond {LARGEST:g}."
         report(error(case_id, text, "Export it again."))
+        return False
+    if (scan == scan.flat[0]).all():
+        report(error(case_id, f"the {modality} scan is constant: no brain in it.", "Download the case again."))
+        return False
+    return True
+
+
+def _inspect_scan(case_id: str, modality: Modality, scan: np.ndarray, report: Report) -> np.ndarray | None:
+    """Mask of the voxels that are not background, bool, shape (X, Y, Z); None if the scan cannot be compared."""
+    if not _has_content(case_id, modality, scan, report):
         return None
     background = border_value(scan)
     inside = scan != background
     share = np.count_nonzero(inside) / inside.size
-    if share == 0:
-        report(error(case_id, f"the {modality} scan is constant: no brain in it.", "Download the case again."))
-        return None
     if share < LEAST_BRAIN:
         text = f"only {share:.2%} of the voxels of the {modality} scan differ from the background."
         report(warning(case_id, text, "Inspect the scan."))
@@ -175,11 +203,12 @@ def _compare_scans(
 
 
 def _inspect_mask(
-    case_id: str, path: Path, first: tuple[str, Volume] | None, insides: Mapping[Modality, np.ndarray], report: Report
+    case: Case, path: Path, first: tuple[str, Volume] | None, insides: Mapping[Modality, np.ndarray], report: Report
 ) -> Mapping[int, int] | None:
     """Number of voxels of each integer in a mask; None if the file cannot be read or is not a mask."""
+    case_id = case.id
     try:
-        mask = read_integers(path)
+        mask = read_mask(path, case.spacing_mm)
     except DataError as problem:
         report(error_of(case_id, str(problem).replace(str(path), path.name)))
         return None

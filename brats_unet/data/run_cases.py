@@ -6,7 +6,7 @@ from typing import Any
 
 from brats_unet.anatomy import Modality
 from brats_unet.data.prepare.content_hash import HashMemo
-from brats_unet.data.readers.discovery import Dataset, find_cases
+from brats_unet.data.readers.discovery import Dataset, find_cases, slice_spacing_mm
 from brats_unet.data.readers.naming import patient_of
 from brats_unet.errors import DataError, SettingsError
 from brats_unet.files import read_json
@@ -145,7 +145,12 @@ def _division(run: Run) -> dict[str, Any]:
 def _with_masks(run: Run, root: str) -> dict[str, Case]:
     settings = run.settings()["data"]
     modalities = [Modality(name) for name in settings["modalities"]]
-    dataset = find_cases(root, modalities=modalities, leave_out=settings["leave_out"])
+    dataset = find_cases(
+        root,
+        modalities=modalities,
+        leave_out=settings["leave_out"],
+        spacing_mm=slice_spacing_mm(settings["name"], settings.get("spacing_mm")),  # earlier versions have none
+    )
     return {case.id: case for case in dataset.cases if case.mask is not None}
 
 

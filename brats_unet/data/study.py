@@ -15,8 +15,8 @@ from brats_unet.data.phantom.phantoms import varieties, write_dataset
 from brats_unet.data.phantom.scan_grid import grid_of
 from brats_unet.data.prepare.cache import PreparedCase, prepare_all
 from brats_unet.data.prepare.content_hash import HashMemo
-from brats_unet.data.prepare.preprocess import Preparation
-from brats_unet.data.readers.discovery import Dataset, find_cases
+from brats_unet.data.prepare.preparation import Preparation, refuse_unknown_spacing
+from brats_unet.data.readers.discovery import Dataset, find_cases, slice_spacing_mm
 from brats_unet.errors import DataError, SettingsError
 from brats_unet.files import write_json
 from brats_unet.schemes.convention import Convention
@@ -110,13 +110,18 @@ def open_study(
         kinds = varieties(Path(root))
     cache_folder = Path(cache)
     memo = HashMemo(cache_folder / "hashes.json")
-    dataset, convention, label_sets = _discover(root, labels, recipe, scheme, leave_out, memo, log, progress, accept)
+
+    def find(folder: str) -> Dataset:
+        given = slice_spacing_mm(name, spacing_mm)
+        found = find_cases(folder, modalities=recipe.modalities, leave_out=leave_out, spacing_mm=given)
+        refuse_unknown_spacing(found, recipe)
+        return found
+
+    dataset, convention, label_sets = _discover(find(root), labels, scheme, memo, log, progress, accept)
     by_id = {case.id: case for case in dataset.cases if case.mask is not None}
 
     if validation_root is not None:
-        outside, outside_convention, _ = _discover(
-            validation_root, labels, recipe, scheme, leave_out, memo, log, progress
-        )
+        outside, outside_convention, _ = _discover(find(validation_root), labels, scheme, memo, log, progress)
         held_out = {case.id: case for case in outside.cases if case.mask is not None}
         both = sorted(set(held_out) & set(by_id))
         if both:
@@ -158,24 +163,23 @@ def open_study(
 
 
 def _discover(
-    root: str,
+    dataset: Dataset,
     labels: str,
-    recipe: Preparation,
     scheme: Scheme,
-    leave_out: Sequence[str],
     memo: HashMemo,
     log: Log,
     progress: Progress,
     accept: Callable[[Dataset], None] = lambda dataset: None,
 ) -> tuple[Dataset, Convention, dict[str, frozenset[int]]]:
-    """The dataset in a folder, its label convention, and the set of integers in each mask by case id."""
-    dataset = find_cases(root, modalities=recipe.modalities, leave_out=leave_out)
+    """A dataset, its label convention, and the set of integers in each mask by case id."""
     accept(dataset)
     for note in dataset.notes:
         log(note)
     masks = {case.id: case.mask for case in dataset.cases if case.mask is not None}
     if not masks:
-        raise DataError(f"{root}: {len(dataset.cases)} cases, none with a mask. Expected cases with masks to train on.")
+        raise DataError(
+            f"{dataset.root}: {len(dataset.cases)} cases, none with a mask. Expected cases with masks to train on."
+        )
     label_sets = memoised_label_sets(masks, memo, lambda d, n: progress("Reading masks", d, n))
     convention = decide(labels, dataset.layout, sorted(masks), dataset.declared_labels, label_sets, scheme=scheme)
     log(f"Labels: {convention.name} ({convention.why}).")
@@ -195,16 +199,24 @@ def memoised_label_sets(
         masks: Path of each mask, by case id.
         memo: Content hashes of files; saved here.
         progress: Called with the number of masks done and their total.
+
+    Raises:
+        DataError: Masks cannot be read; all of them are named.
     """
     file = memo.file.with_name("label_sets.json")
     known = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
-    label_sets = {}
+    label_sets, problems = {}, []
     for count, (case_id, mask) in enumerate(sorted(masks.items()), 1):
-        key = memo.hash(mask)
-        if key not in known:
-            known[key] = sorted(label_set(mask))
-        label_sets[case_id] = frozenset(known[key])
+        try:
+            key = memo.hash(mask)
+            if key not in known:
+                known[key] = sorted(label_set(mask))
+            label_sets[case_id] = frozenset(known[key])
+        except DataError as problem:
+            problems.append(str(problem))
         progress(count, len(masks))
+    if problems:
+        raise DataError("\n".join(problems))
     memo.save()
     write_json(file, known)
     return label_sets
@@ -217,13 +229,13 @@ def _subjects(
     convention: Convention,
     memo: HashMemo,
 ) -> list[Subject]:
-    """Facts of each case for fold assignment: patient, stratum (phantom kind, grade or innermost region), content."""
+    """Facts of each case for fold assignment: patient, stratum (phantom kind, its own or innermost region), content."""
     scheme, subjects = convention.scheme, []
     region = scheme.predicted[-1]
     for case_id, case in sorted(cases.items()):
         there = any(convention.to_label.get(value) in scheme.values(region) for value in label_sets[case_id])
         first = next(iter(case.images.values()))
-        stratum = kinds.get(case_id) or case.grade or (region if there else f"no {region}")
+        stratum = kinds.get(case_id) or case.stratum or (region if there else f"no {region}")
         subjects.append(Subject(case_id, case.patient, stratum, memo.voxels(first.path, first.channel)))
     memo.save()
     return subjects

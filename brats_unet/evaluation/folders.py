@@ -15,12 +15,12 @@ from brats_unet.errors import BratsError, DataError, SettingsError
 from brats_unet.evaluation.grids import grid_mismatch
 from brats_unet.evaluation.probabilities import read_probabilities
 from brats_unet.evaluation.score import Pair
-from brats_unet.nifti import read_integers
 from brats_unet.processes import map_in_processes
 from brats_unet.run import PROBABILITIES, probability_file
+from brats_unet.scan_files import read_mask
 from brats_unet.schemes.convention import Convention
 from brats_unet.schemes.scheme import Scheme
-from brats_unet.volume import ImageFile
+from brats_unet.volume import ImageFile, given_spacing_mm
 
 LISTED = 50  # most problems that one message lists
 
@@ -160,7 +160,7 @@ def _probability_problems(pair: Pair) -> list[str]:
     if pair.probabilities is None:
         return []
     try:
-        reference = read_integers(pair.reference)
+        reference = read_mask(pair.reference, given_spacing_mm(pair.images))
         read_probabilities(
             pair.case_id, pair.probabilities, pair.scheme, pair.reference, reference.array.shape, reference.affine
         )
@@ -184,7 +184,7 @@ def _masks_of(*folders: Path) -> list[dict[str, Path]]:
 
 def _inspected(path: Path) -> _Mask:
     try:
-        volume = read_integers(path)
+        volume = read_mask(path)
     except DataError as problem:
         return _Mask(problem=str(problem))
     return _Mask(volume.array.shape, volume.affine, integers_of(volume.array))

@@ -18,7 +18,7 @@ from brats_unet.files import write_json
 from brats_unet.private_paths import ROOTS
 from brats_unet.run import EVALUATION_FOLDERS, Run
 from brats_unet.schemes.convention import conventions
-from brats_unet.volume import ImageFile
+from brats_unet.volume import ImageFile, Spacing
 
 EVALUATION = "evaluation"
 NAMED = re.compile(r"\{(?P<folder>[\w.]+)\}/(?P<inside>.*)", re.DOTALL)
@@ -56,6 +56,7 @@ def described_files(pairs: Sequence[Pair], output: Path) -> dict[str, Any]:
             "prediction_labels": pair.prediction_convention.name,
             "images": {
                 str(modality): {"path": _inside(file.path.absolute(), folders), "channel": file.channel}
+                | ({"spacing_mm": file.spacing_mm} if file.spacing_mm else {})
                 for modality, file in (pair.images or {}).items()
             },
         }
@@ -81,13 +82,20 @@ def pairs_of(evaluation: Evaluation) -> dict[str, Pair]:
             case_id,
             path(facts["reference"]),
             None if facts["prediction"] is None else path(facts["prediction"]),
-            {Modality(name): ImageFile(path(one["path"]), one["channel"]) for name, one in facts["images"].items()}
+            {
+                Modality(name): ImageFile(path(one["path"]), one["channel"], _spacing_mm(one.get("spacing_mm")))
+                for name, one in facts["images"].items()
+            }
             or None,
             known_labels[facts["reference_labels"]],
             known_labels[facts["prediction_labels"]],
         )
         for case_id, facts in evaluation.summary.get("files", {}).items()
     }
+
+
+def _spacing_mm(recorded: Sequence[float] | None) -> Spacing | None:
+    return None if recorded is None else (recorded[0], recorded[1], recorded[2])
 
 
 def folders_of(evaluation: Evaluation) -> dict[str, Path]:

@@ -13,8 +13,9 @@ from brats_unet.data.readers.discovery import find_masks
 from brats_unet.data.readers.task_folder import declared_labels, read_description
 from brats_unet.errors import DataError, SettingsError, some
 from brats_unet.evaluation.grids import grid_mismatch
-from brats_unet.nifti import is_nifti, read_integers, stem
+from brats_unet.nifti import is_nifti, stem
 from brats_unet.processes import map_in_processes
+from brats_unet.scan_files import read_mask
 from brats_unet.schemes.convention import Convention
 from brats_unet.schemes.scheme import Scheme
 from brats_unet.schemes.scheme_file import DEFAULT
@@ -225,7 +226,7 @@ def references_of(folder: Path, cases: Sequence[str], inputs: Sequence[Source], 
 
 def reference_of(case_id: str, references: Source, like: Volume) -> np.ndarray:
     """Labels of an expert mask; DataError if it does not lie on the grid of `like`."""
-    volume = read_integers(references.masks[case_id])
+    volume = read_mask(references.masks[case_id])
     if mismatch := grid_mismatch(like.array.shape, like.affine, volume.array.shape, volume.affine):
         raise DataError(f"{case_id}: the reference does not lie on the grid of the inputs: {mismatch}")
     return references.labels(case_id, volume)

@@ -12,6 +12,7 @@ import numpy as np
 from brats_unet.errors import DataError
 from brats_unet.evaluation.trivial import FRAME, LEVELS, MeanShape, mean_shape_of
 from brats_unet.files import atomic_path
+from brats_unet.scan_files import stamp
 from brats_unet.schemes.convention import Convention
 from brats_unet.schemes.scheme import Scheme
 from brats_unet.schemes.scheme_file import builtin
@@ -54,10 +55,10 @@ def _state(cases: Sequence[Case], convention: Convention) -> str:
     """Hash of all that the shape depends on: paths, sizes and modification times of the files, convention, regions."""
     try:
         files = [
-            (str(path), found.st_size, found.st_mtime_ns)
+            (str(path), *stamp(path))
             for case in cases
             for path in (case.mask, next(iter(case.images.values())).path)
-            if path is not None and (found := path.stat())
+            if path is not None
         ]
     except OSError as problem:
         raise DataError(f"{problem.filename}: {problem.strerror}. Expected a file of a training case.") from problem

@@ -1,7 +1,7 @@
 """Score label volumes: one row per case, region and metric."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,11 +15,11 @@ from brats_unet.metrics import metrics_of
 from brats_unet.metrics.pair import MaskPair
 from brats_unet.metrics.protocols import TOLERANCES_MM, Protocol, protocol_named, require_tolerances
 from brats_unet.metrics.seed import SeedRow, seed_rows
-from brats_unet.nifti import read_integers
 from brats_unet.processes import map_in_processes
+from brats_unet.scan_files import read_mask
 from brats_unet.schemes.convention import Convention
 from brats_unet.schemes.scheme import BACKGROUND, Scheme
-from brats_unet.volume import ImageFile, Volume, turn_to_lps
+from brats_unet.volume import ImageFile, Volume, given_spacing_mm, turn_to_lps
 
 
 @dataclass(frozen=True)
@@ -200,11 +200,12 @@ def read_labels(pair: Pair) -> tuple[Volume, Volume]:
     Raises:
         DataError: A file cannot be read, holds a label unknown to its convention, or the grids differ.
     """
-    stored = read_integers(pair.reference)
-    reference = Volume(pair.reference_convention.decode(stored.array, where=str(pair.reference)), stored.affine)
+    stored = read_mask(pair.reference, given_spacing_mm(pair.images))
+    labels = pair.reference_convention.decode(stored.array, where=str(pair.reference))
+    reference = replace(stored, array=labels)
     if pair.prediction is None:
-        return reference, Volume(np.zeros_like(reference.array), reference.affine)
-    stored = read_integers(pair.prediction)
+        return reference, replace(reference, array=np.zeros_like(reference.array))
+    stored = read_mask(pair.prediction)
     mismatch = grid_mismatch(reference.array.shape, reference.affine, stored.array.shape, stored.affine)
     if mismatch:
         raise DataError(f"{pair.case_id}: {pair.prediction} does not lie on the grid of {pair.reference}: {mismatch}")

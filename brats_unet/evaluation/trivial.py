@@ -17,8 +17,8 @@ from brats_unet.errors import DataError
 from brats_unet.evaluation.score import Pair, Row, read_labels, score_case
 from brats_unet.geometry import Box, bounding_box, uncrop
 from brats_unet.metrics.protocols import TOLERANCES_MM
-from brats_unet.nifti import read_integers, read_volume
 from brats_unet.processes import map_in_processes
+from brats_unet.scan_files import read_mask, read_scan
 from brats_unet.schemes.convention import Convention
 from brats_unet.schemes.scheme import Scheme
 from brats_unet.volume import Case, ImageFile, turn_to_lps
@@ -155,7 +155,7 @@ def in_frame(labels: np.ndarray, box: Box, scheme: Scheme) -> np.ndarray:
 def brain_box(images: Mapping[Modality, ImageFile], shape: tuple[int, ...]) -> Box | str:
     """Bounding box of the brain in the first scan, in L-P-S axes; or the reason why there is none."""
     file = next(iter(images.values()))
-    volume = read_volume(file.path, file.channel)
+    volume = read_scan(file)
     if volume.array.shape != shape:
         return f"{file.path}: shape {volume.array.shape}. Expected {shape}, the shape of its mask."
     scan = turn_to_lps(volume.affine).apply(volume.array)
@@ -198,7 +198,7 @@ def _in_frame(argument: tuple[Case, Convention]) -> np.ndarray | str:
     case, convention = argument
     assert case.mask is not None  # training cases have one
     try:
-        mask = read_integers(case.mask)
+        mask = read_mask(case.mask, case.spacing_mm)
         box = brain_box(case.images, mask.array.shape)
         labels = convention.decode(mask.array, where=str(case.mask))
     except DataError as problem:

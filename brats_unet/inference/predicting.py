@@ -18,12 +18,12 @@ from brats_unet.inference.network import Network
 from brats_unet.inference.postprocess import Postprocessing, labels_of
 from brats_unet.inference.probability_maps import Keep, keep_nothing, scan_of
 from brats_unet.inference.volumes_csv import read_volumes, volume_rows, write_volumes
-from brats_unet.nifti import write_volume
 from brats_unet.prefetch import prefetched
 from brats_unet.run import mask_file
+from brats_unet.scan_files import write_like
 from brats_unet.schemes.convention import Convention
 from brats_unet.schemes.scheme import Scheme
-from brats_unet.volume import Case, Volume
+from brats_unet.volume import Case
 
 
 def prepared_for(networks: Sequence[Network], case: Case) -> dict[Preparation, Prepared]:
@@ -147,7 +147,7 @@ def predict_cases(
         keep(case, outcome.probabilities)
         lines = volume_rows(case.id, outcome.facts, outcome.review)
         write_volumes(output, {**rows, case.id: lines})
-        write_volume(mask_file(output, case.id), Volume(convention.encode(outcome.labels)), like=scan_of(case))
+        write_like(mask_file(output, case.id), convention.encode(outcome.labels), scan_of(case))
         return lines
 
     waiting = [case for case in cases if case.id not in existing]

@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 
 from brats_unet.inference.confidence import entropy
-from brats_unet.nifti import write_volume
 from brats_unet.run import probability_file
+from brats_unet.scan_files import write_like
 from brats_unet.schemes.scheme import Scheme
-from brats_unet.volume import Case, Volume
+from brats_unet.volume import Case, ImageFile
 
 STEP = float(np.nextafter(np.float32(1 / 255), np.float32(0)))  # largest float32 slope with 255 * slope <= 1
 
@@ -59,11 +59,11 @@ def keep_all(keeps: Sequence[Keep]) -> Keep:
 def _write_share(path: Path, share: np.ndarray, case: Case, *, exact: bool) -> None:
     """Write values from 0 to 1, as float32 or as uint8 with a slope of 1/255."""
     if exact:
-        write_volume(path, Volume(np.ascontiguousarray(share)), like=scan_of(case))
+        write_like(path, np.ascontiguousarray(share), scan_of(case))
     else:
-        write_volume(path, Volume(np.rint(share * 255).astype(np.uint8)), like=scan_of(case), slope=STEP)
+        write_like(path, np.rint(share * 255).astype(np.uint8), scan_of(case), slope=STEP)
 
 
-def scan_of(case: Case) -> Path:
+def scan_of(case: Case) -> ImageFile:
     """The scan whose grid and header the mask of a case copies."""
-    return next(iter(case.images.values())).path
+    return next(iter(case.images.values()))

@@ -5,10 +5,20 @@ from typing import Any
 
 import numpy as np
 
-from brats_unet.data.prepare.preprocess import CROPS, NORMALISATIONS
+from brats_unet.data.prepare.preparation import CROPS, NORMALISATIONS
 from brats_unet.inference.postprocess import regions_of
 from brats_unet.schemes.scheme import Scheme
 from brats_unet.schemes.scheme_file import scheme_in
+
+SEAM = (
+    "If a scan was interpolated after skull-stripping, correct the dark voxels that this leaves at the edge of the "
+    "brain (docs/PREDICTION.md explains how)."
+)
+HEAD = (
+    "A voxel is bright if it lies above half the way from the background value of a scan to Otsu's threshold (of the "
+    "intensities from the background to the 99th percentile, in 256 bins). The head is the largest 6-connected "
+    "component of bright voxels, with the holes of each axial slice filled."
+)
 
 
 def recipe_sentences(recipe: Mapping[str, Any], rank: int) -> dict[str, list[str]]:
@@ -22,32 +32,36 @@ def recipe_sentences(recipe: Mapping[str, Any], rank: int) -> dict[str, list[str
         Lists of sentences under "preparation", "prediction" and "postprocessing".
     """
     preparation, missing = recipe["preparation"], float(recipe.get("modality_dropout", 0)) > 0
+    head = preparation["crop"] == "head"
+    inside = "are in the head" if head else "are not background"
     crop = {
         "brain": "Crop all scans to the smallest box that contains every voxel that is not background in at least one "
         "scan.",
+        "head": "Crop all scans to the smallest box that contains the head.",
         "none": "Do not crop: keep the whole field of view.",
     }
     normalise = {
-        "zscore": "Normalise each scan by itself: subtract the mean of its voxels in the box that are not background, "
+        "zscore": f"Normalise each scan by itself: subtract the mean of its voxels in the box that {inside}, "
         "and divide by the standard deviation of the same voxels (divisor n).",
         "max": "Normalise each scan by itself: divide it by the largest absolute value of its voxels in the box that "
-        "are not background.",
+        f"{inside}.",
     }
     assert set(crop) == set(CROPS) and set(normalise) == set(NORMALISATIONS)
     return {
         "preparation": [
-            f"Use the scans {', '.join(preparation['modalities'])} as channels, in this order. They must be "
-            f"skull-stripped and share one grid."
+            f"Use the scans {', '.join(preparation['modalities'])} as channels, in this order. They must "
+            f"{'show the whole head' if head else 'be skull-stripped'} and share one grid."
             + (" A missing scan may be replaced by a channel of zeros." if missing else " All scans are required."),
             "If a voxel axis is tilted by more than 2 degrees, first resample linearly onto a grid that is parallel to "
             "the patient's axes.",
             "Permute and reverse the axes so that x points to the patient's left, y to posterior and z to superior.",
             "The background value of a scan is the most frequent value on its six outer faces.",
-            "If a scan was interpolated after skull-stripping, correct the dark voxels that this leaves at the edge of "
-            "the brain (docs/PREDICTION.md explains how).",
+            HEAD if head else SEAM,
             crop[preparation["crop"]],
             normalise[preparation["normalise"]],
-            "The brain mask holds every voxel that is not background in at least one scan, with its holes "
+            "Fill the holes of the head, in three dimensions too, and set all voxels outside it to 0."
+            if head
+            else "The brain mask holds every voxel that is not background in at least one scan, with its holes "
             "(6-connected) filled. Set all voxels outside the mask to 0.",
             "Resample each axis whose voxel length differs from spacing_mm by more than a thousandth: by area means if "
             "voxels become longer, linearly if they become shorter. If the scans were cropped to the brain, the first "

@@ -9,8 +9,8 @@ import numpy as np
 from brats_unet.anatomy import Modality
 from brats_unet.errors import DataError
 from brats_unet.evaluation.score import Pair, read_labels
-from brats_unet.nifti import read_volume
 from brats_unet.processes import map_in_processes
+from brats_unet.scan_files import read_scan
 from brats_unet.schemes.scheme import Scheme
 from brats_unet.volume import turn_to_lps
 
@@ -66,7 +66,7 @@ def draw_case(drawing: Drawing) -> None:
     images: dict[Modality, np.ndarray] = {}
     for modality in scans_to_draw(pair.images or {}, scheme):
         file = (pair.images or {})[modality]
-        array = read_volume(file.path, file.channel).array
+        array = read_scan(file).array
         if array.shape != reference.array.shape:
             raise DataError(
                 f"{file.path}: shape {array.shape}. Expected {reference.array.shape}, the shape of its mask."

@@ -55,7 +55,8 @@ def card(run: Run, content: Mapping[str, Any], checkpoint: str) -> str:
 
 def _what(run: Run, content: Mapping[str, Any], scheme: Scheme) -> str:
     network, labels = content["network"], content["labels"]
-    spacing = " × ".join(f"{length:g}" for length in content["preparation"]["spacing_mm"])
+    spacing_mm = content["preparation"]["spacing_mm"]
+    at = "on their own grid" if spacing_mm is None else f"at {' × '.join(f'{length:g}' for length in spacing_mm)} mm"
     integers = ", ".join(f"{integer} {word}" for word, integer in labels["integers"].items())
     regions = network["output"]["regions"]
     words = [scheme.regions[region].words for region in regions]
@@ -63,7 +64,7 @@ def _what(run: Run, content: Mapping[str, Any], scheme: Scheme) -> str:
     architecture = run.settings()["model"]["name"] if run.was_started else "A network"
     return (
         f"{architecture} with {content['source']['weights']:,} weights ({network['format']}, float32). Input: "
-        f"{', '.join(network['input']['modalities'])} at {spacing} mm. Output: the probabilities of "
+        f"{', '.join(network['input']['modalities'])} {at}. Output: the probabilities of "
         f"{', '.join(regions)}{described} at each voxel. Masks "
         f"follow the label convention {labels['convention']}: {integers}. `prediction.json` describes the "
         f"preprocessing and the post-processing."
@@ -99,7 +100,7 @@ def _data(run: Run) -> str:
     data, division = run.settings()["data"], read_json(run.folds_file, what=str(run.folder))
     held_out, trained = division["validation"], division["train"]
     root = Path(data["root"]).name if data["root"] else data["name"]
-    kind = "synthetic phantoms, no patients" if data["name"] == "phantom" else "reader brats"
+    kind = "synthetic phantoms, no patients" if data["name"] == "phantom" else f"reader {data['name']}"
     fold = "trained on every case" if data["fold"] == "all" else f"fold {data['fold']} of {data['folds']}"
     lines = [
         f"- Dataset: `{root}` ({kind}); label convention {run.recipe()['convention']}.",

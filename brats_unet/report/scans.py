@@ -11,8 +11,8 @@ from brats_unet.anatomy import Modality
 from brats_unet.errors import DataError
 from brats_unet.evaluation.score import Pair, read_labels
 from brats_unet.geometry import bounding_box, crop
-from brats_unet.nifti import read_volume
 from brats_unet.report.planes import windowed, with_margin
+from brats_unet.scan_files import read_scan
 from brats_unet.volume import turn_to_lps
 
 GREYS = 64  # 0 is the background; takes half the bytes of 256 greys
@@ -55,7 +55,7 @@ def packed_case(pair: Pair) -> Packed | str:
         for modality in Modality:
             if pair.images and modality in pair.images:
                 file = pair.images[modality]
-                array = read_volume(file.path, file.channel).array
+                array = read_scan(file).array
                 if array.shape != reference.array.shape:
                     raise DataError(
                         f"{file.path}: shape {array.shape}. Expected {reference.array.shape}, the shape of its mask."

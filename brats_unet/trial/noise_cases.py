@@ -18,9 +18,10 @@ WHOLE_MM = (240, 240, 155)  # size of an uncropped BraTS volume
 
 
 def case_shape(preparation: Preparation) -> tuple[int, int, int]:
-    """Voxels of a typical BraTS case on the prepared grid, along x, y, z."""
-    size = BRAIN_MM if preparation.crop == "brain" else WHOLE_MM
-    x, y, z = (max(8, round(mm / s)) for mm, s in zip(size, preparation.spacing_mm, strict=True))
+    """Voxels of a typical BraTS case on the prepared grid, along x, y, z; at 1 mm if that grid is the case's own."""
+    size = WHOLE_MM if preparation.crop == "none" else BRAIN_MM
+    spacing_mm = preparation.spacing_mm or (1.0, 1.0, 1.0)
+    x, y, z = (max(8, round(mm / s)) for mm, s in zip(size, spacing_mm, strict=True))
     return x, y, z
 
 

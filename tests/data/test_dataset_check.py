@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from brats_unet import nifti
+from brats_unet import nifti, scan_files
 from brats_unet.anatomy import Modality
 from brats_unet.data.dataset_check import CheckReport, check_cases
 from brats_unet.data.readers.discovery import survey
@@ -302,8 +302,8 @@ def test_ambiguous_labels_stop_training(tmp_path: Path) -> None:
 
 def test_an_msd_file_is_read_once_for_its_four_channels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[Path] = []
-    original = nifti.read_array
-    monkeypatch.setattr("brats_unet.data.inspection.read_array", lambda path: read.append(path) or original(path))
+    original = scan_files.read_array
+    monkeypatch.setattr("brats_unet.data.inspection.read_array", lambda file: read.append(file.path) or original(file))
     (tmp_path / "imagesTr").mkdir()
     (tmp_path / "labelsTr").mkdir()
     array = labels()

@@ -8,7 +8,7 @@ import numpy as np
 
 from brats_unet.data.labels.evidence import candidates, declared_meaning
 from brats_unet.errors import DataError, SettingsError
-from brats_unet.nifti import read_integers
+from brats_unet.scan_files import read_mask
 from brats_unet.schemes.convention import Convention, conventions, numbers
 from brats_unet.schemes.scheme import Scheme
 from brats_unet.spelling import suggestion
@@ -20,7 +20,7 @@ def label_set(path: Path) -> frozenset[int]:
     Raises:
         DataError: The file cannot be read or is not a mask.
     """
-    return integers_of(read_integers(path).array)
+    return integers_of(read_mask(path).array)
 
 
 def integers_of(array: np.ndarray) -> frozenset[int]:

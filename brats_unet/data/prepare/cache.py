@@ -24,15 +24,15 @@ from brats_unet.data.prepare.grid import Grid
 from brats_unet.data.prepare.preprocess import Preparation, Prepared, prepare
 from brats_unet.errors import DataError
 from brats_unet.files import explain_write_errors, remove, require_free_space, write_json
-from brats_unet.nifti import read_header
 from brats_unet.processes import in_processes
+from brats_unet.scan_files import read_header
 from brats_unet.schemes.convention import Convention
 from brats_unet.schemes.scheme_file import builtin
 from brats_unet.volume import Case
 
 MANIFEST = "prepared.json"
 SECONDS_EACH = 1.0  # upper estimate of the time to prepare one case
-BRAIN_SHARE = 0.45  # share of a BraTS volume inside the bounding box of the brain; used to estimate disk space
+SHARES = {"brain": 0.45, "head": 0.8, "none": 1}  # upper estimate of the share of a volume in the box, by `crop`
 
 
 @dataclass(frozen=True)
@@ -225,9 +225,9 @@ def manifest_of(target: Path) -> dict[str, Any]:
 
 def estimated_bytes(case: Case, preparation: Preparation) -> int:
     """Estimated size of a prepared case on disk, from the header of its first scan."""
-    header = read_header(case.images[preparation.modalities[0]].path)
+    header = read_header(next(iter(case.images.values())))
     mm3 = float(np.prod(header.shape[:3]) * np.prod(header.spacing_mm))
-    voxels = mm3 / float(np.prod(preparation.spacing_mm)) * (BRAIN_SHARE if preparation.crop == "brain" else 1)
+    voxels = mm3 / float(np.prod(preparation.spacing_mm or header.spacing_mm)) * SHARES[preparation.crop]
     return int(voxels * (2 * len(preparation.modalities) + 2)) + 200_000
 
 

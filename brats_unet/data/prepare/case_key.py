@@ -16,8 +16,8 @@ def case_key(case: Case, preparation: Preparation, convention: Convention, memo:
 
     With a convention of glioma it is what it was before there were schemes, so that older caches stay valid.
     """
-    files = [case.images[modality] for modality in preparation.modalities]
-    contents = [[memo.hash(file.path), file.channel] for file in files]
+    files = [case.images.get(modality) for modality in preparation.modalities]
+    contents = [file and [memo.hash(file.path), file.channel, *(file.spacing_mm or ())] for file in files]
     mask = memo.hash(case.mask) if case.mask else None
     facts = [contents, mask, convention.name, preparation.as_dict()]
     if (meaning := _meaning(convention)) != _meaning(conventions(builtin()).get(convention.name)):

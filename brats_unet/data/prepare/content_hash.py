@@ -11,13 +11,17 @@ import numpy as np
 
 from brats_unet.errors import DataError
 from brats_unet.files import write_json
-from brats_unet.nifti import read_volume
+from brats_unet.scan_files import files_in, read_scan, stamp
+from brats_unet.volume import ImageFile
 
 DIGEST_BYTES = 16
 
 
 def file_hash(path: Path) -> str:
-    """BLAKE2b hash of a file's bytes, 32 hexadecimal digits."""
+    """BLAKE2b hash of a file's bytes, 32 hexadecimal digits; of a folder of slices, of their names and hashes."""
+    if path.is_dir():
+        names = "".join(f"{file.name} {file_hash(file)}\n" for file in files_in(path))
+        return hashlib.blake2b(names.encode(), digest_size=DIGEST_BYTES).hexdigest()
     with open(path, "rb") as file:
         return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=DIGEST_BYTES)).hexdigest()
 
@@ -54,19 +58,18 @@ class HashMemo:
         """Hash of the voxels of a scan; it does not depend on the header or the compression.
 
         Args:
-            path: NIfTI file.
-            channel: Channel of a 4-D file; None for a 3-D file.
+            path: NIfTI file, or folder of slices.
+            channel: Channel of a 4-D file or of slices; None for a 3-D file.
 
         Raises:
             DataError: The file cannot be read as a scan.
         """
         kind = "voxels" if channel is None else f"voxels {channel}"
-        return self._remembered(kind, path, lambda: voxel_hash(read_volume(path, channel).array))
+        return self._remembered(kind, path, lambda: voxel_hash(read_scan(ImageFile(path, channel)).array))
 
     def _remembered(self, kind: str, path: Path, digest: Callable[[], str]) -> str:
         try:
-            status = path.stat()
-            state = [status.st_size, status.st_mtime_ns]
+            state = list(stamp(path))
             key = _key(kind, str(path.resolve()))
             before = self.known.get(key)
             if before is not None and before[:2] == state:

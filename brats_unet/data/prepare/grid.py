@@ -26,6 +26,7 @@ class Grid:
         lead: Distance in case voxels by which the prepared grid starts before the box, per L-P-S axis; 0 for an axis
             that is not resampled.
         straight: Straight grid onto which a tilted case is interpolated first; None if the case is not tilted.
+        spacing_known: False if the unit of the affine is a voxel, see `Volume.spacing_known`.
     """
 
     case_shape: tuple[int, int, int]
@@ -35,6 +36,7 @@ class Grid:
     ratio: tuple[float, float, float]
     lead: tuple[float, float, float] = (0.0, 0.0, 0.0)
     straight: Straight | None = None
+    spacing_known: bool = True
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -49,7 +51,7 @@ class Grid:
 
     @property
     def case_spacing_mm(self) -> tuple[float, float, float]:
-        """Voxel edge lengths of the case along its axes on disk, in millimetres."""
+        """Voxel edge lengths of the case along its axes on disk, in millimetres; 1, 1, 1 voxels if they are unknown."""
         return spacing_mm(np.array(self.case_affine))
 
     def to_prepared(self, array: np.ndarray) -> np.ndarray:
@@ -91,7 +93,10 @@ class Grid:
 
     def as_dict(self) -> dict[str, Any]:
         """The grid in plain types, for JSON."""
-        return asdict(self)
+        plain = asdict(self)
+        if self.spacing_known:  # as grids were written before there were others
+            del plain["spacing_known"]
+        return plain
 
     @classmethod
     def from_dict(cls, plain: Mapping[str, Any]) -> "Grid":
@@ -104,6 +109,7 @@ class Grid:
             tuple(plain["ratio"]),
             tuple(plain["lead"]),
             _straight(plain.get("straight")),
+            plain.get("spacing_known", True),
         )
 
 

@@ -1,90 +1,26 @@
 """From the scans of a case to the input of the network: crop to the brain, resample, normalise."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
-from typing import Annotated, Any, Literal, get_args
+from dataclasses import dataclass
 
 import numpy as np
 
-from brats_unet.anatomy import Modality
-from brats_unet.binding import Range, bind
 from brats_unet.data.prepare.brain import border_value, filled, union, without_seam
 from brats_unet.data.prepare.grid import Grid
+from brats_unet.data.prepare.head_mask import head_mask
 from brats_unet.data.prepare.oblique import resliced_brain, straight_around
 from brats_unet.data.prepare.plausible import scan_warnings
+from brats_unet.data.prepare.preparation import Preparation
 from brats_unet.data.prepare.prepared_labels import foreground_positions, prepared_labels, refuse_lost_labels
 from brats_unet.data.prepare.resample import centring_lead
-from brats_unet.errors import DataError, SettingsError
+from brats_unet.errors import DataError
 from brats_unet.geometry import Box, bounding_box, crop
-from brats_unet.nifti import read_integers, read_volume
+from brats_unet.scan_files import read_mask, read_scan
 from brats_unet.schemes.convention import Convention
 from brats_unet.volume import Case, Volume, corners_apart_mm, spacing_mm, turn_to_lps
 
-# Increase this when the same settings give different prepared volumes; it is part of the cache key.
-VERSION = 4  # 4: the resampled grid is aligned with the centre of mass of the brain
-Crop = Literal["brain", "none"]
-Normalise = Literal["zscore", "max"]
-CROPS, NORMALISATIONS = get_args(Crop), get_args(Normalise)
 SAME_SPACING = 1e-3  # relative difference in voxel length up to which an axis is not resampled
 LARGEST = 1e30  # largest intensity accepted, so that statistics stay within float32
 FLOAT16_LARGEST = 65504.0
-
-
-@dataclass(frozen=True)
-class Options:
-    """The settings of `data.preparation`, see `Preparation`."""
-
-    spacing_mm: list[Annotated[float, Range(0, above_least=True)]]
-    crop: Crop
-    normalise: Normalise
-
-
-@dataclass(frozen=True)
-class Preparation:
-    """Settings that turn scans into a prepared volume.
-
-    Attributes:
-        modalities: Channels of the image, in this order.
-        spacing_mm: Voxel edge lengths of the prepared grid along L, P, S, in millimetres; an axis that differs by less
-            than a thousandth is not resampled.
-        crop: "brain" (bounding box of the brain) or "none".
-        normalise: "zscore" (mean 0, standard deviation 1 in the brain) or "max" (divided by the largest magnitude).
-    """
-
-    modalities: tuple[Modality, ...]
-    spacing_mm: tuple[float, float, float] = (1.0, 1.0, 1.0)
-    crop: str = "brain"
-    normalise: str = "zscore"
-
-    @classmethod
-    def of(cls, modalities: Sequence[str], options: Mapping[str, Any]) -> "Preparation":
-        """From modality names in any order and the options `spacing_mm`, `crop` and `normalise`.
-
-        Raises:
-            SettingsError: A modality, an option or a choice is unknown, or the spacing is not three positive numbers.
-        """
-        known = {str(m) for m in Modality}
-        wrong = [m for m in modalities if m not in known]
-        if wrong or not modalities or len(set(modalities)) != len(modalities):
-            raise SettingsError(
-                f"data.modalities={list(modalities)} is not a list of different modalities. "
-                f"Choose from {', '.join(sorted(known))}."
-            )
-        checked = bind(Options, options, "data.preparation.")
-        spacing = tuple(checked.spacing_mm)
-        if len(spacing) != 3:
-            raise SettingsError(f"data.preparation.spacing_mm={list(spacing)} is not three lengths in mm above 0.")
-        ordered = tuple(m for m in Modality if m in set(modalities))
-        return cls(ordered, spacing, checked.crop, checked.normalise)
-
-    def as_dict(self) -> dict[str, Any]:
-        """The settings in plain types, for JSON and for the cache key."""
-        return {"version": VERSION, **asdict(self), "modalities": [str(m) for m in self.modalities]}
-
-    @classmethod
-    def from_dict(cls, plain: Mapping[str, Any]) -> "Preparation":
-        """Inverse of `as_dict`."""
-        return cls.of(plain["modalities"], {option.name: plain[option.name] for option in fields(Options)})
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,14 +54,15 @@ def prepare(
         case: Case with a scan of every modality in `preparation`.
         preparation: Preparation settings.
         convention: Meaning of the integers in the mask; None ignores the mask.
-        fill_missing: If True, a missing modality becomes a channel of zeros, as modality dropout makes it. The case
-            must have at least one modality.
+        fill_missing: If True, a missing modality becomes a channel of zeros, as modality dropout makes it; one in
+            `case.absent` always does. The case must have at least one modality.
 
     Raises:
-        DataError: A file cannot be read; the scans and the mask do not share one grid; a scan is constant, not finite
-            or beyond the range of float16; or the mask has a label that is not in the convention.
+        DataError: A file cannot be read; the scans and the mask do not share one grid; the spacing is unknown, but the
+            preparation has one; a scan is constant, not finite or beyond the range of float16; or the mask has a label
+            that is not in the convention.
     """
-    here = [m for m in preparation.modalities if m in case.images or not fill_missing]
+    here = [m for m in preparation.modalities if m in case.images or not (fill_missing or m in case.absent)]
     if not here:
         raise DataError(
             f"{case.id}: has none of the modalities that the network expects ({', '.join(preparation.modalities)})."
@@ -134,7 +71,7 @@ def prepare(
     reference: Volume | None = None
     for modality in here:
         file = case.images[modality]
-        volume = read_volume(file.path, file.channel)
+        volume = read_scan(file)
         if reference is None:
             reference = volume
         else:
@@ -146,6 +83,11 @@ def prepare(
             )
         scans.append(volume.array)
     assert reference is not None
+    if preparation.spacing_mm is not None and not reference.spacing_known:
+        raise DataError(
+            f"{case.id}: the spacing of its slices is unknown, so they cannot be resampled. Set data.spacing_mm to it, "
+            f"or data.preparation.spacing_mm=null."
+        )
     try:
         straight = straight_around(reference.array.shape, reference.affine)
         lying = reference.affine if straight is None else np.array(straight.affine)
@@ -157,17 +99,21 @@ def prepare(
     for modality, inside in zip(here, insides, strict=True):
         if not inside.any():
             raise DataError(f"{case.id}: the {modality} volume is constant: no brain in it. Download the case again.")
-    scans, insides = without_seam(scans, insides)
+    if preparation.crop == "head":
+        insides = [head_mask(scans, axial=turn.axes[2])] * len(scans)
+    else:
+        scans, insides = without_seam(scans, insides)
     if straight is not None:
         pairs = zip(scans, insides, strict=True)
         laid = [resliced_brain(*pair, reference.affine, straight.shape, lying) for pair in pairs]
         scans, insides = [scan for scan, _ in laid], [inside for _, inside in laid]
     scans, insides = [turn.apply(scan) for scan in scans], [turn.apply(inside) for inside in insides]
     anywhere = union(insides)
-    box = bounding_box(anywhere) if preparation.crop == "brain" else Box((0, 0, 0), anywhere.shape)
+    box = Box((0, 0, 0), anywhere.shape) if preparation.crop == "none" else bounding_box(anywhere)
     lengths = spacing_mm(lying)
     voxel_mm3 = float(np.prod(lengths))
-    wanted = zip(preparation.spacing_mm, (lengths[axis] for axis in turn.axes), strict=True)
+    turned = [lengths[axis] for axis in turn.axes]
+    wanted = zip(preparation.spacing_mm or turned, turned, strict=True)
     ratio = tuple(1.0 if abs(w / s - 1) < SAME_SPACING else w / s for w, s in wanted)
     brain = filled(crop(anywhere, box))
     grid = Grid(
@@ -176,8 +122,9 @@ def prepare(
         turn,
         box,
         (ratio[0], ratio[1], ratio[2]),
-        centring_lead(brain, ratio) if preparation.crop == "brain" else (0.0, 0.0, 0.0),
+        (0.0, 0.0, 0.0) if preparation.crop == "none" else centring_lead(brain, ratio),
         straight,
+        reference.spacing_known,
     )
     small_brain = grid.resampled(brain) >= 0.5
     image = np.zeros((*grid.shape, len(preparation.modalities)), np.float16)
@@ -195,13 +142,14 @@ def prepare(
 
     labels, foreground = None, {}
     if case.mask is not None and convention is not None:
-        mask = read_integers(case.mask)
+        mask = read_mask(case.mask, case.spacing_mm)
         refuse_other_grid(case.id, "mask", mask, str(here[0]), reference)
         decoded = convention.decode(mask.array, where=f"{case.id}: {case.mask.name}")
         labels = prepared_labels(decoded, grid, convention.scheme)
         refuse_lost_labels(case.id, decoded, labels, grid, convention.scheme)
         foreground = foreground_positions(labels, case.id, convention.scheme)
-    odd = scan_warnings(case.id, dict(zip(map(str, here), insides, strict=True)), int(brain.sum()), voxel_mm3)
+    by_name = dict(zip(map(str, here), insides, strict=True))
+    odd = () if preparation.crop == "head" else scan_warnings(case.id, by_name, int(brain.sum()), voxel_mm3)
     return Prepared(image, np.ascontiguousarray(small_brain), labels, foreground, grid, odd)
 
 

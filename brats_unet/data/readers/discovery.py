@@ -1,7 +1,8 @@
-"""Find the cases of a data folder in any layout of the BraTS family by file names, without decoding a scan.
+"""Find the cases of a data folder in any known layout; NIfTI files are found by their names, without decoding a scan.
 
 Supported layouts: BraTS 2018-2021 and BraTS 2023+ naming (flat or nested up to five folders deep; .nii or .nii.gz; also
-files inside a folder with the file's own name), MSD Task01 and nnU-Net raw folders. Nothing is written to the folder.
+files inside a folder with the file's own name), MSD Task01 and nnU-Net raw folders, and the TIFF slices of the LGG MRI
+Segmentation data set. Nothing is written to the folder.
 """
 
 from collections.abc import Sequence
@@ -11,13 +12,14 @@ from pathlib import Path
 from brats_unet.anatomy import Modality
 from brats_unet.data.readers import task_folder
 from brats_unet.data.readers.findings import Finding, error, refuse
-from brats_unet.data.readers.grades import folder_grade, grade_table
+from brats_unet.data.readers.grades import folder_grade, grade_table, lgg_strata
 from brats_unet.data.readers.mask_folder import find_masks
 from brats_unet.data.readers.scan_folders import ScanFolders, read_scan_folders
+from brats_unet.data.readers.slice_folders import LGG, SliceFolders, read_slice_folders
 from brats_unet.data.readers.task_folder import Labels, TaskCases
 from brats_unet.data.readers.tree import Tree, walk
-from brats_unet.errors import DataError
-from brats_unet.volume import Case
+from brats_unet.errors import DataError, SettingsError
+from brats_unet.volume import Case, Spacing
 
 __all__ = ["Dataset", "Survey", "find_cases", "find_masks", "survey"]
 NEEDS_CONVERSION = {
@@ -34,7 +36,7 @@ class Dataset:
 
     Attributes:
         root: The data folder.
-        layout: "brats2018-2021", "brats2023+", "msd" or "nnunet".
+        layout: "brats2018-2021", "brats2023+", "msd", "nnunet" or "lgg".
         cases: Cases sorted by id; each has every requested modality, in the order of `Modality`; the mask may be None.
         declared_labels: "labels" of dataset.json: name -> integer, or the integers of a region; None if there are none.
         notes: Sentences about irregularities that were accepted.
@@ -45,6 +47,11 @@ class Dataset:
     cases: tuple[Case, ...]
     declared_labels: Labels | None = None
     notes: tuple[str, ...] = ()
+
+    @property
+    def spacing_known(self) -> bool:
+        """Whether the voxels of its scans are known in mm: always, except for slices without a given spacing."""
+        return self.layout != LGG or all(case.spacing_mm is not None for case in self.cases)
 
 
 @dataclass(frozen=True)
@@ -62,8 +69,18 @@ class Survey:
     defects: tuple[Finding, ...]
 
 
+def slice_spacing_mm(reader: str, spacing_mm: Sequence[float] | None) -> Sequence[float] | None:
+    """The settings data.name and data.spacing_mm as the spacing of slices; phantoms are made with it, and hold it."""
+    return None if reader == "phantom" else spacing_mm
+
+
 def find_cases(
-    root: str | Path, *, modalities: Sequence[Modality], leave_out: Sequence[str] = (), masks_required: bool = False
+    root: str | Path,
+    *,
+    modalities: Sequence[Modality],
+    leave_out: Sequence[str] = (),
+    masks_required: bool = False,
+    spacing_mm: Sequence[float] | None = None,
 ) -> Dataset:
     """The cases of a data folder or of the folder of a single case; any defects are listed in one error message.
 
@@ -72,11 +89,14 @@ def find_cases(
         modalities: Scans that each case must have; scans of other modalities are ignored.
         leave_out: Ids of cases to skip, defective or not.
         masks_required: Whether a case without a mask is a defect.
+        spacing_mm: Edge lengths of a voxel along L, P, S, in millimetres, for scans that do not hold them (TIFF); None
+            if they are unknown.
 
     Raises:
+        SettingsError: `spacing_mm` is given, but the scans hold their spacing, or it is not three lengths.
         DataError: The path does not exist, is a file or an empty folder, holds no recognised case, or has defects.
     """
-    found = survey(root, modalities=modalities, leave_out=leave_out)
+    found = survey(root, modalities=modalities, leave_out=leave_out, spacing_mm=spacing_mm)
     defects = list(found.defects)
     if masks_required:
         for case in found.dataset.cases:
@@ -86,13 +106,26 @@ def find_cases(
     return found.dataset
 
 
-def survey(root: str | Path, *, modalities: Sequence[Modality], leave_out: Sequence[str] = ()) -> Survey:
+def survey(
+    root: str | Path,
+    *,
+    modalities: Sequence[Modality],
+    leave_out: Sequence[str] = (),
+    spacing_mm: Sequence[float] | None = None,
+) -> Survey:
     """Like `find_cases`, but defects of cases are returned; only defects of the whole folder raise DataError."""
     root = Path(root)
     wanted = [modality for modality in Modality if modality in set(modalities)]
     tree, base = _tree_of(root)
-    found: TaskCases | ScanFolders
-    if base is not None:
+    found: TaskCases | ScanFolders | SliceFolders
+    if tree.pictures and not tree.files:
+        found = read_slice_folders(tree, wanted, _three(spacing_mm))
+    elif spacing_mm is not None:
+        raise SettingsError(
+            f"data.spacing_mm is set, but {root} holds NIfTI files, which have their own spacing. Set "
+            f"data.spacing_mm=null."
+        )
+    elif base is not None:
         found = task_folder.read_task(tree, base, wanted)
     else:
         found = read_scan_folders(tree, wanted)
@@ -111,11 +144,15 @@ def survey(root: str | Path, *, modalities: Sequence[Modality], leave_out: Seque
     defects = [*tree.defects, *(defect for defect in found.defects if defect.case not in left_out)]
     if not cases and not incomplete:
         raise DataError(f"{root}: data.leave_out names all {len(known)} cases. Remove at least one from the list.")
-    defects = _merged(defects, [*cases, *incomplete], wanted)
+    defects = _merged(defects, [*cases, *incomplete], wanted, found.layout)
     without = sum(case.mask is None for case in cases)
     if 0 < without < len(cases):
         notes.append(f"{without} of {len(cases)} cases have no mask: they can only be used for prediction.")
-    cases = _graded(tree, cases, notes)
+    if found.layout == LGG:
+        strata = lgg_strata(tree, cases)
+        cases = [replace(case, stratum=strata.get(case.id)) for case in cases]
+    else:
+        cases = _graded(tree, cases, notes)
     dataset = Dataset(root, found.layout, tuple(sorted(cases, key=lambda c: c.id)), found.declared_labels, tuple(notes))
     return Survey(dataset, incomplete, tuple(defects))
 
@@ -138,29 +175,39 @@ def _tree_of(root: Path) -> tuple[Tree, Path | None]:
     return tree, bases[0] if bases else None
 
 
+def _three(spacing_mm: Sequence[float] | None) -> Spacing | None:
+    if spacing_mm is None:
+        return None
+    if len(spacing_mm) != 3:
+        raise SettingsError(f"data.spacing_mm={list(spacing_mm)} is not three lengths in mm, along x, y and z.")
+    x, y, z = spacing_mm
+    return x, y, z
+
+
 def _graded(tree: Tree, cases: list[Case], notes: list[str]) -> list[Case]:
-    """The cases with their grades, from `name_mapping.csv`, else from a folder named HGG or LGG; else None."""
+    """The cases with their grade as stratum: from `name_mapping.csv`, or a folder named HGG or LGG; else None."""
     table = grade_table(tree)
     graded = []
     for case in cases:
         first = next(iter(case.images.values())).path
-        graded.append(replace(case, grade=table.get(case.id) or folder_grade(tree.root, first.parent)))
-    known = sum(case.grade is not None for case in graded)
+        graded.append(replace(case, stratum=table.get(case.id) or folder_grade(tree.root, first.parent)))
+    known = sum(case.stratum is not None for case in graded)
     if 0 < known < len(graded):
         notes.append(f"The grade is known for {known} of {len(graded)} cases.")
     return graded
 
 
-def _merged(defects: list[Finding], cases: Sequence[Case], modalities: Sequence[Modality]) -> list[Finding]:
+def _merged(
+    defects: list[Finding], cases: Sequence[Case], modalities: Sequence[Modality], layout: str
+) -> list[Finding]:
     """The defects, with one for the whole folder instead of one per case if no case has a requested modality."""
     lacking = [m for m in modalities if len(cases) > 1 and not any(m in case.images for case in cases)]
     if not lacking:
         return defects
     kept = [d for d in defects if not any(d.found.startswith(f"no {modality} scan.") for modality in lacking)]
     rest = ",".join(m for m in modalities if m not in lacking)
-    whole = error(
-        "", f"None of the {len(cases)} cases has a {' or '.join(lacking)} scan.", f"Set data.modalities=[{rest}]."
-    )
+    remedy = f"Set {'data=lgg, or ' if layout == LGG else ''}data.modalities=[{rest}]."
+    whole = error("", f"None of the {len(cases)} cases has a {' or '.join(lacking)} scan.", remedy)
     return [whole, *kept]
 
 

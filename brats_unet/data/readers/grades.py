@@ -1,13 +1,16 @@
-"""Tumour grades, read from `name_mapping.csv` or from a folder named HGG or LGG."""
+"""Groups that folds are balanced over: tumour grades, and in the LGG data set also the institution."""
 
 import csv
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from brats_unet.data.readers.naming import GRADES
 from brats_unet.data.readers.tree import Tree
+from brats_unet.volume import Case
 
+TCGA = re.compile(r"TCGA_(?P<institution>[^_]+)_[^_]+")  # the beginning of a case id of the LGG data set
+LGG_TABLE, LGG_PATIENT, LGG_GRADE = "data.csv", "Patient", "neoplasm_histologic_grade"
 ID_COLUMN = re.compile(r"brats_?(?:20)?\d\d_?(?:subject_?)?id", re.IGNORECASE)
 
 
@@ -20,21 +23,39 @@ def grade_table(tree: Tree) -> dict[str, str]:
     """
     grades: dict[str, str] = {}
     for path in tree.tables:
-        if not path.stem.lower().startswith("name_mapping"):
-            continue
-        try:
-            with open(path, encoding="utf-8-sig", newline="") as file:
-                rows = list(csv.DictReader(file))
-        except (OSError, UnicodeDecodeError, csv.Error) as problem:
-            tree.notes.append(f"{path.name} cannot be read ({problem}): no grades are taken from it.")
-            continue
-        for row in rows:
-            grades.update(_names_of(row))
+        if path.stem.lower().startswith("name_mapping"):
+            for cells in _rows(path, tree):
+                grades.update(_names_of(cells))
     return grades
 
 
-def _names_of(row: Mapping[str | None, str | None]) -> dict[str, str]:
-    cells = {(key or "").strip(): (value or "").strip() for key, value in row.items() if not isinstance(value, list)}
+def lgg_strata(tree: Tree, cases: Sequence[Case]) -> dict[str, str]:
+    """Institution and grade of the cases of the LGG data set by case id, such as "DU 2".
+
+    Institutions differ in scanners and in the distance of slices. The institution is the second part of a case id; the
+    grade is the code in the table `data.csv`, "?" if the table has none. A case with another id has no entry.
+    """
+    tables = [path for path in tree.tables if path.name.lower() == LGG_TABLE]
+    grades = {row.get(LGG_PATIENT, ""): row.get(LGG_GRADE, "") for path in tables for row in _rows(path, tree)}
+    matches = {case.id: TCGA.match(case.id) for case in cases}
+    return {name: f"{match['institution']} {grades.get(match[0]) or '?'}" for name, match in matches.items() if match}
+
+
+def _rows(path: Path, tree: Tree) -> list[dict[str, str]]:
+    """The rows of a table, without spaces around cells; a table that cannot be read only adds a note to the tree."""
+    try:
+        with open(path, encoding="utf-8-sig", newline="") as file:
+            rows: list[dict[str | None, str | None]] = list(csv.DictReader(file))
+    except (OSError, UnicodeDecodeError, csv.Error) as problem:
+        tree.notes.append(f"{path.name} cannot be read ({problem}): no grades are taken from it.")
+        return []
+    return [
+        {(key or "").strip(): (value or "").strip() for key, value in row.items() if not isinstance(value, list)}
+        for row in rows
+    ]
+
+
+def _names_of(cells: Mapping[str, str]) -> dict[str, str]:
     grade = next((value.upper() for key, value in cells.items() if key.lower() == "grade"), "")
     if grade not in GRADES:
         return {}

@@ -7,8 +7,9 @@ from pathlib import Path
 from brats_unet.data.readers.findings import Finding, error, refuse
 from brats_unet.data.readers.naming import MISNAMED_MASKS, NNUNET_NAME, ScanName, scan_name
 from brats_unet.data.readers.task_folder import IMAGES
-from brats_unet.data.readers.tree import NiftiFile, walk
+from brats_unet.data.readers.tree import NiftiFile, Tree, walk
 from brats_unet.errors import DataError
+from brats_unet.tiff_slices import slices_in
 
 # Names of probability and uncertainty files that prediction programs write beside their masks.
 PROBABILITIES = re.compile(r".*[-_](prob(s|abilit(y|ies))?|uncertainty)([-_]\w+)?", re.IGNORECASE)
@@ -20,13 +21,15 @@ def find_masks(root: str | Path) -> dict[str, Path]:
     Masks are `<id>.nii[.gz]`, `<id>_seg` and `<id>-seg`, flat or nested, `<id>/seg.nii.gz`, and the misnamed mask of
     case 355 of BraTS 2020. Scans (`<id>_flair`, `<id>-t1c`, …), the folders imagesTr and imagesTs, and probability and
     uncertainty files are skipped. If the folder also holds scans, `<id>.nii[.gz]` is a mask only if `<id>` is the id of
-    a case with scans.
+    a case with scans. Without NIfTI files, each folder of TIFF slices that has masks is the mask of its case.
 
     Raises:
         DataError: The path is not a readable folder, it holds no mask, or cases have two masks (all are listed).
     """
     root = Path(root)
     tree = walk(root, skip=lambda name: name in IMAGES)
+    if tree.pictures and not tree.files:
+        return _slice_folders(tree)
     defects: list[Finding] = list(tree.defects)
     named: list[tuple[NiftiFile, ScanName]] = []
     plain: list[NiftiFile] = []
@@ -57,6 +60,14 @@ def find_masks(root: str | Path) -> dict[str, Path]:
         if len(first) < len(found):  # several channels of one case
             raise DataError(f"{root}: holds nnU-Net scans (<case>_0000.nii.gz, …), not masks. Give labelsTr instead.")
     return dict(sorted(found.items()))
+
+
+def _slice_folders(tree: Tree) -> dict[str, Path]:
+    """The folders of slices that hold masks, by their names."""
+    found = {path.parent.resolve().name: path.parent for path in tree.pictures if slices_in(path.parent, [path]).masks}
+    if not found:
+        raise DataError(f"{tree.root}: no mask. Expected <patient>_<n>_mask.tif beside the slices.")
+    return found
 
 
 def _owner(file: NiftiFile, name: ScanName, root: Path, scans: Iterable[tuple[NiftiFile, str]]) -> str:

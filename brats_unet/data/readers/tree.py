@@ -1,4 +1,4 @@
-"""List the NIfTI files of a data folder by name, and correct for the irregular file layouts of dataset mirrors."""
+"""List the files of a data folder by name, and correct for the irregular file layouts of dataset mirrors."""
 
 import os
 from collections import Counter
@@ -11,6 +11,7 @@ from isal import isal_zlib
 from brats_unet.data.readers.findings import Finding, error
 from brats_unet.errors import DataError
 from brats_unet.nifti import SUFFIXES, is_nifti, stem
+from brats_unet.tiff_slices import is_tiff
 
 DEPTH = 5  # levels of folders below the root that are searched
 
@@ -37,6 +38,7 @@ class Tree:
     Attributes:
         root: The data folder.
         files: NIfTI files, one for each (folder, stem), sorted by path.
+        pictures: TIFF files, sorted by path.
         tables: CSV files, sorted by path.
         others: Number of other files by their suffix, or by their name if they have none.
         defects: Files and folders that cannot be used, as errors with case "".
@@ -45,6 +47,7 @@ class Tree:
 
     root: Path
     files: list[NiftiFile] = field(default_factory=list)
+    pictures: list[Path] = field(default_factory=list)
     tables: list[Path] = field(default_factory=list)
     others: Counter[str] = field(default_factory=Counter)
     defects: list[Finding] = field(default_factory=list)
@@ -72,8 +75,9 @@ def walk(root: Path, skip: Callable[[str], bool] = lambda name: False) -> Tree:
     seen: set[tuple[int, int]] = set()
     _collect_files(tree, root, 0, seen, skip)
     tree.files.sort(key=lambda file: file.path)
+    tree.pictures.sort()
     tree.tables.sort()
-    if not (tree.files or tree.tables or tree.others or tree.defects):
+    if not (tree.files or tree.pictures or tree.tables or tree.others or tree.defects):
         raise DataError(f"{root}: the folder is empty. Give the folder that holds the cases.")
     _resolve_twins(tree)
     return tree
@@ -109,6 +113,8 @@ def _collect_files(
                 tree.defects.append(
                     error("", f"{path}: is a link to a missing file.", "Fetch it (git annex: `datalad get`).")
                 )
+        elif is_tiff(path):
+            tree.pictures.append(path)
         elif path.suffix.lower() == ".csv":
             tree.tables.append(path)
         else:

@@ -151,7 +151,7 @@ def test_other_settings_get_another_folder(data, built, change):
 def test_another_convention_mask_or_version_gets_another_folder(data, built, monkeypatch):
     found = {open_all(data)[0].folder, open_all(data, convention=conventions(builtin())["brats2015"])[0].folder}
     found.add(open_all(data, cases=[replace(data.cases[0], mask=None)])[0].folder)
-    monkeypatch.setattr("brats_unet.data.prepare.preprocess.VERSION", 10**6)
+    monkeypatch.setattr("brats_unet.data.prepare.preparation.VERSION", 10**6)
     found.add(open_all(data)[0].folder)
     assert len(found) == 4
 

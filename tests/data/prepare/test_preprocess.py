@@ -12,7 +12,7 @@ from brats_unet.data.prepare.prepared_labels import foreground_positions, prepar
 from brats_unet.data.prepare.preprocess import Preparation, normalised, prepare
 from brats_unet.errors import DataError, SettingsError
 from brats_unet.geometry import Box
-from brats_unet.nifti import write_volume
+from brats_unet.nifti import read_volume, write_volume
 from brats_unet.schemes.convention import conventions
 from brats_unet.schemes.scheme_file import builtin
 from brats_unet.volume import Case, ImageFile, Turn, Volume, turn_to_lps
@@ -320,7 +320,7 @@ def test_a_scan_of_another_shape_is_refused(written):
 
 
 def moved(case, path, matrix):
-    array = preprocess.read_volume(path).array
+    array = read_volume(path).array
     write_volume(path, Volume(array, matrix @ LPS))
     return case
 
@@ -359,7 +359,7 @@ def test_an_affine_that_gives_no_orientation_is_refused(written):
         ([], {}, "is not a list of different modalities"),
         (["flair"], {"spacing_mm": [1, 1]}, "spacing_mm=.1.0, 1.0. is not three lengths in mm above 0"),
         (["flair"], {"spacing_mm": [1, 0, 1]}, r"spacing_mm.1.=0 does not fit. Expected a number above 0"),
-        (["flair"], {"crop": "skull"}, "data.preparation.crop=skull is not a choice. Known: brain, none"),
+        (["flair"], {"crop": "skull"}, "data.preparation.crop=skull is not a choice. Known: brain, head, none"),
         (["flair"], {"normalise": "minmax"}, "data.preparation.normalise=minmax is not a choice. Did you mean max"),
     ],
 )

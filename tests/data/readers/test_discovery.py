@@ -44,7 +44,7 @@ def test_brats_2020_cases_are_found_in_one_folder_per_case(tmp_path: Path) -> No
     }
     assert list(case.images) == list(Modality)
     assert case.mask == folder / f"{case.id}_seg.nii.gz"
-    assert (case.patient, case.grade, dataset.notes) == (case.id, None, ())
+    assert (case.patient, case.stratum, dataset.notes) == (case.id, None, ())
 
 
 def test_the_folder_of_a_single_case_is_a_dataset(tmp_path: Path) -> None:
@@ -79,9 +79,9 @@ def test_files_inside_folders_named_like_files_are_found(tmp_path: Path) -> None
 def test_grades_come_from_folders_named_hgg_and_lgg(tmp_path: Path) -> None:
     old_case(tmp_path / "MICCAI_BraTS_2018" / "HGG" / "Brats18_A_1", "Brats18_A_1")
     old_case(tmp_path / "MICCAI_BraTS_2018" / "LGG" / "Brats18_B_1", "Brats18_B_1")
-    assert [case.grade for case in find_cases(tmp_path, modalities=ALL).cases] == ["HGG", "LGG"]
+    assert [case.stratum for case in find_cases(tmp_path, modalities=ALL).cases] == ["HGG", "LGG"]
     (only,) = find_cases(tmp_path / "MICCAI_BraTS_2018" / "LGG", modalities=ALL).cases
-    assert only.grade == "LGG"
+    assert only.stratum == "LGG"
 
 
 def test_grades_come_from_name_mapping_csv_and_the_id_na_is_ignored(tmp_path: Path) -> None:
@@ -101,7 +101,7 @@ def test_grades_come_from_name_mapping_csv_and_the_id_na_is_ignored(tmp_path: Pa
         )
     put(tmp_path / "survival_info.csv", "Brats20ID,Age,Survival_days\nBraTS20_Training_001,NA,ALIVE (361 days later)\n")
     dataset = find_cases(tmp_path, modalities=ALL)
-    assert {case.id: case.grade for case in dataset.cases} == {
+    assert {case.id: case.stratum for case in dataset.cases} == {
         "BraTS20_Training_001": "HGG",
         "BraTS20_Training_002": "LGG",
         "BraTS20_Training_003": None,

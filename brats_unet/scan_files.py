@@ -1,0 +1,92 @@
+"""Read the scans and the mask of a case from whatever its files are: NIfTI, or a folder of TIFF slices."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from brats_unet import nifti, tiff_slices
+from brats_unet.errors import DataError
+from brats_unet.nifti import Header
+from brats_unet.volume import ImageFile, Spacing, Volume
+
+CHANNELS = 3  # scans in a folder of slices
+
+
+def files_in(path: Path) -> list[Path]:
+    """The files that a path of a case stands for: itself, or the slices and masks of a folder."""
+    return tiff_slices.slices_in(path).files if path.is_dir() else [path]
+
+
+def stamp(path: Path) -> tuple[int, int]:
+    """Bytes and modification time in ns of the files that a path stands for, both summed: a change shows in them.
+
+    Raises:
+        OSError: A file is missing.
+    """
+    found = [file.stat() for file in files_in(path)]
+    return sum(one.st_size for one in found), sum(one.st_mtime_ns for one in found)
+
+
+def read_scan(file: ImageFile) -> Volume:
+    """One scan, shape (X, Y, Z); see `nifti.read_volume`.
+
+    Raises:
+        DataError: A file is missing or broken, or its shape is not that of a scan.
+    """
+    if not file.path.is_dir():
+        return nifti.read_volume(file.path, file.channel)
+    volume = read_array(file)
+    if file.channel is None or file.channel >= CHANNELS:
+        raise DataError(f"{file.path}: channel {file.channel}. Expected one of {CHANNELS}: slices hold three scans.")
+    return replace(volume, array=volume.array[..., file.channel])
+
+
+def read_array(file: ImageFile) -> Volume:
+    """All that the path of a scan holds, with any number of axes; see `nifti.read_array`. Slices give (X, Y, Z, 3)."""
+    if file.path.is_dir():
+        return _of_slices(tiff_slices.read_scans(file.path), file.spacing_mm)
+    return nifti.read_array(file.path)
+
+
+def read_mask(path: Path, spacing_mm: Spacing | None = None) -> Volume:
+    """A mask as integers, int16, shape (X, Y, Z); see `nifti.read_integers`.
+
+    Args:
+        path: NIfTI file, or folder of slices.
+        spacing_mm: Spacing of its scans (`ImageFile.spacing_mm`), which slices do not hold.
+
+    Raises:
+        DataError: A file is missing or broken, or holds no mask.
+    """
+    if path.is_dir():
+        return _of_slices(tiff_slices.read_masks(path).astype(np.int16), spacing_mm)
+    return nifti.read_integers(path)
+
+
+def read_header(file: ImageFile) -> Header:
+    """Shape, affine and voxel type of a scan without its voxels; see `nifti.read_header`."""
+    if not file.path.is_dir():
+        return nifti.read_header(file.path)
+    return Header(tiff_slices.size_in(file.path), _affine(file.spacing_mm), np.dtype(np.uint8))
+
+
+def write_like(path: Path, array: np.ndarray, scan: ImageFile, *, slope: float = 1) -> None:
+    """Write an array (X, Y, Z) on the grid of a scan as NIfTI; see `nifti.write_volume`.
+
+    The file of a scan with an unknown spacing gets voxels of 1 × 1 × 1 in L-P-S axes, and no unit.
+    """
+    if scan.path.is_dir():
+        nifti.write_volume(path, _of_slices(array, scan.spacing_mm), slope=slope)
+    else:
+        nifti.write_volume(path, Volume(array), like=scan.path, slope=slope)
+
+
+def _of_slices(array: np.ndarray, spacing_mm: Spacing | None) -> Volume:
+    return Volume(array, _affine(spacing_mm), spacing_known=spacing_mm is not None)
+
+
+def _affine(spacing_mm: Sequence[float] | None) -> np.ndarray:
+    x, y, z = spacing_mm or (1.0, 1.0, 1.0)
+    return np.diag([-x, -y, z, 1.0])

@@ -1,0 +1,99 @@
+"""Folders of TIFF slices: order, axes and broken files."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from brats_unet.errors import DataError
+from brats_unet.tiff_slices import (
+    MASK,
+    SCANS,
+    is_tiff,
+    picture_size,
+    read_masks,
+    read_picture,
+    read_scans,
+    size_in,
+    slices_in,
+)
+from tests.slices import patient, picture, slice_file, tumour
+
+
+def test_slice_10_follows_slice_9_and_not_slice_1(tmp_path):
+    for number in (1, 2, 9, 10):
+        Image.fromarray(np.full((4, 5), number, np.uint8)).save(tmp_path / f"a_{number}_mask.tif")
+    assert list(slices_in(tmp_path).masks) == [1, 2, 9, 10]
+    assert read_masks(tmp_path)[0, 0].tolist() == [1, 2, 9, 10]
+
+
+def test_columns_become_x_rows_y_and_slices_z(tmp_path):
+    folder = patient(tmp_path)
+    scans, masks = read_scans(folder), read_masks(folder)
+    assert (scans.shape, scans.dtype, masks.shape, masks.dtype) == ((8, 8, 3, 3), np.uint8, (8, 8, 3), np.uint8)
+    for number in (1, 2, 3):
+        assert np.array_equal(scans[:, :, number - 1], picture(number).swapaxes(0, 1))
+        assert np.array_equal(masks[:, :, number - 1], tumour(number).T)
+    assert masks[3:6, 2:4, 1].tolist() == [[255, 255]] * 3 and masks.sum() == 6 * 255
+
+
+def test_the_size_is_columns_rows_slices(tmp_path):
+    for number in (1, 2):
+        Image.fromarray(np.zeros((4, 5, 3), np.uint8)).save(tmp_path / f"a_{number}.tif")
+    assert size_in(tmp_path) == (5, 4, 2) == read_scans(tmp_path).shape[:3]
+
+
+def test_deflated_slices_are_read(tmp_path):
+    Image.fromarray(picture(1)).save(tmp_path / "a_1.TIFF", compression="tiff_adobe_deflate")
+    assert np.array_equal(read_scans(tmp_path)[:, :, 0], picture(1).swapaxes(0, 1))
+
+
+def test_files_that_finder_leaves_behind_are_no_slices(tmp_path):
+    assert is_tiff(tmp_path / "a_1.tif") and is_tiff(tmp_path / "a_1.TIFF")
+    assert not is_tiff(tmp_path / "._a_1.tif") and not is_tiff(tmp_path / "a_1.png")
+
+
+def test_names_are_sorted_into_slices_masks_doubles_and_others(tmp_path):
+    for name in ("a_1.tif", "a_01.tif", "a_2_mask.tif", "b_3.tif", "overview.tif"):
+        (tmp_path / name).touch()
+    found = slices_in(tmp_path)
+    assert found.names == {"a", "b"}
+    assert [path.name for path in found.files] == ["a_01.tif", "b_3.tif", "a_2_mask.tif"]
+    assert [path.name for path in (*found.twice, *found.others)] == ["a_1.tif", "overview.tif"]
+
+
+@pytest.mark.parametrize("cut", [0, 3, 150])
+def test_a_truncated_slice_is_named(tmp_path, cut):
+    file = slice_file(patient(tmp_path), 2)
+    file.write_bytes(file.read_bytes()[:cut])
+    with pytest.raises(DataError, match=rf"_2\.tif: cannot be read as TIFF \({cut} bytes\). It is probably truncated"):
+        read_picture(file, SCANS)
+
+
+def test_a_missing_slice_is_named(tmp_path):
+    with pytest.raises(DataError, match=r"a_1\.tif: No such file or directory. Expected a readable TIFF file"):
+        picture_size(tmp_path / "a_1.tif")
+
+
+def test_a_grey_picture_is_no_scan(tmp_path):
+    file = slice_file(patient(tmp_path), 1, mask=True)
+    assert picture_size(file) == ((8, 8), MASK)
+    with pytest.raises(DataError, match=r"_1_mask\.tif: channels L. Expected RGB, with 8 bits a channel"):
+        read_picture(file, SCANS)
+
+
+def test_slices_of_two_sizes_are_refused(tmp_path):
+    folder = patient(tmp_path)
+    Image.fromarray(np.zeros((8, 9, 3), np.uint8)).save(slice_file(folder, 3))
+    with pytest.raises(DataError, match=r"_3\.tif: 9×8 pixels, the first slice has 8×8. Expected one size"):
+        read_scans(folder)
+
+
+def test_a_folder_without_slices_or_masks_is_refused(tmp_path):
+    with pytest.raises(DataError, match=r"no slice. Expected TIFF files named <name>_<n>.tif"):
+        read_scans(tmp_path)
+    with pytest.raises(DataError, match=r"no slice"):
+        size_in(tmp_path)
+    with pytest.raises(DataError, match=r"no mask. Expected TIFF files named <name>_<n>_mask.tif"):
+        read_masks(patient(tmp_path, masks=False))
+    with pytest.raises(DataError, match=r"nowhere: No such file or directory. Expected a readable folder"):
+        slices_in(tmp_path / "nowhere")
