@@ -81,6 +81,11 @@ class Volume:
     def spacing_mm(self) -> Spacing:
         return spacing_mm(self.affine)
 
+    @property
+    def known_spacing_mm(self) -> Spacing | None:
+        """The spacing, or None if it is unknown."""
+        return self.spacing_mm if self.spacing_known else None
+
 
 def spacing_mm(affine: np.ndarray) -> Spacing:
     """Edge lengths of a voxel along the three voxel axes, in millimetres."""

@@ -5,6 +5,7 @@ from typing import Any
 
 from brats_unet.errors import DataError, some
 from brats_unet.evaluation.record import Evaluation
+from brats_unet.metrics.glossary import REFERENCE_SIZES
 
 
 def regions_in_all(evaluations: Sequence[Evaluation], names: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -116,7 +117,7 @@ def _reference_problems(
         f"{first_name} or {second_name} has no hashes of its reference masks: only the reference volumes were compared."
     )
     scores, others = first.values(), second.values()
-    keys = [key for key in scores if key[2] == "volume_reference" and key in others]
+    keys = [key for key in scores if key[2] in REFERENCE_SIZES and key in others]
     differing = list(dict.fromkeys(key[0] for key in keys if scores[key] != others[key]))
     if not differing:
         return []

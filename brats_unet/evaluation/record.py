@@ -11,7 +11,7 @@ from typing import Any
 from brats_unet.errors import DataError, some
 from brats_unet.evaluation.score import Row
 from brats_unet.files import atomic_path
-from brats_unet.metrics.glossary import meaning_of
+from brats_unet.metrics.glossary import distance_of, meaning_of
 from brats_unet.run import PREDICTIONS, Run
 from brats_unet.safe_text import csv_cell, text_of_csv_cell, write_csv
 from brats_unet.schemes.scheme import Scheme
@@ -87,7 +87,7 @@ def require_whole(evaluation: Evaluation) -> None:
     """Raise DataError if the summary or scores of an evaluation are incomplete. All gaps are listed.
 
     The summary must exist and have all keys of `PARTS`, and its number of cases must be that of scores.csv. Every case
-    must have the same metrics in the same regions, among them Dice and HD95.
+    must have the same metrics in the same regions, among them Dice and a distance.
     """
     folder, summary = evaluation.file.parent, evaluation.summary
     if not summary:
@@ -98,7 +98,8 @@ def require_whole(evaluation: Evaluation) -> None:
     elif len(evaluation.cases) != summary["cases"]:
         problems.append(f"number of cases: {len(evaluation.cases)} in {SCORES}, {summary['cases']} in {SUMMARY}")
     values = evaluation.values()
-    needed = [(region, metric) for region in evaluation.scheme.scored for metric in ("dice", "hd95")]
+    distance = distance_of({metric for *_, metric in values})
+    needed = [(region, metric) for region in evaluation.scheme.scored for metric in ("dice", distance)]
     kinds = dict.fromkeys([*needed, *((region, metric) for _, region, metric in values)])
     gaps = [f"{case} {' '.join(kind)}" for case in evaluation.cases for kind in kinds if (case, *kind) not in values]
     if gaps:

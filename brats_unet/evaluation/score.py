@@ -19,7 +19,7 @@ from brats_unet.processes import map_in_processes
 from brats_unet.scan_files import read_mask
 from brats_unet.schemes.convention import Convention
 from brats_unet.schemes.scheme import BACKGROUND, Scheme
-from brats_unet.volume import ImageFile, Volume, given_spacing_mm, turn_to_lps
+from brats_unet.volume import ImageFile, Spacing, Volume, given_spacing_mm, turn_to_lps
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ def score_case(
     case_id: str,
     reference: np.ndarray,
     prediction: np.ndarray,
-    spacing_mm: tuple[float, float, float],
+    spacing_mm: Spacing | None,
     *,
     scheme: Scheme,
     protocol: str = "brats2020",
@@ -106,7 +106,8 @@ def score_case(
         case_id: Case id, for the rows.
         reference: Labels as in memory, shape (X, Y, Z).
         prediction: Labels as in memory, same shape and grid.
-        spacing_mm: Voxel edge lengths along x, y, z, in millimetres.
+        spacing_mm: Voxel edge lengths along x, y, z, in millimetres; None if they are unknown: the metrics that need
+            them then give way to `metrics.IN_PLANE`.
         scheme: What the labels are, and which regions are scored.
         protocol: Key of `metrics.protocols.PROTOCOLS`: metrics, their definitions and the rules for empty masks.
         tolerances_mm: Tolerances of the surface Dice, in millimetres.
@@ -124,10 +125,10 @@ def score_case(
             f"{case_id}: reference has shape {reference.shape}, prediction {prediction.shape}. Expected one grid."
         )
     rules = protocol_named(protocol)
-    metrics = metrics_of(rules, tolerances_mm)
+    metrics = metrics_of(rules, tolerances_mm, spacing_known=spacing_mm is not None)
     calibrated = calibration(reference, probabilities, scheme) if probabilities is not None else {}
     rows = []
-    for region, pair in region_pairs(reference, prediction, spacing_mm, rules, scheme):
+    for region, pair in region_pairs(reference, prediction, spacing_mm or (1.0, 1.0, 1.0), rules, scheme):
         for name, metric in metrics.items():
             rows.append(Row(case_id, region, name, float(metric.function(pair)), metric.unit))
         rows += [Row(case_id, region, name, value, "1") for name, value in calibrated.get(region, {}).items()]
@@ -226,7 +227,7 @@ def _score_or_problem(argument: tuple[Pair, str, tuple[float, ...], bool]) -> Sc
             pair.case_id,
             reference.array,
             prediction.array,
-            reference.spacing_mm,
+            reference.known_spacing_mm,
             scheme=pair.scheme,
             protocol=protocol,
             tolerances_mm=tolerances_mm,

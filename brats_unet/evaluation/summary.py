@@ -14,6 +14,7 @@ from brats_unet.evaluation.case_statistics import Statistics, statistics
 from brats_unet.evaluation.score import Row, Scored
 from brats_unet.evaluation.trivial import TrivialScored
 from brats_unet.metrics.empty import is_undefined
+from brats_unet.metrics.glossary import PREDICTION_SIZES, REFERENCE_SIZES
 from brats_unet.metrics.protocols import Protocol, protocol_named
 from brats_unet.metrics.seed import CLAIM, SeedRow
 from brats_unet.schemes.scheme import Scheme
@@ -151,7 +152,7 @@ def summarise(
     if not scored:
         raise ValueError("No case was scored. Expected the scores of at least one case.")
     rows = [row for case in scored for row in case.rows]
-    absent = {(row.case, row.region) for row in rows if row.metric == "volume_reference" and row.value == 0}
+    absent = {(row.case, row.region) for row in rows if row.metric in REFERENCE_SIZES and row.value == 0}
     seed_rows = [row for case in scored for row in case.seed_rows]
     trivial_rows = [row for case in trivial for row in case.rows]
     predictors = list(dict.fromkeys(row.predictor for row in trivial_rows))
@@ -168,8 +169,8 @@ def summarise(
         regions=_by_region(rows, scheme),
         where_present=_by_region([row for row in rows if (row.case, row.region) not in absent], scheme),
         units={row.metric: row.unit for row in rows},
-        empty_references=_empty(rows, scheme, "volume_reference"),
-        empty_predictions=_empty(rows, scheme, "volume_prediction"),
+        empty_references=_empty(rows, scheme, REFERENCE_SIZES),
+        empty_predictions=_empty(rows, scheme, PREDICTION_SIZES),
         seed=_seed_means(seed_rows),
         seed_n=len({row.case for row in seed_rows}),
         seed_left_out={case.case_id: case.seed_left_out for case in scored if case.seed_left_out},
@@ -189,8 +190,8 @@ def _by_region(rows: Sequence[Row], scheme: Scheme) -> dict[str, dict[str, Stati
     return {region: {name: statistics(values.get((region, name), [])) for name in metrics} for region in scheme.scored}
 
 
-def _empty(rows: Sequence[Row], scheme: Scheme, volume: str) -> dict[str, int]:
-    absent = [row.region for row in rows if row.metric == volume and row.value == 0]
+def _empty(rows: Sequence[Row], scheme: Scheme, sizes: Sequence[str]) -> dict[str, int]:
+    absent = [row.region for row in rows if row.metric in sizes and row.value == 0]
     return {region: absent.count(region) for region in scheme.scored}
 
 

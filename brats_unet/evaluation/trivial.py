@@ -234,7 +234,7 @@ def _score(argument: tuple[Pair, MeanShape | None, str, tuple[float, ...]]) -> T
             pair.case_id,
             reference,
             prediction,
-            volume.spacing_mm,
+            volume.known_spacing_mm,
             scheme=pair.scheme,
             protocol=protocol,
             tolerances_mm=tolerances_mm,

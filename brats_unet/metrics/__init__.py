@@ -1,6 +1,7 @@
 """Metrics by name: scores of one region of one case; each is a `metric.Metric` in a file of its idea.
 
-METRICS are functions of two masks, CALIBRATION of a mask and probabilities. The tables of docs/METRICS.md and of a
+METRICS are functions of two masks, CALIBRATION of a mask and probabilities; IN_PLANE are scored in addition where the
+size of a voxel is unknown, and of METRICS then only those that do not need it. The tables of docs/METRICS.md and of a
 run's page are made from these records. A metric that no protocol names is scored under all of them.
 
 Another package adds a metric with an entry point of the group `brats_unet.metrics` that names a record. All installed
@@ -17,6 +18,7 @@ from typing import Any
 
 from brats_unet.metrics.boundary_distances import ASSD, HD95, NSD
 from brats_unet.metrics.calibration import BRIER, ECE
+from brats_unet.metrics.in_plane import HD95_SLICE_PX, VOXELS_PREDICTION, VOXELS_REFERENCE
 from brats_unet.metrics.lesion_metrics import (
     LESION_DICE,
     LESION_F1,
@@ -58,23 +60,34 @@ METRICS: dict[str, Metric] = {
     "lesions_false": LESIONS_FALSE,
 }
 CALIBRATION: dict[str, Metric] = {"ece": ECE, "brier": BRIER}
+IN_PLANE: dict[str, Metric] = {
+    "hd95_slice_px": HD95_SLICE_PX,
+    "voxels_reference": VOXELS_REFERENCE,
+    "voxels_prediction": VOXELS_PREDICTION,
+}
 EXPECTED = "a brats_unet.metrics.metric.Metric whose function returns a float"
 
 
-def metrics_of(protocol: Protocol, tolerances_mm: Sequence[float] = TOLERANCES_MM) -> dict[str, Metric]:
+def metrics_of(
+    protocol: Protocol, tolerances_mm: Sequence[float] = TOLERANCES_MM, *, spacing_known: bool = True
+) -> dict[str, Metric]:
     """The metrics to score, by their names in scores.csv.
 
     Args:
         protocol: Names its metrics, which come first, in its order; then our metrics that no protocol names, then those
             of installed packages.
         tolerances_mm: Tolerances of the surface Dice, if the protocol has it: one metric each.
+        spacing_known: False leaves out the metrics that need the size of a voxel, and adds IN_PLANE.
 
     Raises:
         SettingsError: The metric of an installed package is wrong; the message names the package.
     """
     named = {name for each in PROTOCOLS.values() for name in each.metrics}
     wanted = [METRICS[name] for name in (*protocol.metrics, *(name for name in METRICS if name not in named))]
-    return {one.name: one for metric in (*wanted, *of_packages().values()) for one in metric.at(tolerances_mm)}
+    wanted += of_packages().values()
+    if not spacing_known:
+        wanted = [metric for metric in wanted if not metric.needs_spacing] + list(IN_PLANE.values())
+    return {one.name: one for metric in wanted for one in metric.at(tolerances_mm)}
 
 
 @cache
@@ -86,7 +99,7 @@ def of_packages() -> dict[str, Metric]:
     """
     found = {}
     for name, entries in offers("metric").items():
-        taken = name in METRICS or name in CALIBRATION or name.startswith(f"{SURFACE_DICE}_")
+        taken = name in {**METRICS, **CALIBRATION, **IN_PLANE} or name.startswith(f"{SURFACE_DICE}_")
         entry = only_offer("metric", name, entries, ours=taken)
         record = loaded("metric", entry, EXPECTED)
         if not isinstance(record, Metric):

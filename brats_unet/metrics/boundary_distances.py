@@ -56,4 +56,5 @@ NSD = Metric(
     source="Nikolov et al. 2021, doi:10.2196/26151",
     rule="surface_dice",
     per_tolerance=True,
+    needs_mm=True,
 )

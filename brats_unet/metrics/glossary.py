@@ -3,14 +3,26 @@
 The words of the metrics stand in their records; here are those of the definitions of HD95 and of the seed's scores.
 """
 
-from brats_unet.metrics import CALIBRATION, METRICS
+from collections.abc import Collection
+
+from brats_unet.metrics import CALIBRATION, IN_PLANE, METRICS
 from brats_unet.metrics.metric import Metric
 from brats_unet.metrics.protocols import SURFACE_DICE
 
 VOXELS = "Voxels in both masks, in the prediction only, in the reference only, and in neither."  # TP, FP, FN, TN
-MEANINGS: dict[str, Metric] = {**METRICS, **CALIBRATION}
+MEANINGS: dict[str, Metric] = {**METRICS, **CALIBRATION, **IN_PLANE}
 # Scores whose rule for empty masks is the protocol's: the score's name, by the field of `Protocol` that holds the rule.
 RULES = {metric.rule: name for name, metric in MEANINGS.items() if metric.rule}
+
+# Metrics that are 0 if the reference, or the prediction, is empty: one of each is scored.
+REFERENCE_SIZES = ("volume_reference", "voxels_reference")
+PREDICTION_SIZES = ("volume_prediction", "voxels_prediction")
+
+# Why there is no score in mm, to read with the scores.
+NO_SPACING = (
+    "The size of a voxel is unknown, so nothing is measured in mm or mL: distances are in pixels within axial slices, "
+    "volumes in voxels. Give data.spacing_mm to measure them."
+)
 
 # By definition of HD95: the surface, the percentile, and which other programs use it.
 HD95_MEANINGS: dict[str, tuple[str, str, str]] = {
@@ -63,6 +75,11 @@ SEED_MEANINGS: dict[str, tuple[str, str]] = {
     "dice_ed_sq": ("2 Σ y p / (Σ y² + Σ p² + 1e-6)", "of the oedema; 0 if it is absent from both"),
     "dice_et_sq": ("2 Σ y p / (Σ y² + Σ p² + 1e-6)", "of the enhancing tumour; 0 if it is absent from both"),
 }
+
+
+def distance_of(metrics: Collection[str]) -> str:
+    """Name of the distance among scored metrics: "hd95", or "hd95_slice_px" where the size of a voxel is unknown."""
+    return "hd95_slice_px" if "hd95_slice_px" in metrics else "hd95"
 
 
 def meaning_of(metric: str) -> Metric | None:

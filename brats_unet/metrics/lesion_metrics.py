@@ -46,6 +46,7 @@ LESION_DICE = Metric(
     definition="Mean Dice over the lesions of a case; a missed or false lesion counts 0.",
     source=_BRATS2023,
     when_empty=_NO_LESION.format(1),
+    needs_mm=True,
 )
 LESION_HD95 = Metric(
     name="lesion_hd95",
@@ -66,6 +67,7 @@ LESION_F1 = Metric(
     definition="F1 score of the lesions: 2 found / (2 found + missed + false).",
     source=f"the counts of {_BRATS2023}, which does not print it",
     when_empty=_NO_LESION.format(1),
+    needs_mm=True,
 )
 LESIONS_FOUND = Metric(
     name="lesions_found",
@@ -76,6 +78,7 @@ LESIONS_FOUND = Metric(
     definition="Lesions of the reference above 50 mm³ that a predicted lesion touches.",
     source=f"{_BRATS2023}, Num_TP",
     when_empty="no rule needed",
+    needs_mm=True,
 )
 LESIONS_MISSED = Metric(
     name="lesions_missed",
@@ -86,6 +89,7 @@ LESIONS_MISSED = Metric(
     definition="Lesions of the reference above 50 mm³ that no predicted lesion touches.",
     source=f"{_BRATS2023}, Num_FN",
     when_empty="no rule needed",
+    needs_mm=True,
 )
 LESIONS_FALSE = Metric(
     name="lesions_false",

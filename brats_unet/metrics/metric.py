@@ -6,6 +6,7 @@ from functools import partial
 
 BY_PROTOCOL = "by protocol"  # `when_empty` of a metric whose rule is the protocol's, in its field `Metric.rule`
 SHARE, POSITIVE, COUNT, ANY = "0 to 1", "≥ 0", "0, 1, 2, …", "any"  # ranges
+MM = ("mm", "mm2", "mm3", "mL", "ml")  # units that need the size of a voxel
 BETTER = ("high", "low", "near 0", "–")
 
 
@@ -25,6 +26,7 @@ class Metric:
         when_empty: Value if a mask is empty, in words; `BY_PROTOCOL` if each protocol has its own rule.
         rule: Field of `protocols.Protocol` that holds that rule; "" unless `when_empty` is `BY_PROTOCOL`.
         per_tolerance: Whether it is scored once for each tolerance of the surface, under the names "<name>_1mm", ….
+        needs_mm: Whether it needs the size of a voxel although its unit does not show it.
     """
 
     name: str
@@ -37,6 +39,7 @@ class Metric:
     when_empty: str = BY_PROTOCOL
     rule: str = ""
     per_tolerance: bool = False
+    needs_mm: bool = False
 
     def __post_init__(self) -> None:
         if self.better not in BETTER:
@@ -46,6 +49,11 @@ class Metric:
                 f"The metric {self.name} has when_empty={self.when_empty!r} and rule={self.rule!r}. Expected a rule "
                 f"exactly if when_empty is {BY_PROTOCOL!r}."
             )
+
+    @property
+    def needs_spacing(self) -> bool:
+        """Whether it has no value where the size of a voxel is unknown."""
+        return self.needs_mm or self.unit in MM
 
     def at(self, tolerances_mm: Sequence[float]) -> list["Metric"]:
         """The metric itself, or one for each tolerance in millimetres if it is scored per tolerance."""

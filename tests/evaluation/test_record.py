@@ -50,6 +50,8 @@ def test_missing_scores_and_a_summary_that_does_not_match_are_refused(tmp_path):
     summary = dict.fromkeys(PARTS, 1)
     whole = [Row("a", region, metric, 0.9, "1") for region in ("WT", "TC", "ET") for metric in ("dice", "hd95", "iou")]
     require_whole(found(whole, summary))
+    in_pixels = [replace(row, metric=row.metric.replace("hd95", "hd95_slice_px")) for row in whole]
+    require_whole(found(in_pixels, summary))
     two = [*whole, *(replace(row, case="b") for row in whole[:-1])]
     message = r"number of cases: 2 in scores.csv, 1 in summary.json; scores.csv lacks b ET iou\. Evaluate again"
     with pytest.raises(DataError, match=message):

@@ -240,3 +240,21 @@ def test_two_empty_masks_have_no_dice_by_the_nnunet_protocol():
 def test_brats2023_scores_by_lesion():
     found = values(score_case("a", tumour(), tumour(), MM, scheme=GLIOMA, protocol="brats2023"))
     assert (found["WT", "lesion_dice"], found["WT", "lesion_hd95"], found["WT", "lesions_found"]) == (1.0, 0.0, 1.0)
+
+
+def test_without_a_spacing_distances_are_in_pixels_and_nothing_is_in_mm():
+    reference, prediction = np.zeros((2, 12, 10, 4), np.uint8)
+    reference[2:6, 2:6, 1:3], prediction[2:8, 2:6, 1:4] = 2, 2
+    known = {(row.region, row.metric): row for row in score_case("a", reference, prediction, (1, 1, 1), scheme=GLIOMA)}
+    rows = score_case("a", reference, prediction, None, scheme=GLIOMA)
+    assert {row.unit for row in rows} == {"1", "px", "voxels"}
+    found = {(row.region, row.metric): row.value for row in rows}
+    assert (found["WT", "hd95_slice_px"], found["WT", "voxels_reference"], found["WT", "voxels_prediction"]) == (
+        2,
+        32,
+        72,
+    )
+    assert found["ET", "hd95_slice_px"] == 0
+    shared = [key for key in found if key in known]
+    assert {key: found[key] for key in shared} == {key: known[key].value for key in shared}
+    assert ("WT", "dice") in shared and ("WT", "hd95") not in found

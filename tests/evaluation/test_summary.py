@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -56,6 +57,17 @@ def test_cases_without_the_region_are_counted_and_left_out_of_where_present():
     assert summary.regions["ET"]["dice"].mean == pytest.approx(0.6)
     assert summary.where_present["ET"]["dice"].mean == 0.2
     assert summary.where_present["ET"]["dice"].n == 1
+
+
+def test_without_a_spacing_empty_masks_are_counted_by_their_voxels():
+    case = scored("a", 1.0, 0.0)
+    names = {"volume_reference": "voxels_reference", "volume_prediction": "voxels_prediction"}
+    rows = [replace(row, metric=names.get(row.metric, row.metric), unit="voxels") for row in case.rows]
+    in_voxels = summarise([replace(case, rows=rows)], scheme=builtin(), protocol="brats2020")
+    in_mm = summarise([case], scheme=builtin(), protocol="brats2020")
+    assert in_voxels.empty_references == in_mm.empty_references == {"WT": 0, "TC": 0, "ET": 1}
+    assert in_voxels.empty_predictions == in_mm.empty_predictions
+    assert in_voxels.where_present["ET"]["dice"] == in_mm.where_present["ET"]["dice"]
 
 
 def test_seed_scores_are_averaged_over_cases_and_cases_without_them_are_named():

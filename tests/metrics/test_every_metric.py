@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
-from brats_unet.metrics import CALIBRATION, METRICS
+from brats_unet.metrics import CALIBRATION, IN_PLANE, METRICS, metrics_of
 from brats_unet.metrics.metric import BY_PROTOCOL, COUNT, POSITIVE, SHARE, Metric
 from brats_unet.metrics.pair import MaskPair
 from brats_unet.metrics.protocols import PROTOCOLS
 
 RULES = PROTOCOLS["brats2023"]  # the protocol with rules for every metric
-EVERY = {one.name: one for metric in METRICS.values() for one in metric.at((1.0, 2.0))}
+EVERY = {one.name: one for metric in (*METRICS.values(), *IN_PLANE.values()) for one in metric.at((1.0, 2.0))}
 every_metric = pytest.mark.parametrize("metric", EVERY.values(), ids=EVERY)
 
 
@@ -34,9 +34,9 @@ PAIRS = {
 every_pair = pytest.mark.parametrize("masks", PAIRS.values(), ids=PAIRS)
 
 
-@pytest.mark.parametrize("name", [*METRICS, *CALIBRATION])
+@pytest.mark.parametrize("name", [*METRICS, *CALIBRATION, *IN_PLANE])
 def test_every_metric_is_a_whole_record_under_its_own_name_and_fits_into_a_table(name):
-    metric = {**METRICS, **CALIBRATION}[name]
+    metric = {**METRICS, **CALIBRATION, **IN_PLANE}[name]
     assert metric.name == name
     assert all((metric.unit, metric.range, metric.definition, metric.source, metric.when_empty))
     assert metric.definition.endswith(".") and "|" not in metric.definition + metric.source + metric.when_empty
@@ -90,3 +90,23 @@ def test_a_record_without_a_direction_or_with_half_a_rule_is_refused():
 def test_a_metric_per_tolerance_becomes_one_metric_for_each():
     both = record(function=lambda pair, *, tolerance_mm: tolerance_mm, per_tolerance=True).at([0.5, 2])
     assert [(one.name, one.function(None)) for one in both] == [("mine_0.5mm", 0.5), ("mine_2mm", 2)]
+
+
+@every_metric
+def test_a_metric_depends_on_the_size_of_a_voxel_exactly_if_its_record_says_so(metric):
+    """Scored on four lesions: two found and one missed, of which two have 27 voxels, and two false ones."""
+    reference, prediction = np.zeros((2, 40, 24, 8), bool)
+    reference[1:4, 1:4, 1:4] = prediction[2:5, 1:4, 1:4] = True
+    reference[14:18, 3:9, 2:6] = prediction[15:20, 3:9, 2:7] = True
+    reference[30:33, 1:4, 1:4] = True
+    prediction[30:35:4, 20, 0] = True
+    values = {metric.function(MaskPair(reference, prediction, spacing, RULES)) for spacing in ((1, 1, 1), (2, 3, 4.0))}
+    assert (len(values) == 2) == metric.needs_spacing
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS.values(), ids=PROTOCOLS)
+def test_without_a_spacing_the_metrics_that_need_one_give_way_to_those_in_pixels(protocol):
+    known, unknown = metrics_of(protocol), metrics_of(protocol, spacing_known=False)
+    assert set(unknown) == {name for name, metric in known.items() if not EVERY[name].needs_spacing} | set(IN_PLANE)
+    assert {"dice", "precision", "sensitivity", "iou", "volume_difference_relative"} <= set(unknown)
+    assert not {metric.unit for metric in unknown.values()} & {"mm", "mm3"}

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from brats_unet.metrics import CALIBRATION, METRICS, metrics_of
+from brats_unet.metrics import CALIBRATION, IN_PLANE, METRICS, metrics_of
 from brats_unet.metrics.empty import WhenEmpty
 from brats_unet.metrics.glossary import HD95_MEANINGS, MEANINGS, RULES, SEED_MEANINGS, meaning_of
 from brats_unet.metrics.protocols import PROTOCOLS, SURFACE_DICE, Protocol
@@ -44,7 +44,7 @@ def test_every_score_of_a_protocol_has_a_meaning_with_its_unit(protocol):
 
 
 def test_every_score_has_a_meaning_and_nothing_else_has():
-    assert set(MEANINGS) == {*METRICS, *CALIBRATION}
+    assert set(MEANINGS) == {*METRICS, *CALIBRATION, *IN_PLANE}
     assert set(SEED_MEANINGS) == set(scores_of(hard_sums(*np.zeros((2, 1, 2, 2), np.uint8))))
     assert tuple(HD95_MEANINGS) == HD95_DEFINITIONS
 
