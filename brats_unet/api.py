@@ -49,7 +49,8 @@ class Segmentation:
         probabilities: Probabilities of the regions `scheme.predicted` (of a glioma: WT, TC and ET), float32, shape
             (X, Y, Z, R), from 0 to 1; 0 outside the box around the brain.
         affine: Affine of the scans, float64, shape (4, 4): voxel indices to millimetres in R-A-S+ world axes.
-        volumes_ml: Volume of each region's mask in millilitres, by the names in `regions`; 0 if the mask is empty.
+        volumes_ml: Volume of each region's mask in millilitres, by the names in `regions`; 0 if the mask is empty,
+            NaN if the spacing of the scans is unknown.
         mean_probability: Mean probability inside each region's mask, from 0 to 1, by region; NaN if the mask is empty.
         agreement: Dice between the predictions of networks and mirrorings, from 0 to 1, by region; NaN for a single
             prediction, if no prediction has the region, or if the networks do not predict it.

@@ -1,12 +1,13 @@
 """Read the scans and the mask of a case from whatever its files are: NIfTI, or a folder of TIFF slices."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from brats_unet import nifti, tiff_slices
+from brats_unet.anatomy import Modality
 from brats_unet.errors import DataError
 from brats_unet.nifti import Header
 from brats_unet.volume import ImageFile, Spacing, Volume
@@ -27,6 +28,11 @@ def stamp(path: Path) -> tuple[int, int]:
     """
     found = [file.stat() for file in files_in(path)]
     return sum(one.st_size for one in found), sum(one.st_mtime_ns for one in found)
+
+
+def spacing_known(images: Mapping[Modality, ImageFile]) -> bool:
+    """Whether the voxels of the scans of a case are known in mm: always, except for slices without a given spacing."""
+    return all(file.spacing_mm is not None or not file.path.is_dir() for file in images.values())
 
 
 def read_scan(file: ImageFile) -> Volume:

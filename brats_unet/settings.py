@@ -200,6 +200,7 @@ class Predict:
 
     run: Any  # run folder, exported network, .keras file with its recipe.json beside it, or a list (ensemble)
     input: Optional[str]
+    spacing_mm: Optional[list[AboveZero]]  # voxel edge lengths of scans that do not hold them
     flair: Optional[str]
     t1: Optional[str]
     t1ce: Optional[str]

@@ -8,11 +8,11 @@ from PIL import Image
 SIZE, DEPTH = 8, 3
 
 
-def picture(number: int, *, copied: tuple[int, ...] = ()) -> np.ndarray:
+def picture(number: int, *, copied: tuple[int, ...] = (), brighter: int = 0) -> np.ndarray:
     """Slice `number`, shape (rows, columns, 3): a head of 6 x 6 pixels in air; channels in `copied` equal FLAIR."""
     rgb = np.ones((SIZE, SIZE, 3), np.uint8)
     for channel, value in enumerate((60, 100, 140)):
-        rgb[1:7, 1:7, channel] = value + number + np.arange(36).reshape(6, 6) % 5
+        rgb[1:7, 1:7, channel] = value + number + brighter + np.arange(36).reshape(6, 6) % 5
     for channel in copied:
         rgb[..., channel] = rgb[..., 1]
     return rgb
@@ -26,13 +26,18 @@ def tumour(number: int) -> np.ndarray:
 
 
 def patient(
-    root: Path, name: str = "TCGA_CS_4941_19960909", *, masks: bool = True, copied: tuple[int, ...] = ()
+    root: Path,
+    name: str = "TCGA_CS_4941_19960909",
+    *,
+    masks: bool = True,
+    copied: tuple[int, ...] = (),
+    brighter: int = 0,
 ) -> Path:
     """Write the folder of one patient; returns it."""
     folder = root / name
     folder.mkdir(parents=True)
     for number in range(1, DEPTH + 1):
-        Image.fromarray(picture(number, copied=copied)).save(folder / f"{name}_{number}.tif")
+        Image.fromarray(picture(number, copied=copied, brighter=brighter)).save(folder / f"{name}_{number}.tif")
         if masks:
             Image.fromarray(tumour(number)).save(folder / f"{name}_{number}_mask.tif")
     return folder

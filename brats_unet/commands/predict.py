@@ -99,7 +99,7 @@ def _dataset(settings: Predict, files: dict[Modality, str], networks: Sequence[N
     """The cases to predict, with the modalities that the networks know."""
     modalities, fill = known_scans(networks)
     if settings.input is not None:
-        return cases_to_predict(settings.input, modalities, fill_missing=fill)
+        return cases_to_predict(settings.input, modalities, fill_missing=fill, spacing_mm=settings.spacing_mm)
     case = named_case(files, modalities, name=settings.case, fill_missing=fill)
     return Dataset(next(iter(case.images.values())).path.parent, "", (case,))
 

@@ -3,7 +3,7 @@
 import json
 import zipfile
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from rich.table import Table
 from brats_unet.assembly.networks import open_networks, refuse_other_schemes, run_paths, with_inference_options
 from brats_unet.commands.display import Display, open_display
 from brats_unet.data.run_cases import held_out_cases, refuse_overlap
-from brats_unet.errors import CheckpointError, DataError
+from brats_unet.errors import CheckpointError, DataError, SettingsError
 from brats_unet.files import atomic_path, remove_file, write_json
 from brats_unet.geometry import bounding_box, crop
 from brats_unet.inference.ensemble import EnsemblePrediction, predict_ensemble
@@ -25,7 +25,7 @@ from brats_unet.inference.rule_losses import HeldOut
 from brats_unet.inference.tuning import FEW_CASES, Tuned, refuse_invalid, tune
 from brats_unet.prefetch import prefetched
 from brats_unet.run import PREDICTIONS_MARK, Run
-from brats_unet.scan_files import read_mask
+from brats_unet.scan_files import read_mask, spacing_known
 from brats_unet.schemes.convention import conventions
 from brats_unet.schemes.scheme import Scheme
 from brats_unet.schemes.scheme_file import scheme_in
@@ -55,6 +55,8 @@ def _tune(settings: Tune, display: Display) -> int:
     refuse_invalid(scheme=scheme, metric=settings.metric, folds=settings.folds, rules=settings.rules)
     cases = [held_out_cases(run) for run in runs]
     refuse_overlap(runs, cases)
+    every = [case for of_run in cases for case in of_run]
+    rules = rules_to_search(every, metric=settings.metric, rules=settings.rules, log=display.log)
     held_out = [
         case
         for run, run_cases in zip(runs, cases, strict=True)
@@ -65,7 +67,7 @@ def _tune(settings: Tune, display: Display) -> int:
         scheme=scheme,
         metric=settings.metric,
         folds=settings.folds,
-        rules=settings.rules,
+        rules=rules,
         seed=settings.seed,
         progress=lambda done, total: display.progress("Searching", done, total),
     )
@@ -83,6 +85,26 @@ def _tune(settings: Tune, display: Display) -> int:
     else:
         _print_result(display, tuned, runs)
     return 0
+
+
+def rules_to_search(cases: Sequence[Case], *, metric: str, rules: list[str], log: Callable[[str], None]) -> list[str]:
+    """The rules to search: those that are set, but without those in mm³ if the spacing of a case is unknown.
+
+    Raises:
+        SettingsError: The spacing of a case is unknown, but the metric or every rule needs it.
+    """
+    if all(spacing_known(case.images) for case in cases):
+        return rules
+    kept = [name for name in rules if not name.endswith("_mm3")]
+    if metric != "dice" or not kept:
+        wanted = f"rules=[{','.join(rules)}]" if metric == "dice" else f"metric={metric}"
+        raise SettingsError(
+            f"{wanted} needs the size of a voxel, which is unknown: the runs were trained with data.spacing_mm=null. "
+            f"Set metric=dice and rules without mm³."
+        )
+    if kept != rules:
+        log(f"The size of a voxel is unknown: only {', '.join(kept)} are searched.")
+    return kept
 
 
 def _held_out_probabilities(run: Run, cases: Sequence[Case], settings: Tune, display: Display) -> list[HeldOut]:

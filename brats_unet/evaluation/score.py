@@ -106,8 +106,7 @@ def score_case(
         case_id: Case id, for the rows.
         reference: Labels as in memory, shape (X, Y, Z).
         prediction: Labels as in memory, same shape and grid.
-        spacing_mm: Voxel edge lengths along x, y, z, in millimetres; None if they are unknown: the metrics that need
-            them then give way to `metrics.IN_PLANE`.
+        spacing_mm: Voxel edge lengths along x, y, z, in millimetres; None if they are unknown, see `metrics.IN_PLANE`.
         scheme: What the labels are, and which regions are scored.
         protocol: Key of `metrics.protocols.PROTOCOLS`: metrics, their definitions and the rules for empty masks.
         tolerances_mm: Tolerances of the surface Dice, in millimetres.

@@ -21,7 +21,7 @@ class RegionFacts:
 
     Attributes:
         region: Name of the region.
-        volume_mm3: Volume of the written mask, in mm³.
+        volume_mm3: Volume of the written mask, in mm³; NaN if the spacing is unknown.
         mean_probability: Mean probability inside the mask, from 0 to 1; NaN if the mask is empty.
         agreement: Mean Dice of two predictions, from 0 to 1, see `ensemble.pairwise_dice`; NaN for a single prediction,
             if no prediction has the region, or if it is scored without being predicted.
@@ -37,7 +37,7 @@ def facts_of(
     labels: np.ndarray,
     probabilities: np.ndarray,
     agreement: np.ndarray | None,
-    spacing_mm: Sequence[float],
+    spacing_mm: Sequence[float] | None,
     scheme: Scheme,
 ) -> list[RegionFacts]:
     """One `RegionFacts` per scored region.
@@ -46,7 +46,7 @@ def facts_of(
         labels: Labels as in memory, shape (X, Y, Z).
         probabilities: Probabilities of the predicted regions, shape (X, Y, Z, R), on the same grid.
         agreement: Agreement of the predictions per predicted region, shape (R,); None for a single prediction.
-        spacing_mm: Voxel edge lengths along x, y, z, in millimetres.
+        spacing_mm: Voxel edge lengths along x, y, z, in millimetres; None if they are unknown.
         scheme: What the labels and regions are.
     """
     channel = {name: index for index, name in enumerate(scheme.predicted)}
@@ -60,7 +60,7 @@ def facts_of(
         facts.append(
             RegionFacts(
                 region,
-                float(inside.size * np.prod(spacing_mm)),
+                float("nan") if spacing_mm is None else float(inside.size * np.prod(spacing_mm)),
                 float(inside.mean(dtype=np.float64)) if inside.size else float("nan"),
                 float("nan") if agreement is None or index is None else float(agreement[index]),
             )
@@ -77,11 +77,11 @@ def review_reasons(facts: Sequence[RegionFacts], scheme: Scheme, warnings: Seque
         warnings: Warnings about its scans; see `data.prepare.plausible`.
     """
     reasons = ["the scans look wrong"] if warnings else []
-    if not any(fact.volume_mm3 for fact in facts):
+    if all(np.isnan(fact.mean_probability) for fact in facts):  # no voxel in any region
         all_tumour = all("tumour" in scheme.regions[fact.region].words for fact in facts)
         reasons.append("no tumour found" if all_tumour else "nothing found")
     for fact in facts:
-        if fact.volume_mm3 >= SMALL_MM3 and fact.mean_probability < LEAST_MEAN_PROBABILITY:
+        if not fact.volume_mm3 < SMALL_MM3 and fact.mean_probability < LEAST_MEAN_PROBABILITY:
             reasons.append(f"{fact.region} unsure (mean probability {fact.mean_probability:.2f})")
         if fact.agreement < LEAST_AGREEMENT:  # False for NaN
             reasons.append(f"{fact.region} disputed (predictions agree by Dice {fact.agreement:.2f})")

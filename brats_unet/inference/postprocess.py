@@ -95,6 +95,11 @@ class Postprocessing:
         return cls(**values)
 
     @property
+    def in_mm3(self) -> list[str]:
+        """Names of the rules in mm³ that do something."""
+        return [rule for rule in NEUTRAL if rule.endswith("_mm3") and getattr(self, rule)]
+
+    @property
     def only_thresholds(self) -> bool:
         """Whether every rule but the thresholds has its default, so that no component is examined."""
         return self == Postprocessing(threshold=self.threshold)

@@ -10,7 +10,7 @@ import numpy as np
 
 from brats_unet.anatomy import Modality
 from brats_unet.data.prepare.preprocess import Preparation, Prepared, prepare
-from brats_unet.errors import DataError
+from brats_unet.errors import DataError, SettingsError
 from brats_unet.inference.confidence import RegionFacts, facts_of, review_reasons
 from brats_unet.inference.ensemble import EnsemblePrediction, predict_ensemble
 from brats_unet.inference.masks_folder import prepare_masks_folder
@@ -20,7 +20,7 @@ from brats_unet.inference.probability_maps import Keep, keep_nothing, scan_of
 from brats_unet.inference.volumes_csv import read_volumes, volume_rows, write_volumes
 from brats_unet.prefetch import prefetched
 from brats_unet.run import mask_file
-from brats_unet.scan_files import write_like
+from brats_unet.scan_files import spacing_known, write_like
 from brats_unet.schemes.convention import Convention
 from brats_unet.schemes.scheme import Scheme
 from brats_unet.volume import Case
@@ -63,12 +63,25 @@ def outcome_of(answer: EnsemblePrediction, warnings: Sequence[str], rules: Postp
         warnings: Warnings about the scans.
         rules: Post-processing.
         scheme: What the networks segment.
+
+    Raises:
+        SettingsError: A rule is in mm³, but the spacing of the scans is unknown.
     """
     probabilities = answer.probabilities()
-    spacing_mm = answer.shares[0].grid.case_spacing_mm
-    labels = labels_of(probabilities, spacing_mm, rules, scheme)
-    facts = facts_of(labels, probabilities, answer.agreement(), spacing_mm, scheme)
+    grid = answer.shares[0].grid
+    refuse_rules_in_mm3(rules, spacing_known=grid.spacing_known)
+    labels = labels_of(probabilities, grid.case_spacing_mm, rules, scheme)
+    facts = facts_of(labels, probabilities, answer.agreement(), grid.known_spacing_mm, scheme)
     return Outcome(probabilities, labels, facts, review_reasons(facts, scheme, warnings))
+
+
+def refuse_rules_in_mm3(rules: Postprocessing, *, spacing_known: bool) -> None:
+    """Raise SettingsError if a rule is in mm³, but the spacing of the scans is unknown."""
+    if rules.in_mm3 and not spacing_known:
+        raise SettingsError(
+            f"The spacing of the scans is unknown, but the post-processing has {', '.join(rules.in_mm3)}. Give the "
+            f"spacing in mm, or set postprocess=none."
+        )
 
 
 @dataclass(frozen=True)
@@ -123,8 +136,10 @@ def predict_cases(
         The result; a case that cannot be read does not stop the others.
 
     Raises:
-        SettingsError: Without `overwrite`, the folder holds other files, or masks of another origin.
+        SettingsError: A rule is in mm³, but the spacing of a case is unknown; or, without `overwrite`, the folder holds
+            other files, or masks of another origin.
     """
+    refuse_rules_in_mm3(rules, spacing_known=all(spacing_known(case.images) for case in cases))
     prepare_masks_folder(output, origin, [case.id for case in cases], overwrite=overwrite)
     existing = {case.id for case in cases if mask_file(output, case.id).exists()}
     rows = read_volumes(output)

@@ -20,10 +20,10 @@ def volume_rows(case_id: str, facts: Sequence[RegionFacts], reasons: Sequence[st
         {
             "case": case_id,
             "region": str(fact.region),
-            "volume_mm3": f"{fact.volume_mm3:.1f}",
-            "volume_ml": f"{fact.volume_mm3 / 1000:.3f}",
-            "mean_probability": _share(fact.mean_probability),
-            "agreement": _share(fact.agreement),
+            "volume_mm3": _number(fact.volume_mm3, 1),
+            "volume_ml": _number(fact.volume_mm3 / 1000, 3),
+            "mean_probability": _number(fact.mean_probability, 4),
+            "agreement": _number(fact.agreement, 4),
             "review": "; ".join(reasons),
         }
         for fact in facts
@@ -52,5 +52,5 @@ def write_volumes(folder: Path, rows: Mapping[str, Sequence[Mapping[str, str]]])
         write_csv(file, [COLUMNS, *cells])
 
 
-def _share(value: float) -> str:
-    return "" if math.isnan(value) else f"{value:.4f}"
+def _number(value: float, decimals: int) -> str:
+    return "" if math.isnan(value) else f"{value:.{decimals}f}"

@@ -216,7 +216,7 @@ LINES = {
     "train sampling.regions.WT=a": "sampling.regions.WT=a does not fit. Expected a number, 0 or more.",
     "train model.features=32": "model.features=32 does not fit. Expected a list such as [1,2].",
     "train augmentation.axes=0": "augmentation.axes=0 does not fit. Expected a list such as [1,2].",
-    "train data.preparation.spacing_mm=2": "data.preparation.spacing_mm=2 does not fit. Expected a list such as [0.5,1].",
+    "train data.preparation.spacing_mm=2": "data.preparation.spacing_mm=2 does not fit. Expected a list such as [0.5,1], or null.",
     "train +data.preparation.spacing=2": "There is no setting data.preparation.spacing. Did you mean spacing_mm?",
     "doctor optimizer.learning_rate=-1 measure=false": "optimizer.learning_rate=-1 does not fit.",
     "check data.root=/x data.fold=7": "There is no data.fold=7.",

@@ -6,14 +6,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from brats_unet import nifti
+from brats_unet.anatomy import Modality
 from brats_unet.commands.check import main, table_rows
+from brats_unet.data.inspection import inspect
+from brats_unet.data.readers.discovery import find_cases
 from brats_unet.data.readers.findings import Finding, Severity
 from brats_unet.errors import DataError, SettingsError
 from brats_unet.schemes.scheme_file import builtin
 from brats_unet.settings import Check, Data
 from brats_unet.volume import Volume
+from tests.slices import patient, slice_file
 
 DATA = Data(
     name="brats",
@@ -111,3 +116,31 @@ def test_equal_findings_share_one_row() -> None:
     findings.append(Finding("", Severity.NOTE, "All is fine."))
     assert [cases for cases, _ in table_rows(findings)] == ["c0\nc1\nand 7 more", "all"]
     assert [cases for cases, _ in table_rows(findings[:3])] == ["c0\nc1\nc2"]
+
+
+def test_slices_with_skull_give_notes_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for number in range(1, 4):
+        patient(tmp_path, f"TCGA_CS_000{number}_1", copied=(2,) if number == 1 else (), brighter=number)
+    data = replace(
+        DATA,
+        root=str(tmp_path),
+        modalities=["flair", "t1", "t1ce"],
+        preparation={"spacing_mm": None, "crop": "head", "normalise": "zscore"},
+    )
+    lesion = Check(scheme=builtin("lesion").as_dict(), data=data, json=True, report=None)
+    assert main(lesion) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert (document["layout"], document["labels"], document["warnings"], document["notes"]) == ("lgg", "grey", 0, 2)
+
+
+def test_a_mask_beside_the_head_or_of_other_values_is_said(tmp_path: Path) -> None:
+    folder = patient(tmp_path)
+    outside = np.zeros((8, 8), np.uint8)
+    outside[0, 0] = 255
+    Image.fromarray(outside).save(slice_file(folder, 3, mask=True))
+    (case,) = find_cases(tmp_path, modalities=[Modality.FLAIR]).cases
+    assert [finding.found for finding in inspect(case, with_skull=True).findings] == [
+        "14% of the labelled voxels are background in every scan."
+    ]
+    Image.fromarray(outside // 2).save(slice_file(folder, 3, mask=True))
+    assert inspect(case, with_skull=True).labels == {0: 185, 127: 1, 255: 6}

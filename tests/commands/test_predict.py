@@ -22,6 +22,7 @@ from brats_unet.nifti import read_header, read_integers, read_volume
 from brats_unet.schemes.convention import conventions
 from brats_unet.settings import Predict
 from tests.inference.scheme_examples import SCHEMES
+from tests.slices import patient
 
 SPACING = (4.0, 4.0, 4.0)
 CASES = [f"BraTS20_Training_00{number}" for number in (1, 2, 3, 4)]
@@ -69,6 +70,7 @@ def settings(formula, phantom_root, tmp_path):
         values = {
             "run": str(tmp_path / "run"),
             "input": str(phantom_root),
+            "spacing_mm": None,
             **dict.fromkeys((*map(str, Modality), "case")),
             "output": str(tmp_path / "out"),
             "checkpoint": "last",
@@ -317,4 +319,29 @@ def test_a_missing_scan_becomes_zeros_only_for_networks_with_modality_dropout(
 def test_wrong_settings_are_refused_before_anything_is_written(settings, change, message, tmp_path):
     with pytest.raises(BratsError, match=message):
         predict.main(settings(**change))
+    assert not (tmp_path / "out").exists()
+
+
+def test_slices_get_nifti_masks_on_their_grid_without_volumes(formula, settings, tmp_path):
+    """Of the folder of one patient, and with a given spacing also with volumes and an affine in mm."""
+    formula[0]["preparation"] = Preparation((Modality.FLAIR, Modality.T1, Modality.T1CE), None, "head").as_dict()
+    folder = patient(tmp_path / "slices", masks=False)
+    for number, (spacing_mm, lengths, empty) in enumerate(((None, (1, 1, 1), True), ([1, 2, 5], (1, 2, 5), False))):
+        output = tmp_path / f"out{number}"
+        assert predict.main(settings(input=str(folder), output=str(output), spacing_mm=spacing_mm)) == 0
+        mask = read_integers(output / f"{folder.name}.nii.gz")
+        assert (mask.array.shape, mask.spacing_mm) == ((8, 8, 3), lengths)
+        assert mask.array[1:7, 1:7].any() and not mask.array[0].any()
+        assert all((row["volume_ml"] == "") == empty for row in rows(output))
+
+
+def test_rules_in_mm3_are_refused_for_slices_of_unknown_spacing(formula, settings, tmp_path):
+    formula[0]["preparation"] = Preparation((Modality.FLAIR, Modality.T1, Modality.T1CE), None, "head").as_dict()
+    rules = tmp_path / "rules.json"
+    rules.write_text(json.dumps({"least_et_mm3": 5.0}))
+    given = settings(input=str(patient(tmp_path / "slices")), postprocess=str(rules))
+    with pytest.raises(
+        SettingsError, match="spacing of the scans is unknown, but the post-processing has least_total_mm3"
+    ):
+        predict.main(given)
     assert not (tmp_path / "out").exists()

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from brats_unet.inference.confidence import RegionFacts, entropy, facts_of, review_reasons
+from brats_unet.inference.volumes_csv import volume_rows
 from tests.inference.scheme_examples import FIVE, GLIOMA, LESION, POST, SCHEMES
 
 NAN = float("nan")
@@ -104,3 +105,20 @@ def test_reasons_for_review(volume, mean, agreement, reasons):
 
 def test_warnings_about_the_scans_are_a_reason_for_review():
     assert review_reasons([RegionFacts("WT", 5000, 0.95, NAN)], GLIOMA, ["a: …"]) == ["the scans look wrong"]
+
+
+def test_without_a_spacing_there_is_no_volume_and_the_reasons_stay():
+    labels, probabilities = np.full((4, 4, 4), 2, np.uint8), np.full((4, 4, 4, 3), 0.6)
+    facts = facts_of(labels, probabilities, None, None, GLIOMA)
+    assert all(np.isnan(fact.volume_mm3) for fact in facts)
+    assert review_reasons(facts, GLIOMA) == ["WT unsure (mean probability 0.60)"]
+    assert review_reasons(facts_of(labels * 0, probabilities, None, None, GLIOMA), GLIOMA) == ["no tumour found"]
+    assert volume_rows("a", facts, [])[0] | {"region": ""} == {
+        "case": "a",
+        "region": "",
+        "volume_mm3": "",
+        "volume_ml": "",
+        "mean_probability": "0.6000",
+        "agreement": "",
+        "review": "",
+    }

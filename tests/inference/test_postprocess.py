@@ -256,3 +256,9 @@ def test_rules_of_files_from_before_there_were_schemes_are_read():
 def test_invalid_rules_are_refused(plain, scheme, message):
     with pytest.raises(CheckpointError, match=message):
         Postprocessing.from_dict(plain, scheme)
+
+
+def test_the_rules_in_mm3_that_do_something_are_named():
+    assert Postprocessing(threshold={"WT": 0.4}).in_mm3 == []
+    rules = Postprocessing(least_component_mm3={"WT": 0.0, "TC": 5.0}, least_total_mm3={"ET": 3.0})
+    assert rules.in_mm3 == ["least_component_mm3", "least_total_mm3"]

@@ -9,7 +9,7 @@ import numpy as np
 from brats_unet.data.prepare.oblique import Straight, resliced
 from brats_unet.data.prepare.resample import along_axes, area_resampled, linear_matrix, resampled_length
 from brats_unet.geometry import Box, crop, uncrop
-from brats_unet.volume import Turn, spacing_mm
+from brats_unet.volume import Spacing, Turn, spacing_mm
 
 
 @dataclass(frozen=True)
@@ -53,6 +53,11 @@ class Grid:
     def case_spacing_mm(self) -> tuple[float, float, float]:
         """Voxel edge lengths of the case along its axes on disk, in millimetres; 1, 1, 1 voxels if they are unknown."""
         return spacing_mm(np.array(self.case_affine))
+
+    @property
+    def known_spacing_mm(self) -> Spacing | None:
+        """`case_spacing_mm`, or None if it is unknown."""
+        return self.case_spacing_mm if self.spacing_known else None
 
     def to_prepared(self, array: np.ndarray) -> np.ndarray:
         """Map an array (X, Y, Z, …) from the case grid to the prepared grid, by area means; float32 if resampled."""

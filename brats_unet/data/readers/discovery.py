@@ -19,6 +19,7 @@ from brats_unet.data.readers.slice_folders import LGG, SliceFolders, read_slice_
 from brats_unet.data.readers.task_folder import Labels, TaskCases
 from brats_unet.data.readers.tree import Tree, walk
 from brats_unet.errors import DataError, SettingsError
+from brats_unet.scan_files import spacing_known
 from brats_unet.volume import Case, Spacing
 
 __all__ = ["Dataset", "Survey", "find_cases", "find_masks", "survey"]
@@ -51,7 +52,7 @@ class Dataset:
     @property
     def spacing_known(self) -> bool:
         """Whether the voxels of its scans are known in mm: always, except for slices without a given spacing."""
-        return self.layout != LGG or all(case.spacing_mm is not None for case in self.cases)
+        return all(spacing_known(case.images) for case in self.cases)
 
 
 @dataclass(frozen=True)
@@ -122,8 +123,7 @@ def survey(
         found = read_slice_folders(tree, wanted, _three(spacing_mm))
     elif spacing_mm is not None:
         raise SettingsError(
-            f"data.spacing_mm is set, but {root} holds NIfTI files, which have their own spacing. Set "
-            f"data.spacing_mm=null."
+            f"spacing_mm is set, but {root} holds NIfTI files, which have their own spacing. Set it to null."
         )
     elif base is not None:
         found = task_folder.read_task(tree, base, wanted)
@@ -179,7 +179,7 @@ def _three(spacing_mm: Sequence[float] | None) -> Spacing | None:
     if spacing_mm is None:
         return None
     if len(spacing_mm) != 3:
-        raise SettingsError(f"data.spacing_mm={list(spacing_mm)} is not three lengths in mm, along x, y and z.")
+        raise SettingsError(f"spacing_mm={list(spacing_mm)} is not three lengths in mm, along x, y and z.")
     x, y, z = spacing_mm
     return x, y, z
 

@@ -13,20 +13,27 @@ from brats_unet.nifti import is_nifti, stem
 from brats_unet.volume import Case, ImageFile
 
 
-def cases_to_predict(root: str | Path, modalities: Sequence[Modality], *, fill_missing: bool) -> Dataset:
+def cases_to_predict(
+    root: str | Path,
+    modalities: Sequence[Modality],
+    *,
+    fill_missing: bool,
+    spacing_mm: Sequence[float] | None = None,
+) -> Dataset:
     """The cases of a data folder or of the folder of a single case, as in `discovery.find_cases`.
 
     Args:
         root: The data folder.
         modalities: Scans that the networks expect.
         fill_missing: Whether to accept a case that lacks some of these scans, but not all; a note names each such case.
+        spacing_mm: As in `discovery.find_cases`.
 
     Raises:
         DataError: As in `discovery.find_cases`; a missing scan is a defect only if `fill_missing` is False.
     """
     if not fill_missing:
-        return find_cases(root, modalities=modalities)
-    found = survey(root, modalities=modalities)
+        return find_cases(root, modalities=modalities, spacing_mm=spacing_mm)
+    found = survey(root, modalities=modalities, spacing_mm=spacing_mm)
     partial = [case for case in found.incomplete if case.images]
     lacking = tuple(f"no {modality} scan." for modality in modalities)
     others = [d for d in found.defects if not d.found.startswith((*lacking, "None of the "))]

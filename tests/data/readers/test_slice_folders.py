@@ -61,15 +61,13 @@ def test_a_given_spacing_is_that_of_every_scan(tmp_path):
     (case,) = dataset.cases
     assert (dataset.spacing_known, dataset.notes) == (True, ())
     assert {file.spacing_mm for file in case.images.values()} == {(1, 1, 5)} == {case.spacing_mm}
-    with pytest.raises(SettingsError, match=r"data.spacing_mm=\[1, 5\] is not three lengths in mm"):
+    with pytest.raises(SettingsError, match=r"spacing_mm=\[1, 5\] is not three lengths in mm"):
         find_cases(tmp_path, modalities=THREE, spacing_mm=[1, 5])
 
 
 def test_a_spacing_for_nifti_files_is_refused(tmp_path):
     write_volume(tmp_path / "a_flair.nii", Volume(np.zeros((2, 2, 2), np.uint8)))
-    with pytest.raises(
-        SettingsError, match=r"holds NIfTI files, which have their own spacing. Set data.spacing_mm=null"
-    ):
+    with pytest.raises(SettingsError, match=r"holds NIfTI files, which have their own spacing. Set it to null"):
         find_cases(tmp_path, modalities=[FLAIR], spacing_mm=[1, 1, 5])
 
 
