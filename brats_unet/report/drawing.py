@@ -82,6 +82,7 @@ def draw_case(drawing: Drawing) -> None:
         drawing.title,
         scheme=scheme,
         spacing_mm=(spacing[turn.axes[0]], spacing[turn.axes[1]], spacing[turn.axes[2]]),
+        spacing_known=reference.spacing_known,
     )
 
 

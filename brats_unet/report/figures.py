@@ -59,6 +59,7 @@ def case_figure(
     *,
     scheme: Scheme,
     spacing_mm: tuple[float, float, float] = (1.0, 1.0, 1.0),
+    spacing_known: bool = True,
 ) -> None:
     """Draw three planes through the regions: whole scans, and close-ups with the outlines of each scored region.
 
@@ -70,11 +71,12 @@ def case_figure(
         images: Scans by modality, shape (X, Y, Z), axes L-P-S; any number.
         reference: Labels of the scheme as in memory, same shape, or None.
         prediction: Labels of the scheme as in memory, same shape, or None.
-        scores: Scores by (region, metric); "dice" and "hd95" are printed over the close-ups if given.
+        scores: Scores by (region, metric); "dice" and a HD95 are printed over the close-ups if given.
         path: PNG file to write.
         title: Title of the figure.
         scheme: What the labels mean.
         spacing_mm: Voxel edge lengths along the three axes, in millimetres.
+        spacing_known: If False, these lengths are no millimetres, and there is no scale bar.
 
     Raises:
         ValueError: There is neither a reference nor a prediction.
@@ -113,7 +115,8 @@ def case_figure(
             axes.text(0.02, 0.03, plane.name, color=MUTED, fontsize=7, transform=axes.transAxes)
         if cell.names_panel:
             _headings(cell, masks, centre, scores)
-    scale_bar(next(cell.axes for cell in cells if not cell.panel.is_whole))
+    if spacing_known:
+        scale_bar(next(cell.axes for cell in cells if not cell.panel.is_whole))
     hint = "frames mark the close-ups" if shown else "grey: labels of the reference"
     _captions(figure, title, hint)
     if legend:
@@ -177,9 +180,11 @@ def _heading(panel: Panel, scores: Mapping[tuple[str, str], float]) -> str:
     if not panel.region:
         return NAMES[panel.modality] if panel.modality is not None else ""
     name = f"{panel.region} on {NAMES[panel.modality]}" if panel.modality is not None else panel.region
-    dice, distance = scores.get((panel.region, "dice")), scores.get((panel.region, "hd95"))
+    dice = scores.get((panel.region, "dice"))
     found = [f"Dice {dice:.3f}"] if dice is not None else []
-    found += [f"HD95 {distance:.1f} mm"] if distance is not None else []
+    for metric, unit in (("hd95", "mm"), ("hd95_slice_px", "px")):
+        if (distance := scores.get((panel.region, metric))) is not None:
+            found.append(f"HD95 {distance:.1f} {unit}")
     return f"{name}\n{', '.join(found)}" if found else name
 
 

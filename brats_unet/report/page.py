@@ -109,6 +109,7 @@ def write_page(
     html = _template().render(
         title=evaluation.summary.get("title") or evaluation.name,
         summary={key: short_texts(facts, folders) for key, facts in evaluation.summary.items() if key != "files"},
+        no_spacing=page_facts.no_spacing(evaluation.summary),
         headline=page_facts.headline(evaluation),
         charts=page_facts.charts(evaluation),
         cases=page_facts.case_rows(evaluation, order),
@@ -174,7 +175,7 @@ def _pictures(
             ]
             scores = {kind: values[case, *kind] for kind in kinds}
             pair = pairs.get(case)
-            lacking = [] if pair is None else [p for p in (pair.reference, pair.prediction) if p and not p.is_file()]
+            lacking = [] if pair is None else [p for p in (pair.reference, pair.prediction) if p and not p.exists()]
             if not path.is_file() and pair is not None and not lacking:
                 path = Path(folder) / f"{case}.png"
                 draw_case(Drawing(pair, scores, path, case))

@@ -8,7 +8,15 @@ from typing import Any
 from brats_unet.binding import flat
 from brats_unet.evaluation.record import Evaluation
 from brats_unet.files import read_json
-from brats_unet.metrics.glossary import HD95_MEANINGS, MEANINGS, RULES, SEED_MEANINGS, meaning_of
+from brats_unet.metrics.glossary import (
+    HD95_MEANINGS,
+    MEANINGS,
+    NO_SPACING,
+    RULES,
+    SEED_MEANINGS,
+    distance_of,
+    meaning_of,
+)
 from brats_unet.metrics.metric import Metric
 from brats_unet.metrics.protocols import SURFACE_DICE
 from brats_unet.metrics.seed import ALL_BACKGROUND, CLAIM, HARD, PREDICTION, SOFT
@@ -19,7 +27,11 @@ from brats_unet.report.tables import LINES, lines_of
 from brats_unet.run import Run
 from brats_unet.schemes.scheme import Scheme
 
-CHARTED = {"dice": ("Dice", "Dice, higher is better"), "hd95": ("HD95, mm", "HD95 in mm, lower is better")}
+CHARTED = {
+    "dice": ("Dice", "Dice, higher is better"),
+    "hd95": ("HD95, mm", "HD95 in mm, lower is better"),
+    "hd95_slice_px": ("HD95, px", "HD95 within axial slices in pixels, lower is better"),
+}
 
 
 def by_score(evaluation: Evaluation) -> list[str]:
@@ -81,7 +93,7 @@ def charts(evaluation: Evaluation) -> list[dict[str, str]]:
             ]
             for region in values
         }
-        svg = distribution(title, values, scheme=scheme, distance=metric == "hd95", trivial=ticks)
+        svg = distribution(title, values, scheme=scheme, distance=metric != "dice", trivial=ticks)
         drawn.append({"title": title, "svg": svg})
     return drawn
 
@@ -168,7 +180,7 @@ def glossary(summary: Mapping[str, Any]) -> list[tuple[str, str, str]]:
             definition += (
                 f" Definition used here: “{used.replace('_', ' ')}” (surface: {surface}; percentile: {percentile})."
             )
-        unit = " mm" if meaning.unit == "mm" else ""  # volumes are shown in mL, as their names say
+        unit = f" {meaning.unit}" if meaning.unit in ("mm", "px") else ""  # volumes are shown in mL, as their names say
         shown = ", ".join(shown_names)
         found.append(
             (shown[0].upper() + shown[1:], definition, f"{meaning.range}{unit}{better.get(meaning.better, '')}")
@@ -178,7 +190,9 @@ def glossary(summary: Mapping[str, Any]) -> list[tuple[str, str, str]]:
 
 def rules(summary: Mapping[str, Any]) -> list[tuple[str, list[str]]]:
     """Scores by the protocol if a region is absent: metric; absent from both masks, reference only, prediction only."""
-    scored = summary["protocol"]["metrics"]
+    scored = set(summary["protocol"]["metrics"])
+    if distance_of(_units(summary)) != "hd95":
+        scored = {name for name in scored if not MEANINGS[name].needs_spacing}
     names = {metric: name.strip() for metric, name, *_ in LINES} | {SURFACE_DICE: "NSD"}
     found = []
     for field, metric in RULES.items():
@@ -187,6 +201,11 @@ def rules(summary: Mapping[str, Any]) -> list[tuple[str, list[str]]]:
             values = [rule[key] for key in ("both", "reference", "prediction")]
             found.append((names[metric], ["undefined" if value is None else f"{value:.9g}" for value in values]))
     return found
+
+
+def no_spacing(summary: Mapping[str, Any]) -> str:
+    """Why nothing is in mm, if the size of a voxel is unknown, else ""."""
+    return "" if distance_of(_units(summary)) == "hd95" else NO_SPACING
 
 
 def environment(run: Run | None) -> dict[str, Any]:

@@ -14,6 +14,8 @@ from brats_unet.evaluation.case_statistics import Statistics
 from brats_unet.evaluation.summary import Summary
 from brats_unet.evaluation.trivial import MEAN_SHAPE
 from brats_unet.metrics.empty import is_undefined
+from brats_unet.metrics.glossary import NO_SPACING, distance_of
+from brats_unet.metrics.in_plane import WHEN_EMPTY
 from brats_unet.metrics.protocols import SURFACE_DICE
 from brats_unet.report.console import plain_table
 from brats_unet.report.scheme_words import predictors, target
@@ -27,6 +29,7 @@ BINS = 10  # bins of a histogram in a cell
 LINES = (
     ("dice", "Dice", 1.0, 3, True),
     ("hd95", "HD95, mm", 1.0, 1, True),
+    ("hd95_slice_px", "HD95 in slices, px", 1.0, 1, True),
     ("lesion_dice", "Lesion-wise Dice", 1.0, 3, False),
     ("lesion_hd95", "Lesion-wise HD95, mm", 1.0, 1, False),
     ("lesion_f1", "Lesion F1", 1.0, 3, False),
@@ -43,6 +46,8 @@ LINES = (
     ("volume_prediction", "Predicted volume, mL", 1e-3, 1, False),
     ("volume_difference", "Volume difference, mL", 1e-3, 1, False),
     ("volume_difference_relative", "  relative difference", 1.0, 3, False),
+    ("voxels_reference", "Reference, voxels", 1.0, 0, False),
+    ("voxels_prediction", "Prediction, voxels", 1.0, 0, False),
     ("ece", "Calibration error", 1.0, 4, False),
     ("brier", "Brier score", 1.0, 4, False),
 )
@@ -172,13 +177,14 @@ def _interval(found: Statistics, factor: float, decimals: int) -> str:
 
 def sentences(summary: Summary) -> list[str]:
     """Caveats to read with the scores: rules that applied, cases left out, missing files."""
-    rule, distances = summary.protocol.dice, summary.protocol.hd95_mm
-    found = []
+    rule, distances, unit, found = summary.protocol.dice, summary.protocol.hd95_mm, "mm", []
+    if distance_of(summary.units) != "hd95":
+        distances, unit, found = WHEN_EMPTY, "px", [NO_SPACING]
     if any(summary.empty_references.values()) or any(summary.empty_predictions.values()):
         found.append(
             f"By the rules of {summary.protocol.name}, a region absent from both masks scores Dice "
-            f"{_rule_text(rule.both)} and HD95 {_rule_text(distances.both, 'mm')}; a region absent from only one mask "
-            f"scores Dice {_rule_text(rule.reference)} and HD95 {_rule_text(distances.reference, 'mm')}."
+            f"{_rule_text(rule.both)} and HD95 {_rule_text(distances.both, unit)}; a region absent from only one mask "
+            f"scores Dice {_rule_text(rule.reference)} and HD95 {_rule_text(distances.reference, unit)}."
         )
     undefined: dict[str, list[str]] = {}
     for region, metrics in summary.regions.items():
