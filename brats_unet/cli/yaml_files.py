@@ -76,7 +76,7 @@ def read(path: Path) -> ConfFile:
         if key == "defaults":
             for group, choice in _defaults(node):
                 if group.startswith("override "):
-                    overrides[group.removeprefix("override ").lstrip("/")] = choice
+                    overrides[group.removeprefix("override ").lstrip("/").partition("@")[0]] = choice
                 else:
                     defaults.append((group.lstrip("/"), choice))
         else:

@@ -26,8 +26,8 @@ def refuse_lost_labels(case_id: str, labels: np.ndarray, prepared: np.ndarray, g
     kept = 0 if grid.straight is not None else np.count_nonzero(crop(grid.turn.apply(labels), grid.box))
     if grid.straight is None and (cropped := np.count_nonzero(labels) - kept):
         raise DataError(
-            f"{case_id}: {cropped:,} voxels of the mask lie outside the brain, where crop=brain cuts them off. Correct "
-            f"the mask or the scans, or set data.preparation.crop=none."
+            f"{case_id}: {cropped:,} voxels of the mask lie outside the brain or head, where the crop cuts them off. "
+            f"Correct the mask or the scans, or set data.preparation.crop=none."
         )
     lost = []
     for region in scheme.predicted:
