@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from brats_unet.anatomy import Modality
@@ -28,6 +29,11 @@ def held_out_cases(run: Run) -> list[Case]:
             f"other cases with `brats-unet evaluate run={run.folder} data.root=…`."
         )
     root = settings["validation_root"] or settings["root"]
+    if not Path(root).exists():
+        raise DataError(
+            f"{root}: there is no such folder, though {run.folder} was trained on it. If it has moved, give its new place "
+            f"with data.root=…."
+        )
     found = _with_masks(run, root)
     missing = [case_id for case_id in wanted if case_id not in found]
     if missing:
