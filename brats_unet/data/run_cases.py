@@ -31,8 +31,8 @@ def held_out_cases(run: Run) -> list[Case]:
     root = settings["validation_root"] or settings["root"]
     if not Path(root).exists():
         raise DataError(
-            f"{root}: there is no such folder, though {run.folder} was trained on it. If it has moved, give its new place "
-            f"with data.root=…."
+            f"{root}: there is no such folder, though {run.folder} was trained on it. If it has moved, give its new "
+            f"place with data.root=…."
         )
     found = _with_masks(run, root)
     missing = [case_id for case_id in wanted if case_id not in found]
