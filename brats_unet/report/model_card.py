@@ -19,7 +19,7 @@ correct, or to measure volumes in studies in which an expert checks every mask.
 
 **Not a medical device. Not for diagnosis, treatment, or any decision about a patient.**"""
 LIMITS = """\
-- Scans must be skull-stripped and co-registered, as in BraTS. The network was not tested on other diseases, ages,
+- Scans must {scans} and be co-registered. The network was not tested on other diseases, ages,
   stages of treatment or scanners than those of the data above.
 - Probabilities are not calibrated unless an evaluation shows that they are. A mask can be wrong without any warning.
 - Scores on phantoms say nothing about patients. Scores on one dataset may not hold on another.
@@ -48,9 +48,14 @@ def card(run: Run, content: Mapping[str, Any], checkpoint: str) -> str:
         f"## Scores\n\n{_scores(run, content, checkpoint) if known else unknown}",
         f"## Post-processing\n\n{_postprocessing(run, content)}",
         f"## Origin\n\n{_source(source, content)}",
-        f"## Limits\n\n{LIMITS}",
+        f"## Limits\n\n{LIMITS.format(scans=_scans(content))}",
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _scans(content: Mapping[str, Any]) -> str:
+    """What the scans must be like, as a clause that follows "must"."""
+    return "show the whole head" if content["preparation"]["crop"] == "head" else "be skull-stripped, as in BraTS,"
 
 
 def _what(run: Run, content: Mapping[str, Any], scheme: Scheme) -> str:

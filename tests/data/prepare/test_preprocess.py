@@ -185,7 +185,9 @@ def test_a_mask_that_a_header_in_metres_would_lose_is_an_error(written):
 def test_a_mask_outside_the_brain_is_an_error_where_it_would_be_cut_off(written):
     outside = mask()
     outside[0, 0, 0] = 2
-    with pytest.raises(DataError, match=r"1 voxels of the mask lie outside the brain or head.*data\.preparation\.crop=none"):
+    with pytest.raises(
+        DataError, match=r"1 voxels of the mask lie outside the brain or head.*data\.preparation\.crop=none"
+    ):
         prepare(written(labels=outside), PLAIN, BRATS)
     kept = prepare(written(labels=outside), replace(PLAIN, crop="none"), BRATS)
     np.testing.assert_array_equal(kept.labels, outside)
