@@ -144,6 +144,7 @@ class OtherData:
     labels: Optional[str]  # label convention of the masks in `root`; None: that of the run if they are its own, or auto
     leave_out: Optional[list[str]]  # case ids
     cache: Optional[str]  # folder that remembers hashes of scans; None: that of the run
+    spacing_mm: Optional[list[AboveZero]]  # as in Data; None: that of the run for its own cases, else unknown
 
 
 @dataclass

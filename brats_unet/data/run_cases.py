@@ -78,7 +78,9 @@ class Elsewhere:
     held_out: frozenset[str]
 
 
-def cases_elsewhere(run: Run, root: str, *, leave_out: Sequence[str], memo: HashMemo) -> Elsewhere:
+def cases_elsewhere(
+    run: Run, root: str, *, leave_out: Sequence[str], spacing_mm: Sequence[float] | None, memo: HashMemo
+) -> Elsewhere:
     """The cases of a folder, and what the run knows of them.
 
     The folder holds the run's own data if it has every held-out case and no case that the run does not know, and if
@@ -88,6 +90,7 @@ def cases_elsewhere(run: Run, root: str, *, leave_out: Sequence[str], memo: Hash
         run: A run.
         root: The folder.
         leave_out: Ids of cases to leave out.
+        spacing_mm: As in `discovery.find_cases`; None for the run's own cases is what the run was trained with.
         memo: Content hashes of scans; the caller saves it.
 
     Raises:
@@ -95,7 +98,7 @@ def cases_elsewhere(run: Run, root: str, *, leave_out: Sequence[str], memo: Hash
     """
     settings, division = run.settings()["data"], _division(run)
     modalities = [Modality(name) for name in settings["modalities"]]
-    dataset = find_cases(root, modalities=modalities, leave_out=leave_out)
+    dataset = find_cases(root, modalities=modalities, leave_out=leave_out, spacing_mm=spacing_mm)
     found = {case.id: case for case in dataset.cases if case.mask is not None}
     if not found:
         raise DataError(
@@ -110,6 +113,8 @@ def cases_elsewhere(run: Run, root: str, *, leave_out: Sequence[str], memo: Hash
         and wanted <= set(found) <= train | held_out | set(settings["leave_out"])
         and all(scans[case] in recorded[case]["duplicates"].split() for case in wanted & set(recorded))
     )
+    if own and not dataset.spacing_known:
+        found = _with_masks(run, root)
     chosen = sorted(wanted if own else found)
     known = {} if own else _trained_on(found, scans, train, recorded)
     return Elsewhere(

@@ -87,7 +87,7 @@ REFUSALS = {
     "train fold=1": "There is no setting fold. Did you mean data.fold?",
     "train sampling.zz=3": "There is no setting sampling.zz. Known: sampling.accumulate, sampling.batch, sampling.foreground,",
     "train zzzz=1": "There is no setting zzzz. `brats-unet train --help` lists them all.",
-    "evaluate data.root=/x": "There is no setting data.root in `brats-unet evaluate`.",
+    "predict data.root=/x": "There is no setting data.root in `brats-unet predict`.",
     "train experiment=quik": "There is no experiment=quik. Did you mean quick?",
     "train -m experiment=quick,unt3d": "There is no experiment=unt3d. Did you mean unet3d?",
     "train model@model=unet4d": "There is no model=unet4d. Did you mean unet",

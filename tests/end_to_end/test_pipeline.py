@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 
@@ -183,6 +184,29 @@ def test_evaluate_scores_the_held_out_cases_of_a_run_and_draws_them(place, capsy
     for case_id in held_out:
         assert (run.evaluation_folder() / "figures" / f"{case_id}.png").stat().st_size > 10_000
     assert (run.evaluation_folder() / "seed_scores.csv").exists()
+
+
+def test_a_run_is_scored_on_its_moved_cases_and_on_cases_of_another_folder(place, phantom_root, tmp_path, capsys):
+    folder, _ = place
+    run = Run(folder / "runs" / "straight")
+    told = [f"run={run.folder}", "figures=false", "json=true"]
+    assert main(["evaluate", *told]) == 0
+    files = [run.evaluation_folder() / name for name in ("scores.csv", "seed_scores.csv", "trivial_scores.csv")]
+    before = [file.read_bytes() for file in files]
+    moved = shutil.copytree(phantom_root, tmp_path / "moved")
+    assert main(["evaluate", *told, f"data.root={moved}"]) == 0
+    assert [file.read_bytes() for file in files] == before
+    division = json.loads(run.folds_file.read_text())
+    shutil.rmtree(moved / division["validation"][0])  # now cases are missing, so the others are scored too
+    capsys.readouterr()
+    assert main(["evaluate", *told, f"data.root={moved}"]) == 0
+    summary = json.loads(capsys.readouterr().out)
+    assert summary["trained_on"] == dict.fromkeys(division["train"], "same scan")
+    assert summary["cases"] == 3
+    assert "were trained on, so the scores are too good" in summary["note"]
+    assert summary["trivial_predictors"]["mean_shape"]["n"] == 3 - len(division["train"])
+    assert (run.folder / "evaluation-moved" / "predictions" / f"{division['train'][0]}.nii.gz").exists()
+    assert [file.read_bytes() for file in files] == before
 
 
 def test_predictions_lie_on_the_grid_and_header_of_their_case(place, phantom_root):
