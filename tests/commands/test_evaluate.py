@@ -1,7 +1,10 @@
 """The command `brats-unet evaluate predictions=… references=…`."""
 
+import json
+import shutil
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,7 +13,7 @@ from brats_unet.commands.evaluate import main
 from brats_unet.errors import DataError, SettingsError
 from brats_unet.nifti import read_integers, write_volume
 from brats_unet.run import PROBABILITIES, probability_file
-from brats_unet.schemes.scheme_file import builtin
+from brats_unet.schemes.scheme_file import builtin, scheme_of
 from brats_unet.settings import Evaluate, OtherData
 from brats_unet.volume import Volume
 
@@ -33,7 +36,7 @@ def settings(folders, **changes) -> Evaluate:
         "mode": "auto",
         "mirror": "auto",
         "postprocess": "auto",
-        "data": OtherData(None, None, None, None),
+        "data": OtherData(None, None, None, None, None),
         "predictions": str(folders / "predictions"),
         "references": str(folders / "references"),
         "output": str(folders / "out"),
@@ -139,3 +142,67 @@ def test_calibration_is_scored_from_the_probabilities_beside_the_masks(folders):
         path.write_bytes(data)
     assert main(settings(folders, calibration=True)) == 0
     assert ",WT,ece,0.0,1\n" in (folders / "out" / "scores.csv").read_text()
+
+
+def masks(root, case_id, *integers):
+    """The same mask, a slab of each integer, as prediction and as reference; returns the settings that name both."""
+    array = np.zeros((16, 16, 16), np.uint8)
+    for index, integer in enumerate(integers):
+        array[2 + 2 * index : 4 + 2 * index, 4:12, 4:12] = integer
+    for folder in ("predictions", "references"):
+        shutil.rmtree(root / folder, ignore_errors=True)
+        write_volume(root / folder / f"{case_id}.nii.gz", Volume(array))
+    return settings(root, seed_scores=False)
+
+
+def spoken(capsys):
+    """What was printed, in one line."""
+    said = capsys.readouterr()
+    return " ".join((said.out + said.err).split())
+
+
+def summary_of(root):
+    return json.loads((root / "out" / "summary.json").read_text())
+
+
+def test_masks_with_a_cavity_are_scored_by_the_scheme_after_treatment_and_that_is_said(folders, capsys):
+    assert main(masks(folders, "BraTS-GLI-00046-101", 1, 2, 3, 4)) == 0
+    assert "Scheme: glioma_post (label 4 beside 3 in cases such as BraTS-GLI-00046-101)." in spoken(capsys)
+    regions = summary_of(folders)["regions"]
+    assert list(regions) == ["WT", "TC", "ET", "RC", "NETC", "SNFH"]
+    assert {facts["all_cases"]["dice"]["mean"] for facts in regions.values()} == {1.0}
+
+
+def test_a_label_4_that_may_be_two_things_is_refused_and_each_choice_is_followed(folders):
+    told = masks(folders, "BraTS-GLI-00046-000", 1, 2, 4)
+    with pytest.raises(SettingsError, match="Set scheme=glioma_post if it is a cavity, or labels=brats2017"):
+        main(told)
+    assert not (folders / "out").exists()
+    for changed, name in (
+        (replace(told, labels="brats2017"), "glioma"),
+        (replace(told, scheme=builtin("glioma_post").as_dict()), "glioma_post"),
+    ):
+        assert main(changed) == 0
+        assert summary_of(folders)["scheme"]["name"] == name
+
+
+def test_binary_masks_are_said_to_lack_regions_and_are_whole_in_the_scheme_lesion(folders, capsys):
+    told = masks(folders, "BraTS20_Training_001", 1)
+    assert main(told) == 0
+    assert "No ET (enhancing tumour) in the mask: the only label is 1" in spoken(capsys)
+    assert main(replace(told, scheme=builtin("lesion").as_dict())) == 0
+    said = spoken(capsys)
+    assert list(summary_of(folders)["regions"]) == ["lesion"]
+    assert "No lesion" not in said and "Scheme:" not in said
+
+
+def test_a_mask_with_an_integer_outside_the_scheme_is_refused(folders):
+    told = masks(folders, "BraTS20_Training_001", 1, 2, 4)
+    two = scheme_of({"name": "two", "labels": {"a": 1, "b": 2}, "regions": {"A": ["a"], "B": ["b"]}})
+    with pytest.raises(DataError, match=r"no convention of the scheme two defines \(.*_001: 4\)"):
+        main(replace(told, scheme=two.as_dict()))
+
+
+def test_cases_for_a_run_are_refused_without_a_run(folders):
+    with pytest.raises(SettingsError, match=r"data\.root=… holds cases for a run to score\. Give run=… too"):
+        main(settings(folders, data=OtherData("/data", None, None, None, None)))

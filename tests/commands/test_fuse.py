@@ -162,6 +162,35 @@ def test_the_output_must_not_be_an_input(folders):
         main(settings(folders, output=str(folders / "a")))
 
 
+def test_masks_with_a_cavity_are_fused_by_the_scheme_after_treatment(folders, capsys):
+    cavity = LABELS.copy()
+    cavity[1:7, 1:7, 6] = 3  # in memory; 4 in the files
+    for name in "abc":
+        for case_id in CASES:
+            (folders / name / f"{case_id}.nii.gz").unlink()
+        write(folders / name / "BraTS-GLI-00046-101.nii.gz", cavity if name != "c" else LABELS, "brats2024")
+    for per in ("regions", "labels"):
+        assert main(settings(folders, per=per, overwrite=True, json=False)) == 0
+        said = " ".join("".join(capsys.readouterr()).split())
+        assert "Scheme: glioma_post (label 4 beside 3 in cases such as BraTS-GLI-00046-101)." in said
+        assert "c: No RC (resection cavity) in the mask." in said
+        record = json.loads((folders / "out" / "fusion.json").read_text())
+        assert record["scheme"]["name"] == "glioma_post"
+        assert record["dice"]["a"] == {"n": 1} | dict.fromkeys(("WT", "TC", "ET", "RC", "NETC", "SNFH"), 1)
+        fused = read_integers(folders / "out" / "BraTS-GLI-00046-101.nii.gz").array
+        np.testing.assert_array_equal(fused, conventions(builtin("glioma_post"))["brats2024"].encode(cavity))
+
+
+def test_inputs_of_two_schemes_are_refused_and_scheme_decides(folders):
+    write(folders / "a" / "BraTS-GLI-00046-101.nii.gz", np.where(LABELS == 2, 3, LABELS), "brats2024")
+    for case_id in CASES:
+        write_volume(folders / "b" / f"{case_id}.nii.gz", Volume(np.where(LABELS > 0, 255, 0).astype(np.uint8)))
+    with pytest.raises(SettingsError, match="The inputs show different schemes: glioma_post and lesion"):
+        main(settings(folders, allow_missing=True))
+    with pytest.raises(DataError, match="no convention of the scheme glioma defines"):
+        main(settings(folders, allow_missing=True, scheme=builtin().as_dict()))
+
+
 @pytest.mark.real
 def test_the_majority_by_label_of_five_real_entries_is_their_published_fusion(real_scans, tmp_path):
     folder = real_scans / "predictions" / "TCGA-DU-7294"

@@ -10,9 +10,10 @@ from brats_unet.data.readers.discovery import find_cases
 from brats_unet.errors import DataError
 from brats_unet.evaluation import mean_shape_file
 from brats_unet.evaluation.mean_shape_file import cached_mean_shape
+from brats_unet.nifti import read_integers, write_volume
 from brats_unet.schemes.convention import conventions
 from brats_unet.schemes.scheme_file import builtin
-from brats_unet.volume import Case
+from brats_unet.volume import Case, Volume
 
 BRATS2017 = conventions(builtin())["brats2017"]
 
@@ -85,3 +86,16 @@ def test_a_missing_file_is_named(cases, tmp_path):
     gone = Case("a", cases[0].images, tmp_path / "gone.nii.gz")
     with pytest.raises(DataError, match=r"gone\.nii\.gz: No such file"):
         cached_mean_shape(tmp_path / "m.npz", [gone], BRATS2017)
+
+
+def test_another_scheme_makes_the_shape_anew_although_the_integers_mean_the_same(cases, read, tmp_path):
+    glioma, post = (conventions(builtin(name))["brats2024"] for name in ("glioma", "glioma_post"))
+    relabelled = []
+    for case in cases:
+        volume = read_integers(case.mask)
+        mask = tmp_path / f"{case.id}_seg.nii.gz"
+        write_volume(mask, Volume(np.where(volume.array == 4, 3, volume.array).astype(np.uint8), volume.affine))
+        relabelled.append(Case(case.id, case.images, mask))
+    shapes = [cached_mean_shape(tmp_path / "m.npz", relabelled, convention) for convention in (glioma, post, post)]
+    assert [shape.probabilities.shape[-1] for shape in shapes] == [3, 4, 4]
+    assert read == [2, 2]

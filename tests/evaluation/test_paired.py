@@ -12,6 +12,7 @@ from brats_unet.errors import DataError, SettingsError
 from brats_unet.evaluation.paired import compare, holm
 from brats_unet.evaluation.record import Evaluation
 from brats_unet.evaluation.score import Row
+from brats_unet.schemes.scheme_file import builtin, scheme_of
 
 RULES = {"name": "brats2020", "dice": {"both": 1.0}}
 
@@ -178,3 +179,33 @@ def test_the_comparison_can_be_written_as_json():
     found = compare([evaluation("a", [0.5, 0.6, 0.1]), evaluation("b", [0.5, 0.9, 0.2])])
     document = json.loads(json.dumps(found.as_json(), allow_nan=False))
     assert document["exchanges"] == [{"better": "b", "worse": "a", "p": 0.5}]
+
+
+def of_scheme(name, scheme):
+    """An evaluation of one case with the scored regions of a scheme."""
+    one = evaluation(name, [0.5])
+    rows = tuple(replace(row, region=region) for region in scheme.scored for row in one.rows)
+    return replace(one, rows=rows, summary={**one.summary, "scheme": scheme.as_dict()})
+
+
+def test_evaluations_of_two_schemes_are_compared_on_their_common_regions_and_the_others_are_named():
+    found = compare([of_scheme("a", builtin("glioma_post")), of_scheme("b", builtin())])
+    assert found.regions == ("WT", "TC", "ET")
+    assert "a has the scheme glioma_post, b glioma: NETC, RC, SNFH left out." in found.notes
+    alike = scheme_of(builtin().as_dict() | {"name": "mine"})
+    assert compare([of_scheme("a", builtin()), of_scheme("b", alike)]).notes == ()
+
+
+def test_schemes_without_a_common_region_or_with_other_labels_in_one_region_cannot_be_compared():
+    with pytest.raises(DataError, match="No region is scored in all of a, b"):
+        compare([of_scheme("a", builtin()), of_scheme("b", builtin("lesion"))])
+    other = scheme_of({"name": "mine", "labels": {"NCR": 1, "ED": 2}, "regions": {"WT": ["NCR", "ED"], "NCR": ["NCR"]}})
+    with pytest.raises(DataError, match=r"WT is ED ET NCR in a \(glioma\), but ED NCR in b \(mine\)"):
+        compare([of_scheme("a", builtin()), of_scheme("b", other)])
+
+
+def test_a_region_that_one_of_two_evaluations_of_one_scheme_lacks_is_a_missing_score():
+    whole = of_scheme("a", builtin())
+    short = replace(of_scheme("b", builtin()), rows=tuple(row for row in whole.rows if row.region != "ET"))
+    with pytest.raises(DataError, match=r"b: 2 missing scores: case0 ET dice, case0 ET hd95"):
+        compare([whole, short])

@@ -14,6 +14,7 @@ from brats_unet.evaluation.record import (
     write_rows,
 )
 from brats_unet.evaluation.score import Row
+from brats_unet.schemes.scheme_file import builtin
 
 ROWS = [Row("a", "WT", "dice", 0.9, "1"), Row("a", "WT", "hd95", float("nan"), "mm")]
 
@@ -85,3 +86,20 @@ def test_the_message_for_a_run_without_an_evaluation_gives_the_command(tmp_path)
     (tmp_path / "settings.json").write_text("{}")
     with pytest.raises(DataError, match="no scores found.*Run `brats-unet evaluate run="):
         open_evaluation(tmp_path)
+
+
+def test_an_evaluation_from_before_there_were_schemes_is_of_glioma_and_others_say_theirs(tmp_path):
+    write_rows(tmp_path / "scores.csv", Row, ROWS)
+    assert open_evaluation(tmp_path).scheme == builtin()
+    (tmp_path / "summary.json").write_text(json.dumps({"scheme": builtin("lesion").as_dict()}))
+    assert open_evaluation(tmp_path).scheme == builtin("lesion")
+
+
+def test_a_whole_evaluation_has_the_scored_regions_of_its_scheme(tmp_path):
+    summary = dict.fromkeys(PARTS, 1) | {"scheme": builtin("lesion").as_dict()}
+    (tmp_path / "summary.json").write_text(json.dumps(summary))
+    write_rows(tmp_path / "scores.csv", Row, [Row("a", "lesion", name, 0.9, "1") for name in ("dice", "hd95")])
+    require_whole(open_evaluation(tmp_path))
+    write_rows(tmp_path / "scores.csv", Row, [Row("a", "WT", name, 0.9, "1") for name in ("dice", "hd95")])
+    with pytest.raises(DataError, match=r"scores.csv lacks a lesion dice, a lesion hd95\. Evaluate again"):
+        require_whole(open_evaluation(tmp_path))

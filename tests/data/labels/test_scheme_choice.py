@@ -1,0 +1,94 @@
+"""The scheme of masks that come without one, and regions that no mask shows."""
+
+import pytest
+
+from brats_unet.data.labels.scheme_choice import absent_regions, absent_sentence, decide_scheme, refuse_other_scheme
+from brats_unet.errors import SettingsError
+from brats_unet.schemes.convention import conventions
+from brats_unet.schemes.scheme_file import builtin, scheme_of
+
+GLI, OLD = "BraTS-GLI-00046-101", "BraTS20_Training_001"
+DECLARED_2024 = {"background": 0, "NETC": 1, "SNFH": 2, "ET": 3, "RC": 4}
+
+
+def sets(**masks):
+    return {case_id.replace("__", "-"): frozenset(integers) for case_id, integers in masks.items()}
+
+
+def chosen(layout, masks, declared=None, labels="auto"):
+    held = {case_id: frozenset(integers) for case_id, integers in masks.items()}
+    return decide_scheme(layout, sorted(held), declared, held, labels=labels)
+
+
+@pytest.mark.parametrize(
+    ("layout", "masks", "declared", "name", "why"),
+    [
+        ("", {OLD: [0, 1, 2, 4]}, None, "glioma", "labels 0 1 2 4"),
+        ("", {GLI: [0, 1, 2, 3]}, None, "glioma", "labels 0 1 2 3"),
+        ("", {GLI: [0, 1, 2, 3, 4]}, None, "glioma_post", f"label 4 beside 3 in cases such as {GLI}"),
+        ("", {GLI: [0, 3], "BraTS-GLI-00001-100": [0, 4]}, None, "glioma_post", "label 4 beside 3"),
+        ("", {"brats_2013_pat0001_1": [0, 1, 2, 3, 4]}, None, "glioma", "labels 0 1 2 3 4"),
+        ("nnunet", {"a": [0, 1, 2, 3]}, DECLARED_2024, "glioma_post", "dataset.json names a resection cavity"),
+        ("nnunet", {"a": [0, 1]}, {"background": 0, "lesion": 1}, "lesion", "one label beside the background"),
+        ("", {"a": [0, 255], "b": [0]}, None, "lesion", "labels 0 255"),
+        ("lgg", {"a": [0]}, None, "lesion", "LGG MRI Segmentation"),
+        ("", {"a": [0]}, None, "glioma", "labels 0"),
+        ("", {}, None, "glioma", "no mask was read"),
+    ],
+)
+def test_ids_integers_and_names_show_the_scheme(layout, masks, declared, name, why):
+    scheme, reason = chosen(layout, masks, declared)
+    assert scheme == builtin(name)
+    assert why in reason
+
+
+@pytest.mark.parametrize(
+    ("masks", "other"),
+    [({GLI: [0, 1, 2, 4]}, "labels=brats2017"), ({"x": [0, 3], "y": [0, 4]}, "labels=brats2015")],
+)
+def test_a_label_4_that_may_be_a_cavity_or_enhancing_tumour_is_refused_with_both_choices(masks, other):
+    with pytest.raises(SettingsError, match="whether 4 is a resection cavity") as refusal:
+        chosen("", masks)
+    assert "scheme=glioma_post" in str(refusal.value) and other in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("labels", "integers", "name"),
+    [
+        ("brats2017", [0, 1, 2, 4], "glioma"),
+        ("brats2024", [0, 1, 2, 4], "glioma_post"),
+        ("brats2024", [0, 1, 2, 3], "glioma"),
+        ("grey", [0, 255], "lesion"),
+        ("any", [0, 1, 2, 4], "lesion"),
+    ],
+)
+def test_a_convention_that_was_set_rules_out_schemes_without_it(labels, integers, name):
+    assert chosen("", {GLI: integers}, labels=labels)[0] == builtin(name)
+
+
+def test_the_scheme_of_a_run_is_kept_and_another_one_is_refused_with_both_names():
+    refuse_other_scheme(builtin(), builtin(), "runs/a")
+    other_words = builtin().as_dict() | {"name": "mine", "source": "me"}
+    refuse_other_scheme(scheme_of(other_words), builtin(), "runs/a")
+    with pytest.raises(SettingsError, match=r"runs/a was trained with the scheme glioma \(.*scheme=glioma_post \("):
+        refuse_other_scheme(builtin("glioma_post"), builtin(), "runs/a")
+    with pytest.raises(SettingsError, match=r"scheme=mine \(scored: WT\)"):
+        refuse_other_scheme(scheme_of(other_words | {"scored": ["WT"]}), builtin(), "runs/a")
+
+
+def test_regions_without_a_label_in_any_mask_are_absent():
+    brats2024 = conventions(builtin("glioma_post"))["brats2024"]
+    assert absent_regions(brats2024, sets(a=[0, 1], b=[0, 2])) == ["ET", "RC"]
+    assert absent_regions(brats2024, sets(a=[0, 1, 2, 3, 4])) == []
+    assert absent_regions(brats2024, {}) == []
+    assert absent_regions(conventions(builtin())["brats2017"], sets(a=[0])) == ["WT", "TC", "ET"]
+
+
+def test_the_sentence_on_binary_masks_proposes_the_scheme_lesion():
+    brats2017 = conventions(builtin())["brats2017"]
+    found = absent_sentence(brats2017, sets(a=[0, 1], b=[0, 1]))
+    assert found.startswith("No ET (enhancing tumour) in any of the 2 masks: the only label is 1, read as necrotic")
+    assert found.endswith("set scheme=lesion.")
+    assert absent_sentence(brats2017, sets(a=[0, 1, 2])).startswith("No ET (enhancing tumour) in the mask. If there")
+    assert absent_sentence(brats2017, sets(a=[0, 4, 2])) == ""
+    assert absent_sentence(conventions(builtin("lesion"))["binary"], sets(a=[0, 1])) == ""
