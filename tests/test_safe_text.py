@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from brats_unet.cli.main import main
 from brats_unet.commands import phantom
 from brats_unet.commands.display import open_display
+from brats_unet.data.phantom.scan_grid import ScanGrid
 from brats_unet.evaluation.record import open_evaluation, read_rows, write_rows
 from brats_unet.evaluation.score import Row
 from brats_unet.inference.volumes_csv import COLUMNS, read_volumes, write_volumes
@@ -155,7 +156,20 @@ def test_check_prints_names_as_text(masks, capsys):
 def test_phantom_prints_its_folder_as_text(capsys):
     folder = "a[/b]/:smile:\x1b[31m"
     phantom._print_result(
-        Phantom(scheme=builtin().as_dict(), output=folder, cases=1, seed=0, workers=1, json=False), ["x"], 0
+        Phantom(
+            scheme=builtin().as_dict(),
+            output=folder,
+            cases=1,
+            seed=0,
+            grid=None,
+            spacing_mm=None,
+            workers=1,
+            json=False,
+        ),
+        builtin(),
+        ScanGrid((240, 240, 155), (1.0, 1.0, 1.0)),
+        ["x"],
+        0,
     )
     assert f"to {visible(folder)}, seed" in capsys.readouterr().out
 

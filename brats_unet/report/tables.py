@@ -47,7 +47,7 @@ LINES = (
     ("volume_difference", "Volume difference, mL", 1e-3, 1, False),
     ("voxels_reference", "Reference, voxels", 1.0, 0, False),
     ("voxels_prediction", "Prediction, voxels", 1.0, 0, False),
-    ("volume_difference_relative", "Relative volume difference", 1.0, 3, False),
+    ("volume_difference_relative", "Relative difference", 1.0, 3, False),
     ("ece", "Calibration error", 1.0, 4, False),
     ("brier", "Brier score", 1.0, 4, False),
 )

@@ -28,7 +28,7 @@ def content():
                 "input": {"modalities": ["flair"]},
                 "output": {"regions": [*scheme.predicted]},
             },
-            "preparation": {"spacing_mm": [1.0, 1.0, 2.0]},
+            "preparation": {"spacing_mm": [1.0, 1.0, 2.0], "crop": "brain"},
             "labels": {"convention": convention, "integers": {"background": 0}},
             "postprocessing": {},
             "scheme": scheme.as_dict(),
@@ -62,6 +62,13 @@ def test_a_region_that_is_only_scored_is_not_said_to_be_predicted(content, schem
 def test_the_intended_use_names_what_is_segmented(content, schemes, tmp_path):
     assert "Segmentation of brain lesions in MR" in card(Run(tmp_path), content(schemes["lesion"]), "last")
     assert "Segmentation of brain tumours in MR" in card(Run(tmp_path), content(schemes["glioma"]), "last")
+
+
+def test_what_the_scans_must_show_follows_from_the_crop(content, schemes, tmp_path):
+    stripped = content(schemes["glioma"])
+    assert "Scans must be skull-stripped, as in BraTS, and be co-registered" in card(Run(tmp_path), stripped, "last")
+    whole = stripped | {"preparation": {**stripped["preparation"], "crop": "head"}}
+    assert "Scans must show the whole head and be co-registered" in card(Run(tmp_path), whole, "last")
 
 
 def test_words_with_a_bar_stay_in_their_cell(content, tmp_path):

@@ -36,7 +36,14 @@ def loss(logits, labels):
 
 def measure_of(model, sampler, *, outputs="regions", loss=loss, batches=2, at_once=2, average=None):
     return patch_measure(
-        model=model, outputs=outputs, loss=loss, sampler=sampler, batches=batches, at_once=at_once, average=average
+        model=model,
+        outputs=outputs,
+        scheme=builtin(),
+        loss=loss,
+        sampler=sampler,
+        batches=batches,
+        at_once=at_once,
+        average=average,
     )
 
 
