@@ -39,11 +39,12 @@ def candidates(layout: str, case_ids: Sequence[str], scheme: Scheme) -> tuple[tu
     """
     if not set(ANY) & set(scheme.integers):
         return tuple(scheme.integers), ""
-    names, evidence = _of_brats(layout, case_ids)
+    names, evidence = brats_candidates(layout, case_ids)
     return tuple(name for name in names if name in scheme.integers), evidence
 
 
-def _of_brats(layout: str, case_ids: Sequence[str]) -> tuple[tuple[str, ...], str]:
+def brats_candidates(layout: str, case_ids: Sequence[str]) -> tuple[tuple[str, ...], str]:
+    """As `candidates`, of all conventions of BraTS, whether the scheme has them or not."""
     if layout not in ("msd", "nnunet"):  # conversions to these layouts keep the case ids but change the labels
         by_case = {case_id: _conventions_of_id(case_id) for case_id in case_ids}
         answers = set(by_case.values())

@@ -195,6 +195,12 @@ def test_a_named_convention_is_used_unchecked_and_a_typo_gets_a_suggestion() -> 
         decide("auto", "", ["a"], None, {"a": frozenset({0, 1, 2})}, scheme=builtin(), key="labels")
 
 
+def test_masks_of_another_edition_than_the_scheme_are_refused_by_name() -> None:
+    held = {"BraTS2021_00000": frozenset({0, 1, 2, 4})}
+    with pytest.raises(SettingsError, match=r"follow brats2017, which the scheme glioma_post does not have\. Choose"):
+        decide("auto", "", list(held), None, held, scheme=builtin("glioma_post"))
+
+
 def test_the_convention_says_why_it_was_chosen() -> None:
     found = decide(
         "auto", "", ["BraTS20_Training_001"], None, {"BraTS20_Training_001": frozenset({0, 1})}, scheme=builtin()
