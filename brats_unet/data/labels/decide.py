@@ -78,10 +78,10 @@ def decide(
     if 4 in held and 3 not in held and meaning is None and names[:1] != ("brats2023",):
         # Labels 0 1 2 4 are by far the most common. A whole dataset of another convention very likely holds a label 3.
         fitting = [convention for convention in fitting if convention.name == "brats2017"] or fitting
-    if not names and (foreign := brats_candidates(dataset_layout, case_ids)[0]):
+    if not names and meaning is None and (foreign := brats_candidates(dataset_layout, case_ids)[0]):
         raise SettingsError(
-            f"According to {evidence}, the masks follow {' or '.join(foreign)}, which the scheme {scheme.name} does not "
-            f"have. Choose another scheme with scheme=…, or set {_choices(known.values(), key)} if the masks follow it."
+            f"According to {evidence}, the masks follow {' or '.join(foreign)}, which the scheme {scheme.name} does "
+            f"not have. Choose another scheme with scheme=…, or set {_choices(known.values(), key)} if the masks follow it."
         )
     if not fitting:
         raise SettingsError(_none_fits(known, names, evidence, held, label_sets, key))
