@@ -81,8 +81,8 @@ def decide(
     if not names and meaning is None and (foreign := brats_candidates(dataset_layout, case_ids)[0]):
         raise SettingsError(
             f"According to {evidence}, the masks follow {' or '.join(foreign)}, which the scheme {scheme.name} does "
-            f"not have. Choose another scheme with scheme=…, or set {_choices(known.values(), key)} if the masks follow "
-            f"it."
+            f"not have. Choose another scheme with scheme=…, or set {_choices(known.values(), key)} if the masks "
+            f"follow it."
         )
     if not fitting:
         raise SettingsError(_none_fits(known, names, evidence, held, label_sets, key))
