@@ -10,3 +10,6 @@ class Modality(StrEnum):
     T1 = "t1"
     T1CE = "t1ce"
     T2 = "t2"
+
+
+SCANS = {Modality.FLAIR: "FLAIR", Modality.T1: "T1", Modality.T1CE: "T1ce", Modality.T2: "T2"}  # in words

@@ -191,7 +191,7 @@ class Report:
     output: Optional[str]  # HTML file to write
     viewer: FromZero  # cases whose scans can be scrolled
     cases: Optional[list[str]]  # ids of these cases, instead of `viewer`
-    pictures: FromZero  # cases drawn from the worst and from the best
+    pictures: Optional[FromZero]  # cases drawn from the worst and from the best; None: by the number of cases
     json: bool
 
 

@@ -158,6 +158,8 @@ def _predicted(one: RunCases, settings: Evaluate, display: Display) -> list[Pair
             if keeps_probabilities
             else None,
             softmax,
+            case.stratum or "",
+            case.absent,
         )
         for case in one.cases
         if case.mask is not None

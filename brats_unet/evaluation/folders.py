@@ -20,7 +20,7 @@ from brats_unet.run import PROBABILITIES, probability_file
 from brats_unet.scan_files import read_mask
 from brats_unet.schemes.convention import Convention
 from brats_unet.schemes.scheme import Scheme
-from brats_unet.volume import ImageFile, given_spacing_mm
+from brats_unet.volume import Case, given_spacing_mm
 
 LISTED = 50  # most problems that one message lists
 
@@ -100,7 +100,7 @@ def pair_folders(
     for case_id in both:
         problems += _grid_problem(case_id, expected[case_id], found[case_id], masks)
 
-    layout, declared, images = _dataset(references)
+    layout, declared, cases = _dataset(references)
     convention, notes = None, []
     sets = {case_id: masks[path].integers for case_id, path in expected.items() if not masks[path].problem}
     try:
@@ -120,11 +120,15 @@ def pair_folders(
     notes.append(f"Labels: {convention.name} ({convention.why}).")
     if absent := absent_sentence(convention, sets):
         notes.append(absent)
-    pairs = tuple(
-        Pair(case_id, path, found.get(case_id), images.get(case_id), convention, convention)
-        for case_id, path in expected.items()
-    )
-    return Paired(pairs, convention, tuple(notes), missing, not_scored)
+    pairs = []
+    given = [modality for modality in Modality if any(modality in case.images for case in cases.values())]
+    for case_id, path in expected.items():
+        pair = Pair(case_id, path, found.get(case_id), None, convention, convention)
+        if case := cases.get(case_id):
+            lacking = tuple(modality for modality in given if modality not in case.images)
+            pair = replace(pair, images=case.images, stratum=case.stratum or "", absent=lacking)
+        pairs.append(pair)
+    return Paired(tuple(pairs), convention, tuple(notes), missing, not_scored)
 
 
 def with_probabilities(pairs: Sequence[Pair], predictions: Path, *, workers: int = 0) -> list[Pair]:
@@ -212,15 +216,14 @@ def _label_problem(case_id: str, path: Path, integers: frozenset[int], conventio
 
 def _dataset(
     references: Path,
-) -> tuple[str, Mapping[str, int | list[int]] | None, dict[str, Mapping[Modality, ImageFile]]]:
-    """Layout, declared labels and scans by case of a dataset; a folder of masks alone has no layout and no scans."""
+) -> tuple[str, Mapping[str, int | list[int]] | None, dict[str, Case]]:
+    """Layout, declared labels and cases with scans of a dataset; a folder of masks alone has no layout and no scans."""
     try:
         found = survey(references, modalities=tuple(Modality))
     except DataError:  # a folder of masks alone
         return "", declared_labels(read_description(references)), {}
     cases = (*found.dataset.cases, *found.incomplete)
-    images = {case.id: case.images for case in cases if case.images}
-    return found.dataset.layout, found.dataset.declared_labels, images
+    return found.dataset.layout, found.dataset.declared_labels, {case.id: case for case in cases if case.images}
 
 
 def _refuse(problems: Sequence[str], missing: Sequence[str], not_scored: Sequence[str], allow_missing: bool) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from brats_unet.errors import DataError, some
+from brats_unet.evaluation.case_facts import CaseFacts
 from brats_unet.evaluation.score import Row
 from brats_unet.files import atomic_path
 from brats_unet.metrics.glossary import distance_of, meaning_of
@@ -19,9 +20,10 @@ from brats_unet.schemes.scheme_file import scheme_in
 
 SCORES, SUMMARY, SEED_SCORES, FIGURES = "scores.csv", "summary.json", "seed_scores.csv", "figures"
 TRIVIAL_SCORES = "trivial_scores.csv"  # scores of the trivial predictors, which ignore the scans
+CASES = "cases.csv"  # facts of the cases that are no scores; evaluations of earlier versions lack it
 PAGE = "report.html"
 PARTS = ("title", "cases", "regions", "trivial_predictors", "interval", "protocol", "versions")  # keys of summary.json
-EVALUATION_FILES = (SCORES, SUMMARY, TRIVIAL_SCORES, SEED_SCORES, FIGURES, PREDICTIONS, PAGE)
+EVALUATION_FILES = (SCORES, CASES, SUMMARY, TRIVIAL_SCORES, SEED_SCORES, FIGURES, PREDICTIONS, PAGE)
 
 
 @dataclass(frozen=True)
@@ -33,12 +35,14 @@ class Evaluation:
         file: Path of scores.csv.
         rows: All scores of the predictions.
         summary: Content of summary.json; empty if the file does not exist.
+        facts: Content of cases.csv; empty if the file does not exist.
     """
 
     name: str
     file: Path
     rows: tuple[Row, ...]
     summary: Mapping[str, Any]
+    facts: tuple[CaseFacts, ...] = ()
 
     @cached_property
     def scheme(self) -> Scheme:
@@ -80,7 +84,8 @@ def open_evaluation(path: Path) -> Evaluation:
             ) from problem
     if not isinstance(summary, dict):
         raise DataError(f"{file.parent / SUMMARY}: expected a JSON object. Evaluate again.")
-    return Evaluation(name, file, tuple(read_rows(file)), summary)
+    facts = file.parent / CASES
+    return Evaluation(name, file, tuple(read_rows(file)), summary, tuple(read_facts(facts)) if facts.is_file() else ())
 
 
 def require_whole(evaluation: Evaluation) -> None:
@@ -122,20 +127,9 @@ def read_rows(path: Path) -> list[Row]:
         DataError: Columns are missing, a value is not a number or is out of range, or a score occurs twice. The first
             10 problems are listed.
     """
-    wanted = [field.name for field in fields(Row)]
-    try:
-        with open(path, encoding="utf-8", newline="") as file:
-            lines = list(csv.DictReader(file))
-    except (OSError, UnicodeDecodeError, csv.Error) as problem:
-        raise DataError(f"{path}: cannot be read ({problem}). Expected the {SCORES} of an evaluation.") from problem
-    if not lines or any(name not in lines[0] for name in wanted):
-        found = ", ".join(lines[0]) if lines else "nothing"
-        raise DataError(
-            f"{path}: found columns {found}. Expected {', '.join(wanted)}, as `brats-unet evaluate` writes."
-        )
     rows, problems = [], []
     seen: set[tuple[str, str, str]] = set()
-    for number, line in enumerate(lines, 2):
+    for number, line in enumerate(_lines(path, SCORES, Row), 2):
         key = (text_of_csv_cell(line["case"]), line["region"], line["metric"])
         try:
             rows.append(Row(*key, float(line["value"]), line["unit"]))
@@ -151,3 +145,36 @@ def read_rows(path: Path) -> list[Row]:
         more = f"; and {len(problems) - 10} more" if len(problems) > 10 else ""
         raise DataError(f"{path}: {'; '.join(problems[:10])}{more}. Evaluate again.")
     return rows
+
+
+def read_facts(path: Path) -> list[CaseFacts]:
+    """Read the rows of a cases.csv.
+
+    Raises:
+        DataError: Columns are missing, or a cell does not hold what its column should. The first such line is named.
+    """
+    kinds: dict[str, Any] = {field.name: field.type for field in fields(CaseFacts)}
+    rows = []
+    for number, line in enumerate(_lines(path, CASES, CaseFacts), 2):
+        try:
+            cells = {name: text_of_csv_cell(str(line[name])) for name in kinds}
+            rows.append(CaseFacts(**{name: kind(cells[name]) for name, kind in kinds.items()}))
+        except (TypeError, ValueError) as problem:
+            raise DataError(f"{path}: line {number} cannot be read ({problem}). Evaluate again.") from problem
+    return rows
+
+
+def _lines(path: Path, name: str, kind: type) -> list[dict[str, str]]:
+    """The lines of a CSV file with the columns of a dataclass; DataError if it cannot be read or lacks one."""
+    wanted = [field.name for field in fields(kind)]
+    try:
+        with open(path, encoding="utf-8", newline="") as file:
+            lines = list(csv.DictReader(file))
+    except (OSError, UnicodeDecodeError, csv.Error) as problem:
+        raise DataError(f"{path}: cannot be read ({problem}). Expected the {name} of an evaluation.") from problem
+    if not lines or any(name not in lines[0] for name in wanted):
+        found = ", ".join(lines[0]) if lines else "nothing"
+        raise DataError(
+            f"{path}: found columns {found}. Expected {', '.join(wanted)}, as `brats-unet evaluate` writes."
+        )
+    return lines

@@ -45,8 +45,8 @@ class Pair:
         reference_convention: What the integers of the reference mean.
         prediction_convention: What the integers of the prediction mean.
         probabilities: Probability file of each predicted region, on the grid of the case, or None.
-        softmax: Whether the probabilities come from a softmax over the classes; only then can class probabilities be
-            computed from them.
+        softmax: Whether the probabilities come from a softmax over the classes, so that they give class probabilities.
+        stratum: As in `volume.Case`; "" if it is unknown. `absent`: the same, and None.
     """
 
     case_id: str
@@ -57,6 +57,8 @@ class Pair:
     prediction_convention: Convention
     probabilities: Mapping[str, Path] | None = None
     softmax: bool = True
+    stratum: str = ""
+    absent: tuple[Modality, ...] | None = None
 
     def __post_init__(self) -> None:
         if not self.scheme.means_the_same(other := self.prediction_convention.scheme):
@@ -188,8 +190,7 @@ def score_cases(
     require_tolerances(tolerances_mm)
     arguments = [(pair, protocol, tuple(tolerances_mm), seed_scores) for pair in pairs]
     results = map_in_processes(_score_or_problem, arguments, seconds_each=0.3, workers=workers, progress=progress)
-    problems = [result for result in results if isinstance(result, str)]
-    if problems:
+    if problems := [result for result in results if isinstance(result, str)]:
         raise DataError("\n".join(problems))
     return [result for result in results if isinstance(result, Scored)]
 
@@ -206,8 +207,7 @@ def read_labels(pair: Pair) -> tuple[Volume, Volume]:
     if pair.prediction is None:
         return reference, replace(reference, array=np.zeros_like(reference.array))
     stored = read_mask(pair.prediction)
-    mismatch = grid_mismatch(reference.array.shape, reference.affine, stored.array.shape, stored.affine)
-    if mismatch:
+    if mismatch := grid_mismatch(reference.array.shape, reference.affine, stored.array.shape, stored.affine):
         raise DataError(f"{pair.case_id}: {pair.prediction} does not lie on the grid of {pair.reference}: {mismatch}")
     return reference, Volume(pair.prediction_convention.decode(stored.array, where=str(pair.prediction)), stored.affine)
 

@@ -13,14 +13,10 @@ from brats_unet.report.looks import SVG_DASHES, css_class, marker
 from brats_unet.schemes.scheme import Scheme
 
 WIDTH, LEFT, RIGHT, TOP = 420, 44, 14, 12
-STRIP = 62  # height of the strip of one region
 POINTS = 300  # most points of a line
 CHARACTER = 9  # widest letter of a region's name
 LONGEST = 14  # characters of a region's name
 LINE_HEIGHT = 14  # least distance between the labels at the line ends
-DISTANCE_TICKS = (0, 1, 3, 10, 30, 100, 300)
-# Name and mean score of a trivial predictor.
-Baseline = tuple[str, float]
 
 
 def smoothed(values: np.ndarray) -> np.ndarray:
@@ -42,65 +38,6 @@ def apart(positions: Sequence[float], least: float, *, last: float) -> list[floa
     return moved
 
 
-def distribution(
-    what: str,
-    values: Mapping[str, Sequence[tuple[str, float]]],
-    *,
-    scheme: Scheme,
-    distance: bool = False,
-    trivial: Mapping[str, Sequence[Baseline]] | None = None,
-) -> str:
-    """Chart of a score: every case as a point and the quartiles as a box, one strip per region.
-
-    Args:
-        what: Name of the score, for screen readers.
-        values: (case, value) by region, without undefined values.
-        scheme: Scheme of the regions.
-        distance: Whether values are millimetres, on a logarithmic axis; otherwise they are shares from 0 to 1.
-        trivial: (name, mean score) of the trivial predictors by region, drawn as triangles.
-    """
-    shown = [value for points in (*values.values(), *(trivial or {}).values()) for _, value in points]
-    highest = max([300.0, *shown])
-    left = max([LEFT, *(12 + CHARACTER * len(_short(region)) for region in values)])
-    span = WIDTH - left - RIGHT
-
-    def x(value: float) -> float:
-        share = math.log1p(value) / math.log1p(highest) if distance else value
-        return round(left + span * share, 1)
-
-    height = TOP + STRIP * len(values) + 26
-    parts = [_open(height, f"{what}: every case, by region")]
-    bottom = height - 26
-    for tick in DISTANCE_TICKS if distance else (0, 0.2, 0.4, 0.6, 0.8, 1):
-        parts.append(f'<line class="grid" x1="{x(tick)}" x2="{x(tick)}" y1="{TOP}" y2="{bottom}"/>')
-        parts.append(_text(x(tick), bottom + 15, f"{tick:g}", "middle"))
-    for row, (region, points) in enumerate(values.items()):
-        middle = TOP + STRIP * row + STRIP / 2
-        parts.append(f'<g class="{css_class(scheme, region)}">')
-        parts.append(_text(left - 10, middle + 4, _short(region), "end", "name"))
-        if points:
-            q1, median, q3 = np.percentile([value for _, value in points], (25, 50, 75))
-            parts.append(
-                f'<rect class="box" x="{x(q1)}" y="{middle - 13}" width="{max(1.0, x(q3) - x(q1)):.1f}" height="26"/>'
-            )
-            parts.append(
-                f'<line class="median" x1="{x(median)}" x2="{x(median)}" y1="{middle - 17}" y2="{middle + 17}"/>'
-            )
-        for name, value in (trivial or {}).get(region, ()):
-            parts.append(
-                f'<path class="trivial" d="M{x(value)} {middle - 24}l5 -7h-10z">'
-                f"<title>{escape(name)}: {value:.3g}</title></path>"
-            )
-        for (case, value), y in zip(points, _spread([x(value) for _, value in points], middle), strict=True):
-            parts.append(
-                marker(
-                    scheme, region, x(value), y, f"{case}: {value:.3f}" if not distance else f"{case}: {value:.1f} mm"
-                )
-            )
-        parts.append("</g>")
-    return "".join([*parts, "</svg>"])
-
-
 def loss_curve(steps: Mapping[int, float]) -> str:
     """Chart of the loss of each step and its moving average."""
     at = np.array(sorted(steps), float)
@@ -109,7 +46,7 @@ def loss_curve(steps: Mapping[int, float]) -> str:
     margin = 0.06 * (high - low) + 1e-6
     frame = _Frame(at, low - margin, high + margin)
     parts = [
-        _open(_Frame.HEIGHT, f"Loss over {len(at)} steps, from {losses[0]:.3f} to {losses[-1]:.3f}"),
+        open_svg(_Frame.HEIGHT, f"Loss over {len(at)} steps, from {losses[0]:.3f} to {losses[-1]:.3f}"),
         frame.axes("step"),
     ]
     parts.append(f'<path class="raw" d="{frame.path(at, np.clip(losses, low - margin, high + margin))}"/>')
@@ -132,11 +69,11 @@ def dice_curves(
     """
     patches = patches or {}
     steps = [step for points in (*validations.values(), *patches.values()) for step, _ in points]
-    margin = max([_Frame.MARGIN, *(12 + CHARACTER * (len(_short(region)) + 4) for region in validations)])
+    margin = max([_Frame.MARGIN, *(12 + CHARACTER * (len(short_name(region)) + 4) for region in validations)])
     frame = _Frame(np.array([0, *steps], float), 0.0, 1.0, margin)
     ends = ", ".join(f"{region} {points[-1][1]:.2f}" for region, points in validations.items() if points)
     label = f"Mean Dice of the held-out cases during training; last validation: {ends}"
-    parts = [_open(_Frame.HEIGHT, label), frame.axes("step")]
+    parts = [open_svg(_Frame.HEIGHT, label), frame.axes("step")]
     for region, points in patches.items():
         if points:
             at, dice = (np.array(numbers, float) for numbers in zip(*points, strict=True))
@@ -150,7 +87,7 @@ def dice_curves(
         parts.append(f'<path class="line" stroke-dasharray="{dash}" d="{frame.path(at, dice)}"/>')
         for step, value in points:
             parts.append(marker(scheme, region, frame.x(step), frame.y(value), f"{region} at step {step}: {value:.3f}"))
-        parts.append(_text(WIDTH - margin + 10, height, f"{_short(region)} {dice[-1]:.2f}", "start", "name"))
+        parts.append(svg_text(WIDTH - margin + 10, height, f"{short_name(region)} {dice[-1]:.2f}", "start", "name"))
         parts.append("</g>")
     return "".join([*parts, "</svg>"])
 
@@ -183,10 +120,10 @@ class _Frame:
             parts.append(
                 f'<line class="grid" x1="{LEFT}" x2="{WIDTH - self.margin}" y1="{self.y(value)}" y2="{self.y(value)}"/>'
             )
-            parts.append(_text(LEFT - 7, self.y(value) + 4, f"{value:g}", "end"))
+            parts.append(svg_text(LEFT - 7, self.y(value) + 4, f"{value:g}", "end"))
         for step in _ticks(self.first, self.last):
-            parts.append(_text(self.x(step), self.HEIGHT - self.BOTTOM + 16, f"{step:g}", "middle"))
-        parts.append(_text(WIDTH - self.margin + 22, self.HEIGHT - self.BOTTOM + 16, below, "start"))
+            parts.append(svg_text(self.x(step), self.HEIGHT - self.BOTTOM + 16, f"{step:g}", "middle"))
+        parts.append(svg_text(WIDTH - self.margin + 22, self.HEIGHT - self.BOTTOM + 16, below, "start"))
         return "".join(parts)
 
 
@@ -198,26 +135,16 @@ def _ticks(low: float, high: float) -> list[float]:
     return [round(step * i, 10) for i in range(math.ceil(low / step), math.floor(high / step) + 1)]
 
 
-def _spread(xs: Sequence[float], middle: float) -> list[float]:
-    """y coordinates that keep points with nearly equal x apart, around `middle`."""
-    taken: dict[int, int] = {}
-    heights = []
-    for x in xs:
-        column = int(x // 6)
-        n = taken[column] = taken.get(column, 0) + 1
-        offset = (n // 2) * 6 * (1 if n % 2 else -1)
-        heights.append(round(middle + max(-24, min(24, offset)), 1))
-    return heights
-
-
-def _short(region: str) -> str:
+def short_name(region: str) -> str:
     """A region's name, cut to LONGEST characters."""
     return region if len(region) <= LONGEST else f"{region[: LONGEST - 1]}…"
 
 
-def _open(height: float, label: str) -> str:
+def open_svg(height: float, label: str) -> str:
+    """The start of a chart of the page; the label is read aloud by screen readers."""
     return f'<svg class="chart" viewBox="0 0 {WIDTH} {height:g}" role="img" aria-label="{escape(label, quote=True)}">'
 
 
-def _text(x: float, y: float, text: str, anchor: str, kind: str = "tick") -> str:
+def svg_text(x: float, y: float, text: str, anchor: str, kind: str = "tick") -> str:
+    """A text in a chart, escaped."""
     return f'<text class="{kind}" x="{x:g}" y="{y:g}" text-anchor="{anchor}">{escape(text)}</text>'

@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from brats_unet.anatomy import Modality
+from brats_unet.anatomy import SCANS, Modality
 from brats_unet.report.curves import ORANGE, SKY, save_figure, training_curves
 from brats_unet.report.looks import DASHES, LINE, Dash, readable
 from brats_unet.report.panels import (
@@ -37,7 +37,6 @@ OUTLINES: tuple[tuple[str, str, Dash], ...] = (
     ("reference", ORANGE, (0, (1.0, 0.0))),
     ("prediction", SKY, (0, (2.2, 1.3))),
 )
-NAMES = {Modality.FLAIR: "FLAIR", Modality.T1: "T1", Modality.T1CE: "T1ce", Modality.T2: "T2"}
 # Grey level of a label, by the number of scored regions that it lies in; drawn if there is no scan.
 TISSUE_GREYS = (0.1, 0.2, 0.35, 0.6, 0.8, 1.0)
 WIDTH = 1.3  # of an outline, in points
@@ -178,8 +177,8 @@ def _heading(panel: Panel, scores: Mapping[tuple[str, str], float]) -> str:
     if panel.mask:
         return f"all regions\n{panel.mask}"
     if not panel.region:
-        return NAMES[panel.modality] if panel.modality is not None else ""
-    name = f"{panel.region} on {NAMES[panel.modality]}" if panel.modality is not None else panel.region
+        return SCANS[panel.modality] if panel.modality is not None else ""
+    name = f"{panel.region} on {SCANS[panel.modality]}" if panel.modality is not None else panel.region
     dice = scores.get((panel.region, "dice"))
     found = [f"Dice {dice:.3f}"] if dice is not None else []
     for metric, unit in (("hd95", "mm"), ("hd95_slice_px", "px")):

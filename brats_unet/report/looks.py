@@ -102,14 +102,14 @@ def css(schemes: Iterable[Scheme]) -> str:
     return "\n".join([*light, "@media (prefers-color-scheme: dark) {", *dark, "}", *marks])
 
 
-def marker(scheme: Scheme, region: str, x: float, y: float, title: str) -> str:
-    """A region's marker with a tooltip, as SVG."""
+def marker(scheme: Scheme, region: str, x: float, y: float, title: str, size: float = 1.0, kind: str = "point") -> str:
+    """A region's marker with a tooltip, as SVG, of a size (1: the usual one) and a class of the style sheet."""
     corners = MARKS[number(scheme, region)][1]
-    shape, attributes = "circle", f'cx="{x}" cy="{y}" r="{CIRCLE}"'
+    shape, attributes = "circle", f'cx="{x}" cy="{y}" r="{CIRCLE * size:.3g}"'
     if corners is not None:
-        points = "L".join(f"{x + RADIUS * right:.1f} {y + RADIUS * down:.1f}" for right, down in corners)
+        points = "L".join(f"{x + RADIUS * size * right:.1f} {y + RADIUS * size * down:.1f}" for right, down in corners)
         shape, attributes = "path", f'd="M{points}z"'
-    return f'<{shape} {attributes} class="point"><title>{escape(title)}</title></{shape}>'
+    return f'<{shape} {attributes} class="{kind}"><title>{escape(title)}</title></{shape}>'
 
 
 def _css_shape(corners: Corners | None) -> str:

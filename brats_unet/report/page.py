@@ -16,6 +16,7 @@ import jinja2
 
 from brats_unet import __version__
 from brats_unet.errors import SettingsError, some
+from brats_unet.evaluation.cohort import cohort_of
 from brats_unet.evaluation.mask_paths import folders_of, pairs_of
 from brats_unet.evaluation.record import FIGURES, Evaluation
 from brats_unet.evaluation.score import Pair
@@ -23,7 +24,7 @@ from brats_unet.files import atomic_path
 from brats_unet.metrics.glossary import VOXELS
 from brats_unet.private_paths import short_texts
 from brats_unet.processes import map_in_processes
-from brats_unet.report import page_facts
+from brats_unet.report import page_cohort, page_facts
 from brats_unet.report.drawing import Drawing, draw_case
 from brats_unet.report.looks import css, css_class
 from brats_unet.report.scans import GREYS, Packed, packed_case
@@ -64,7 +65,7 @@ def write_page(
     *,
     viewer: int = 5,
     cases: Sequence[str] | None = None,
-    pictures: int = 2,
+    pictures: int | None = None,
     command: Sequence[str] = (),
     progress: Progress | None = None,
 ) -> Page:
@@ -76,7 +77,8 @@ def write_page(
         path: HTML file to write.
         viewer: Number of cases in the scan viewer, spread evenly from the worst to the best.
         cases: Ids of the cases in the scan viewer, instead of `viewer`.
-        pictures: Number of worst cases and of best cases that are shown as figures.
+        pictures: Number of worst cases and of best cases that are shown as figures; None: as
+            `page_cohort.drawn_groups` says.
         command: Command-line arguments that wrote the report, without the program name.
         progress: Called with (task, done, total).
 
@@ -84,11 +86,12 @@ def write_page(
         SettingsError: A case was not scored, or a count is negative.
         MachineError: The disk is full.
     """
-    if viewer < 0 or pictures < 0:
+    if viewer < 0 or (pictures or 0) < 0:
         raise SettingsError(f"viewer={viewer}, pictures={pictures}: expected 0 or more.")
     scheme = evaluation.scheme
     of_run = scheme_in(run.recipe()) if run is not None and run.recipe_file.is_file() else scheme
-    order = page_facts.by_score(evaluation)
+    cohort = cohort_of(evaluation.rows, evaluation.facts)
+    order = [one.case for one in cohort.cases]
     if unknown := [case for case in cases or () if case not in order]:
         were = "was" if len(unknown) == 1 else "were"
         raise SettingsError(f"cases: {some(unknown)} {were} not scored. {suggestion(unknown[0], order)}")
@@ -96,9 +99,8 @@ def write_page(
     pairs = pairs_of(evaluation)
     chosen = list(dict.fromkeys(cases)) if cases is not None else _spread(order, viewer)
     packed, problems = _packed([pairs[case] for case in chosen if case in pairs], log)
-    worst = order[:pictures]
-    best = [case for case in reversed(order[-pictures:] if pictures else []) if case not in worst]
-    drawn, unseen = _pictures(evaluation, pairs, [*worst, *best], log)
+    groups = page_cohort.drawn_groups(cohort, pictures)
+    drawn, unseen = _pictures(evaluation, pairs, [case for _, some_cases in groups for case in some_cases], log)
     left_out = [
         *problems,
         *unseen,
@@ -114,7 +116,12 @@ def write_page(
         charts=page_facts.charts(evaluation),
         cases=page_facts.case_rows(evaluation, order),
         case_metrics=[page_facts.CHARTED[metric][0] for metric in page_facts.charted(evaluation)],
-        pictures=[("Worst", [drawn[c] for c in worst if c in drawn]), ("Best", [drawn[c] for c in best if c in drawn])],
+        pictures=[(name, [drawn[case] for case in chosen if case in drawn]) for name, chosen in groups],
+        drawn=list(drawn),
+        figures=evaluation.summary.get("figures", []),
+        failures=page_cohort.failures(evaluation, cohort),
+        size_charts=page_cohort.size_charts(cohort, scheme),
+        columns=page_cohort.case_columns(cohort, scheme, MANY),
         viewer=packed,
         greys=GREYS,
         **_of_scheme(scheme),

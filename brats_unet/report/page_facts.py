@@ -21,7 +21,8 @@ from brats_unet.metrics.metric import Metric
 from brats_unet.metrics.protocols import SURFACE_DICE
 from brats_unet.metrics.seed import ALL_BACKGROUND, CLAIM, HARD, PREDICTION, SOFT
 from brats_unet.private_paths import short_command, short_values
-from brats_unet.report.charts import dice_curves, distribution, loss_curve
+from brats_unet.report.charts import dice_curves, loss_curve
+from brats_unet.report.distribution_chart import distribution
 from brats_unet.report.scheme_words import predictors
 from brats_unet.report.tables import LINES, lines_of
 from brats_unet.run import Run
@@ -32,15 +33,6 @@ CHARTED = {
     "hd95": ("HD95, mm", "HD95 in mm, lower is better"),
     "hd95_slice_px": ("HD95, px", "HD95 within axial slices in pixels, lower is better"),
 }
-
-
-def by_score(evaluation: Evaluation) -> list[str]:
-    """Case ids sorted by mean Dice over the regions, lowest first; cases without any defined Dice come before."""
-    dice: dict[str, list[float]] = {case: [] for case in evaluation.cases}
-    for row in evaluation.rows:
-        if row.metric == "dice" and not math.isnan(row.value):
-            dice[row.case].append(row.value)
-    return sorted(dice, key=lambda case: (sum(dice[case]) / len(dice[case]) if dice[case] else -1.0, case))
 
 
 def headline(evaluation: Evaluation) -> list[dict[str, Any]]:
@@ -93,7 +85,12 @@ def charts(evaluation: Evaluation) -> list[dict[str, str]]:
             ]
             for region in values
         }
-        svg = distribution(title, values, scheme=scheme, distance=metric != "dice", trivial=ticks)
+        means = {
+            region: (found["mean"], *found["interval"])
+            for region, facts in evaluation.summary["regions"].items()
+            if (found := facts["all_cases"][metric]).get("interval")
+        }
+        svg = distribution(title, values, scheme=scheme, distance=metric != "dice", trivial=ticks, means=means)
         drawn.append({"title": title, "svg": svg})
     return drawn
 

@@ -9,8 +9,11 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from brats_unet.errors import SettingsError
+from brats_unet.evaluation.case_facts import CaseFacts, case_facts
+from brats_unet.evaluation.cohort import cohort_of
 from brats_unet.evaluation.mask_paths import described_files
 from brats_unet.evaluation.record import (
+    CASES,
     EVALUATION_FILES,
     FIGURES,
     PAGE,
@@ -29,6 +32,7 @@ from brats_unet.metrics.empty import is_undefined
 from brats_unet.metrics.protocols import TOLERANCES_MM, protocol_named
 from brats_unet.metrics.seed import SeedRow
 from brats_unet.private_paths import short_command
+from brats_unet.report.cohort_tables import print_cohort
 from brats_unet.report.console import PlainConsole
 from brats_unet.report.drawing import Drawing, draw_cases
 from brats_unet.report.tables import print_summary
@@ -104,6 +108,7 @@ def report_scores(
         workers=workers,
         progress=lambda done, total: log("Scoring trivial predictors", done, total),
     )
+    facts = case_facts(pairs, workers=workers, progress=lambda done, total: log("Locating regions", done, total))
     missing = [pair.case_id for pair in pairs if pair.prediction is None]
     summary = summarise(
         scored,
@@ -124,6 +129,7 @@ def report_scores(
             output.mkdir(parents=True, exist_ok=True)
         _remove_earlier_files(output)
         write_rows(output / SCORES, Row, [row for case in scored for row in case.rows])
+        write_rows(output / CASES, CaseFacts, facts)
         write_rows(output / TRIVIAL_SCORES, TrivialRow, [row for case in trivial for row in case.rows])
         if seed_scores:
             write_rows(output / SEED_SCORES, SeedRow, [row for case in scored for row in case.seed_rows])
@@ -146,6 +152,7 @@ def report_scores(
             if not is_undefined(row.value):
                 distributions.setdefault(row.region, []).append(row.value)
         print_summary(console, summary, distributions)
+        print_cohort(console, cohort_of([row for case in scored for row in case.rows], facts))
         if output is not None:
             console.print(f"\n  Written to {output}: {', '.join(_written(output))}", soft_wrap=True)
     return summary

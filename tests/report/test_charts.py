@@ -7,7 +7,8 @@ import xml.etree.ElementTree as ET
 import numpy as np
 import pytest
 
-from brats_unet.report.charts import LEFT, RIGHT, WIDTH, apart, dice_curves, distribution, loss_curve, smoothed
+from brats_unet.report.charts import LEFT, RIGHT, WIDTH, apart, dice_curves, loss_curve, smoothed
+from brats_unet.report.distribution_chart import distribution
 from brats_unet.report.looks import css_class
 from brats_unet.schemes.scheme_file import builtin, scheme_of
 

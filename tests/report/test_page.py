@@ -75,7 +75,7 @@ def test_the_report_has_all_its_parts(written):
         "<title>by hand &lt;b&gt;",
         "no tumour found",
         "Scan viewer",
-        "Worst and best cases",
+        "Pictures",
         "All cases",
         "Mean Dice of the held-out cases (thin: Dice of held-out patches)",
         "Scores of the seed notebook",
@@ -103,7 +103,7 @@ def test_viewer_and_figures_show_the_worst_and_the_best_case(written):
     assert len(page.scrolled) == 2
     assert page.drawn[0] == page.scrolled[0]  # the worst
     assert page.drawn[-1] == page.scrolled[-1]  # the best
-    assert text.count('<figure class="case">') == 2
+    assert text.count('<figure class="case" id=') == 2
     assert page.left_out == ()
 
 
@@ -112,7 +112,7 @@ def test_a_report_without_scans_has_no_viewer_and_is_small(evaluated_run, tmp_pa
     text = (tmp_path / "p.html").read_text(encoding="utf-8")
     assert page.size_bytes < 100_000
     assert "niivue" not in text.lower()
-    assert "Worst and best" not in text
+    assert 'id="pictures"' not in text
 
 
 def test_the_same_run_gives_the_same_report(evaluated_run, tmp_path):
@@ -231,7 +231,8 @@ def test_the_page_of_any_scheme_shows_its_regions_only(evaluated_as, schemes, tm
 
 def test_an_evaluation_from_before_there_were_schemes_is_glioma(evaluated_as, tmp_path):
     whole = open_evaluation(evaluated_as("glioma"))
-    old = Evaluation(whole.name, whole.file, whole.rows, {k: v for k, v in whole.summary.items() if k != "scheme"})
+    without = {key: value for key, value in whole.summary.items() if key != "scheme"}
+    old = Evaluation(whole.name, whole.file, whole.rows, without, whole.facts)
     for name, evaluation in (("new", whole), ("old", old)):
         write_page(evaluation, None, tmp_path / f"{name}.html", viewer=1, pictures=0)
     assert (tmp_path / "old.html").read_bytes() == (tmp_path / "new.html").read_bytes()

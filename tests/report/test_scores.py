@@ -92,6 +92,7 @@ def test_a_second_evaluation_replaces_all_files_of_the_first(pairs, tmp_path):
     report_scores(pairs[:1], output, seed_scores=False)
     assert sorted(path.name for path in output.rglob("*")) == [
         "case0.png",
+        "cases.csv",
         "figures",
         "scores.csv",
         "settings.json",
@@ -99,7 +100,7 @@ def test_a_second_evaluation_replaces_all_files_of_the_first(pairs, tmp_path):
         "trivial_scores.csv",
     ]
     report_scores(pairs[:1], output, seed_scores=False, figures=False)
-    left = ["scores.csv", "settings.json", "summary.json", "trivial_scores.csv"]
+    left = ["cases.csv", "scores.csv", "settings.json", "summary.json", "trivial_scores.csv"]
     assert sorted(path.name for path in output.rglob("*")) == left
 
 

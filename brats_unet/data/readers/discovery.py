@@ -149,8 +149,9 @@ def survey(
     if 0 < without < len(cases):
         notes.append(f"{without} of {len(cases)} cases have no mask: they can only be used for prediction.")
     if found.layout == LGG:
-        strata = lgg_strata(tree, cases)
+        strata = lgg_strata(tree, [*cases, *incomplete])
         cases = [replace(case, stratum=strata.get(case.id)) for case in cases]
+        incomplete = tuple(replace(case, stratum=strata.get(case.id)) for case in incomplete)
     else:
         cases = _graded(tree, cases, notes)
     dataset = Dataset(root, found.layout, tuple(sorted(cases, key=lambda c: c.id)), found.declared_labels, tuple(notes))
