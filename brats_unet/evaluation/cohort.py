@@ -90,6 +90,7 @@ class Contrast:
         counted: Whether the values are 0 or 1, to be counted; else their medians are compared.
         worst: Values of the worst cases.
         rest: Values of the others.
+        unit: Unit of values that are sizes: that of the cohort; "" for others.
     """
 
     what: str
@@ -97,6 +98,7 @@ class Contrast:
     counted: bool
     worst: tuple[float, ...]
     rest: tuple[float, ...]
+    unit: str = ""
 
 
 def cohort_of(rows: Sequence[Row], facts: Sequence[CaseFacts] = ()) -> Cohort:
@@ -116,9 +118,8 @@ def cohort_of(rows: Sequence[Row], facts: Sequence[CaseFacts] = ()) -> Cohort:
         dice = values[case, region, "dice"]
         reference, prediction = (values[case, region, name] / per_unit for name in sizes)
         shared = dice * (reference + prediction) / 2 if reference and prediction else 0.0
-        one = RegionOfCase(
-            region, dice, reference, prediction, prediction - shared, reference - shared, known.get((case, region))
-        )
+        wrong, missed = (max(0.0, size - shared) for size in (prediction, reference))  # rounding may give -1e-16
+        one = RegionOfCase(region, dice, reference, prediction, wrong, missed, known.get((case, region)))
         regions.setdefault(case, []).append(one)
     cases = [CohortCase(case, _mean([one.dice for one in found]), tuple(found)) for case, found in regions.items()]
     cases.sort(key=lambda one: (-1.0 if math.isnan(one.dice) else one.dice, one.case))
@@ -131,7 +132,8 @@ def cohort_of(rows: Sequence[Row], facts: Sequence[CaseFacts] = ()) -> Cohort:
 def contrasts(cohort: Cohort) -> list[Contrast]:
     """What the worst cases are and what their predictions are, beside the rest; empty if there is no worst group.
 
-    Of several regions, the largest of each case stands for it. A median that all cases share is left out.
+    Of several regions, the largest of each case stands for it. What is unknown for all cases is left out, and so is a
+    median where all cases have the same value.
     """
     if not cohort.worst:
         return []
@@ -140,7 +142,7 @@ def contrasts(cohort: Cohort) -> list[Contrast]:
     it = regions[0] if len(regions) == 1 else "the largest region"
     lost, extra = "nothing predicted", "a region predicted that the reference lacks"
     found = [
-        _medians(cohort, "cases", f"size of {it}, {cohort.unit}", lambda case: case.largest.reference),
+        _medians(cohort, "cases", f"size of {it}", lambda case: case.largest.reference, cohort.unit),
         *(_counts(cohort, "cases", f"no {name} in the reference", partial(_is_empty, region=name)) for name in regions),
         _medians(cohort, "cases", f"axial slices with {it}", _fact(lambda one: one.slices_reference)),
         _medians(cohort, "cases", "axial slices of the scan", _fact(lambda one: one.slices)),
@@ -156,10 +158,11 @@ def contrasts(cohort: Cohort) -> list[Contrast]:
         _counts(cohort, "predictions", lost, lambda case: not any(one.prediction for one in case.regions)),
         _counts(cohort, "predictions", extra, _has_extra),
         _medians(cohort, "predictions", f"predicted parts of {it}", _fact(lambda one: one.components_prediction)),
-        _medians(cohort, "predictions", f"false positive, {cohort.unit}", lambda case: case.largest.false_positive),
-        _medians(cohort, "predictions", f"false negative, {cohort.unit}", lambda case: case.largest.false_negative),
+        _medians(cohort, "predictions", "false positive", lambda case: case.largest.false_positive, cohort.unit),
+        _medians(cohort, "predictions", "false negative", lambda case: case.largest.false_negative, cohort.unit),
     ]
-    return [one for one in found if one.counted or len({*one.worst, *one.rest}) > 1]
+    known = [one for one in found if one.worst or one.rest]
+    return [one for one in known if one.counted or len({*one.worst, *one.rest}) > 1]
 
 
 def _sequences(cohort: Cohort, everyone: Sequence[CohortCase]) -> list[Contrast]:
@@ -172,7 +175,7 @@ def _sequences(cohort: Cohort, everyone: Sequence[CohortCase]) -> list[Contrast]
     found = [_counts(cohort, "cases", "lacks a sequence", _fact(partial(lacks, absent)))]
     if len(absent) > 1:
         found += [_counts(cohort, "cases", f"lacks {SCANS[one]}", _fact(partial(lacks, [one]))) for one in absent]
-    return [one for one in found if one.worst or one.rest]
+    return found
 
 
 def _strata(cohort: Cohort, everyone: Sequence[CohortCase]) -> list[Contrast]:
@@ -190,8 +193,8 @@ def _counts(cohort: Cohort, about: About, what: str, value: Value) -> Contrast:
     return Contrast(what, about, True, _known(cohort.worst, value), _known(cohort.rest, value))
 
 
-def _medians(cohort: Cohort, about: About, what: str, value: Value) -> Contrast:
-    return Contrast(what, about, False, _known(cohort.worst, value), _known(cohort.rest, value))
+def _medians(cohort: Cohort, about: About, what: str, value: Value, unit: str = "") -> Contrast:
+    return Contrast(what, about, False, _known(cohort.worst, value), _known(cohort.rest, value), unit)
 
 
 def _known(cases: Sequence[CohortCase], value: Value) -> tuple[float, ...]:

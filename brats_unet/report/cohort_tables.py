@@ -20,7 +20,7 @@ def print_cohort(console: Console, cohort: Cohort) -> None:
         return
     regions = [one.region for one in cohort.worst[0].regions]
     table = plain_table(cohort_words.title(cohort))
-    table.add_column("case", overflow="fold")
+    table.add_column("case", no_wrap=True, overflow="fold")
     for column in regions if len(regions) <= MOST_REGIONS else ["mean"]:
         table.add_column(column, justify="right", no_wrap=True)
     table.add_column(cohort.unit, justify="right", no_wrap=True)

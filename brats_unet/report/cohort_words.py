@@ -24,10 +24,12 @@ def sentence(cohort: Cohort) -> str:
     """How to read the comparison of the worst cases with the rest."""
     undefined = len(cohort.cases) - len(cohort.worst) - len(cohort.rest)
     left_out = f" {undefined} without a defined Dice are in neither group." if undefined else ""
+    several = len(cohort.cases[0].regions) > 1
+    largest = " Sizes and parts are those of the largest region of a case." if several else ""
     return (
         f"Description, not a test: the {len(cohort.worst)} cases with the lowest mean Dice beside the other "
-        f"{len(cohort.rest)}.{left_out} Among {len(cohort.worst)} cases, a difference of two or three may be chance. "
-        f"Rows hang together: a small region is in few slices, and the same error lowers its Dice more."
+        f"{len(cohort.rest)}.{left_out}{largest} Among {len(cohort.worst)} cases, a difference of two or three may be "
+        f"chance. Rows hang together: a small region is in few slices, and the same error lowers its Dice more."
     )
 
 
@@ -35,7 +37,7 @@ def rows(cohort: Cohort) -> list[tuple[str, str, str, str]]:
     """What is compared, "cases" or "predictions", and its text in the worst cases and in the rest; see `never`."""
     return [
         (
-            first_upper(one.what),
+            first_upper(f"{one.what}, {one.unit}" if one.unit else one.what),
             one.about,
             _text(one, one.worst, len(cohort.worst)),
             _text(one, one.rest, len(cohort.rest)),
@@ -64,14 +66,12 @@ def notes(case: CohortCase) -> list[str]:
     if facts is None:
         return []
     each = [one.facts for one in case.regions if one.facts is not None]
-    found = [f"no {one.region} in the reference" for one in case.regions if not one.reference]
+    found = [f"no {one.region} in reference" for one in case.regions if not one.reference]
     found += [f"{one.region} not predicted" for one in case.regions if one.reference and not one.prediction]
     if facts.absent not in ("", NONE):
         found.append(f"lacks {' and '.join(SCANS[Modality(name)] for name in facts.absent.split())}")
     if any(one.at_volume_edge for one in each):
         found.append("at the edge of the volume")
-    if any(one.at_head_edge == 1 for one in each):
-        found.append("at the edge of the head")
     return found
 
 
@@ -98,7 +98,11 @@ def _text(contrast: Contrast, values: Sequence[float], cases: int) -> str:
         return "unknown"
     if contrast.counted:
         return f"{round(sum(values))} of {len(values)}"
-    unit = "voxels" if contrast.what.endswith("voxels") or all(value == round(value) for value in values) else ""
     low, high = (float(end) for end in np.percentile(values, (25, 75)))
+    middle, first, last = (_number(value, contrast.unit) for value in (median(values), low, high))
     n = "" if len(values) == cases else f", n = {len(values)}"
-    return f"{amount(median(values), unit)} ({amount(low, unit)}{DASH}{amount(high, unit)}){n}"
+    return f"{middle} ({first}{DASH}{last}){n}"
+
+
+def _number(value: float, unit: str) -> str:
+    return amount(value, unit) if unit else f"{value:.1f}".removesuffix(".0")

@@ -26,7 +26,7 @@ def distribution(
     values: Mapping[str, Sequence[tuple[str, float]]],
     *,
     scheme: Scheme,
-    distance: bool = False,
+    distance: str = "",
     trivial: Mapping[str, Sequence[Baseline]] | None = None,
     means: Mapping[str, Mean] | None = None,
 ) -> str:
@@ -36,7 +36,7 @@ def distribution(
         what: Name of the score, for screen readers.
         values: (case, value) by region, without undefined values.
         scheme: Scheme of the regions.
-        distance: Whether values are millimetres, on a logarithmic axis; otherwise they are shares from 0 to 1.
+        distance: Unit of distances, on a logarithmic axis; "" for shares from 0 to 1.
         trivial: (name, mean score) of the trivial predictors by region, drawn as triangles.
         means: Mean and its interval by region, drawn as a bar below the points.
     """
@@ -52,6 +52,7 @@ def distribution(
     stacks = [Counter(_column(x(value)) for _, value in points) for points in values.values()]
     highest = max((count for stack in stacks for count in stack.values()), default=0)
     strip = TALL_STRIP if highest > HIGH_STACK else STRIP
+    half_box = 13 if strip == STRIP else strip / 2 - 14
     height = TOP + strip * len(values) + 26
     parts = [open_svg(height, f"{what}: every case, by region")]
     bottom = height - 26
@@ -64,21 +65,20 @@ def distribution(
         parts.append(svg_text(left - 10, middle + 4, short_name(region), "end", "name"))
         if points:
             q1, median, q3 = np.percentile([value for _, value in points], (25, 50, 75))
-            parts.append(
-                f'<rect class="box" x="{x(q1)}" y="{middle - 13}" width="{max(1.0, x(q3) - x(q1)):.1f}" height="26"/>'
-            )
-            parts.append(
-                f'<line class="median" x1="{x(median)}" x2="{x(median)}" y1="{middle - 17}" y2="{middle + 17}"/>'
-            )
+            width, top = max(1.0, x(q3) - x(q1)), middle - half_box
+            parts.append(f'<rect class="box" x="{x(q1)}" y="{top}" width="{width:.1f}" height="{2 * half_box}"/>')
         for name, value in (trivial or {}).get(region, ()):
             parts.append(
-                f'<path class="trivial" d="M{x(value)} {middle - 24}l5 -7h-10z">'
+                f'<path class="trivial" d="M{x(value)} {middle - strip / 2 + 7:g}l5 -7h-10z">'
                 f"<title>{escape(name)}: {value:.3g}</title></path>"
             )
         heights, size = _stacked([x(value) for _, value in points], middle, strip / 2 - 10)
         for (case, value), y in zip(points, heights, strict=True):
-            title = f"{case}: {value:.3f}" if not distance else f"{case}: {value:.1f} mm"
+            title = f"{case}: {value:.1f} {distance}" if distance else f"{case}: {value:.3f}"
             parts.append(marker(scheme, region, x(value), y, title, size))
+        if points:  # above the points, which may cover the whole strip
+            ends = f'y1="{middle - half_box - 4}" y2="{middle + half_box + 4}"'
+            parts.append(f'<line class="median" x1="{x(median)}" x2="{x(median)}" {ends}/>')
         if means and region in means:
             parts.append(_mean_bar(means[region], [x(end) for end in means[region]], middle + strip / 2 - 4))
         parts.append("</g>")

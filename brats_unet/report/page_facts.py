@@ -90,7 +90,14 @@ def charts(evaluation: Evaluation) -> list[dict[str, str]]:
             for region, facts in evaluation.summary["regions"].items()
             if (found := facts["all_cases"][metric]).get("interval")
         }
-        svg = distribution(title, values, scheme=scheme, distance=metric != "dice", trivial=ticks, means=means)
+        svg = distribution(
+            title,
+            values,
+            scheme=scheme,
+            distance="" if metric == "dice" else _units(evaluation.summary)[metric],
+            trivial=ticks,
+            means=means,
+        )
         drawn.append({"title": title, "svg": svg})
     return drawn
 

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from brats_unet.report.charts import LEFT, RIGHT, TOP, WIDTH, open_svg, svg_text
-from brats_unet.report.cohort_words import amount
+from brats_unet.report.cohort_words import THIN_SPACE
 from brats_unet.report.looks import css_class, marker
 from brats_unet.schemes.scheme import Scheme
 
 HEIGHT, BOTTOM = 250, 40
-NONE_WIDTH = 46  # of the column of cases whose reference is empty
+NONE_WIDTH = 64  # of the column of cases whose reference is empty
 THIRDS = 3
 LEAST_IN_THIRD = 5  # cases, for a median
 TICKS = (1, 2, 5)  # of a decade that spans much of the axis
@@ -77,7 +77,7 @@ def dice_by_size(
 
     def x(size: float) -> float:
         if size == 0:
-            return LEFT + NONE_WIDTH / 2 - 4
+            return LEFT + NONE_WIDTH / 2 - 8
         return round(left + (WIDTH - RIGHT - left) * (math.log10(size) - first) / (last - first), 1)
 
     def y(dice: float) -> float:
@@ -89,7 +89,7 @@ def dice_by_size(
         parts.append(svg_text(LEFT - 7, y(dice) + 4, f"{dice:g}", "end"))
     for tick in _ticks(first, last):
         parts.append(f'<line class="grid" x1="{x(tick)}" x2="{x(tick)}" y1="{TOP}" y2="{HEIGHT - BOTTOM}"/>')
-        parts.append(svg_text(x(tick), HEIGHT - BOTTOM + 15, amount(tick, unit if tick >= 1 else ""), "middle"))
+        parts.append(svg_text(x(tick), HEIGHT - BOTTOM + 15, f"{tick:,g}".replace(",", THIN_SPACE), "middle"))
     if has_none:
         parts.append(svg_text(x(0), HEIGHT - BOTTOM + 15, "absent", "middle"))
     parts.append(svg_text((left + WIDTH - RIGHT) / 2, HEIGHT - 6, f"size of the reference, {unit}", "middle"))

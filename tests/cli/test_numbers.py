@@ -76,6 +76,7 @@ NUMBERS_WHERE_NULL = {
     "optimizer.ema": 0.9,
     "memory_gib": 1,
     "largest_batch": 1,
+    "pictures": 1,
     "rules": 1,
 }
 NOT_FOR_USERS = {"planned_for", "choices", "scheme"}

@@ -7,8 +7,13 @@ import pytest
 
 from brats_unet.anatomy import Modality
 from brats_unet.data.readers.discovery import find_cases
-from brats_unet.evaluation.score import Pair
+from brats_unet.evaluation.case_facts import CaseFacts
+from brats_unet.evaluation.record import CASES, SCORES, SUMMARY, write_rows
+from brats_unet.evaluation.score import Pair, Row, Scored
+from brats_unet.evaluation.summary import summarise
 from brats_unet.files import write_json
+from brats_unet.metrics import metrics_of
+from brats_unet.metrics.protocols import protocol_named
 from brats_unet.nifti import read_integers, write_volume
 from brats_unet.report.scores import report_scores
 from brats_unet.run import Run
@@ -97,3 +102,47 @@ def evaluated_run(phantom_root, tmp_path_factory):
     lines += [{"event": "patches", "step": s, "loss": 1.0, "dice": dice} for s in (20, 40)]
     run.journal_file.write_text("".join(json.dumps(line) + "\n" for line in lines))
     return run
+
+
+@pytest.fixture(scope="session")
+def made_up(schemes, tmp_path_factory):
+    """Evaluations of made-up cases: (number of cases, scheme, spacing known) -> folder. Read-only.
+
+    Case i is number i from the best: its Dice falls with i, in steps of 1 / n, and so does its size. The last two of 45
+    lack t1ce, every seventh lacks the last region of the scheme, and every fifth is at the edge of the volume.
+    """
+    done = {}
+
+    def evaluated(n, name, spacing_known=True):
+        key = (n, name, spacing_known)
+        if key not in done:
+            done[key] = tmp_path_factory.mktemp("made-up")
+            write_made_up(done[key], n, schemes[name], spacing_known)
+        return done[key]
+
+    return evaluated
+
+
+def write_made_up(folder, n, scheme, spacing_known):
+    metrics = metrics_of(protocol_named("brats2020"), spacing_known=spacing_known)
+    sizes = ("volume", 1000.0) if spacing_known else ("voxels", 1.0)
+    scored, facts = [], []
+    for index in range(n):
+        case, rows = f"case_{index:03}", []
+        for at, region in enumerate(scheme.scored):
+            absent = at > 0 and at == len(scheme.scored) - 1 and index % 7 == 6
+            values = dict.fromkeys(metrics, 0.5)
+            values["dice"] = 0.0 if absent else 1 - index / n
+            values[f"{sizes[0]}_reference"] = 0.0 if absent else (n - index) * sizes[1] / (at + 1)
+            values[f"{sizes[0]}_prediction"] = (n - index) * sizes[1] / (at + 1)
+            rows += [Row(case, region, metric, value, metrics[metric].unit) for metric, value in values.items()]
+            lacks = "t1ce" if index >= n - 2 else "none"
+            stratum, at_edge = ("HGG", "LGG")[index % 2], int(index % 5 == 4)
+            facts.append(
+                CaseFacts(case, region, stratum, lacks, 155, n - index, 1, index + 1, at_edge, 0.0, 0.7, 0.5, 0.9)
+            )
+        scored.append(Scored(case, rows, []))
+    summary = summarise(scored, scheme=scheme, protocol="brats2020", title="made up")
+    write_rows(folder / SCORES, Row, [row for one in scored for row in one.rows])
+    write_rows(folder / CASES, CaseFacts, facts)
+    write_json(folder / SUMMARY, {**summary.as_json(), "figures": [], "files": {}, "command": []})

@@ -30,7 +30,7 @@ def test_zero_is_on_the_left_one_on_the_right_and_one_half_in_the_middle():
 
 def test_distances_are_on_a_logarithmic_axis():
     svg = distribution(
-        "HD95", {"WT": [("a", 0.0), ("b", math.sqrt(301) - 1), ("c", 300.0)]}, distance=True, scheme=GLIOMA
+        "HD95", {"WT": [("a", 0.0), ("b", math.sqrt(301) - 1), ("c", 300.0)]}, distance="mm", scheme=GLIOMA
     )
     xs = [float(x) for x in re.findall(r'<circle cx="([\d.]+)"', svg)]
     assert xs == pytest.approx([LEFT, (LEFT + WIDTH - RIGHT) / 2, WIDTH - RIGHT], abs=0.1)

@@ -191,3 +191,43 @@ def test_without_webgl_the_viewer_reports_it(browser, page_file):
     page.wait_for_selector("#viewer[data-state=failed]")
     assert "no WebGL 2" in page.locator("#viewer-status").text_content()
     context.close()
+
+
+def test_filters_narrow_the_case_table_and_give_the_medians_of_what_is_left(opened, made_up, tmp_path):
+    write_page(open_evaluation(made_up(45, "glioma")), None, tmp_path / "p.html", viewer=0)
+    page = opened(1280, 900, tmp_path / "p.html")
+    shown = page.locator(".sortable tbody tr:visible")
+    result, median = page.locator("#filter-result"), page.locator(".sortable tfoot td").first
+    assert (shown.count(), result.text_content(), median.text_content()) == (45, "45 of 45 cases", "0.511")
+    choices = page.locator("select.filter")
+    choices.nth(0).select_option("worst")
+    assert (shown.count(), result.text_content()) == (10, "10 of 45 cases")
+    page.locator("label:has-text('Sequences') select").select_option("lacks t1ce")
+    assert shown.locator("th").all_text_contents() == ["case_044", "case_043"]
+    assert median.text_content() == "0.033"  # of 1/45 and 2/45
+    choices.nth(0).select_option("")
+    page.locator("label:has-text('Sequences') select").select_option("")
+    page.fill("#filter-name", "CASE_00")
+    assert shown.count() == 10
+    page.fill("#filter-name", "")
+    page.fill("#filter-dice", "0.06")
+    assert shown.locator("th").all_text_contents() == ["case_044", "case_043", "case_041"]  # 041 lacks ET
+    page.fill("#filter-name", "nowhere")
+    assert (result.text_content(), median.text_content()) == ("0 of 45 cases", "")
+    page.locator(".sortable thead button").first.click()  # sorting and filtering do not undo each other
+    assert shown.count() == 0
+    assert silent(page)
+
+
+def test_the_report_of_a_cohort_fits_a_phone_and_prints_without_filters(opened, made_up, tmp_path):
+    write_page(open_evaluation(made_up(45, "lesion")), None, tmp_path / "p.html", viewer=0)
+    page = opened(390, 844, tmp_path / "p.html")
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+    inside = page.evaluate(
+        "[...document.querySelectorAll('.contrasts')].map((table) => table.offsetWidth <= table.parentElement.clientWidth)"
+    )
+    assert inside == [True]
+    page.emulate_media(media="print")
+    assert not page.locator(".filters").is_visible()
+    assert page.locator(".failures").is_visible()
+    assert silent(page)
