@@ -43,7 +43,7 @@ def print_cohort(console: Console, cohort: Cohort) -> None:
         if kind != about:
             table.add_section()
             about = kind
-        table.add_row(what, worst, rest)
+        table.add_row(what, *(" ".join(words).strip() for words in (worst, rest)))
     console.print(table)
     for sentence in filter(None, (cohort_words.never(cohort), cohort_words.sentence(cohort))):
         console.print(Padding(Text(visible(sentence), style="dim"), (0, 2)))

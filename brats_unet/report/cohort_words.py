@@ -11,7 +11,7 @@ from brats_unet.evaluation.case_facts import NONE, CaseFacts
 from brats_unet.evaluation.cohort import THIRD, Cohort, CohortCase, Contrast, contrasts
 from brats_unet.report.scheme_words import first_upper
 
-THIN_SPACE, DASH = "\u202f", "\u00a0–\u00a0"  # between thousands, and between quartiles; lines do not break there
+THIN_SPACE = "\u202f"  # between thousands; lines do not break there
 SIDE = 0.05  # of the head's width: a centre this near to the middle is on neither side
 
 
@@ -33,8 +33,11 @@ def sentence(cohort: Cohort) -> str:
     )
 
 
-def rows(cohort: Cohort) -> list[tuple[str, str, str, str]]:
-    """What is compared, "cases" or "predictions", and its text in the worst cases and in the rest; see `never`."""
+Words = tuple[str, str]  # a count such as "6 of 10" and "", or a median and its quartiles in brackets
+
+
+def rows(cohort: Cohort) -> list[tuple[str, str, Words, Words]]:
+    """What is compared, "cases" or "predictions", and its words for the worst cases and for the rest; see `never`."""
     return [
         (
             first_upper(f"{one.what}, {one.unit}" if one.unit else one.what),
@@ -92,16 +95,16 @@ def _is_never(contrast: Contrast) -> bool:
     return contrast.counted and not any(contrast.worst) and not any(contrast.rest)
 
 
-def _text(contrast: Contrast, values: Sequence[float], cases: int) -> str:
-    """A count, such as "6 of 10", or the median with quartiles, and n if it is not known for all cases of the group."""
+def _text(contrast: Contrast, values: Sequence[float], cases: int) -> Words:
+    """The words for a group of so many cases; with n if a median is not known for all of them."""
     if not values:
-        return "unknown"
+        return "unknown", ""
     if contrast.counted:
-        return f"{round(sum(values))} of {len(values)}"
+        return f"{round(sum(values))} of {len(values)}", ""
     low, high = (float(end) for end in np.percentile(values, (25, 75)))
     middle, first, last = (_number(value, contrast.unit) for value in (median(values), low, high))
     n = "" if len(values) == cases else f", n = {len(values)}"
-    return f"{middle} ({first}{DASH}{last}){n}"
+    return middle, f"({first} – {last}){n}"
 
 
 def _number(value: float, unit: str) -> str:

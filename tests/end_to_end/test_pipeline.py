@@ -13,6 +13,7 @@ from brats_unet.anatomy import Modality
 from brats_unet.cli.main import main
 from brats_unet.data.prepare.preprocess import Preparation, prepare
 from brats_unet.data.readers.discovery import find_cases
+from brats_unet.evaluation.record import read_facts
 from brats_unet.evaluation.score import Pair, score_cases
 from brats_unet.nifti import read_header, read_integers, write_volume
 from brats_unet.run import Run
@@ -184,6 +185,9 @@ def test_evaluate_scores_the_held_out_cases_of_a_run_and_draws_them(place, capsy
     for case_id in held_out:
         assert (run.evaluation_folder() / "figures" / f"{case_id}.png").stat().st_size > 10_000
     assert (run.evaluation_folder() / "seed_scores.csv").exists()
+    facts = read_facts(run.evaluation_folder() / "cases.csv")
+    assert {one.case for one in facts} == set(held_out)
+    assert {one.absent for one in facts} == {"none"} and all(0 < one.left < 1 for one in facts if one.slices_reference)
 
 
 def test_a_run_is_scored_on_its_moved_cases_and_on_cases_of_another_folder(place, phantom_root, tmp_path, capsys):

@@ -8,6 +8,7 @@ from brats_unet.errors import DataError, SettingsError
 from brats_unet.evaluation.folders import pair_folders
 from brats_unet.nifti import write_volume
 from brats_unet.volume import Volume
+from tests.slices import DEPTH, SIZE, patient
 
 CASES = ("BraTS20_Training_001", "BraTS20_Training_002", "BraTS20_Training_003")
 
@@ -55,8 +56,31 @@ def test_scans_beside_the_references_are_found_for_the_figures(tmp_path, folders
     assert pair.images[Modality.T1CE].path.name == f"{CASES[0]}_t1ce.nii.gz"
 
 
+def test_a_scan_that_other_cases_have_is_absent(tmp_path, folders):
+    predictions, _ = folders
+    for case, modalities in zip(CASES, ("flair t1", "flair", "flair t1"), strict=True):
+        folder = tmp_path / "HGG" / case
+        folder.mkdir(parents=True)
+        write_volume(folder / f"{case}_seg.nii.gz", Volume(mask(1, 2, 4)))
+        for modality in modalities.split():
+            write_volume(folder / f"{case}_{modality}.nii.gz", Volume(mask(7, 7).astype(np.int16)))
+    pairs = pair_folders(predictions, tmp_path / "HGG").pairs
+    assert [pair.absent for pair in pairs] == [(), (Modality.T1,), ()]
+
+
+def test_the_strata_and_copies_of_flair_of_the_lgg_data_set_are_known(tmp_path):
+    names = ("TCGA_CS_4941_19960909", "TCGA_DU_5851_19950428")
+    for name, copied in zip(names, ((), (2,)), strict=True):
+        patient(tmp_path / "data", name, copied=copied)
+        write_volume(tmp_path / "predictions" / f"{name}.nii.gz", Volume(np.zeros((SIZE, SIZE, DEPTH), np.uint8)))
+    pairs = pair_folders(tmp_path / "predictions", tmp_path / "data").pairs
+    assert [pair.absent for pair in pairs] == [(), (Modality.T1CE,)]
+    assert [pair.stratum for pair in pairs] == ["CS ?", "DU ?"]
+
+
 def test_a_folder_of_masks_alone_has_no_scans(folders):
-    assert pair_folders(*folders).pairs[0].images is None
+    (pair, *_) = pair_folders(*folders).pairs
+    assert (pair.images, pair.absent, pair.stratum) == (None, None, "")
 
 
 def test_a_missing_prediction_is_refused_and_the_message_names_the_case_and_the_setting(folders):

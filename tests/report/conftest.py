@@ -125,7 +125,7 @@ def made_up(schemes, tmp_path_factory):
 
 def write_made_up(folder, n, scheme, spacing_known):
     metrics = metrics_of(protocol_named("brats2020"), spacing_known=spacing_known)
-    sizes = ("volume", 1000.0) if spacing_known else ("voxels", 1.0)
+    sizes = ("volume" if spacing_known else "voxels", 1000.0)
     scored, facts = [], []
     for index in range(n):
         case, rows = f"case_{index:03}", []

@@ -220,7 +220,7 @@ def test_filters_narrow_the_case_table_and_give_the_medians_of_what_is_left(open
 
 
 def test_the_report_of_a_cohort_fits_a_phone_and_prints_without_filters(opened, made_up, tmp_path):
-    write_page(open_evaluation(made_up(45, "lesion")), None, tmp_path / "p.html", viewer=0)
+    write_page(open_evaluation(made_up(45, "lesion", False)), None, tmp_path / "p.html", viewer=0)
     page = opened(390, 844, tmp_path / "p.html")
     assert page.evaluate("document.documentElement.scrollWidth") == 390
     inside = page.evaluate(
