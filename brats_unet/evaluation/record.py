@@ -12,7 +12,7 @@ from brats_unet.errors import DataError, some
 from brats_unet.evaluation.case_facts import CaseFacts
 from brats_unet.evaluation.score import Row
 from brats_unet.files import atomic_path
-from brats_unet.metrics.glossary import distance_of, meaning_of
+from brats_unet.metrics.glossary import PREDICTION_SIZES, REFERENCE_SIZES, distance_of, meaning_of
 from brats_unet.run import PREDICTIONS, Run
 from brats_unet.safe_text import csv_cell, text_of_csv_cell, write_csv
 from brats_unet.schemes.scheme import Scheme
@@ -92,7 +92,7 @@ def require_whole(evaluation: Evaluation) -> None:
     """Raise DataError if the summary or scores of an evaluation are incomplete. All gaps are listed.
 
     The summary must exist and have all keys of `PARTS`, and its number of cases must be that of scores.csv. Every case
-    must have the same metrics in the same regions, among them Dice and a distance.
+    must have the same metrics in the same regions, among them Dice, a distance and the sizes of both masks.
     """
     folder, summary = evaluation.file.parent, evaluation.summary
     if not summary:
@@ -104,7 +104,9 @@ def require_whole(evaluation: Evaluation) -> None:
         problems.append(f"number of cases: {len(evaluation.cases)} in {SCORES}, {summary['cases']} in {SUMMARY}")
     values = evaluation.values()
     distance = distance_of({metric for *_, metric in values})
-    needed = [(region, metric) for region in evaluation.scheme.scored for metric in ("dice", distance)]
+    known_spacing = distance == "hd95"
+    sizes = [names[0] if known_spacing else names[1] for names in (REFERENCE_SIZES, PREDICTION_SIZES)]
+    needed = [(region, metric) for region in evaluation.scheme.scored for metric in ("dice", distance, *sizes)]
     kinds = dict.fromkeys([*needed, *((region, metric) for _, region, metric in values)])
     gaps = [f"{case} {' '.join(kind)}" for case in evaluation.cases for kind in kinds if (case, *kind) not in values]
     if gaps:

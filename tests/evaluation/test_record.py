@@ -49,15 +49,18 @@ def test_missing_scores_and_a_summary_that_does_not_match_are_refused(tmp_path):
         return open_evaluation(tmp_path)
 
     summary = dict.fromkeys(PARTS, 1)
-    whole = [Row("a", region, metric, 0.9, "1") for region in ("WT", "TC", "ET") for metric in ("dice", "hd95", "iou")]
+    metrics = ("dice", "hd95", "volume_reference", "volume_prediction", "iou")
+    whole = [Row("a", region, metric, 0.9, "1") for region in ("WT", "TC", "ET") for metric in metrics]
     require_whole(found(whole, summary))
-    in_pixels = [replace(row, metric=row.metric.replace("hd95", "hd95_slice_px")) for row in whole]
+    in_pixels = [
+        replace(row, metric=row.metric.replace("hd95", "hd95_slice_px").replace("volume", "voxels")) for row in whole
+    ]
     require_whole(found(in_pixels, summary))
     two = [*whole, *(replace(row, case="b") for row in whole[:-1])]
     message = r"number of cases: 2 in scores.csv, 1 in summary.json; scores.csv lacks b ET iou\. Evaluate again"
     with pytest.raises(DataError, match=message):
         require_whole(found(two, summary))
-    with pytest.raises(DataError, match=r"scores.csv lacks a TC dice, a TC hd95, a ET dice, a ET hd95\."):
+    with pytest.raises(DataError, match=r"scores.csv lacks a WT volume_reference, a WT volume_prediction, a TC dice"):
         require_whole(found(ROWS, summary))
     with pytest.raises(DataError, match="summary.json lacks cases, regions"):
         require_whole(found(ROWS, {"title": ""}))
@@ -98,8 +101,9 @@ def test_an_evaluation_from_before_there_were_schemes_is_of_glioma_and_others_sa
 def test_a_whole_evaluation_has_the_scored_regions_of_its_scheme(tmp_path):
     summary = dict.fromkeys(PARTS, 1) | {"scheme": builtin("lesion").as_dict()}
     (tmp_path / "summary.json").write_text(json.dumps(summary))
-    write_rows(tmp_path / "scores.csv", Row, [Row("a", "lesion", name, 0.9, "1") for name in ("dice", "hd95")])
+    names = ("dice", "hd95", "volume_reference", "volume_prediction")
+    write_rows(tmp_path / "scores.csv", Row, [Row("a", "lesion", name, 0.9, "1") for name in names])
     require_whole(open_evaluation(tmp_path))
-    write_rows(tmp_path / "scores.csv", Row, [Row("a", "WT", name, 0.9, "1") for name in ("dice", "hd95")])
-    with pytest.raises(DataError, match=r"scores.csv lacks a lesion dice, a lesion hd95\. Evaluate again"):
+    write_rows(tmp_path / "scores.csv", Row, [Row("a", "WT", name, 0.9, "1") for name in names])
+    with pytest.raises(DataError, match=r"scores.csv lacks a lesion dice, a lesion hd95, a lesion volume_reference"):
         require_whole(open_evaluation(tmp_path))
