@@ -127,8 +127,11 @@ def shift(options: Shift) -> Transform:
     return Transform("shift", 1 + 3 * M, draw, within_brain(change))
 
 
-def low_resolution(options: LowResolution) -> Transform:
-    """Resample each modality that is chosen to a coarser grid (nearest voxel) and back (linear)."""
+def low_resolution(options: LowResolution, in_plane: bool = False) -> Transform:
+    """Resample each modality that is chosen to a coarser grid (nearest voxel) and back (linear).
+
+    With `in_plane`, the slices stay as many as they are.
+    """
 
     def draw(u: Tensor) -> Parameters:
         taken = u[:, 1 : 1 + M] < options.per_channel
@@ -136,7 +139,13 @@ def low_resolution(options: LowResolution) -> Transform:
         return {"drawn": drawn, "taken": taken, "zoom": between(u[:, 1 + M :], options.zoom)}
 
     def change(image: Tensor, parameters: Parameters, normals: Tensor) -> Tensor:
-        return mixed(image, [coarse_matrices(n, parameters["zoom"]) for n in image.shape[:3]], parameters["taken"])
+        zooms = [
+            parameters["zoom"],
+            parameters["zoom"],
+            ops.ones_like(parameters["zoom"]) if in_plane else parameters["zoom"],
+        ]
+        matrices = [coarse_matrices(n, zoom) for n, zoom in zip(image.shape[:3], zooms, strict=True)]
+        return mixed(image, matrices, parameters["taken"])
 
     return Transform("low_resolution", 1 + 2 * M, draw, within_brain(change))
 

@@ -4,10 +4,11 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from brats_unet.binding import value_of
 from brats_unet.data.augment import intensity, options
 from brats_unet.data.augment.augmentation import Augmentation, with_dropout
 from brats_unet.data.augment.mirror import mirroring
-from brats_unet.data.augment.spatial import Margin, spatial
+from brats_unet.data.augment.spatial import Margin, flat_axes, spatial
 from brats_unet.data.augment.transform import Transform
 from brats_unet.parts import contract_options
 
@@ -27,13 +28,15 @@ def full(
     gamma_inverted: Mapping[str, Any],
     shift: Mapping[str, Any],
     gamma: Mapping[str, Any],
+    in_plane: bool = False,
     modality_dropout: float = 0.0,
 ) -> Augmentation:
     """All transforms in nnU-Net's order: spatial, noise, intensities, mirroring, missing modalities.
 
     Each argument is a section with the fields of its dataclass in `options`; conf/augmentation has the values of the
-    published recipes. A transform of probability 0 takes no time. For `modality_dropout` see
-    `augmentation.with_dropout`.
+    published recipes. A transform of probability 0 takes no time. With `in_plane`, samples are rotated, scaled,
+    deformed and lowered in resolution within their axial slices, all slices alike, for volumes of thick slices
+    (nnU-Net's `do_dummy_2d_data_aug`). For `modality_dropout` see `augmentation.with_dropout`.
     """
     turned = options.section(options.Rotation, "rotation", rotation)
     scaled = options.section(options.Scaling, "scaling", scaling)
@@ -44,25 +47,33 @@ def full(
         (options.section(options.Blur, "blur", blur), intensity.gaussian_blur),
         (options.section(options.Factors, "brightness", brightness), intensity.brightness),
         (options.section(options.Factors, "contrast", contrast), intensity.contrast),
-        (options.section(options.LowResolution, "low_resolution", low_resolution), intensity.low_resolution),
+        (
+            options.section(options.LowResolution, "low_resolution", low_resolution),
+            lambda part: intensity.low_resolution(part, in_plane),
+        ),
         (options.section(options.Gamma, "gamma_inverted", gamma_inverted), intensity.inverted_gamma),
         (options.section(options.Shift, "shift", shift), intensity.shift),
         (options.section(options.Gamma, "gamma", gamma), intensity.gamma),
     )
+    in_plane = value_of(bool, in_plane, "augmentation.in_plane")
     moves = max(turned.probability, scaled.probability, deformed.probability) > 0
     augmentation = Augmentation(
         rest=(*(transform(part) for part, transform in values if part.probability > 0), mirroring(mirrored)),
-        spatial=(lambda margin: spatial(turned, scaled, deformed, mirrored, margin)) if moves else None,
-        reach=lambda patch: reach(patch, turned, scaled, deformed),
+        spatial=(lambda margin: spatial(turned, scaled, deformed, mirrored, margin, in_plane)) if moves else None,
+        reach=lambda patch: reach(patch, turned, scaled, deformed, in_plane),
     )
     return with_dropout(augmentation, modality_dropout)
 
 
 def reach(
-    patch: Sequence[int], rotation: options.Rotation, scaling: options.Scaling, elastic: options.Elastic
+    patch: Sequence[int],
+    rotation: options.Rotation,
+    scaling: options.Scaling,
+    elastic: options.Elastic,
+    in_plane: bool = False,
 ) -> Margin:
     """Voxels to read beyond the patch on each side: the extent of the patch rotated about one axis, times the square
-    root of the largest factor, as in nnU-Net (205 voxels for 128). 0 along an axis of one voxel.
+    root of the largest factor, as in nnU-Net (205 voxels for 128). 0 along a flat axis.
 
     Three angles and the factor together can reach further. Reading all of that would take twice as many voxels, for
     the corners of one sample in a hundred.
@@ -71,9 +82,10 @@ def reach(
     angle = math.radians(most)
     factor = math.sqrt(max(1.0, scaling.factors[1])) if scaling.probability else 1.0
     pushed = elastic.smoothness[1] * elastic.magnitude[1] / 2 if elastic.probability else 0.0
+    flat = flat_axes(patch, in_plane)
     found = []
     for axis, n in enumerate(patch):
-        other = max((m for i, m in enumerate(patch) if i != axis and m > 1), default=0)
+        other = max((m for i, m in enumerate(patch) if i != axis and not flat[i]), default=0)
         extent = (n * math.cos(angle) + other * math.sin(angle)) * factor + 2 * pushed * n
-        found.append(0 if n == 1 else max(0, math.ceil((extent - n) / 2)))
+        found.append(0 if flat[axis] else max(0, math.ceil((extent - n) / 2)))
     return found[0], found[1], found[2]

@@ -20,11 +20,14 @@ OUTSIDE = 128  # added to the label of a voxel outside the brain until `cut_off`
 Margin = tuple[int, int, int]
 
 
-def spatial(rotation: Rotation, scaling: Scaling, elastic: Elastic, mirror: Mirror, margin: Margin) -> Transform:
+def spatial(
+    rotation: Rotation, scaling: Scaling, elastic: Elastic, mirror: Mirror, margin: Margin, in_plane: bool = False
+) -> Transform:
     """Rotation, scaling, elastic deformation and mirroring of an image that was read `margin` wider on each side.
 
     A sample for which none of the first three is drawn is cropped to the patch, not interpolated; the mirror transform
-    that follows mirrors it (parameter "reverse").
+    that follows mirrors it (parameter "reverse"). With `in_plane`, all axial slices of a sample are transformed alike,
+    each within its plane.
 
     Source:
         batchgeneratorsv2 0.3.6, SpatialTransform; smoothness and size of the elastic field as in nnU-Net v1's
@@ -54,8 +57,10 @@ def spatial(rotation: Rotation, scaling: Scaling, elastic: Elastic, mirror: Mirr
 
     def apply(image: Tensor, labels: Tensor, parameters: Parameters, normals: Tensor) -> Sample:
         patch = [n - 2 * m for n, m in zip(image.shape[:3], margin, strict=True)]
-        positions = source_positions(patch, image.shape[:3], parameters, normals if elastic.probability else None)
-        return interpolated(image, labels, patch, positions)
+        flat = flat_axes(patch, in_plane)
+        normals = normals if elastic.probability else None
+        positions = source_positions(patch, image.shape[:3], parameters, normals, flat)
+        return interpolated(image, labels, patch, positions, flat)
 
     def cut(image: Tensor, labels: Tensor) -> Sample:
         if not any(margin):
@@ -73,14 +78,19 @@ def reversals(uniforms: Tensor, mirror: Mirror) -> Tensor:
     return (uniforms < mirror.probability) & ops.convert_to_tensor(named)
 
 
+def flat_axes(patch: Sequence[int], in_plane: bool) -> tuple[bool, bool, bool]:
+    """The axes along which nothing moves but by mirroring: those of one voxel, and z if `in_plane`."""
+    x, y, z = (n == 1 for n in patch)
+    return x, y, z or in_plane
+
+
 def source_positions(
-    patch: Sequence[int], read: Sequence[int], parameters: Parameters, normals: Tensor | None
+    patch: Sequence[int], read: Sequence[int], parameters: Parameters, normals: Tensor | None, flat: Sequence[bool]
 ) -> list[Tensor]:
     """Source position of each voxel of the patch: three float32 arrays of its shape, in voxels of the region read.
 
-    An axis of one voxel does not change: a slice is rotated, scaled and deformed within its plane only.
+    Along a flat axis, nothing changes but by mirroring: slices are rotated, scaled and deformed within their plane.
     """
-    flat = [n == 1 for n in patch]
     angles = parameters["angles"]
     # a rotation about an axis moves the other two
     free = [not any(flat[other] for other in range(3) if other != axis) for axis in range(3)]
@@ -145,22 +155,30 @@ def displacement(patch: Sequence[int], smoothness: Tensor, magnitude: Tensor, no
     return found
 
 
-def interpolated(image: Tensor, labels: Tensor, patch: Sequence[int], positions: Sequence[Tensor]) -> Sample:
-    """Linear image, 0 beyond the edge of what was read; nearest labels, plus OUTSIDE beyond the edge or the brain."""
+def interpolated(
+    image: Tensor, labels: Tensor, patch: Sequence[int], positions: Sequence[Tensor], flat: Sequence[bool]
+) -> Sample:
+    """Linear image, 0 beyond the edge of what was read; nearest labels, plus OUTSIDE beyond the edge or the brain.
+
+    Along a flat axis, positions are whole voxels.
+    """
     read, channels = image.shape[:3], image.shape[3]
     strides = [read[1] * read[2], read[2], 1]
     first, nearest, inside = 0, 0, True
     steps, weights = [], []
-    for position, n, stride in zip(positions, read, strides, strict=True):
+    for position, n, stride, whole in zip(positions, read, strides, flat, strict=True):
         position = ops.clip(position, -1.0, float(n))  # no index overflows
         low = ops.clip(ops.floor(position), 0.0, float(max(0, n - 2)))
         # weights of two neighbours inside the image: 1 minus the distance, and 0 beyond the edge
-        weights.append([ops.maximum(1 - ops.abs(position - low - i), 0.0)[..., None] for i in (0, 1)])
-        steps.append([0, stride if n > 1 else 0])
-        if n == 1:
-            weights[-1][1] = weights[-1][1] * 0
-        first = first + ops.cast(low, "int32") * stride
         rounded = ops.cast(ops.round(position), "int32")
+        if whole:
+            weights.append([ops.cast((rounded >= 0) & (rounded < n), "float32")[..., None]])
+            steps.append([0])
+            first = first + ops.clip(rounded, 0, n - 1) * stride
+        else:
+            weights.append([ops.maximum(1 - ops.abs(position - low - i), 0.0)[..., None] for i in (0, 1)])
+            steps.append([0, stride])
+            first = first + ops.cast(low, "int32") * stride
         inside = (rounded >= 0) & (rounded < n) & inside
         nearest = nearest + ops.clip(rounded, 0, n - 1) * stride
 
@@ -169,8 +187,8 @@ def interpolated(image: Tensor, labels: Tensor, patch: Sequence[int], positions:
     def along(axis: int, offset: int) -> Tensor:
         if axis == 3:
             return ops.cast(ops.take(rows, first + offset, axis=0), "float32")
-        (here, there), (one, other) = steps[axis], weights[axis]
-        return along(axis + 1, offset + here) * one + along(axis + 1, offset + there) * other
+        parts = zip(steps[axis], weights[axis], strict=True)
+        return sum(along(axis + 1, offset + step) * weight for step, weight in parts)
 
     found = along(0, 0)
 

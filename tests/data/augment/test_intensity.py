@@ -12,6 +12,7 @@ TRANSFORMS = {
     "brightness": intensity.brightness(Factors(1, [0.7, 1.3])),
     "contrast": intensity.contrast(Factors(1, [0.65, 1.5])),
     "low_resolution": intensity.low_resolution(LowResolution(1, 0.5, [0.5, 1])),
+    "low_resolution_in_plane": intensity.low_resolution(LowResolution(1, 0.5, [0.5, 1]), in_plane=True),
     "gamma": intensity.gamma(Gamma(1, [0.5, 1.6])),
     "gamma_inverted": intensity.inverted_gamma(Gamma(1, [0.5, 1.6])),
     "shift": intensity.shift(Shift(1, 0.5, 0.2)),
@@ -23,6 +24,7 @@ NEUTRAL = {
     "brightness": {"factors": [1.0] * 4},
     "contrast": {"factors": [1.0] * 4},
     "low_resolution": {"taken": [False] * 4, "zoom": [0.5] * 4},
+    "low_resolution_in_plane": {"taken": [False] * 4, "zoom": [0.5] * 4},
     "gamma": {"factors": [1.0] * 4},
     "gamma_inverted": {"factors": [1.0] * 4},
     "shift": {"shift": [0.0] * 4},
@@ -215,3 +217,13 @@ def test_what_is_drawn_lies_in_its_range(name):
         if key == "factors":
             assert (values < 1).mean() == pytest.approx(0.5, abs=0.02)
             assert np.unique(values[0]).size == 4  # each modality its own
+
+
+def test_low_resolution_in_plane_treats_each_axial_slice_as_it_does_alone():
+    image, _ = scan((9, 10, 4))
+    coarse = {"taken": [True] * 4, "zoom": [0.5, 0.6, 0.7, 0.8]}
+    found = changed("low_resolution_in_plane", image, **coarse)
+    for z in range(4):
+        alone = changed("low_resolution", image[:, :, z : z + 1], **coarse)
+        np.testing.assert_allclose(found[:, :, z], alone[:, :, 0], atol=1e-6)
+    assert not np.allclose(found, changed("low_resolution", image, **coarse), atol=1e-3)

@@ -9,8 +9,9 @@ AXES = Mirror([0, 1, 2], 0.5)
 RIGID = Elastic(0, [0, 0.25], [0.125, 0.5])
 
 
-def transform(margin=(0, 0, 0), *, per_axis=0.0, elastic=RIGID, balanced=False):
-    return spatial(Rotation(0.5, [-90, 90]), Scaling(0.5, per_axis, [0.5, 2], balanced), elastic, AXES, margin)
+def transform(margin=(0, 0, 0), *, per_axis=0.0, elastic=RIGID, balanced=False, in_plane=False):
+    scaling = Scaling(0.5, per_axis, [0.5, 2], balanced)
+    return spatial(Rotation(0.5, [-90, 90]), scaling, elastic, AXES, margin, in_plane)
 
 
 def parameters(
@@ -25,9 +26,9 @@ def parameters(
     }
 
 
-def moved(image, labels, normals=None, margin=(0, 0, 0), elastic=RIGID, **changed):
+def moved(image, labels, normals=None, margin=(0, 0, 0), elastic=RIGID, in_plane=False, **changed):
     drawn = {key: ops.convert_to_tensor(value) for key, value in parameters(**changed).items()}
-    pair = transform(margin, elastic=elastic).whole(
+    pair = transform(margin, elastic=elastic, in_plane=in_plane).whole(
         ops.convert_to_tensor(image), ops.convert_to_tensor(labels), drawn, normals
     )
     return tuple(ops.convert_to_numpy(part) for part in pair)
@@ -186,3 +187,28 @@ def test_each_axis_has_a_factor_of_its_own_as_often_as_told_and_balance_is_about
     own = scaled[:, 0] != scaled[:, 1]
     assert own.mean() == pytest.approx(0.3, abs=0.04)
     assert (scaled[:, 0] < 1).mean() == pytest.approx(0.5, abs=0.04)
+
+
+def test_in_plane_every_axial_slice_is_transformed_as_it_is_alone():
+    image, labels = scan((9, 8, 4))
+    elastic = Elastic(1, [0, 0.25], [0.125, 0.5])
+    normals = ops.convert_to_tensor(np.random.default_rng(1).normal(size=(3, LATTICE, LATTICE, LATTICE)), "float32")
+    drawn = {"degrees": (0, 0, 25), "factors": (1.2, 0.8, 1.5), "reverse": (True, False, False)}
+    found = moved(image, labels, None, elastic=RIGID, in_plane=True, **drawn)
+    for z in range(4):
+        alone = moved(image[:, :, z : z + 1], labels[:, :, z : z + 1], None, **drawn)
+        np.testing.assert_array_equal(found[0][:, :, z], alone[0][:, :, 0])
+        np.testing.assert_array_equal(found[1][:, :, z], alone[1][:, :, 0])
+    turned = moved(image, labels, None, in_plane=True, **drawn | {"degrees": (40, -30, 25)})
+    np.testing.assert_array_equal(turned[0], found[0])
+    # a marker in one slice stays in it under an elastic deformation too
+    image[:, :, 2] += 100
+    pushed, _ = moved(image, labels, normals, elastic=elastic, in_plane=True, magnitude=(0.5, 0.5, 0.5))
+    assert pushed[:, :, 2].max() > 50 and pushed[:, :, [0, 1, 3]].max() < 3
+
+
+def test_in_plane_slices_are_reversed_by_mirroring_only():
+    image, labels = scan((5, 6, 3))
+    found = moved(image, labels, factors=(1, 1, 2), reverse=(False, False, True), in_plane=True)
+    np.testing.assert_array_equal(found[0], image[:, :, ::-1])
+    np.testing.assert_array_equal(found[1], labels[:, :, ::-1])
