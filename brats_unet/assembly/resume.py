@@ -38,6 +38,7 @@ EARLIER = {
     "init_freeze_steps": 0,
     "data.grid": None,
     "data.spacing_mm": None,
+    "augmentation.in_plane": False,
 }
 
 

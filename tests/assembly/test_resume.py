@@ -114,6 +114,16 @@ def test_a_run_without_the_setting_of_overhang_is_not_resumed_with_it(earlier_ru
     assert str(refusal.value).count("in the run") == 1
 
 
+def test_a_run_whose_augmentation_has_no_setting_in_plane_is_resumed_without_it(tmp_path):
+    run, line = Run(tmp_path / "run"), ("augmentation=nnunet", "sampling.overhang=false")
+    settings = json.loads(json.dumps(asdict(composed(*line))))
+    assert settings["augmentation"].pop("in_plane") is False
+    write_json(run.settings_file, settings)
+    prepare_run_folder(run, composed(*line))
+    with pytest.raises(SettingsError, match=r"augmentation\.in_plane: False in the run, True now"):
+        prepare_run_folder(run, composed(*line, "augmentation.in_plane=true"))
+
+
 def test_a_run_without_a_scheme_is_one_of_glioma_and_other_weights_of_regions_are_another_setting(earlier_run):
     with pytest.raises(SettingsError, match=r"scheme: glioma in the run, glioma_post now"):
         prepare_run_folder(earlier_run, composed("sampling.overhang=false", "scheme=glioma_post"))
@@ -130,4 +140,4 @@ def test_words_and_colours_of_a_scheme_may_change_on_resume(earlier_run):
 
 
 def test_every_setting_that_earlier_versions_lacked_exists():
-    assert EARLIER.keys() <= flat(asdict(composed())).keys()
+    assert EARLIER.keys() <= flat(asdict(composed("augmentation=nnunet"))).keys()
