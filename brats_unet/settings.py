@@ -113,6 +113,7 @@ class Train:
     schedule: Options
     sampling: Sampling
     inference: Inference
+    postprocessing: Optional[Options]  # rules by name and region, see inference.postprocess; None for none
     validation: Validation
     hardware: Hardware
 

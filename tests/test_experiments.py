@@ -24,7 +24,7 @@ from brats_unet.trial.memory_limit import GPU_SHARE
 from brats_unet.trial.noise_cases import case_shape
 
 GPUS = {"kaggle_t4": 2}  # for all others, 1
-FOR_GPUS = sorted(set(Conf("train").choices("experiment")) - {"none", "quick"})
+FOR_GPUS = sorted(set(Conf("train").choices("experiment")) - {"none", "quick", "lgg2d"})
 
 
 def composed(line):

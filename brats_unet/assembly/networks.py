@@ -122,8 +122,8 @@ def postprocessing_of(
 
     Args:
         paths: Run folders or exported networks.
-        setting: "auto" (the rules that `brats-unet tune` wrote beside each network, or none), "none", or the path of a
-            JSON file.
+        setting: "auto" (the rules that `brats-unet tune` wrote beside each network, else those that it was trained
+            with), "none", or the path of a JSON file.
         scheme: What the networks segment.
         log: Called with one sentence if "auto" finds rules that change anything.
 
@@ -134,22 +134,25 @@ def postprocessing_of(
     if setting == "none":
         return Postprocessing()
     if setting != "auto":
-        return _rules_in(Path(setting), scheme)
+        file = Path(setting)
+        content = read_json(file, what=f"postprocess={file}: no such file", advice="Tune again, or postprocess=none.")
+        return Postprocessing.from_dict(content.get("postprocessing", content), scheme, where=str(file))
     files = [rules_file(path) for path in paths]
-    found = [_rules_in(file, scheme) if file.exists() else Postprocessing() for file in files]
+    found = [Postprocessing.from_dict(_rules_in(file), scheme, where=str(file)) for file in files]
     if any(rules != found[0] for rules in found):
         raise SettingsError(
             "The networks were not tuned together: their post-processing differs. Tune them together with "
             "`brats-unet tune run=[…]`, or choose: postprocess=none, or postprocess=<one of the JSON files>."
         )
     if found[0] != Postprocessing():
-        log(f"Masks are made with the thresholds of {files[0]}.")
+        log(f"Masks are made by the rules in {files[0]}.")
     return found[0]
 
 
-def _rules_in(file: Path, scheme: Scheme) -> Postprocessing:
-    content = read_json(file, what=f"postprocess={file}: no such file", advice="Tune again, or postprocess=none.")
-    return Postprocessing.from_dict(content.get("postprocessing", content), scheme, where=str(file))
+def _rules_in(file: Path) -> dict[str, Any]:
+    """The rules in a file beside a network; recipes of networks that were trained without rules have none."""
+    rules: dict[str, Any] = read_json(file, what=str(file), advice="Copy the run again.").get("postprocessing", {})
+    return rules
 
 
 def with_inference_options(networks: Sequence[Network], *, mode: str, mirror: Any) -> list[Network]:

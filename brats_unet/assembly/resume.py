@@ -39,6 +39,7 @@ EARLIER = {
     "data.grid": None,
     "data.spacing_mm": None,
     "augmentation.in_plane": False,
+    "postprocessing": None,
 }
 
 

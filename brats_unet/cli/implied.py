@@ -14,6 +14,7 @@ from brats_unet.hardware import gpu_count
 from brats_unet.spelling import suggestion
 
 GLIOMA = "glioma"  # the default, whose phantoms lie in phantoms/
+OWN_EXPERIMENT = {"lgg": "lgg2d"}  # data that the general recipes do not suit, and the experiment made for it
 PLAN_FIRST = "auto"  # plan=auto: make the plan, then take it
 
 
@@ -29,13 +30,16 @@ def with_implied(conf: Conf, overrides: list[Override], *, multirun: bool) -> li
 def with_machine_defaults(conf: Conf, overrides: list[Override]) -> list[Override]:
     """Choices that follow from the machine and from other settings, where the user made none.
 
-    The experiment is nnunet if there is a GPU, else quick. A data.root without data= means the user's own scans
+    The experiment is that of the data (OWN_EXPERIMENT), or nnunet if there is a GPU, else quick. A data.root without data= means the user's own scans
     (data=brats), unless the experiment names its data set itself.
     """
     keys = {override.key for override in overrides}
+    data = next((o.choices for o in overrides if o.key == "data"), [])
     added = []
     if "experiment" in conf.defaults and "experiment" not in keys:
-        added.append(Override("", "experiment", None, "nnunet" if gpu_count() else "quick"))
+        general = "nnunet" if gpu_count() else "quick"
+        own = OWN_EXPERIMENT.get(data[0], general) if len(data) == 1 else general
+        added.append(Override("", "experiment", None, own))
     experiments = [name for o in (*added, *overrides) if o.key == "experiment" for name in o.choices]
     named = any("data" in conf.choices_of("experiment", experiment) for experiment in experiments)
     if conf.defaults.get("data") == "phantom" and "data" not in keys and "data.root" in keys and not named:

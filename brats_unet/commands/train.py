@@ -28,6 +28,7 @@ from brats_unet.errors import SettingsError
 from brats_unet.files import write_json
 from brats_unet.inference.keras_network import network_of
 from brats_unet.inference.network import recipe
+from brats_unet.inference.postprocess import Postprocessing
 from brats_unet.inference.predictor import refuse_invalid_inference
 from brats_unet.losses import known as known_losses
 from brats_unet.models import checkpoint
@@ -74,6 +75,7 @@ def _train(settings: Train, display: Display) -> int:
     refuse_blank_samples(augmentation, len(settings.data.modalities))
     schedule = build("schedule", SCHEDULES, settings.schedule)
     scheme = scheme_of(settings.scheme)
+    rules = Postprocessing.from_dict(settings.postprocessing or {}, scheme)
     preparation = Preparation.of(settings.data.modalities, settings.data.preparation)
     devices = choose_devices(**vars(settings.hardware))
     with devices.strategy.scope():
@@ -137,7 +139,7 @@ def _train(settings: Train, display: Display) -> int:
         scheme=scheme,
         convention=study.convention.name,
         precision=devices.precision,
-    ) | {"modality_dropout": augmentation.modality_dropout}
+    ) | {"modality_dropout": augmentation.modality_dropout, "postprocessing": rules.as_dict(scheme)}
     # Validation and prediction use the averaged weights, if there are any.
     evaluated_model = model if average is None else initial_network(settings, loss.outputs, devices.policy)
     predictor = network_of(evaluated_model, run_recipe, display.log)
@@ -237,8 +239,13 @@ def _print_result(display: Display, run: Run, settings: Train, state: checkpoint
         best = {"best_mean_dice": state.best, "best_patch_dice": None}  # whole volumes chose
         if state.running_mean is not None:
             best = {"best_mean_dice": None, "best_patch_dice": state.best}  # patches chose
-        result = {"run": str(run.folder), "step": state.step, "dice": last_dice, **best}
-        result["left_out_steps"] = state.left_out
+        result = {
+            "run": str(run.folder),
+            "step": state.step,
+            "dice": last_dice,
+            **best,
+            "left_out_steps": state.left_out,
+        }
         print(json.dumps(result, indent=2))
         return
     left_out = f", but left out {', '.join(map(str, state.left_out))} (loss or gradient not finite)"

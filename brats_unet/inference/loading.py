@@ -65,9 +65,10 @@ def weights_file(path: Path, which: str) -> Path:
 
 
 def rules_file(path: Path) -> Path:
-    """The JSON file that may hold the post-processing of the network at `path`; it need not exist."""
+    """The JSON file with the post-processing of the network at `path`: that of `tune`, else its recipe."""
     description = description_of(path)
     if description is not None:
         return description
     beside = path.parent if path.suffix == ".keras" else path
-    return Run(beside).postprocessing_file
+    run = Run(beside)
+    return run.postprocessing_file if run.postprocessing_file.exists() else run.recipe_file

@@ -10,6 +10,7 @@ from brats_unet.errors import CheckpointError, SettingsError
 from brats_unet.files import write_json
 from brats_unet.inference.network import Network
 from brats_unet.inference.postprocess import Postprocessing
+from brats_unet.run import Run
 from tests.inference.scheme_examples import FIVE, GLIOMA, LESION, POST
 
 
@@ -55,3 +56,17 @@ def test_rules_are_read_by_the_regions_of_the_scheme(tmp_path):
     with pytest.raises(CheckpointError, match=r"rules.json: threshold=\{'R2': 0.4\}. Expected one value for each"):
         postprocessing_of([], str(file), POST, print)
     assert postprocessing_of([], "none", FIVE, print) == Postprocessing()
+
+
+def test_rules_of_the_training_hold_until_tune_finds_others(tmp_path):
+    run, said = Run(tmp_path / "run"), []
+    write_json(run.recipe_file, {"format": 1})
+    assert postprocessing_of([run.folder], "auto", LESION, said.append) == Postprocessing() and not said
+    trained = Postprocessing(largest_only={"lesion": True})
+    write_json(run.recipe_file, {"format": 1, "postprocessing": trained.as_dict(LESION)})
+    assert postprocessing_of([run.folder], "auto", LESION, said.append) == trained
+    assert said == [f"Masks are made by the rules in {run.recipe_file}."]
+    assert postprocessing_of([run.folder], "none", LESION, print) == Postprocessing()
+    assert postprocessing_of([tmp_path / "run" / "model.keras"], "auto", LESION, print) == trained
+    write_json(run.postprocessing_file, {"postprocessing": {"threshold": {"lesion": 0.4}}})
+    assert postprocessing_of([run.folder], "auto", LESION, print) == Postprocessing(threshold={"lesion": 0.4})

@@ -211,6 +211,21 @@ def test_without_a_gpu_the_experiment_is_quick_and_with_one_nnunet(told, monkeyp
     assert [s.augmentation["name"] for s in told] == ["mirror", "nnunet", "mirror"]
 
 
+@pytest.mark.parametrize("gpus", [0, 1])
+def test_the_experiment_of_the_lgg_data_is_lgg2d(gpus, told, monkeypatch):
+    monkeypatch.setattr(implied, "gpu_count", lambda: gpus)
+    for line in ("data=lgg data.root=x", "experiment=lgg2d data.root=x"):
+        cli.main(["train", *line.split()])
+    assert told[0] == told[1]
+    settings = told[0]
+    assert (settings.data.name, settings.scheme["name"], settings.minutes) == ("lgg", "lesion", 20)
+    assert settings.data.preparation["spacing_mm"] is None and settings.postprocessing == {
+        "largest_only": {"lesion": True}
+    }
+    cli.main(["train", "data=lgg", "data.root=x", "experiment=unet3d"])
+    assert told[2].experiment == "unet3d"
+
+
 def test_the_presets_that_follow_nnunet_let_patches_overhang(told):
     for experiment in Conf("train").choices("experiment"):
         cli.main(["train", f"experiment={experiment}"])

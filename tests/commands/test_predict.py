@@ -202,7 +202,7 @@ def test_a_folder_with_other_files_needs_overwrite_true_and_they_stay(settings, 
 def test_tuned_thresholds_are_used_unless_postprocess_says_otherwise(settings, tmp_path, capsys):
     write_json(tmp_path / "run" / "postprocessing.json", {"postprocessing": {"least_et_mm3": 10**6}, "gain": 0.01})
     assert predict.main(settings(json=False)) == 0
-    assert "thresholds of" in capsys.readouterr().out
+    assert "by the rules in" in capsys.readouterr().out
     assert not any((mask == 4).any() for mask in masks(tmp_path / "out").values())
     assert predict.main(settings(postprocess="none", output=str(tmp_path / "plain"))) == 0
     assert any((mask == 4).any() for mask in masks(tmp_path / "plain").values())

@@ -67,7 +67,7 @@ def test_predict_uses_the_tuned_thresholds_and_says_so(folds, phantom_root, tmp_
     assert "Cross-fitted gain on 4 cases" in printed and "4 cases are few" in printed
     for name, more in (("tuned", []), ("plain", ["postprocess=none"])):
         assert main(["predict", of_both(folds), f"input={phantom_root}", f"output={tmp_path / name}", *more]) == 0
-        assert ("Masks are made with the thresholds of" in capsys.readouterr().out) == (name == "tuned")
+        assert ("Masks are made by the rules in" in capsys.readouterr().out) == (name == "tuned")
     names = sorted(path.name for path in (tmp_path / "tuned").glob("*.nii.gz"))
     masks = [[read_integers(tmp_path / kind / name).array for name in names] for kind in ("tuned", "plain")]
     assert len(names) == 4 and any(not np.array_equal(*pair) for pair in zip(*masks, strict=True))
