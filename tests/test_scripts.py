@@ -92,4 +92,6 @@ def test_only_the_scripts_for_the_environment_of_the_peers_are_not_run_here():
         "parity/peers/networks.py",
         "parity/peers/training.py",
         "parity/sampling_parity.py",
+        "peers/duel_nnunet.py",
+        "peers/duel_trainer.py",
     }
