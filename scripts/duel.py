@@ -44,7 +44,7 @@ from typing import Any
 from duel_cases import NAME, SLICE_SPACING_MM, all_cases, splits_json, write_raw
 from duel_published import LARGEST_ONLY, PUBLISHED
 from duel_sides import NnunetSide, OurSide
-from duel_table import OURS, best_of, compared, sentence, show
+from duel_table import OURS, best_of, compared, few_steps, sentence, show
 from duel_terms import Terms, refuse_change, studies_of, train_settings
 
 from brats_unet.anatomy import Modality
@@ -75,7 +75,7 @@ def cost(side: str, fold: int, facts: Mapping[str, Any], prepared: Mapping[str, 
         "patch": "×".join(map(str, trained["patch"])),
         "training s": trained["training_seconds"],
         "validating s": trained["validation_seconds"],
-        "whole process s": trained["process_seconds"],
+        "last process s": trained["process_seconds"],
         "preparing s": prepared.get("seconds", prepared["process_seconds"]),
         "predicting s": facts["predict"]["seconds"],
     }
@@ -170,14 +170,14 @@ def duel(args: argparse.Namespace) -> None:
     result = compared({name: open_evaluation(folder) for name, folder in scores})
     rivals = [name for name in result if name.startswith("nnunet")]
     verdict = sentence(result, best_of(result, rivals), len(rivals))
-    show(
-        result,
-        [
-            cost(name, fold, found, prepared["nnunet" if name.startswith("nnunet") else OURS])
-            for name, of_fold in facts.items()
-            for fold, found in of_fold.items()
-        ],
-    )
+    costs = [
+        cost(name, fold, found, prepared["nnunet" if name.startswith("nnunet") else OURS])
+        for name, of_fold in facts.items()
+        for fold, found in of_fold.items()
+    ]
+    show(result, costs)
+    for note in few_steps(costs):
+        print(note)
     print(verdict)
     machine = {"processor": processor(), "cores": os.cpu_count(), "commit": commit()}
     write_json(
@@ -185,7 +185,7 @@ def duel(args: argparse.Namespace) -> None:
         {
             **asked,
             **machine,
-            "cases": len(cases),
+            "cases": sum(len(studies[fold].split.validation) for fold in folds),
             "folds": folds,
             "prepared": prepared,
             "sides": facts,

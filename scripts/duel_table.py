@@ -18,6 +18,7 @@ from brats_unet.evaluation.record import Evaluation
 
 OURS = "ours"
 DICE = "dice"
+LEAST_STEPS = 500  # with fewer, a smaller batch may serve nnU-Net better
 
 
 def dice_of(evaluation: Evaluation) -> dict[str, dict[str, Any]]:
@@ -78,6 +79,23 @@ def sentence(result: Mapping[str, Mapping[str, Any]], best: str, variants: int) 
     ]
     chosen = f", the best of {variants} variants of nnU-Net" if variants > 1 else ""
     return f"Ours against {best}{chosen}: {'; '.join(parts)}."
+
+
+def few_steps(costs: Sequence[Mapping[str, Any]]) -> list[str]:
+    """A sentence for each variant of nnU-Net that trained fewer steps than `LEAST_STEPS` in a fold.
+
+    Args:
+        costs: Rows with the keys side, steps and batch.
+    """
+    least: dict[str, Mapping[str, Any]] = {}
+    for row in costs:
+        if row["side"].startswith("nnunet") and row["steps"] < least.get(row["side"], {"steps": LEAST_STEPS})["steps"]:
+            least[row["side"]] = row
+    return [
+        f"{side} trained {row['steps']} steps with batch {row['batch']}, fewer than {LEAST_STEPS}. Add a smaller batch "
+        f"to --nnunet-batch."
+        for side, row in least.items()
+    ]
 
 
 def shown(value: float | None, form: str) -> str:

@@ -56,7 +56,6 @@ class Terms:
             "nnUNet_raw": str(nnunet / "raw"),
             "nnUNet_preprocessed": str(nnunet / "preprocessed"),
             "nnUNet_results": str(nnunet / "results"),
-            "nnUNet_extTrainer": str(PEER.parent),
             "nnUNet_n_proc_DA": str(min(12, self.threads)),  # its default is 12, at most one a core
             "nnUNet_def_n_proc": threads,
         }

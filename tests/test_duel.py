@@ -302,6 +302,12 @@ def test_fewer_than_five_cases_have_no_interval_and_no_verdict():
     )
 
 
+def test_a_variant_of_nnunet_with_few_steps_is_named_once():
+    rows = [("ours", 5, 4), ("nnunet-2d", 60, 49), ("nnunet-2d", 55, 49), ("nnunet-2d-batch4", 500, 4)]
+    notes = duel_table.few_steps([dict(zip(("side", "steps", "batch"), row, strict=True)) for row in rows])
+    assert notes == ["nnunet-2d trained 55 steps with batch 49, fewer than 500. Add a smaller batch to --nnunet-batch."]
+
+
 def test_the_tables_show_every_side(capsys):
     row = {"side": "ours", "fold": 0, "steps": 5, "training s": None}
     duel_table.show(result(), [row])

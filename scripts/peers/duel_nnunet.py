@@ -15,6 +15,8 @@ import warnings
 from importlib.metadata import version
 from pathlib import Path
 
+import nnunetv2.inference.predict_from_raw_data as prediction
+import nnunetv2.run.run_training as training
 import torch
 from duel_schedule import UNTIMED, steps_within, warmed_up
 from duel_trainer import DuelTrainer
@@ -24,12 +26,14 @@ from nnunetv2.experiment_planning.plan_and_preprocess_api import (
     preprocess_dataset,
 )
 from nnunetv2.experiment_planning.verify_dataset_integrity import verify_dataset_integrity
-from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
 from nnunetv2.postprocessing.remove_connected_components import determine_postprocessing
-from nnunetv2.run.run_training import get_trainer_from_args, maybe_load_checkpoint
 from nnunetv2.utilities.default_n_proc_DA import get_allowed_n_proc_DA
 
 NUMBER, PLANS = 1, "nnUNetPlans"
+# To find a trainer by its name, nnU-Net imports all of its own; some need packages that .venv-peers leaves out.
+training.recursive_find_trainer_class_by_name = prediction.recursive_find_trainer_class_by_name = lambda name: (
+    DuelTrainer
+)
 
 
 def base(folder, options):
@@ -55,7 +59,7 @@ def device_of(options):
 
 
 def trainer_of(options, *, resume=False):
-    return get_trainer_from_args(
+    return training.get_trainer_from_args(
         options["dataset"],
         configuration_of(options),
         options["fold"],
@@ -106,7 +110,7 @@ def train(options):
     """Train, or resume from the last checkpoint."""
     trainer = trainer_of(options, resume=True)
     trainer.shorten(options["steps"])
-    maybe_load_checkpoint(trainer, continue_training=True, validation_only=False)
+    training.maybe_load_checkpoint(trainer, continue_training=True, validation_only=False)
     trainer.run_training()
     plan = trainer.configuration_manager
     return {
@@ -125,7 +129,7 @@ def train(options):
 def predict(options):
     """Predict the held-out cases that have no mask yet, by nnU-Net's default: tiles, all mirrorings."""
     trained = base("nnUNet_results", options) / f"{DuelTrainer.__name__}__{PLANS}__{configuration_of(options)}"
-    predictor = nnUNetPredictor(device=device_of(options), allow_tqdm=False)
+    predictor = prediction.nnUNetPredictor(device=device_of(options), allow_tqdm=False)
     predictor.initialize_from_trained_model_folder(str(trained), (options["fold"],), "checkpoint_final.pth")
     raw, output = base("nnUNet_raw", options) / "imagesTr", Path(options["predictions"])
     files = [

@@ -1,4 +1,4 @@
-"""nnU-Net's trainer with a shorter schedule, for scripts/duel.py. nnU-Net finds it through nnUNet_extTrainer.
+"""nnU-Net's trainer with a shorter schedule, for scripts/duel.py.
 
 Network, loss, optimizer, sampling and augmentation are nnU-Net's. Different are the number of epochs and their length;
 the learning rate, which follows the same polynomial but falls at each step instead of each epoch, because there are
