@@ -30,8 +30,8 @@ def with_implied(conf: Conf, overrides: list[Override], *, multirun: bool) -> li
 def with_machine_defaults(conf: Conf, overrides: list[Override]) -> list[Override]:
     """Choices that follow from the machine and from other settings, where the user made none.
 
-    The experiment is that of the data (OWN_EXPERIMENT), or nnunet if there is a GPU, else quick. A data.root without data= means the user's own scans
-    (data=brats), unless the experiment names its data set itself.
+    The experiment is that of the data (OWN_EXPERIMENT), or nnunet if there is a GPU, else quick. A data.root without
+    data= means the user's own scans (data=brats), unless the experiment names its data set itself.
     """
     keys = {override.key for override in overrides}
     data = next((o.choices for o in overrides if o.key == "data"), [])

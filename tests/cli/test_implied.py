@@ -37,9 +37,10 @@ def settings(line, told):
 def test_another_part_than_the_experiment_s_has_the_values_of_its_own_file(experiment, part, told):
     own = (CONF.defaults | CONF.choices_of("experiment", experiment))[part]
     other = next(choice for choice in CONF.choices(part) if choice != own)
-    changed = settings(f"train experiment={experiment} {part}={other}", told)
+    line = f"train experiment={experiment} data.root=x"
+    changed = settings(f"{line} {part}={other}", told)
     assert changed[part] == settings(f"train experiment=none {part}={other}", told)[part]
-    kept = settings(f"train experiment={experiment}", told)
+    kept = settings(line, told)
     assert {key: value for key, value in changed.items() if key != part} == {
         key: value for key, value in kept.items() if key != part
     }
