@@ -10,6 +10,8 @@ from typing import Any
 from brats_unet.errors import CheckpointError
 from brats_unet.files import explain_write_errors, read_json
 
+RECIPE = "recipe.json"  # in a run folder
+
 # Names in a folder of predictions, which may lie in a run folder or anywhere else.
 PREDICTIONS = "predictions"  # name of that folder inside an evaluation folder
 PREDICTIONS_MARK = "predictions.json"  # records which networks made the masks
@@ -58,7 +60,7 @@ class Run:
     @property
     def recipe_file(self) -> Path:
         """All that prediction needs besides the weights (preparation, outputs, mode, …); lies beside model.keras."""
-        return self.folder / "recipe.json"
+        return self.folder / RECIPE
 
     @property
     def model_file(self) -> Path:

@@ -12,6 +12,7 @@ from brats_unet.inference.loading import needs_tensorflow, open_network, rules_f
 from brats_unet.inference.network import Network
 from brats_unet.inference.postprocess import Postprocessing
 from brats_unet.inference.tta import axes_of
+from brats_unet.run import RECIPE
 from brats_unet.schemes.convention import Convention, conventions
 from brats_unet.schemes.scheme import Scheme
 from brats_unet.spelling import suggestion
@@ -134,11 +135,9 @@ def postprocessing_of(
     if setting == "none":
         return Postprocessing()
     if setting != "auto":
-        file = Path(setting)
-        content = read_json(file, what=f"postprocess={file}: no such file", advice="Tune again, or postprocess=none.")
-        return Postprocessing.from_dict(content.get("postprocessing", content), scheme, where=str(file))
+        return _rules_in(Path(setting), scheme)
     files = [rules_file(path) for path in paths]
-    found = [Postprocessing.from_dict(_rules_in(file), scheme, where=str(file)) for file in files]
+    found = [_rules_beside(file, scheme) for file in files]
     if any(rules != found[0] for rules in found):
         raise SettingsError(
             "The networks were not tuned together: their post-processing differs. Tune them together with "
@@ -149,10 +148,17 @@ def postprocessing_of(
     return found[0]
 
 
-def _rules_in(file: Path) -> dict[str, Any]:
-    """The rules in a file beside a network; recipes of networks that were trained without rules have none."""
-    rules: dict[str, Any] = read_json(file, what=str(file), advice="Copy the run again.").get("postprocessing", {})
-    return rules
+def _rules_beside(file: Path, scheme: Scheme) -> Postprocessing:
+    """The rules in a file beside a network; a recipe may have none."""
+    if file.name != RECIPE:
+        return _rules_in(file, scheme)
+    rules = read_json(file, what=str(file)).get("postprocessing", {}) if file.exists() else {}
+    return Postprocessing.from_dict(rules, scheme, where=str(file))
+
+
+def _rules_in(file: Path, scheme: Scheme) -> Postprocessing:
+    content = read_json(file, what=f"postprocess={file}: no such file", advice="Tune again, or postprocess=none.")
+    return Postprocessing.from_dict(content.get("postprocessing", content), scheme, where=str(file))
 
 
 def with_inference_options(networks: Sequence[Network], *, mode: str, mirror: Any) -> list[Network]:
