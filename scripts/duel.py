@@ -18,7 +18,8 @@ nnU-Net 2.8.1 (`make peers`) gets the same cases as its raw data, plans and prep
 with its own trainer and augmentation, and predicts by its defaults: overlapping tiles, mirrored along all axes. Its
 fingerprint is made from all cases, as it does in a cross-validation. --minutes are training alone; its number of
 steps comes from 20 timed steps after 3 others, or from --steps-nnunet where the machine is busy. Its rate reaches 0
-within them. Validating, preparing and predicting are measured beside. Ours counts its validations as training.
+within them. Validating, preparing and predicting are measured beside; ours counts its validations as training, and its
+seconds are unknown (–) if it ended by steps=. Seconds of the last process are not all of a training that was resumed.
 Its planned batch of dozens of slices leaves it few steps on a CPU, so --nnunet-batch also trains with smaller ones; the
 verdict is against the variant that scores best. A variant is scored again with the largest components kept if nnU-Net
 decides so by its own rule, on these same cases, which favours it. Ours predicts as `brats-unet evaluate run=…` does.
@@ -55,7 +56,7 @@ from brats_unet.files import write_json
 
 PEERS = Path(__file__).resolve().parents[1] / ".venv-peers" / "bin" / "python"
 PLANNED = "planned"
-OF_THE_DATA = ("data.", "seed=")  # settings that the published network shares with ours
+SHARED = ("data.", "seed=", "steps=")  # settings that the published network shares with ours
 
 
 def batch_of(text: str) -> list[int | None]:
@@ -158,7 +159,7 @@ def duel(args: argparse.Namespace) -> None:
     if args.published:
         file = args.output / "largest_only.json"
         write_json(file, LARGEST_ONLY)
-        own = [word for word in args.settings if word.startswith(OF_THE_DATA)]
+        own = [word for word in args.settings if word.startswith(SHARED)]
         sides.append(OurSide("published", terms, [*PUBLISHED, *own, *shared], str(file)))
     facts: dict[str, dict[int, Any]] = {side.name: {} for side in sides}
     for fold in folds:

@@ -7,17 +7,17 @@ step, ten of eleven drawn by the area of their tumour, rotation by up to 15 degr
 flips, and the largest component of a volume kept.
 
 Different here: strided convolutions instead of max-pooling; gradients are clipped at a norm of 12; intensities are
-normalised to mean 0 and standard deviation 1 inside the head, without cutting percentiles first; slices are not cropped
-to the head and resized; the last weights are taken, not those that score best on the held-out cases; the first and the
-last slice of a volume are used; a missing sequence is 0, not a copy of FLAIR. It trains as long as the other sides, not
-for 100 epochs. The skull is not stripped. The paper's own network, in mateuszbuda/brain-segmentation, has a rate of
-1e-5, 32 slices in a step, no augmentation switched on, its batch normalisation switched off, and stripped skulls.
+normalised to mean 0 and standard deviation 1 inside the head, without cutting percentiles first; slices are cropped to
+the head and padded to 256 x 256, not resized; the last weights are taken, not those that score best on the held-out
+cases; the first and the last slice of a volume are used; a missing sequence is 0, not a copy of FLAIR. It trains as
+long as the other sides, not for 100 epochs. The skull is not stripped. The paper's own network, in mateuszbuda/brain-
+segmentation, has a rate of 1e-5, 32 slices in a step, no augmentation switched on, its batch normalisation switched
+off, and stripped skulls.
 """
 
 PUBLISHED = (
     "experiment=none",
     "data=lgg",
-    "data.preparation.crop=none",
     "model=unet2d",
     "model.features=[32,64,128,256,512]",
     "model.norm=batch",
