@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from brats_unet.errors import CheckpointError, MachineError
+from brats_unet.hand_written import json_values
 
 
 def conf_folder() -> Path:
@@ -27,17 +28,17 @@ def read_json(path: Path, *, what: str, advice: str = "Train again under another
         advice: Last sentence of the message if the file is not valid JSON.
 
     Raises:
-        CheckpointError: The file is missing, unreadable or not valid JSON.
+        CheckpointError: The file is missing, unreadable or not valid JSON, or holds a key twice.
     """
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return json_values(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise CheckpointError(
             f"{what}: there is no {path.name}. Expected a folder that `brats-unet train` made."
         ) from None
     except OSError as problem:
         raise CheckpointError(f"{path}: {problem.strerror or problem}. Expected a readable file.") from problem
-    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as problem:
+    except (ValueError, RecursionError) as problem:
         raise CheckpointError(f"{path}: not readable as JSON ({problem}). {advice}") from None
 
 

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from brats_unet import files
-from brats_unet.errors import MachineError
+from brats_unet.errors import CheckpointError, MachineError
 from brats_unet.files import atomic_path, existing_parent, read_json, require_free_space, write_json
 
 
@@ -90,3 +90,9 @@ def test_1_1_times_the_needed_space_must_be_free(tmp_path, monkeypatch):
     assert str(caught.value) == (
         f"{tmp_path / 'cache'}: 11.0 GiB free, but the caches need about 12.1 GiB. Make room, or choose another folder."
     )
+
+
+def test_a_json_file_with_a_key_that_stands_twice_is_refused(tmp_path):
+    (tmp_path / "rules.json").write_text('{"threshold": {"WT": 0.4}, "threshold": {}}')
+    with pytest.raises(CheckpointError, match=r"not readable as JSON \(it holds the key “threshold” twice\)\. Tune\."):
+        read_json(tmp_path / "rules.json", what="x", advice="Tune.")

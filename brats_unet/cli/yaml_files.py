@@ -9,8 +9,7 @@ from typing import Any
 import yaml
 
 from brats_unet.errors import SettingsError
-
-LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+from brats_unet.hand_written import LOADER, what_is, yaml_text, yaml_values
 
 
 @dataclass(frozen=True)
@@ -48,17 +47,11 @@ def read(path: Path) -> ConfFile:
     """Take one YAML file apart.
 
     Raises:
-        SettingsError: It is not valid YAML, or holds something other than keys.
+        SettingsError: It is not valid YAML, holds a key twice, or something other than keys.
     """
-    text = path.read_text(encoding="utf-8")
-    try:
-        root = yaml.compose(text, Loader=LOADER)
-    except yaml.YAMLError as problem:
-        mark = getattr(problem, "problem_mark", None)
-        where = f", line {mark.line + 1}" if mark else ""
-        raise SettingsError(f"{path}{where}: not valid YAML ({getattr(problem, 'problem', problem)}).") from None
+    text, root = yaml_text(path)
     if root is not None and not isinstance(root, yaml.MappingNode):
-        raise SettingsError(f"{path}: expected lines of the form `key: value`.")
+        raise SettingsError(f"{path}: found {what_is(yaml_values(path))}. Expected lines of the form `key: value`.")
     lines = text.splitlines()
     about = []
     everywhere = False
@@ -88,14 +81,14 @@ def read_plan(path: Path) -> dict[str, Any]:
     """The settings of a plan, by dotted key, in its order.
 
     Raises:
-        SettingsError: There is no such file, or it is not valid YAML, or holds something other than keys.
+        SettingsError: There is no such file, or it is not valid YAML, holds a key twice, or something other than keys.
     """
-    if not path.is_file():
+    if not path.exists():
         raise SettingsError(
             f"plan={path}: there is no such file. `brats-unet plan` writes one; plan=auto does so first."
         )
     read(path)  # refuses, with the line
-    return {str(key): value for key, value in (yaml.load(path.read_text(encoding="utf-8"), LOADER) or {}).items()}
+    return {str(key): value for key, value in (yaml_values(path) or {}).items()}
 
 
 def plain_value(text: str) -> Any:

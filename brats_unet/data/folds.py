@@ -11,6 +11,7 @@ from typing import Any
 from brats_unet.data.assignment import Subject, assign, grouped
 from brats_unet.errors import SettingsError, some
 from brats_unet.files import write_json
+from brats_unet.hand_written import json_values
 
 __all__ = ["Split", "Subject", "assign", "read_split_file", "split", "write_or_verify"]
 ALL = "all"
@@ -155,7 +156,7 @@ def fold_number(fold: int | str, folds: int) -> int:
 
 def _read_json(path: Path, remedy: str) -> Any:
     try:
-        return json.loads(path.read_text(encoding="utf-8-sig"))
+        return json_values(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         raise SettingsError(f"{path}: there is no such file. {remedy}") from None
     except (OSError, ValueError) as problem:

@@ -11,6 +11,7 @@ import yaml
 from brats_unet.anatomy import Modality
 from brats_unet.errors import SettingsError
 from brats_unet.files import conf_folder
+from brats_unet.hand_written import what_is, yaml_text, yaml_values
 from brats_unet.schemes.region import Outline, Region, Tissue
 from brats_unet.schemes.scheme import Scheme
 from brats_unet.schemes.scheme_problems import NAME, Key, problems
@@ -47,25 +48,21 @@ def read_scheme(path: Path) -> Scheme:
     """The scheme in a YAML file; its name is that of the file unless it gives one.
 
     Raises:
-        SettingsError: The file is missing, is no YAML, or does not hold a scheme. All problems are listed, each with
-            its line.
+        SettingsError: The file is missing, is no YAML, holds a key twice, or does not hold a scheme. All problems are
+            listed, each with its line and key.
     """
-    if not path.is_file():
+    if not path.exists():
         if path.parent == conf_folder() / "scheme":
             raise SettingsError(f"There is no scheme={path.stem}. {suggestion(path.stem, builtin_names())}")
         raise SettingsError(f"scheme={path}: no such file. Give a YAML file, or one of {', '.join(builtin_names())}.")
-    try:
-        text = path.read_text(encoding="utf-8")
-        node = yaml.compose(text, yaml.SafeLoader)
-        plain = yaml.safe_load(text)
-    except (yaml.YAMLError, UnicodeDecodeError, ValueError) as problem:
-        raise SettingsError(f"{path}: is no YAML file: {' '.join(str(problem).split())}") from problem
+    _, node = yaml_text(path)
+    plain = yaml_values(path)
     if not isinstance(plain, Mapping):
-        raise SettingsError(f"{path}: holds no scheme. Expected at least the keys labels and regions.")
+        raise SettingsError(f"{path}: found {what_is(plain)}. Expected at least the keys labels and regions.")
     if "name" not in plain:
         plain = {"name": path.stem, **plain}
-    lines = dict(_lines(node))
-    return scheme_of(plain, where=lambda key: f"{path}, line {_line(lines, key)}")
+    lines = {} if node is None else dict(_lines(node))
+    return scheme_of(plain, where=lambda key: f"{path}, line {_line(lines, key)}, {'.'.join(key)}")
 
 
 def scheme_of(plain: Mapping[str, Any], *, where: Any = lambda key: ".".join(("scheme", *map(str, key)))) -> Scheme:
@@ -83,7 +80,7 @@ def scheme_of(plain: Mapping[str, Any], *, where: Any = lambda key: ".".join(("s
         SettingsError: It is no scheme; all problems are listed.
     """
     whole = completed(plain)
-    if found := problems(whole):
+    if found := problems(whole, written=plain):
         raise SettingsError("\n".join(f"{where(key)}: {text}" for key, text in found))
     return Scheme(
         name=whole["name"],
@@ -150,7 +147,7 @@ def _exactly(name: Any) -> str:
 def _predicted_labels(whole: Mapping[str, Any]) -> set[Any]:
     found: set[Any] = set()
     for name in whole["predicted"] if isinstance(whole["predicted"], list) else []:
-        region = whole["regions"].get(name)
+        region = whole["regions"].get(name) if isinstance(name, str) else None
         if isinstance(region, Mapping) and isinstance(region.get("labels"), list):
             found |= {label for label in region["labels"] if isinstance(label, str)}
     return found

@@ -1,10 +1,12 @@
 """What is wrong with a scheme, before it is made: every problem with its key and what was expected."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any, get_args
+from warnings import catch_warnings
 
 from brats_unet.anatomy import Modality
+from brats_unet.hand_written import what_is
 from brats_unet.schemes.region import Outline
 from brats_unet.spelling import suggestion
 
@@ -17,17 +19,25 @@ MOST_PREDICTED = 8
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 
 
-def problems(whole: Mapping[str, Any]) -> list[tuple[Key, str]]:
-    """Every problem of a scheme that `scheme_file.completed` has filled in: its key, and a sentence or two."""
+def problems(whole: Mapping[str, Any], *, written: Collection[str]) -> list[tuple[Key, str]]:
+    """Every problem of a scheme: its key, and a sentence or two.
+
+    Args:
+        whole: The scheme, as `scheme_file.completed` has filled it in.
+        written: The keys that were not filled in. A problem of another key stands where that key comes from.
+    """
     found = [*_unknown_keys((), whole, KEYS)]
     for name in ("labels", "regions"):
         if not isinstance(whole.get(name), Mapping) or not whole[name]:
-            found.append(((name,), f"Expected at least one of the {name}, as NAME: …."))
+            text = f"Expected at least one of the {name}, as NAME: …; found {what_is(whole.get(name))}."
+            found.append(((name,), text))
     if found:
         return found
     found = [*_labels(whole["labels"]), *_regions(whole["regions"], whole["labels"])]
-    found += [*_lists(whole), *_integers(whole)]
-    return found or [*_overlaps(whole), *_looks(whole)]
+    found += _lists(whole, written)
+    if "integers" in written:  # else they are those of the labels
+        found += _integers(whole)
+    return found or [*_overlaps(whole, written), *_looks(whole)]
 
 
 def _unknown_keys(key: Key, given: Mapping[str, Any], known: tuple[str, ...]) -> Iterator[tuple[Key, str]]:
@@ -41,15 +51,16 @@ def _labels(labels: Mapping[str, Any]) -> Iterator[tuple[Key, str]]:
     sharing: dict[str, list[str]] = {"background": ["the background"]}
     for name, one in labels.items():
         key = ("labels", str(name))
-        if not isinstance(name, str) or not NAME.fullmatch(name):
-            yield key, f"{name} is no name of a label. Expected letters, digits, - and _, with a letter first."
+        if not _is_name(name):
+            yield key, _no_name(name, "a label")
         if not isinstance(one, Mapping):
-            yield key, f"Expected an integer, or keys of {', '.join(LABEL_KEYS)}; found {one}."
+            yield key, f"Expected an integer, or keys of {', '.join(LABEL_KEYS)}; found {what_is(one)}."
             continue
         yield from _unknown_keys(key, one, LABEL_KEYS)
         yield from _texts(key, one)
         if not _is_integer(one["value"], LARGEST_VALUE):
-            yield (*key, "value"), f"Expected an integer from 1 to {LARGEST_VALUE}, found {one['value']}."
+            text = f"{name}: expected an integer from 1 to {LARGEST_VALUE}, found {what_is(one['value'])}."
+            yield (*key, "value"), text
             continue
         names_of.setdefault(one["value"], []).append(str(name))
         sharing.setdefault(str(one["words"]), []).append(str(name))
@@ -64,16 +75,16 @@ def _labels(labels: Mapping[str, Any]) -> Iterator[tuple[Key, str]]:
 def _regions(regions: Mapping[str, Any], labels: Mapping[str, Any]) -> Iterator[tuple[Key, str]]:
     for name, one in regions.items():
         key = ("regions", str(name))
-        if not isinstance(name, str) or not NAME.fullmatch(name):
-            yield key, f"{name} is no name of a region. Expected letters, digits, - and _, with a letter first."
+        if not _is_name(name):
+            yield key, _no_name(name, "a region")
         if not isinstance(one, Mapping):
-            yield key, f"Expected a list of labels, or keys of {', '.join(REGION_KEYS)}; found {one}."
+            yield key, f"Expected a list of labels, or keys of {', '.join(REGION_KEYS)}; found {what_is(one)}."
             continue
         yield from _unknown_keys(key, one, REGION_KEYS)
         yield from _texts(key, one)
         yield from _names((*key, "labels"), one.get("labels"), labels, "label")
         if not re.fullmatch(r"#[0-9A-Fa-f]{6}", str(one["colour"])):
-            yield (*key, "colour"), f"Expected a colour such as '#0072B2', found {one['colour']}."
+            yield (*key, "colour"), f"Expected a colour such as '#0072B2', found {what_is(one['colour'])}."
         for option, known in (("outline", get_args(Outline)), ("seen_on", tuple(map(str, Modality)))):
             if one[option] not in known:
                 yield (*key, option), f"There is no {option} {one[option]}. {suggestion(str(one[option]), known)}"
@@ -82,32 +93,39 @@ def _regions(regions: Mapping[str, Any], labels: Mapping[str, Any]) -> Iterator[
 def _texts(key: Key, one: Mapping[str, Any]) -> Iterator[tuple[Key, str]]:
     for option in ("words", "also"):
         if not isinstance(one[option], str) or not one[option].strip():
-            yield (*key, option), f"Expected text, found {one[option]}."
+            yield (*key, option), f"Expected text, found {what_is(one[option])}."
     try:
-        re.compile(str(one["also"]))
-    except re.error as problem:
+        with catch_warnings(action="error"):  # of a set such as [[a], which will mean something else one day
+            re.compile(one["also"] if isinstance(one["also"], str) else "")
+    except (re.error, FutureWarning) as problem:
         yield (*key, "also"), f"{one['also']} is no regular expression: {problem}."
 
 
-def _lists(whole: Mapping[str, Any]) -> Iterator[tuple[Key, str]]:
+def _lists(whole: Mapping[str, Any], written: Collection[str]) -> Iterator[tuple[Key, str]]:
     regions, predicted = whole["regions"], whole.get("predicted")
     for name in ("name", "source"):
         if not isinstance(whole[name], str):
-            yield (name,), f"Expected text, found {whole[name]}."
-    yield from _names(("predicted",), predicted, regions, "region")
-    yield from _names(("scored",), whole.get("scored"), regions, "region")
-    yield from _names(("classes",), whole.get("classes"), whole["labels"], "label")
+            yield (name,), f"Expected text, found {what_is(whole[name])}."
+    for key, known, what in (
+        ("predicted", regions, "region"),
+        ("scored", regions, "region"),
+        ("classes", whole["labels"], "label"),
+    ):
+        if key in written:
+            yield from _names((key,), whole[key], known, what)
     if isinstance(predicted, list):
         if len(predicted) > MOST_PREDICTED:
-            yield ("predicted",), f"Names {len(predicted)} regions. A network predicts {MOST_PREDICTED} at most."
-        small = whole["small_total"]
-        if small != []:
-            yield from _names(("small_total",), small, dict.fromkeys(map(str, predicted)), "predicted region")
+            key = "predicted" if "predicted" in written else "regions"
+            yield (key,), f"Names {len(predicted)} regions. A network predicts {MOST_PREDICTED} at most."
+        if whole["small_total"] != []:
+            known = [name for name in predicted if isinstance(name, str) and name in regions]
+            yield from _names(("small_total",), whole["small_total"], known, "predicted region")
 
 
-def _names(key: Key, given: Any, known: Mapping[str, Any], what: str) -> Iterator[tuple[Key, str]]:
+def _names(key: Key, given: Any, among: Iterable[Any], what: str) -> Iterator[tuple[Key, str]]:
+    known = [name for name in among if _is_name(name)]
     if not isinstance(given, list) or not given:
-        yield key, f"Expected a list with at least one {what}, found {given}."
+        yield key, f"Expected a list with at least one {what}, found {what_is(given)}."
         return
     for name in given:
         if not isinstance(name, str) or name not in known:
@@ -119,40 +137,53 @@ def _names(key: Key, given: Any, known: Mapping[str, Any], what: str) -> Iterato
 def _integers(whole: Mapping[str, Any]) -> Iterator[tuple[Key, str]]:
     tables = whole["integers"]
     if not isinstance(tables, Mapping) or not tables:
-        yield ("integers",), "Expected at least one label convention, as NAME: {LABEL: integer, …}."
+        expected = "Expected at least one label convention, as NAME: {LABEL: integer, …}"
+        yield ("integers",), f"{expected}; found {what_is(tables)}."
         return
     for name, table in tables.items():
         key = ("integers", str(name))
-        if not isinstance(name, str) or not NAME.fullmatch(name) or name == "auto":
-            yield key, f"{name} is no name of a label convention. Expected letters, digits, - and _, and not auto."
+        if not _is_name(name) or name == "auto":
+            yield key, _no_name(name, "a label convention", but=", and not auto")
         if not isinstance(table, Mapping) or not table:
-            yield key, "Expected the integers of at least one label, as {LABEL: integer, …}."
+            yield key, f"Expected the integers of at least one label, as {{LABEL: integer, …}}; found {what_is(table)}."
             continue
         label_of: dict[int, str] = {}
         for label, values in table.items():
             if label not in whole["labels"]:
-                yield (*key, str(label)), f"There is no label {label}. {suggestion(str(label), whole['labels'])}"
+                yield (*key, str(label)), f"There is no label {label}. {suggestion(str(label), filter(_is_name, whole['labels']))}"
             for value in values:
                 if not _is_integer(value, LARGEST_INTEGER):
-                    yield (*key, str(label)), f"Expected an integer from 1 to {LARGEST_INTEGER}, found {value}."
+                    text = f"{label}: expected an integer from 1 to {LARGEST_INTEGER}, found {what_is(value)}."
+                    yield (*key, str(label)), text
                 elif label_of.setdefault(value, label) != label:
                     yield (*key, str(label)), f"{value} means {label_of[value]} already. Give each label its own."
+
+
+def _is_name(name: Any) -> bool:
+    return isinstance(name, str) and NAME.fullmatch(name) is not None
+
+
+def _no_name(name: Any, what: str, but: str = "") -> str:
+    """Why something cannot be a name; YAML reads some words, such as no and off, as true or false."""
+    quote = " YAML reads this word as true or false: put it in quotes." if isinstance(name, bool) else ""
+    return f"{name} is no name of {what}. Expected letters A-Z and a-z, digits, - and _, with a letter first{but}.{quote}"
 
 
 def _is_integer(value: Any, largest: int) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= largest
 
 
-def _overlaps(whole: Mapping[str, Any]) -> Iterator[tuple[Key, str]]:
+def _overlaps(whole: Mapping[str, Any], written: Collection[str]) -> Iterator[tuple[Key, str]]:
     """Problems between regions; each part was found to be right by itself."""
     sets = {name: set(one["labels"]) for name, one in whole["regions"].items()}
     predicted = whole["predicted"]
     for index, name in enumerate(predicted):
+        key = ("predicted",) if "predicted" in written else ("regions", name)
         for earlier in predicted[:index]:
             if sets[earlier] == sets[name]:
-                yield ("predicted",), f"{earlier} and {name} have the same labels. Predict one of them."
+                yield key, f"{earlier} and {name} have the same labels. Predict one of them."
             elif sets[earlier] < sets[name]:
-                yield ("predicted",), f"List {name} before {earlier}, which lies inside it."
+                yield key, f"List {name} before {earlier}, which lies inside it."
     regions_of: dict[tuple[str, ...], str] = {}
     for label in whole["labels"]:
         regions = tuple(name for name in predicted if label in sets[name])

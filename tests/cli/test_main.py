@@ -144,6 +144,19 @@ def test_a_user_s_yaml_that_is_broken_is_named_with_its_line(told, capsys, tmp_p
     assert "mine.yaml, line 3: not valid YAML" in capsys.readouterr().err
 
 
+def test_a_setting_that_stands_twice_in_a_user_s_yaml_or_plan_is_refused(told, capsys, tmp_path):
+    (tmp_path / "conf" / "experiment").mkdir(parents=True)
+    (tmp_path / "conf" / "experiment" / "mine.yaml").write_text("steps: 3\nseed: 1\nsteps: 30\n")
+    assert cli.main(["train", "--config-dir", "conf", "experiment=mine"]) == 2
+    assert "mine.yaml, line 3: steps stands in line 1 already.\nExpected each key once." in capsys.readouterr().err
+    (tmp_path / "plan.yaml").write_text("experiment: quick\nsampling.batch: 1\nsampling.batch: 4\n")
+    assert cli.main(["train", "plan=plan.yaml"]) == 2
+    assert "plan.yaml, line 3: sampling.batch stands in line 2 already." in capsys.readouterr().err
+    (tmp_path / "plan.yaml").write_text("- experiment\n")
+    assert cli.main(["train", "plan=plan.yaml"]) == 2
+    assert "found a list (experiment). Expected lines of the form `key: value`." in capsys.readouterr().err
+
+
 # Values
 
 

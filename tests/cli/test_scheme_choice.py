@@ -62,7 +62,7 @@ def test_a_file_in_ones_own_conf_folder_is_a_choice_by_its_name(tmp_path):
 def test_a_broken_file_is_refused_with_its_line_and_a_typo_with_the_nearest_name(tmp_path):
     path = tmp_path / "mine.yaml"
     path.write_text("labels: {A: 1}\nregions: {R: [B]}\n")
-    with pytest.raises(SettingsError, match=r"mine\.yaml, line 2: There is no label B\."):
+    with pytest.raises(SettingsError, match=r"mine\.yaml, line 2, regions\.R\.labels: There is no label B\."):
         scheme_of_line(f"train scheme={path}")
     with pytest.raises(SettingsError, match=r"There is no scheme=gliom\. Did you mean glioma\?"):
         scheme_of_line("train scheme=gliom")

@@ -138,3 +138,10 @@ def test_a_split_file_without_the_fold_is_refused_before_any_case_is_read(tmp_pa
     refuse_invalid_fold(fold="all", **given)
     with pytest.raises(SettingsError, match=r"There is no data.fold=2. Expected a number from 0 to 1, or all"):
         refuse_invalid_fold(fold=2, **given)
+
+
+def test_a_split_file_with_a_key_that_stands_twice_is_refused(tmp_path):
+    path = tmp_path / "splits.json"
+    path.write_text('{"train": ["a"], "validation": ["b"], "train": ["c"]}')
+    with pytest.raises(SettingsError, match=r"cannot be read as JSON \(it holds the key “train” twice\)"):
+        read_split_file(path, ["a", "b", "c"], 0)

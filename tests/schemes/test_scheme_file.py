@@ -1,6 +1,8 @@
 """Schemes in YAML and JSON: short forms, and what is rejected, with its line."""
 
+import copy
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -17,6 +19,11 @@ def refused(tmp_path: Path, text: str) -> str:
     with pytest.raises(SettingsError) as refusal:
         read_scheme(path)
     return str(refusal.value).replace(f"{path}", "mine.yaml")
+
+
+def without_keys(refusal: str) -> str:
+    """A refusal with the lines but not the keys of its problems."""
+    return re.sub(r"(line \d+), [^ ]+: ", r"\1: ", refusal)
 
 
 @pytest.mark.parametrize("name", builtin_names())
@@ -58,7 +65,7 @@ def test_what_recorded_no_scheme_is_glioma() -> None:
             "labels:\n  A: {words: rim}\n  B: {words: rim}\nregions:\n  R: [A]\n",
             ["line 3: A and B share the words “rim”. Give each its own."],
         ),
-        ("labels:\n  A: 255\nregions:\n  R: [A]\n", ["line 2: Expected an integer from 1 to 254, found 255."]),
+        ("labels:\n  A: 255\nregions:\n  R: [A]\n", ["line 2: A: expected an integer from 1 to 254, found the number 255."]),
         ("labels: {A: 1, B: 2}\nregions:\n  in: [A]\n  all: [A, B]\n", ["List all before in, which lies inside it."]),
         ("labels: {A: 1, B: 2}\nregions:\n  R: [A, B]\n", ["B and A lie in the same predicted regions (R)"]),
         ("labels: {A: 1}\nregions:\n  R: [A]\n  Q: [A]\n", ["R and Q have the same labels. Predict one of them."]),
@@ -74,7 +81,7 @@ def test_what_recorded_no_scheme_is_glioma() -> None:
             "labels:\n  A: 1\nregions:\n  R: {labels: [A, B], colour: red, outline: wavy, seen_on: pd}\n",
             [
                 "line 4: There is no label B.",
-                "line 4: Expected a colour such as '#0072B2', found red.",
+                "line 4: Expected a colour such as '#0072B2', found the text red.",
                 "line 4: There is no outline wavy.",
                 "line 4: There is no seen_on pd.",
             ],
@@ -83,7 +90,7 @@ def test_what_recorded_no_scheme_is_glioma() -> None:
             "labels: {A: 1}\nregions: {R: [A]}\nintegers:\n  auto: {A: 1}\n  x: {A: [1, 300], B: 2}\n",
             [
                 "line 4: auto is no name",
-                "line 5: Expected an integer from 1 to 255, found 300.",
+                "line 5: A: expected an integer from 1 to 255, found the number 300.",
                 "line 5: There is no label B",
             ],
         ),
@@ -93,10 +100,10 @@ def test_what_recorded_no_scheme_is_glioma() -> None:
         ),
         ("labels: {A: {value: 1, also: '('}}\nregions: {R: [A]}\n", ["line 1: ( is no regular expression"]),
         ("labels: {A: 1}\nregions: {R: [A]}\nsmall_total: [Q]\n", ["line 3: There is no predicted region Q."]),
-        ("- A\n", ["holds no scheme. Expected at least the keys labels and regions."]),
-        ("labels: [\n", ["is no YAML file"]),
-        ("labels: {A: 1}\n", ["Expected at least one of the regions, as NAME: …."]),
-        ("labels: {}\nregions: {R: [A]}\n", ["Expected at least one of the labels"]),
+        ("- A\n", ["found a list (A). Expected at least the keys labels and regions."]),
+        ("labels: [\n", ["line 2: not valid YAML: did not find expected node content."]),
+        ("labels: {A: 1}\n", ["Expected at least one of the regions, as NAME: …; found nothing."]),
+        ("labels: {}\nregions: {R: [A]}\n", ["Expected at least one of the labels, as NAME: …; found no key."]),
         (
             "labels: {A: yes}\nregions: {R: 1}\n",
             ["line 1: Expected an integer, or keys of", "line 2: Expected a list of labels"],
@@ -104,7 +111,7 @@ def test_what_recorded_no_scheme_is_glioma() -> None:
     ],
 )
 def test_what_is_wrong_is_named_with_its_line(tmp_path: Path, text: str, messages: list[str]) -> None:
-    refusal = refused(tmp_path, text)
+    refusal = without_keys(refused(tmp_path, text))
     for message in messages:
         assert message in refusal
     assert refusal.startswith("mine.yaml")
@@ -128,3 +135,104 @@ def test_a_missing_file_and_an_unknown_name_say_what_exists(tmp_path: Path) -> N
         read_scheme(tmp_path / "none.yaml")
     with pytest.raises(SettingsError, match=r"There is no scheme=gliom. Did you mean glioma\?"):
         builtin("gliom")
+
+
+def test_a_key_that_stands_twice_is_refused_with_both_lines(tmp_path: Path) -> None:
+    text = "labels:\n  A: 1\n  B: 2\n  A: 3\nregions:\n  R: {labels: [A], words: r, words: s}\nregions: {}\n"
+    assert refused(tmp_path, text).splitlines() == [
+        "mine.yaml, line 4: A stands in line 2 already.",
+        "mine.yaml, line 6: words stands in line 6 already.",
+        "mine.yaml, line 7: regions stands in line 5 already.",
+        "Expected each key once. Keep one of them.",
+    ]
+
+
+def test_a_problem_names_the_key_and_each_is_told_once(tmp_path: Path) -> None:
+    assert refused(tmp_path, "labels: {A: 300, B: 2}\nregions: {R: [A], Q: [B]}\n") == (
+        "mine.yaml, line 1, labels.A.value: A: expected an integer from 1 to 254, found the number 300."
+    )
+    assert refused(tmp_path, "labels: {A: 1, B: 1}\nregions: {R: [A], Q: [B]}\n") == (
+        "mine.yaml, line 1, labels.B: A and B share the value 1. Give each its own."
+    )
+    assert refused(tmp_path, "labels: {A: 1}\nregions: {R: [A]}\npredicted: [Q]\n") == (
+        "mine.yaml, line 3, predicted: There is no region Q. Known: R."
+    )
+
+
+def test_a_problem_of_derived_keys_stands_where_they_come_from(tmp_path: Path) -> None:
+    text = "source: mine\nlabels: {A: 1, B: 2}\nregions:\n  inner: [A]\n  all: [A, B]\n"
+    assert refused(tmp_path, text) == (
+        "mine.yaml, line 5, regions.all: List all before inner, which lies inside it."
+    )
+    lists = "".join(f"  R{i}: [L{i}]\n" for i in range(1, 10))
+    labels = ", ".join(f"L{i}: {i}" for i in range(1, 10))
+    assert refused(tmp_path, f"labels: {{{labels}}}\nregions:\n{lists}") == (
+        "mine.yaml, line 2, regions: Names 9 regions. A network predicts 8 at most."
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("labels: [A, B]\nregions: {R: [A]}\n", "found a list (A, B)."),
+        ("labels: 3\nregions: {R: [A]}\n", "found the number 3."),
+        ("three\n", "found the text three. Expected at least the keys labels and regions."),
+        ("", "found nothing. Expected at least the keys labels and regions."),
+        ("labels: {A: 1}\nregions: {R: A}\n", "found the text A."),
+        ("labels: {A: 1}\nregions: {R: [A]}\nintegers: {x: 3}\n", "found the number 3."),
+        ("labels: {A: 1}\nregions: {R: [A]}\nscored:\n", "found nothing."),
+    ],
+)
+def test_what_was_found_is_said(tmp_path: Path, text: str, found: str) -> None:
+    assert found in refused(tmp_path, text)
+
+
+def test_names_are_made_of_plain_letters(tmp_path: Path) -> None:
+    refusal = refused(tmp_path, "labels: {Ödem: 1, no: 2}\nregions: {R: [Ödem, B]}\n")
+    assert "Ödem is no name of a label. Expected letters A-Z and a-z, digits, - and _, with a letter first." in refusal
+    assert "False is no name of a label. Expected letters A-Z and a-z, digits, - and _" in refusal
+    assert "YAML reads this word as true or false: put it in quotes." in refusal
+
+
+def test_a_name_that_is_wrong_itself_is_not_proposed(tmp_path: Path) -> None:
+    refusal = refused(tmp_path, "labels: {1: 1, A: 2}\nregions: {R: [A]}\npredicted: [R, Z]\nsmall_total: [Y]\n")
+    assert "small_total: There is no predicted region Y. Known: R." in refusal
+    assert "labels.1: 1 is no name of a label." in refusal
+
+
+def test_a_folder_and_a_file_in_another_encoding_are_named(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"mine\.yaml: is a folder\. Give a YAML file\."):
+        (tmp_path / "mine.yaml").mkdir()
+        read_scheme(tmp_path / "mine.yaml")
+    latin = tmp_path / "latin.yaml"
+    latin.write_bytes("labels:\n  A: {words: Ödem}\n".encode("latin-1"))
+    with pytest.raises(SettingsError, match=r"latin\.yaml, line 2: is not UTF-8 text\. Save the file in UTF-8\."):
+        read_scheme(latin)
+
+
+JUNK = [None, True, 3, 1.5, "x", [], ["x"], [["x"]], {}, {"x": 1}, {1: ["x"]}, [None, {"y": 2}]]
+
+
+@pytest.mark.parametrize("name", ["short", "glioma_post"])
+def test_junk_in_any_place_is_refused_in_words_or_means_something(name: str) -> None:
+    """Every value of a scheme is replaced by each piece of junk: no other error than SettingsError comes."""
+    whole = SHORT | {"integers": {"x": {"core": 1, "rim": 2}}} if name == "short" else builtin(name).as_dict()
+    refusals = 0
+    for path in places(whole):
+        for junk in JUNK:
+            changed = copy.deepcopy(whole)
+            inside = changed
+            for key in path[:-1]:
+                inside = inside[key]
+            inside[path[-1]] = junk
+            try:
+                scheme_of(changed)
+            except SettingsError:
+                refusals += 1
+    assert refusals > 50
+
+
+def places(value: object, path: tuple = ()) -> list[tuple]:
+    """The path of every value inside a nest of dicts and lists."""
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    return [place for key, one in items for place in ((*path, key), *places(one, (*path, key)))]

@@ -1,6 +1,5 @@
 """Read folders with `imagesTr`, `labelsTr` and `dataset.json`: MSD Task01_BrainTumour and nnU-Net raw datasets."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +10,7 @@ from brats_unet.data.readers.findings import Finding, error
 from brats_unet.data.readers.naming import CHANNEL_NAMES, MSD_CHANNELS, NNUNET_NAME, channel_modality, patient_of
 from brats_unet.data.readers.tree import NiftiFile, Tree
 from brats_unet.errors import DataError
+from brats_unet.hand_written import json_values
 from brats_unet.volume import Case, ImageFile
 
 IMAGES = ("imagesTr", "imagesTs")
@@ -150,9 +150,9 @@ def read_description(folder: Path) -> Mapping[str, Any] | None:
     if path is None:
         return None
     try:
-        content = json.loads(path.read_text(encoding="utf-8-sig"))
+        content = json_values(path.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError) as problem:
-        raise DataError(f"{path}: cannot be read as JSON ({problem}). Copy or download it again.") from problem
+        raise DataError(f"{path}: cannot be read as JSON ({problem}). Correct it, or download it again.") from problem
     if not isinstance(content, dict):
         raise DataError(f"{path}: holds a JSON {type(content).__name__}. Expected an object with labels and channels.")
     return content
