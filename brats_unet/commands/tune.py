@@ -22,7 +22,7 @@ from brats_unet.inference.masks_folder import is_stale, origin_of
 from brats_unet.inference.postprocess import Postprocessing
 from brats_unet.inference.predicting import prepared_for
 from brats_unet.inference.rule_losses import HeldOut
-from brats_unet.inference.tuning import FEW_CASES, Tuned, refuse_invalid, tune
+from brats_unet.inference.tuning import FEW_CASES, Tuned, refuse_invalid, too_few_patients, tune
 from brats_unet.prefetch import prefetched
 from brats_unet.run import PREDICTIONS_MARK, Run
 from brats_unet.scan_files import read_mask, spacing_known
@@ -71,6 +71,8 @@ def _tune(settings: Tune, display: Display) -> int:
         seed=settings.seed,
         progress=lambda done, total: display.progress("Searching", done, total),
     )
+    if sentence := too_few_patients([case.patient for case in held_out]):
+        display.log(sentence)
     document: dict[str, Any] = {
         **tuned.as_dict(),
         "runs": [run.folder.absolute().name for run in runs],
@@ -81,7 +83,7 @@ def _tune(settings: Tune, display: Display) -> int:
         write_json(run.postprocessing_file, document)
     display.close()
     if settings.json:
-        print(json.dumps(document, indent=2))
+        print(json.dumps({**document, "notes": display.notes}, indent=2))
     else:
         _print_result(display, tuned, runs)
     return 0

@@ -142,15 +142,19 @@ def search(
     Args:
         losses: Losses of all cases.
         chosen: Indices of the cases to search on.
-        fold_of: Fold of each of all cases; the folds of the chosen cases are used for cross-validation.
+        fold_of: Fold of each of all cases; the folds of the chosen cases are used for cross-validation. If they are all
+            in one fold, their patients are divided into two.
         rules: Keys of `CANDIDATES`, in search order.
 
     Returns:
-        The adopted rules, and all steps of the search.
+        The adopted rules, and all steps of the search; of the cases of a single patient no rule is adopted.
     """
     current = Postprocessing()
     steps = []
-    folds = sorted(set(fold_of[chosen]))
+    inner = fold_of[chosen]
+    if len(set(inner)) < 2:  # of two folds one is left out: the patients of the other are divided once more
+        inner = folds_of([losses.cases[case].patient for case in chosen], 2, seed=0)
+    folds = sorted(set(inner))
     for rule in rules:
         for region in regions_of(rule, losses.scheme):
             values = CANDIDATES[rule]
@@ -158,7 +162,7 @@ def search(
             found = losses.of(chosen, options)
             crossed = np.zeros((len(chosen), len(losses.scheme.predicted)))
             for fold in folds if len(folds) > 1 else ():
-                left_out = fold_of[chosen] == fold
+                left_out = inner == fold
                 pick = losses.best(found[~left_out])
                 crossed[left_out] = losses.gains(found[left_out][:, 0], found[left_out][:, pick])
             best = losses.best(found)
@@ -182,6 +186,16 @@ def folds_of(patients: Sequence[str], folds: int, seed: int) -> np.ndarray:
     order = np.random.Generator(np.random.Philox(key=seed)).permutation(names)
     fold = {str(name): place % min(folds, len(names)) for place, name in enumerate(order)}
     return np.array([fold[patient] for patient in patients], int)
+
+
+def too_few_patients(patients: Sequence[str]) -> str:
+    """Why no rule can be adopted with so few patients, in a sentence; "" with three or more."""
+    if len(set(patients)) > 2:
+        return ""
+    return (
+        "Two patients are too few to adopt a rule: it is chosen on one, must gain on another, and its gain is measured "
+        "on a third. Tune on the held-out cases of three or more."
+    )
 
 
 def refuse_invalid(*, scheme: Scheme, metric: str, folds: int, rules: Sequence[str]) -> None:

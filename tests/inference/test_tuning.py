@@ -9,7 +9,7 @@ import pytest
 from brats_unet.errors import DataError, SettingsError
 from brats_unet.inference.postprocess import Postprocessing
 from brats_unet.inference.rule_losses import HeldOut
-from brats_unet.inference.tuning import CANDIDATES, folds_of, tune
+from brats_unet.inference.tuning import CANDIDATES, folds_of, too_few_patients, tune
 from tests.inference.scheme_examples import FIVE, GLIOMA, SCHEMES
 
 ALL = tuple(CANDIDATES)
@@ -40,6 +40,22 @@ def test_a_few_voxels_of_false_enhancing_tumour_lead_to_a_least_et_volume(metric
     if metric == "dice":  # the Dice of ET rises from 0 to 1 in six of twelve cases
         assert tuned.gain_by_region == pytest.approx({"WT": 0, "TC": 0, "ET": 0.5}, abs=1e-9)
         assert tuned.gain == pytest.approx(0.5 / 3)
+
+
+def test_two_folds_are_enough_to_adopt_a_rule():
+    """The search without one of two folds divides the patients of the other once more."""
+    cases = [case(i, sure=0.45) for i in range(8)]
+    tuned = tune(cases, scheme=GLIOMA, metric="dice", folds=2, rules=["threshold"], seed=0)
+    assert all(tuned.rules.of("threshold", region) < 0.45 for region in GLIOMA.predicted) and tuned.gain > 0.3
+    assert tuned.folds == 2
+    three = tune(cases[:3], scheme=GLIOMA, metric="dice", folds=2, rules=["threshold"], seed=0)
+    assert three.gain > 0  # the fold of two patients gains, that of one cannot
+
+
+def test_of_two_patients_no_rule_can_be_adopted():
+    tuned = tune([case(i, sure=0.45) for i in range(2)], scheme=GLIOMA, metric="dice", folds=2, rules=ALL, seed=0)
+    assert tuned.rules == Postprocessing() and tuned.gain == 0
+    assert "three" in too_few_patients(["a", "b", "a"]) and too_few_patients(["a", "b", "c"]) == ""
 
 
 def test_with_perfect_predictions_no_rule_is_adopted():
