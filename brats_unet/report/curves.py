@@ -87,7 +87,7 @@ def training_curves(journal: Sequence[Mapping[str, Any]], path: Path, *, scheme:
         axes.set_axisbelow(True)
         axes.spines[["top", "right"]].set_visible(False)
         axes.tick_params(labelsize=8)
-    if validations:
+    if ends:
         many = len(ends) > MANY
         right.legend(frameon=False, fontsize=8, loc="upper left" if many else "lower right", ncols=2 if many else 1)
         right.margins(x=0.09)

@@ -27,7 +27,17 @@ from brats_unet.report.panels import (
     sheet,
     show,
 )
-from brats_unet.report.planes import PLANES, Scan, Triple, around, box_of, slices_through, windowed, with_margin
+from brats_unet.report.planes import (
+    PLANES,
+    Scan,
+    Triple,
+    around,
+    box_of,
+    drawn_spacing,
+    slices_through,
+    windowed,
+    with_margin,
+)
 from brats_unet.safe_text import visible
 from brats_unet.schemes.scheme import Scheme
 
@@ -75,7 +85,7 @@ def case_figure(
         title: Title of the figure.
         scheme: What the labels mean.
         spacing_mm: Voxel edge lengths along the three axes, in millimetres.
-        spacing_known: If False, these lengths are no millimetres, and there is no scale bar.
+        spacing_known: If False, these lengths are no millimetres: there is no scale bar, and few slices are stretched.
 
     Raises:
         ValueError: There is neither a reference nor a prediction.
@@ -83,6 +93,7 @@ def case_figure(
     labels = reference if reference is not None else prediction
     if labels is None:
         raise ValueError("There is nothing to outline: expected a reference, a prediction or both.")
+    spacing_mm = drawn_spacing(labels.shape, spacing_mm, known=spacing_known)
     reference, prediction = (np.zeros_like(labels) if mask is None else mask for mask in (reference, prediction))
     shown = {modality: windowed(image) for modality, image in images.items()}
     tissues = Scan(_tissue_greys(scheme)[labels], black=0.0, white=1.0, background=0.0)
@@ -117,7 +128,7 @@ def case_figure(
     if spacing_known:
         scale_bar(next(cell.axes for cell in cells if not cell.panel.is_whole))
     hint = "frames mark the close-ups" if shown else "grey: labels of the reference"
-    _captions(figure, title, hint)
+    _captions(figure, title, hint if spacing_known else f"{hint}; the distance of the slices is unknown")
     if legend:
         looks = [(region, *_look(scheme, region)) for region in legend]
         _legend(figure, looks, FOOT_INCHES - 0.06, columns=-(-len(legend) // rows))

@@ -10,6 +10,7 @@ from brats_unet.geometry import Box, bounding_box
 Triple = tuple[int, int, int]
 Spacing = tuple[float, float, float]
 LEAST_WINDOW_MM, MARGIN_MM = 56.0, 12.0
+LEAST_HEIGHT = 0.5  # of a volume whose spacing is unknown, as a share of its longest edge in an axial slice
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,16 @@ class Scan:
         flat = plane.cut(self.image, centre).astype(np.float32)
         greys = 0.04 + 0.96 * np.clip((flat - self.black) / max(self.white - self.black, 1e-6), 0, 1)
         return np.where(flat == self.background, 0, greys)
+
+
+def drawn_spacing(shape: tuple[int, ...], spacing_mm: Spacing, *, known: bool) -> Spacing:
+    """Voxel edge lengths to draw with: the given ones if they are millimetres.
+
+    If they are unknown, slices are stretched so that the volume is at least half as high as an axial slice is long:
+    20 slices of 256 pixels would else be a strip in coronal and sagittal planes.
+    """
+    x, y, z = spacing_mm
+    return spacing_mm if known else (x, y, max(z, LEAST_HEIGHT * max(shape[0] * x, shape[1] * y) / shape[2]))
 
 
 def windowed(image: np.ndarray) -> Scan:

@@ -11,7 +11,7 @@ from brats_unet.anatomy import Modality
 from brats_unet.errors import DataError
 from brats_unet.evaluation.score import Pair, read_labels
 from brats_unet.geometry import bounding_box, crop
-from brats_unet.report.planes import windowed, with_margin
+from brats_unet.report.planes import drawn_spacing, windowed, with_margin
 from brats_unet.scan_files import read_scan
 from brats_unet.volume import turn_to_lps
 
@@ -27,7 +27,7 @@ class Packed:
     Attributes:
         case_id: Case id.
         shape: Voxels along L, P, S after cropping.
-        spacing_mm: Voxel edge lengths along L, P, S, in millimetres.
+        spacing_mm: Voxel edge lengths along L, P, S, in millimetres; if they are unknown, see `planes.drawn_spacing`.
         scans: `packed` grey levels by modality.
         masks: `packed_mask` of "reference" and "prediction". Voxels are labels of the scheme as in memory.
         centre: Voxel in the middle of the scored regions, where the viewer starts.
@@ -80,7 +80,11 @@ def packed_case(pair: Pair) -> Packed | str:
     return Packed(
         pair.case_id,
         box.shape,
-        (spacing[turn.axes[0]], spacing[turn.axes[1]], spacing[turn.axes[2]]),
+        drawn_spacing(
+            inside.shape,
+            (spacing[turn.axes[0]], spacing[turn.axes[1]], spacing[turn.axes[2]]),
+            known=reference.spacing_known,
+        ),
         {str(modality): packed(crop(grey, box)) for modality, grey in greys.items()},
         dict(zip(("reference", "prediction"), map(packed_mask, cropped), strict=True)),
         (middle[0], middle[1], middle[2]),

@@ -11,7 +11,7 @@ from brats_unet.report.drawing import scans_to_draw
 from brats_unet.report.figures import case_figure, training_curves
 from brats_unet.report.looks import LINE, readable
 from brats_unet.report.panels import DARK, Panel, bands_of, sheet
-from brats_unet.report.planes import LEAST_WINDOW_MM, PLANES, around, slices_through, windowed
+from brats_unet.report.planes import LEAST_WINDOW_MM, PLANES, around, drawn_spacing, slices_through, windowed
 from brats_unet.schemes.scheme_file import builtin
 
 GLIOMA = builtin()
@@ -204,6 +204,18 @@ def test_curves_are_drawn_for_any_number_of_steps(tmp_path, steps):
             journal.append({"event": "patches", "step": step, "loss": loss, "dice": dice | {"ET": None}})
     training_curves(journal, tmp_path / "training.png", scheme=GLIOMA)
     assert imread(tmp_path / "training.png").shape[1] == 1440
+
+
+def test_curves_without_a_score_of_the_scheme_need_no_legend(tmp_path):
+    journal = [{"event": "step", "step": 1, "loss": 1.0}, {"event": "validation", "step": 1, "dice": {}, "cases": 1}]
+    training_curves(journal, tmp_path / "training.png", scheme=GLIOMA)  # a warning would be an error
+    assert imread(tmp_path / "training.png").shape[1] == 1440
+
+
+def test_few_slices_of_unknown_distance_are_drawn_half_as_high_as_they_are_long():
+    assert drawn_spacing((256, 200, 20), (1.0, 1.0, 1.0), known=False) == (1, 1, 6.4)
+    assert drawn_spacing((256, 256, 155), (1.0, 1.0, 1.0), known=False) == (1, 1, 1)
+    assert drawn_spacing((256, 200, 20), (1.0, 1.0, 1.0), known=True) == (1, 1, 1)
 
 
 def test_curves_show_every_region_of_any_scheme(tmp_path, schemes):
