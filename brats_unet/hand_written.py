@@ -39,7 +39,9 @@ def yaml_text(path: Path) -> tuple[str, yaml.Node | None]:
     except RecursionError:
         raise SettingsError(f"{path}: refers to itself, or is nested too deeply. Write the values out.") from None
     if twice:
-        listed = "\n".join(f"{path}, line {line}: {name} stands in line {first} already." for name, first, line in twice)
+        listed = "\n".join(
+            f"{path}, line {line}: {name} stands in line {first} already." for name, first, line in twice
+        )
         raise SettingsError(f"{listed}\nExpected each key once. Keep one of them.")
     return text, root
 

@@ -15,6 +15,7 @@ RECIPE = "recipe.json"  # in a run folder
 # Names in a folder of predictions, which may lie in a run folder or anywhere else.
 PREDICTIONS = "predictions"  # name of that folder inside an evaluation folder
 PREDICTIONS_MARK = "predictions.json"  # records which networks made the masks
+FUSION_MARK = "fusion.json"  # records from what the masks of a folder were fused, and the weight of each input
 PROBABILITIES = "probabilities"  # sub-folder
 UNCERTAINTY = "uncertainty"  # sub-folder
 VOLUMES = "volumes.csv"

@@ -257,7 +257,7 @@ class Fuse:
 
     inputs: list[str]  # folders of masks, or masks of one case
     output: str
-    scheme: Optional[Options]  # what the masks show; None: decided from the masks
+    scheme: Optional[Options]  # what the masks show; None: as recorded beside them, or decided from them
     method: str  # majority, staple, simple
     per: Literal["regions", "labels"]
     labels: Any  # label convention of the inputs, or auto; or a list with one for each input

@@ -6,6 +6,7 @@ to superior, as in most scans of the data set: an array (X, Y, Z) of a folder ha
 """
 
 import re
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,7 +29,7 @@ class Slices:
         names: The part of the file names before the number; one in a sound folder.
         images: Slices by number, in rising order.
         masks: Masks by the number of their slice, in rising order.
-        twice: Files whose number another file has ("a_1.tif" and "a_01.tif").
+        twice: Pairs of files with one number ("a_01.tif" and "a_1.tif"); `images` or `masks` holds the first of each.
         others: Files with other names.
     """
 
@@ -36,7 +37,7 @@ class Slices:
     names: frozenset[str] = frozenset()
     images: dict[int, Path] = field(default_factory=dict)
     masks: dict[int, Path] = field(default_factory=dict)
-    twice: list[Path] = field(default_factory=list)
+    twice: list[tuple[Path, Path]] = field(default_factory=list)
     others: list[Path] = field(default_factory=list)
 
     @property
@@ -75,7 +76,7 @@ def slices_in(folder: Path, paths: Sequence[Path] | None = None) -> Slices:
         names.add(match["name"])
         group, number = found.masks if match["mask"] else found.images, int(match["number"])
         if number in group:
-            found.twice.append(path)
+            found.twice.append((group[number], path))
         else:
             group[number] = path
     found.names = frozenset(names)
@@ -114,6 +115,7 @@ def picture_size(path: Path) -> tuple[tuple[int, int], str]:
     """
     from PIL import Image
 
+    _ignore_tag_warnings()
     try:
         with Image.open(path) as picture:
             return picture.size, picture.mode
@@ -133,6 +135,7 @@ def read_picture(path: Path, mode: str) -> np.ndarray:
     """
     from PIL import Image
 
+    _ignore_tag_warnings()
     try:
         with Image.open(path) as picture:
             if picture.mode != mode:
@@ -140,6 +143,14 @@ def read_picture(path: Path, mode: str) -> np.ndarray:
             return np.array(picture)
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as problem:
         raise _unreadable(path, problem) from problem
+
+
+def _ignore_tag_warnings() -> None:
+    """Ignore Pillow's warnings about broken tags, such as EXIF blocks: its pixels are read, or it raises an error.
+
+    Pillow warns where a tag is read. A filter is the same for all threads, unlike `warnings.catch_warnings`.
+    """
+    warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.TiffImagePlugin")
 
 
 def _stacked(folder: Path, paths: Mapping[int, Path], mode: str) -> np.ndarray:

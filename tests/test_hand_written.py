@@ -37,7 +37,7 @@ def test_a_sound_file_gives_its_values_and_nodes(tmp_path: Path) -> None:
         ("a:\n\tb: 1\n", "mine.yaml, line 2: is indented with a tab. Indent with spaces."),
         ("a: b: 1\n", "mine.yaml, line 1: not valid YAML: mapping values are not allowed in this context."),
         ("a: 1\nb: \x07\n", "mine.yaml: not valid YAML: control characters are not allowed. Correct the file."),
-        ("a: 1\nb: ".encode() + b"\xe4\n", "mine.yaml, line 2: is not UTF-8 text. Save the file in UTF-8."),
+        (b"a: 1\nb: " + b"\xe4\n", "mine.yaml, line 2: is not UTF-8 text. Save the file in UTF-8."),
         ("a: &x [*x]\n", "mine.yaml: refers to itself, or is nested too deeply. Write the values out."),
         ("? [1, 2]\n: 3\n", "mine.yaml, line 1: not valid YAML: found unhashable key."),
     ],

@@ -58,7 +58,8 @@ def test_names_are_sorted_into_slices_masks_doubles_and_others(tmp_path):
     found = slices_in(tmp_path)
     assert found.names == {"a", "b"}
     assert [path.name for path in found.files] == ["a_01.tif", "b_3.tif", "a_2_mask.tif"]
-    assert [path.name for path in (*found.twice, *found.others)] == ["a_1.tif", "overview.tif"]
+    assert [tuple(path.name for path in pair) for pair in found.twice] == [("a_01.tif", "a_1.tif")]
+    assert [path.name for path in found.others] == ["overview.tif"]
 
 
 @pytest.mark.parametrize("cut", [0, 3, 150])
@@ -97,3 +98,13 @@ def test_a_folder_without_slices_or_masks_is_refused(tmp_path):
         read_masks(patient(tmp_path, masks=False))
     with pytest.raises(DataError, match=r"nowhere: No such file or directory. Expected a readable folder"):
         slices_in(tmp_path / "nowhere")
+
+
+def test_a_slice_with_a_broken_exif_block_is_read_without_a_warning(tmp_path):
+    file, private, exif = tmp_path / "a_1.tif", (65000).to_bytes(2, "little"), (34665).to_bytes(2, "little")
+    Image.fromarray(picture(1)).save(file, tiffinfo={65000: 999_999})
+    content = file.read_bytes()
+    assert content.count(private) == 1
+    file.write_bytes(content.replace(private, exif))  # now an EXIF block beyond the end of the file
+    assert picture_size(file) == ((8, 8), SCANS)
+    assert np.array_equal(read_picture(file, SCANS), picture(1))

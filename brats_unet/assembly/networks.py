@@ -14,6 +14,7 @@ from brats_unet.inference.postprocess import Postprocessing
 from brats_unet.inference.tta import axes_of
 from brats_unet.run import RECIPE
 from brats_unet.schemes.convention import Convention, conventions
+from brats_unet.schemes.differences import differences
 from brats_unet.schemes.scheme import Scheme
 from brats_unet.spelling import suggestion
 
@@ -104,16 +105,11 @@ def refuse_other_schemes(schemes: Sequence[Scheme]) -> None:
     """Raise SettingsError unless all schemes have the same labels and regions."""
     other = next((scheme for scheme in schemes if not scheme.means_the_same(schemes[0])), None)
     if other is not None:
+        found = differences(schemes[0], other, "in the first", "in the other")
         raise SettingsError(
-            f"The networks were trained for different schemes: {_described(schemes[0])} and {_described(other)}. Give "
+            f"The networks were trained for different schemes, {schemes[0].name} and {other.name} ({found}). Give "
             f"networks of one scheme."
         )
-
-
-def _described(scheme: Scheme) -> str:
-    """Name of a scheme, with the labels of its predicted regions."""
-    regions = (f"{name}: {' '.join(scheme.regions[name].labels)}" for name in scheme.predicted)
-    return f"{scheme.name} ({', '.join(regions)})"
 
 
 def postprocessing_of(

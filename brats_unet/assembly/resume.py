@@ -9,6 +9,7 @@ from brats_unet.binding import flat
 from brats_unet.errors import SettingsError
 from brats_unet.files import remove
 from brats_unet.run import Run
+from brats_unet.schemes.differences import differences
 from brats_unet.schemes.scheme_file import scheme_in
 from brats_unet.settings import Train
 from brats_unet.training.rules import NEWEST, VERSIONS
@@ -91,10 +92,11 @@ def prepare_run_folder(run: Run, settings: Train) -> None:
         _delete(run.folder, {*own, run.settings_file.absolute()})
         remove(run.settings_file)
         return
-    old, new = _comparable(run.settings()), _comparable(asdict(settings))
+    before, now = run.settings(), asdict(settings)
+    old, new = _comparable(before), _comparable(now)
     differ = sorted(key for key in old.keys() | new.keys() if key not in FREE and old.get(key) != new.get(key))
     if differ:
-        listed = "\n".join(f"  {key}: {_text(old.get(key))} in the run, {_text(new.get(key))} now" for key in differ)
+        listed = "\n".join(f"  {key}: {_difference(key, before, now)}" for key in differ)
         raise SettingsError(
             f"{run.folder} is a run with other settings:\n{listed}\n"
             f"Choose another name with name=…, use the settings of that run, or start again with overwrite=true."
@@ -113,9 +115,14 @@ def _comparable(settings: Mapping[str, Any]) -> dict[str, Any]:
     return values | {"scheme": scheme.meaning}
 
 
-def _text(value: Any) -> str:
-    """A value for the list of differences; of a scheme its name."""
-    return value["name"] if isinstance(value, Mapping) and "name" in value else repr(value)
+def _difference(key: str, run: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    """What differs in one setting, in words; of two schemes their names, or what differs if these are the same."""
+    if key != "scheme":
+        return f"{_comparable(run).get(key)!r} in the run, {_comparable(now).get(key)!r} now"
+    before, after = scheme_in(run), scheme_in(now)
+    if before.name != after.name:
+        return f"{before.name} in the run, {after.name} now"
+    return f"{after.name} has changed: {differences(before, after, 'in the run', 'now')}"
 
 
 def _delete(folder: Path, kept: Collection[Path]) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from brats_unet.data.labels.decide import decide, label_set
-from brats_unet.data.labels.scheme_choice import absent_sentence, refuse_other_scheme
+from brats_unet.data.labels.scheme_choice import refuse_other_scheme, sentences_about
 from brats_unet.data.prepare.content_hash import HashMemo
 from brats_unet.data.run_cases import Elsewhere, cases_elsewhere, held_out_cases
 from brats_unet.data.study import memoised_label_sets
@@ -14,6 +14,7 @@ from brats_unet.errors import SettingsError, some
 from brats_unet.files import read_json
 from brats_unet.run import PREDICTIONS, PREDICTIONS_MARK, Run
 from brats_unet.schemes.convention import Convention, conventions
+from brats_unet.schemes.differences import differences
 from brats_unet.schemes.scheme import Scheme
 from brats_unet.schemes.scheme_file import scheme_in, scheme_of
 from brats_unet.settings import Evaluate, OtherData
@@ -84,9 +85,10 @@ def scored_cases(settings: Evaluate, runs: Sequence[Run], log: Callable[[str], N
 def _refuse_schemes(settings: Evaluate, runs: Sequence[Run], schemes: Sequence[Scheme]) -> None:
     for run, scheme in zip(runs, schemes, strict=True):
         if not scheme.means_the_same(schemes[0]) or scheme.scored != schemes[0].scored:
+            found = differences(schemes[0], scheme, "in the first", "in the other")
             raise SettingsError(
                 f"{runs[0].folder} was trained with the scheme {schemes[0].name}, {run.folder} with {scheme.name}, "
-                f"which differ. Expected runs of one scheme."
+                f"which differ ({found}). Expected runs of one scheme."
             )
         if settings.scheme is not None:
             refuse_other_scheme(scheme_of(settings.scheme), scheme, str(run.folder))
@@ -121,10 +123,11 @@ def _elsewhere(run: Run, root: str, data: OtherData, log: Callable[[str], None])
             dataset.declared_labels,
             sets,
             scheme=convention.scheme,
+            fixed=True,
         )
         log(f"Labels: {convention.name} ({convention.why}).")
-    if absent := absent_sentence(convention, sets):
-        log(absent)
+    for sentence in sentences_about(convention, sets, fixed=True):
+        log(sentence)
     return there, convention
 
 

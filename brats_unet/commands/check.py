@@ -15,6 +15,7 @@ from brats_unet.data.folds import ALL, refuse_invalid_fold
 from brats_unet.data.prepare.preprocess import Preparation
 from brats_unet.data.readers.discovery import slice_spacing_mm, survey
 from brats_unet.data.readers.findings import Finding, Severity
+from brats_unet.data.readers.slice_folders import LGG
 from brats_unet.errors import SettingsError
 from brats_unet.files import write_json
 from brats_unet.private_paths import short_texts
@@ -50,6 +51,7 @@ def main(settings: Check) -> int:
                 modalities=preparation.modalities,
                 leave_out=data.leave_out,
                 spacing_mm=slice_spacing_mm(data.name, data.spacing_mm),
+                slices=data.name == LGG,
             ),
             data.labels,
             scheme=scheme,

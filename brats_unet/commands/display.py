@@ -1,4 +1,4 @@
-"""Terminal output while a command runs: log sentences and progress bars, or nothing with json=true."""
+"""Terminal output while a command runs: log sentences and progress bars; with json=true, sentences to print later."""
 
 import sys
 from collections.abc import Iterator, Mapping
@@ -22,16 +22,21 @@ class Display:
 
     Args:
         json: Whether stdout must hold one JSON document only; the console then writes to stderr.
+
+    Attributes:
+        notes: Every sentence so far, for the JSON document.
     """
 
     def __init__(self, *, json: bool) -> None:
         self.console = PlainConsole(stderr=json, soft_wrap=not sys.stdout.isatty())
         self.quiet = json
+        self.notes: list[str] = []
         self.bars: Progress | None = None
         self.tasks: dict[str, TaskID] = {}
 
     def log(self, sentence: str) -> None:
-        """Print one sentence, above the progress bars."""
+        """Print one sentence, above the progress bars; with json=true, only keep it in `notes`."""
+        self.notes.append(sentence)
         if not self.quiet:
             (self.bars.console if self.bars else self.console).print(sentence)
 

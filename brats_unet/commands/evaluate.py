@@ -93,6 +93,7 @@ def evaluate_run(settings: Evaluate) -> int:
             shapes_left_out=" ".join(reason for reason in reasons if reason),
             trained_on=trained_on,
             command=sys.argv[1:],
+            notes=display.notes,
             json=settings.json,
             progress=display.progress,
         )
@@ -223,6 +224,7 @@ def evaluate_folders(settings: Evaluate, predictions: Path, references: Path) ->
             not_scored=paired.not_scored,
             shapes_left_out="Two folders of masks have no training cases.",
             command=sys.argv[1:],
+            notes=display.notes,
             json=settings.json,
             progress=display.progress,
         )

@@ -118,6 +118,7 @@ def _print_result(settings: Export, output: Path, content: dict[str, Any], displ
             "files": [path.name for path in files],
             "bytes": size,
             "largest_difference": difference,
+            "notes": display.notes,
         }
         print(json.dumps(document, indent=2))
         return

@@ -25,6 +25,7 @@ from brats_unet.metrics.counts import count, dice
 from brats_unet.metrics.protocols import protocol_named
 from brats_unet.nifti import read_integers, write_volume
 from brats_unet.private_paths import short_text
+from brats_unet.run import FUSION_MARK
 from brats_unet.schemes.convention import Convention, conventions
 from brats_unet.schemes.scheme import Scheme
 from brats_unet.schemes.scheme_file import scheme_of
@@ -32,7 +33,6 @@ from brats_unet.settings import Fuse
 from brats_unet.spelling import suggestion
 from brats_unet.volume import Volume
 
-MARK = "fusion.json"  # records from what the masks of a folder were fused, and the weight of each input
 FUSION = "fusion"  # name of the fused masks among the inputs, in tables and JSON
 
 
@@ -96,7 +96,7 @@ def _fuse(settings: Fuse, display: Display) -> int:
     means = {name: _mean(rows, scheme) for name, rows in scores.items()}
     folders = [path.parent for one in (*inputs, *([references] if references else [])) for path in one.masks.values()]
     told = {case_id: short_text(sentence, set(folders)) for case_id, sentence in failed.items()}
-    write_json(output / MARK, {**origin, "weights": weights, "dice": means, "failed": told})
+    write_json(output / FUSION_MARK, {**origin, "weights": weights, "dice": means, "failed": told})
     display.close()
     _print_result(settings, display, output, written, means, len(cases) - len(failed), failed, references is not None)
     return 1 if failed else 0
@@ -146,10 +146,10 @@ def _prepare_folder(output: Path, origin: Mapping[str, Any], *, overwrite: bool)
     if output.exists() and any(output.iterdir()):
         if not overwrite:
             raise SettingsError(f"{output} is not empty. Choose another output folder, or add overwrite=true.")
-        if (output / MARK).exists():
-            for case_id in read_json(output / MARK, what=str(output)).get("weights", {}):
+        if (output / FUSION_MARK).exists():
+            for case_id in read_json(output / FUSION_MARK, what=str(output)).get("weights", {}):
                 remove_file(output / f"{Path(case_id).name}.nii.gz")
-    write_json(output / MARK, dict(origin))
+    write_json(output / FUSION_MARK, dict(origin))
 
 
 def _read_case(
@@ -193,7 +193,16 @@ def _print_result(
     referenced: bool,
 ) -> None:
     if settings.json:
-        print(json.dumps({"output": str(output), "fused": count_fused, "dice": means, "failed": failed}, indent=2))
+        document = {
+            "output": str(output),
+            "fused": count_fused,
+            "scheme": written.scheme.as_dict(),
+            "convention": written.name,
+            "dice": means,
+            "failed": failed,
+            "notes": display.notes,
+        }
+        print(json.dumps(document, indent=2))
         return
     against = "the references" if referenced else "the fused masks"
     table = Table(box=box.SIMPLE, title=f"Mean Dice against {against}", title_justify="left")

@@ -128,6 +128,7 @@ def _print_result(settings: Predict, display: Display, done: Predicted, output: 
             "cases": done.written,
             "review": done.review,
             "failed": done.failed,
+            "notes": display.notes,
         }
         print(json.dumps(document, indent=2))
         return

@@ -240,7 +240,7 @@ def _print_result(display: Display, run: Run, settings: Train, state: checkpoint
         if state.running_mean is not None:
             best = {"best_mean_dice": None, "best_patch_dice": state.best}  # patches chose
         result = {"run": str(run.folder), "step": state.step, "dice": last_dice, **best}
-        print(json.dumps({**result, "left_out_steps": state.left_out}, indent=2))
+        print(json.dumps({**result, "left_out_steps": state.left_out, "notes": display.notes}, indent=2))
         return
     left_out = f", but left out {', '.join(map(str, state.left_out))} (loss or gradient not finite)"
     display.log(f"Trained {state.step} steps{left_out if state.left_out else ''}: {run.folder}")

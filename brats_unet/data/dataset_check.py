@@ -13,9 +13,10 @@ from brats_unet.anatomy import Modality
 from brats_unet.data.assignment import Subject, grouped
 from brats_unet.data.inspection import Inspection, inspect
 from brats_unet.data.labels.decide import decide
-from brats_unet.data.labels.scheme_choice import absent_sentence
+from brats_unet.data.labels.scheme_choice import sentences_about
 from brats_unet.data.readers.discovery import Survey
 from brats_unet.data.readers.findings import Finding, Severity, error, note, warning
+from brats_unet.data.readers.slice_folders import DOWNLOAD, truncated_slices
 from brats_unet.errors import BratsError
 from brats_unet.schemes.convention import Convention, conventions
 from brats_unet.schemes.scheme import Scheme
@@ -95,9 +96,10 @@ def check_cases(
         decide(convention_setting, dataset.layout, [], None, {}, scheme=scheme)
     cases = sorted((*dataset.cases, *survey.incomplete), key=lambda case: case.id)
     findings = [*survey.defects, *(note("", text) for text in dataset.notes)]
-    inspections = _inspect_all(cases, with_skull, progress)
+    inspections = _inspect_all([case for case in cases if case.id not in survey.broken], with_skull, progress)
     for inspection in inspections:
         findings.extend(inspection.findings)
+    findings += _truncated(survey, cases)
     findings += _differences(inspections)
     findings += _duplicates(inspections)
     convention, about_labels = _labels(survey, convention_setting, inspections, scheme)
@@ -120,6 +122,18 @@ def _inspect_all(cases: Sequence[Case], with_skull: bool, progress: Callable[[in
             pool.shutdown(cancel_futures=True)
             raise
     return results
+
+
+def _truncated(survey: Survey, cases: Sequence[Case]) -> list[Finding]:
+    """An error for each case with broken slices of which some are truncated too; their headers do not show it."""
+    found = []
+    for case in cases:
+        if case.id in survey.broken and case.images:
+            folder = next(iter(case.images.values())).path
+            told = [defect.found for defect in survey.defects if defect.case == case.id]
+            if sentence := truncated_slices(folder, told):
+                found.append(error(case.id, sentence, DOWNLOAD))
+    return found
 
 
 def _differences(inspections: Sequence[Inspection]) -> list[Finding]:
@@ -180,8 +194,9 @@ def _labels(
             convention = decide(setting, dataset.layout, sorted(sound), dataset.declared_labels, sound, scheme=scheme)
         except BratsError as problem:
             found.append(error("", str(problem)))
-    if convention is not None and (absent := absent_sentence(convention, sound)):
-        found.append(warning("", absent))
+    if convention is not None:
+        voxels = sum((Counter(counts[case_id]) for case_id in sound), Counter())
+        found += [warning("", text) for text in sentences_about(convention, sound, voxels=voxels)]
     allowed = set(convention.to_label) if convention else known
     for case_id, labels in counts.items():
         if wrong := {integer: count for integer, count in labels.items() if integer not in allowed}:

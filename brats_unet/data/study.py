@@ -9,7 +9,7 @@ from typing import Any
 
 from brats_unet.data.folds import ALL, Split, Subject, read_split_file, refuse_invalid_fold, split, write_or_verify
 from brats_unet.data.labels.decide import decide, label_set
-from brats_unet.data.labels.scheme_choice import absent_sentence
+from brats_unet.data.labels.scheme_choice import sentences_about
 from brats_unet.data.phantom.phantom_case import kind_of
 from brats_unet.data.phantom.phantoms import varieties, write_dataset
 from brats_unet.data.phantom.scan_grid import grid_of
@@ -17,6 +17,7 @@ from brats_unet.data.prepare.cache import PreparedCase, prepare_all
 from brats_unet.data.prepare.content_hash import HashMemo
 from brats_unet.data.prepare.preparation import Preparation, refuse_unknown_spacing
 from brats_unet.data.readers.discovery import Dataset, find_cases, slice_spacing_mm
+from brats_unet.data.readers.slice_folders import LGG
 from brats_unet.errors import DataError, SettingsError
 from brats_unet.files import write_json
 from brats_unet.schemes.convention import Convention
@@ -113,7 +114,9 @@ def open_study(
 
     def find(folder: str) -> Dataset:
         given = slice_spacing_mm(name, spacing_mm)
-        found = find_cases(folder, modalities=recipe.modalities, leave_out=leave_out, spacing_mm=given)
+        found = find_cases(
+            folder, modalities=recipe.modalities, leave_out=leave_out, spacing_mm=given, slices=name == LGG
+        )
         refuse_unknown_spacing(found, recipe)
         return found
 
@@ -183,8 +186,8 @@ def _discover(
     label_sets = memoised_label_sets(masks, memo, lambda d, n: progress("Reading masks", d, n))
     convention = decide(labels, dataset.layout, sorted(masks), dataset.declared_labels, label_sets, scheme=scheme)
     log(f"Labels: {convention.name} ({convention.why}).")
-    if absent := absent_sentence(convention, label_sets):
-        log(absent)
+    for sentence in sentences_about(convention, label_sets):
+        log(sentence)
     return dataset, convention, label_sets
 
 

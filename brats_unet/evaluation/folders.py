@@ -8,11 +8,12 @@ import numpy as np
 
 from brats_unet.anatomy import Modality
 from brats_unet.data.labels.decide import decide, integers_of
-from brats_unet.data.labels.scheme_choice import absent_sentence, decide_scheme
+from brats_unet.data.labels.scheme_choice import decide_scheme, sentences_about
 from brats_unet.data.readers.discovery import find_masks, survey
 from brats_unet.data.readers.task_folder import declared_labels, read_description
 from brats_unet.errors import BratsError, DataError, SettingsError
 from brats_unet.evaluation.grids import grid_mismatch
+from brats_unet.evaluation.mask_scheme import recorded_convention, recorded_scheme
 from brats_unet.evaluation.probabilities import read_probabilities
 from brats_unet.evaluation.score import Pair
 from brats_unet.processes import map_in_processes
@@ -69,7 +70,7 @@ def pair_folders(
     Args:
         predictions: Folder of masks, flat or nested.
         references: Folder of masks, or a dataset; the figures show the dataset's scans.
-        scheme: What the masks show; None decides it from the references.
+        scheme: What the masks show; None takes what was recorded beside the predictions, or decides by the references.
         labels: Label convention of both folders; "auto" finds that of the references in the way that training does.
         allow_missing: Score an empty prediction where one is missing, instead of stopping.
         workers: Processes that read the files; 0 starts one per core.
@@ -105,7 +106,8 @@ def pair_folders(
     sets = {case_id: masks[path].integers for case_id, path in expected.items() if not masks[path].problem}
     try:
         if scheme is None:
-            scheme, why = decide_scheme(layout, sorted(expected), declared, sets, labels=labels)
+            recorded = recorded_scheme({predictions.resolve().name: recorded_convention(found.values())})
+            scheme, why = recorded or decide_scheme(layout, sorted(expected), declared, sets, labels=labels)
             notes.append(f"Scheme: {scheme.name} ({why}).")
         convention = decide(labels, layout, sorted(expected), declared, sets, scheme=scheme, key="labels")
     except BratsError as problem:
@@ -117,9 +119,7 @@ def pair_folders(
             problems += _label_problem(case_id, path, masks[path].integers, convention)
     _refuse(problems, missing, not_scored, allow_missing)
     assert convention is not None  # _refuse has raised otherwise
-    notes.append(f"Labels: {convention.name} ({convention.why}).")
-    if absent := absent_sentence(convention, sets):
-        notes.append(absent)
+    notes += [f"Labels: {convention.name} ({convention.why}).", *sentences_about(convention, sets)]
     pairs = []
     given = [modality for modality in Modality if any(modality in case.images for case in cases.values())]
     for case_id, path in expected.items():

@@ -8,17 +8,17 @@ from pathlib import Path
 import numpy as np
 
 from brats_unet.data.labels.decide import decide, label_set
-from brats_unet.data.labels.scheme_choice import absent_sentence, decide_scheme
+from brats_unet.data.labels.scheme_choice import sentences_about
 from brats_unet.data.readers.discovery import find_masks
 from brats_unet.data.readers.task_folder import declared_labels, read_description
 from brats_unet.errors import DataError, SettingsError, some
 from brats_unet.evaluation.grids import grid_mismatch
+from brats_unet.evaluation.mask_scheme import recorded_convention, recorded_scheme, scheme_shown
 from brats_unet.nifti import is_nifti, stem
 from brats_unet.processes import map_in_processes
 from brats_unet.scan_files import read_mask
 from brats_unet.schemes.convention import Convention
 from brats_unet.schemes.scheme import Scheme
-from brats_unet.schemes.scheme_file import DEFAULT
 from brats_unet.volume import Volume
 
 Say = Callable[[str], None]
@@ -49,12 +49,12 @@ def sources_of(sources: Sequence[str], labels: Sequence[str], scheme: Scheme | N
     Args:
         sources: Folders of masks, or mask files of one case; not mixed.
         labels: Label convention of each source, or "auto".
-        scheme: What the masks show; None decides it from all of them.
+        scheme: What the masks show; None takes what `predict` or `fuse` recorded beside them, or decides it from all.
         log: Called with a sentence that names the scheme if it was decided, and one per source with its convention.
 
     Raises:
         DataError: Files and folders are mixed, a file is not NIfTI, or a folder has no mask.
-        SettingsError: The scheme, or the convention of a source, is ambiguous.
+        SettingsError: The scheme, or the convention of a source, is ambiguous, or two recorded schemes differ.
     """
     paths = [Path(source) for source in sources]
     files = [path for path in paths if path.is_file()]
@@ -75,13 +75,15 @@ def sources_of(sources: Sequence[str], labels: Sequence[str], scheme: Scheme | N
     for (index, case_id, _), one in zip(everything, sets, strict=True):
         if isinstance(one, frozenset):
             held[index][case_id] = one
+    records = [recorded_convention(masks.values()) for masks in found]
     if scheme is None:
-        scheme = _scheme_of(labels, paths, held, log)
-    conventions = _conventions(labels, paths, found, held, scheme)
+        scheme, why = recorded_scheme(dict(zip(names, records, strict=True))) or scheme_shown(labels, paths, held)
+        log(f"Scheme: {scheme.name} ({why}).")
+    conventions = _conventions(labels, paths, found, held, records, scheme)
     for name, convention, of_case in zip(names, conventions, held, strict=True):
         log(f"{name}: labels {convention.name} ({convention.why}).")
-        if absent := absent_sentence(convention, of_case):
-            log(f"{name}: {absent}")
+        for sentence in sentences_about(convention, of_case):
+            log(f"{name}: {sentence}")
     return [Source(n, m, c) for n, m, c in zip(names, found, conventions, strict=True)]
 
 
@@ -98,46 +100,21 @@ def _set_or_problem(path: Path) -> frozenset[int] | str:
         return str(problem)
 
 
-def _scheme_of(
-    labels: Sequence[str], paths: Sequence[Path], held: Sequence[Mapping[str, frozenset[int]]], log: Say
-) -> Scheme:
-    """The scheme of all sources, with one sentence; the first that shows another one than glioma decides.
-
-    Raises:
-        SettingsError: Two sources show two schemes other than glioma, or all are ambiguous.
-    """
-    decided: dict[str, tuple[Scheme, str]] = {}
-    question: SettingsError | None = None
-    for setting, path, sets in zip(labels, paths, held, strict=True):
-        declared = declared_labels(read_description(path)) if path.is_dir() else None
-        try:
-            scheme, why = decide_scheme("", sorted(sets), declared, sets, labels=setting)
-        except SettingsError as problem:
-            question = problem
-        else:
-            decided.setdefault(scheme.name, (scheme, why))
-    if question is not None and not decided:
-        raise question
-    own = [one for name, one in decided.items() if name != DEFAULT] or list(decided.values())
-    if len(own) > 1:
-        names = " and ".join(scheme.name for scheme, _ in own)
-        raise SettingsError(f"The inputs show different schemes: {names}. Give masks of one scheme, or set scheme=….")
-    scheme, why = own[0]
-    log(f"Scheme: {scheme.name} ({why}).")
-    return scheme
-
-
 def _conventions(
     settings: Sequence[str],
     paths: Sequence[Path],
     found: Sequence[Mapping[str, Path]],
     held: Sequence[Mapping[str, frozenset[int]]],
+    records: Sequence[Convention | None],
     scheme: Scheme,
 ) -> list[Convention]:
-    """Label convention of each input; an ambiguous input follows the others if they agree."""
+    """Label convention of each input: set, recorded or shown; an ambiguous input follows the others if they agree."""
     decided: list[Convention | None] = []
     open_questions: dict[int, SettingsError] = {}
-    for setting, path, masks, sets in zip(settings, paths, found, held, strict=True):
+    for setting, path, masks, sets, record in zip(settings, paths, found, held, records, strict=True):
+        if setting == "auto" and record is not None and record.scheme.means_the_same(scheme):
+            decided.append(record)
+            continue
         declared = declared_labels(read_description(path)) if path.is_dir() else None
         try:
             decided.append(decide(setting, "", sorted(masks), declared, sets, scheme=scheme, key="labels"))

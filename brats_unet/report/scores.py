@@ -60,6 +60,7 @@ def report_scores(
     shapes_left_out: str = "",
     trained_on: Mapping[str, str] | None = None,
     command: Sequence[str] = (),
+    notes: Sequence[str] = (),
     json: bool = False,
     progress: Progress | None = None,
 ) -> Summary:
@@ -70,7 +71,8 @@ def report_scores(
         output: Folder to write to, created if needed; None prints the tables only.
         protocol: Key of `metrics.protocols.PROTOCOLS`; "seed" always computes the seed-notebook scores.
         tolerances_mm: Tolerances of the surface Dice, in millimetres.
-        seed_scores: Whether to compute the seed-notebook scores too, for a file and a table of their own.
+        seed_scores: Whether to compute the seed-notebook scores too, for a file and a table of their own, if the scheme
+            has them.
         figures: Whether to draw each case; needs `output`.
         workers: Number of processes; 0 starts one per core.
         title: What is evaluated, for tables and figures.
@@ -80,7 +82,8 @@ def report_scores(
         shapes_left_out: Why there is no mean shape, or "".
         trained_on: Cases that the network was trained on, each with what shows it.
         command: Command-line arguments, recorded so that the evaluation can be repeated.
-        json: Print one JSON document (the content of summary.json) instead of the tables.
+        notes: Sentences that were told before; the JSON document holds them.
+        json: Print one JSON document (the content of summary.json, and `notes`) instead of the tables.
         progress: Called with (task, done, total).
 
     Raises:
@@ -91,12 +94,11 @@ def report_scores(
     log = progress or (lambda what, done, total: None)
     if output is not None:
         refuse_foreign_folder(output)
-    seed_scores = seed_scores or protocol_named(protocol).seed_scores
     scored = score_cases(
         pairs,
         protocol=protocol,
         tolerances_mm=tolerances_mm,
-        seed_scores=seed_scores,
+        seed_scores=seed_scores or protocol_named(protocol).seed_scores,
         workers=workers,
         progress=lambda done, total: log("Scoring", done, total),
     )
@@ -131,8 +133,8 @@ def report_scores(
         write_rows(output / SCORES, Row, [row for case in scored for row in case.rows])
         write_rows(output / CASES, CaseFacts, facts)
         write_rows(output / TRIVIAL_SCORES, TrivialRow, [row for case in trivial for row in case.rows])
-        if seed_scores:
-            write_rows(output / SEED_SCORES, SeedRow, [row for case in scored for row in case.seed_rows])
+        if seed_rows := [row for case in scored for row in case.seed_rows]:
+            write_rows(output / SEED_SCORES, SeedRow, seed_rows)
         drawn: list[str] = []
         if figures:
             drawn = _draw(pairs, scored, output / FIGURES, title, workers, log)
@@ -144,7 +146,7 @@ def report_scores(
         }
         write_json(output / SUMMARY, document)
     if json:
-        print(json_text.dumps(content, indent=2, ensure_ascii=False))
+        print(json_text.dumps({**content, "notes": list(notes)}, indent=2, ensure_ascii=False))
     else:
         console = PlainConsole()
         distributions: dict[str, list[float]] = {}

@@ -150,7 +150,10 @@ def _integers(whole: Mapping[str, Any]) -> Iterator[tuple[Key, str]]:
         label_of: dict[int, str] = {}
         for label, values in table.items():
             if label not in whole["labels"]:
-                yield (*key, str(label)), f"There is no label {label}. {suggestion(str(label), filter(_is_name, whole['labels']))}"
+                yield (
+                    (*key, str(label)),
+                    f"There is no label {label}. {suggestion(str(label), filter(_is_name, whole['labels']))}",
+                )
             for value in values:
                 if not _is_integer(value, LARGEST_INTEGER):
                     text = f"{label}: expected an integer from 1 to {LARGEST_INTEGER}, found {what_is(value)}."
@@ -166,7 +169,9 @@ def _is_name(name: Any) -> bool:
 def _no_name(name: Any, what: str, but: str = "") -> str:
     """Why something cannot be a name; YAML reads some words, such as no and off, as true or false."""
     quote = " YAML reads this word as true or false: put it in quotes." if isinstance(name, bool) else ""
-    return f"{name} is no name of {what}. Expected letters A-Z and a-z, digits, - and _, with a letter first{but}.{quote}"
+    return (
+        f"{name} is no name of {what}. Expected letters A-Z and a-z, digits, - and _, with a letter first{but}.{quote}"
+    )
 
 
 def _is_integer(value: Any, largest: int) -> bool:

@@ -29,10 +29,12 @@ def test_networks_of_different_schemes_are_refused_with_what_each_predicts():
     with pytest.raises(SettingsError) as refused:
         convention_to_write("auto", [network(GLIOMA), network(LESION)])
     assert str(refused.value) == (
-        "The networks were trained for different schemes: glioma (WT: NCR ED ET, TC: NCR ET, ET: ET) and lesion "
-        "(lesion: lesion). Give networks of one scheme."
+        "The networks were trained for different schemes, glioma and lesion (label NCR is 1 in the first, missing in "
+        "the other; label ED is 2 in the first, missing in the other; label ET is 4 in the first, missing in the "
+        "other; label RC is 3 in the first, missing in the other; label lesion is missing in the first, 1 in the "
+        "other; and 7 more). Give networks of one scheme."
     )
-    with pytest.raises(SettingsError, match="different schemes: glioma_post"):
+    with pytest.raises(SettingsError, match="different schemes, glioma_post"):
         convention_to_write("brats2024", [network(POST), network(POST), network(GLIOMA, "brats2024")])
 
 

@@ -131,6 +131,17 @@ def test_a_run_without_a_scheme_is_one_of_glioma_and_other_weights_of_regions_ar
         prepare_run_folder(earlier_run, composed("sampling.overhang=false", "sampling.regions={ET: 2}"))
 
 
+def test_what_has_changed_in_a_scheme_of_the_same_name_is_said(earlier_run):
+    settings = earlier_run.settings()
+    settings["scheme"] = builtin().as_dict()
+    settings["scheme"]["regions"]["TC"]["labels"] = ["NCR"]
+    settings["scheme"]["labels"]["RC"]["value"] = 9
+    write_json(earlier_run.settings_file, settings)
+    told = "scheme: glioma has changed: label RC is 9 in the run, 3 now; region TC is NCR in the run, ET\\+NCR now\n"
+    with pytest.raises(SettingsError, match=told):
+        prepare_run_folder(earlier_run, composed("sampling.overhang=false"))
+
+
 def test_words_and_colours_of_a_scheme_may_change_on_resume(earlier_run):
     settings = json.loads(earlier_run.settings_file.read_text())
     settings["scheme"] = builtin().as_dict()

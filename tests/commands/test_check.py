@@ -15,7 +15,7 @@ from brats_unet.data.inspection import inspect
 from brats_unet.data.readers.discovery import find_cases
 from brats_unet.data.readers.findings import Finding, Severity
 from brats_unet.errors import DataError, SettingsError
-from brats_unet.schemes.scheme_file import builtin
+from brats_unet.schemes.scheme_file import builtin, scheme_of
 from brats_unet.settings import Check, Data
 from brats_unet.volume import Volume
 from tests.slices import patient, slice_file
@@ -144,3 +144,53 @@ def test_a_mask_beside_the_head_or_of_other_values_is_said(tmp_path: Path) -> No
     ]
     Image.fromarray(outside // 2).save(slice_file(folder, 3, mask=True))
     assert inspect(case, with_skull=True).labels == {0: 185, 127: 1, 255: 6}
+
+
+LGG = replace(
+    DATA,
+    name="lgg",
+    modalities=["flair", "t1", "t1ce"],
+    preparation={"spacing_mm": None, "crop": "head", "normalise": "zscore"},
+)
+
+
+def broken_slices(folder: Path) -> None:
+    """A slice of another size, one with four channels, a truncated one, a missing mask, and one slice twice."""
+    Image.fromarray(np.zeros((8, 9, 3), np.uint8)).save(slice_file(folder, 1))
+    Image.fromarray(np.zeros((8, 8, 4), np.uint8)).save(slice_file(folder, 2))
+    slice_file(folder, 3).write_bytes(slice_file(folder, 3).read_bytes()[:150])
+    slice_file(folder, 2, mask=True).unlink()
+    (folder / f"{folder.name}_03_mask.tif").write_bytes(slice_file(folder, 3, mask=True).read_bytes())
+
+
+def test_each_defect_of_slices_is_told_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for number in range(1, 4):
+        patient(tmp_path, f"TCGA_CS_000{number}_1", brighter=number)
+    folder = tmp_path / "TCGA_CS_0001_1"
+    broken_slices(folder)
+    told = Check(scheme=builtin("lesion").as_dict(), data=replace(LGG, root=str(tmp_path)), json=True, report=None)
+    assert main(told) == 1
+    document = json.loads(capsys.readouterr().out)
+    assert [one["found"] for one in document["findings"] if one["severity"] == "error"] == [
+        f"two files for one slice: {folder.name}_03_mask.tif and {folder.name}_3_mask.tif. Expected each slice once.",
+        "no mask of slice 2. Expected one for each slice, or none at all.",
+        f"{folder.name}_2.tif is stored as RGBA. Expected RGB with 8 bits a channel.",
+        f"{folder.name}_1.tif is of another size (9×8 pixels). Expected 8×8, as the other files.",
+        f"{folder.name}_3.tif is truncated.",
+    ]
+    assert (document["cases"], document["with_masks"], document["warnings"]) == (3, 3, 0)
+
+
+def test_data_lgg_of_nifti_files_is_refused(root: Path) -> None:
+    told = Check(scheme=builtin("lesion").as_dict(), data=replace(LGG, root=str(root)), json=True, report=None)
+    with pytest.raises(SettingsError, match=r"data=lgg reads folders of TIFF slices.* Set data=brats"):
+        main(told)
+
+
+def test_a_label_in_no_region_is_a_warning_with_its_voxels(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    own = scheme_of({"labels": {"A": 4, "B": 2}, "regions": {"R": ["B"]}})
+    assert main(replace(settings(root, as_json=True), scheme=own.as_dict())) == 0
+    found = [one["found"] for one in json.loads(capsys.readouterr().out)["findings"] if one["severity"] == "warning"]
+    assert (
+        "Label 4 (A) lies in no region of the scheme own and counts as background (in 2 of 2 masks, 2 voxels)." in found
+    )

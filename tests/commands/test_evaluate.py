@@ -173,6 +173,34 @@ def test_masks_with_a_cavity_are_scored_by_the_scheme_after_treatment_and_that_i
     assert {facts["all_cases"]["dice"]["mean"] for facts in regions.values()} == {1.0}
 
 
+def test_a_cavity_that_the_scheme_has_no_region_for_is_said_also_in_json(folders, capsys):
+    told = replace(masks(folders, "BraTS-GLI-00046-101", 1, 2, 3, 4), scheme=builtin().as_dict())
+    cavity = (
+        "Label 4 (resection cavity) lies in no region of the scheme glioma and counts as background (in 1 of 1 masks); "
+        "scheme=glioma_post scores it."
+    )
+    assert main(told) == 0
+    assert cavity in spoken(capsys)
+    assert main(replace(told, json=True)) == 0
+    assert cavity in json.loads(capsys.readouterr().out)["notes"]
+
+
+def test_the_scheme_recorded_beside_predictions_is_taken(folders, capsys):
+    told = replace(masks(folders, "BraTS-GLI-00046-101", 1, 2, 3, 4), json=True)
+    record = {"networks": [{"recipe": {"scheme": builtin().as_dict()}}], "convention": "brats2024"}
+    (folders / "predictions" / "predictions.json").write_text(json.dumps(record))
+    assert main(told) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["notes"][0] == "Scheme: glioma (predictions: recorded in predictions.json)."
+    assert list(document["regions"]) == ["WT", "TC", "ET"]
+
+
+def test_no_file_of_seed_scores_is_written_where_the_scheme_has_none(folders):
+    told = replace(masks(folders, "x1", 1), scheme=builtin("lesion").as_dict(), seed_scores=True)
+    assert main(told) == 0
+    assert not (folders / "out" / "seed_scores.csv").exists()
+
+
 def test_a_label_4_that_may_be_two_things_is_refused_and_each_choice_is_followed(folders):
     told = masks(folders, "BraTS-GLI-00046-000", 1, 2, 4)
     with pytest.raises(SettingsError, match="Set scheme=glioma_post if it is a cavity, or labels=brats2017"):

@@ -9,7 +9,7 @@ from brats_unet.commands.fuse import main
 from brats_unet.errors import BratsError, DataError, SettingsError
 from brats_unet.nifti import read_integers, write_volume
 from brats_unet.schemes.convention import conventions
-from brats_unet.schemes.scheme_file import builtin
+from brats_unet.schemes.scheme_file import builtin, scheme_of
 from brats_unet.settings import Fuse
 from brats_unet.volume import Volume
 
@@ -189,6 +189,55 @@ def test_inputs_of_two_schemes_are_refused_and_scheme_decides(folders):
         main(settings(folders, allow_missing=True))
     with pytest.raises(DataError, match="no convention of the scheme glioma defines"):
         main(settings(folders, allow_missing=True, scheme=builtin().as_dict()))
+
+
+def record(folder, scheme, convention, name="predictions.json"):
+    """Write beside masks what `predict` or `fuse` records."""
+    recipe = {"scheme": scheme.as_dict()}
+    networks = {"networks": [{"recipe": recipe}]} if name == "predictions.json" else recipe
+    (folder / name).write_text(json.dumps({**networks, "convention": convention}))
+
+
+def test_the_scheme_and_the_labels_recorded_beside_masks_are_taken(folders, capsys):
+    """By themselves, masks with 1 and 2 of unknown cases are ambiguous, and no built-in scheme has these regions."""
+    mine = scheme_of({"name": "mine", "labels": {"A": 1, "B": 2}, "regions": {"both": ["A", "B"], "B": ["B"]}})
+    for name in "abc":
+        for case_id in CASES:
+            (folders / name / f"{case_id}.nii.gz").unlink()
+        write(folders / name / "x1.nii.gz", np.where(LABELS == 4, 1, LABELS))
+    with pytest.raises(SettingsError, match="can be read as"):
+        main(settings(folders))
+    record(folders / "b", mine, "mine")
+    record(folders / "c", mine, "mine", "fusion.json")
+    assert main(settings(folders)) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert result["scheme"] == mine.as_dict() and result["convention"] == "mine"
+    assert result["notes"][0] == "Scheme: mine (b: recorded in predictions.json)."
+    assert "c: labels mine (recorded in fusion.json)." in result["notes"]
+    assert result["dice"]["a"] == {"n": 1, "both": 1, "B": 1}
+    assert main(settings(folders, output=str(folders / "again"), scheme=builtin("lesion").as_dict())) == 0
+    assert json.loads(capsys.readouterr().out)["scheme"]["name"] == "lesion"
+
+
+def test_folders_recorded_with_schemes_that_differ_are_refused(folders):
+    one, other = (
+        scheme_of({"name": "mine", "labels": {"A": 1, "B": value}, "regions": {"both": ["A", "B"], "B": ["B"]}})
+        for value in (2, 4)
+    )
+    record(folders / "a", one, "mine")
+    record(folders / "c", other, "mine")
+    with pytest.raises(
+        SettingsError, match=r"mine, those in c with mine, .* \(label B is 2 in a, 4 in c\)\. Give masks"
+    ):
+        main(settings(folders))
+
+
+def test_a_record_of_earlier_versions_is_glioma(folders, capsys):
+    (folders / "a" / "predictions.json").write_text(
+        json.dumps({"networks": [{"recipe": {}}], "convention": "brats2017"})
+    )
+    assert main(settings(folders)) == 0
+    assert json.loads(capsys.readouterr().out)["notes"][0] == "Scheme: glioma (a: recorded in predictions.json)."
 
 
 @pytest.mark.real

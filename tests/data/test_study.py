@@ -2,7 +2,10 @@
 
 import dataclasses
 
+import pytest
+
 from brats_unet.data.study import open_study
+from brats_unet.errors import SettingsError
 from brats_unet.schemes.scheme_file import builtin, scheme_of
 
 
@@ -49,3 +52,15 @@ def test_a_region_that_no_mask_shows_is_said(phantom_root, tmp_path):
     said.clear()
     study_of(phantom_root, tmp_path, log=said.append)
     assert not any("No " in text for text in said)
+
+
+def test_data_lgg_of_nifti_files_is_refused(phantom_root, tmp_path):
+    with pytest.raises(SettingsError, match=r"data=lgg reads folders of TIFF slices, .* Set data=brats"):
+        study_of(phantom_root, tmp_path, name="lgg")
+
+
+def test_a_label_in_no_region_is_said(phantom_root, tmp_path):
+    said = []
+    scheme = scheme_of({"labels": {"A": 1, "B": 2, "C": 4}, "regions": {"R": ["B"], "Q": ["C"]}})
+    study_of(phantom_root, tmp_path, scheme=scheme, log=said.append)
+    assert any(text.startswith("Label 1 (A) lies in no region of the scheme own and counts as back") for text in said)

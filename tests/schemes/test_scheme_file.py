@@ -65,7 +65,10 @@ def test_what_recorded_no_scheme_is_glioma() -> None:
             "labels:\n  A: {words: rim}\n  B: {words: rim}\nregions:\n  R: [A]\n",
             ["line 3: A and B share the words “rim”. Give each its own."],
         ),
-        ("labels:\n  A: 255\nregions:\n  R: [A]\n", ["line 2: A: expected an integer from 1 to 254, found the number 255."]),
+        (
+            "labels:\n  A: 255\nregions:\n  R: [A]\n",
+            ["line 2: A: expected an integer from 1 to 254, found the number 255."],
+        ),
         ("labels: {A: 1, B: 2}\nregions:\n  in: [A]\n  all: [A, B]\n", ["List all before in, which lies inside it."]),
         ("labels: {A: 1, B: 2}\nregions:\n  R: [A, B]\n", ["B and A lie in the same predicted regions (R)"]),
         ("labels: {A: 1}\nregions:\n  R: [A]\n  Q: [A]\n", ["R and Q have the same labels. Predict one of them."]),
@@ -161,9 +164,7 @@ def test_a_problem_names_the_key_and_each_is_told_once(tmp_path: Path) -> None:
 
 def test_a_problem_of_derived_keys_stands_where_they_come_from(tmp_path: Path) -> None:
     text = "source: mine\nlabels: {A: 1, B: 2}\nregions:\n  inner: [A]\n  all: [A, B]\n"
-    assert refused(tmp_path, text) == (
-        "mine.yaml, line 5, regions.all: List all before inner, which lies inside it."
-    )
+    assert refused(tmp_path, text) == ("mine.yaml, line 5, regions.all: List all before inner, which lies inside it.")
     lists = "".join(f"  R{i}: [L{i}]\n" for i in range(1, 10))
     labels = ", ".join(f"L{i}: {i}" for i in range(1, 10))
     assert refused(tmp_path, f"labels: {{{labels}}}\nregions:\n{lists}") == (

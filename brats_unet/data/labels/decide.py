@@ -40,6 +40,7 @@ def decide(
     *,
     scheme: Scheme,
     key: str = "data.labels",
+    fixed: bool = False,
 ) -> Convention:
     """Decide the label convention of a dataset.
 
@@ -52,6 +53,7 @@ def decide(
         label_sets: Set of integers in each mask, by case id; conventions that lack one of the integers are ruled out.
         scheme: What is segmented; only its conventions are possible.
         key: Name of the setting in the current command, for messages.
+        fixed: Whether the scheme is that of a run, so that messages do not propose another.
 
     Returns:
         The convention, with the reason in `why`; the likeliest one if several give these integers the same meaning.
@@ -69,7 +71,7 @@ def decide(
             )
         return replace(known[setting], why=f"set by {key}")
     held = frozenset().union(*label_sets.values())
-    _refuse_unknown(known, scheme, label_sets)
+    _refuse_unknown(known, scheme, label_sets, fixed)
     names, evidence = candidates(dataset_layout, case_ids, scheme)
     meaning = declared_meaning(declared_labels, scheme)
     if meaning is not None:
@@ -79,10 +81,10 @@ def decide(
         # Labels 0 1 2 4 are by far the most common. A whole dataset of another convention very likely holds a label 3.
         fitting = [convention for convention in fitting if convention.name == "brats2017"] or fitting
     if not names and meaning is None and (foreign := brats_candidates(dataset_layout, case_ids)[0]):
+        other = f"Evaluate a run whose scheme has {foreign[0]}" if fixed else "Choose another scheme with scheme=…"
         raise SettingsError(
             f"According to {evidence}, the masks follow {' or '.join(foreign)}, which the scheme {scheme.name} does "
-            f"not have. Choose another scheme with scheme=…, or set {_choices(known.values(), key)} if the masks "
-            f"follow it."
+            f"not have. {other}, or set {_choices(known.values(), key)} if the masks follow it."
         )
     if not fitting:
         raise SettingsError(_none_fits(known, names, evidence, held, label_sets, key))
@@ -108,17 +110,22 @@ def _declared(known: Mapping[str, Convention], meaning: Mapping[int, int], layou
     return tuple(sorted(agreeing, key=lambda name: name != layout))
 
 
-def _refuse_unknown(known: Mapping[str, Convention], scheme: Scheme, label_sets: Mapping[str, frozenset[int]]) -> None:
+def _refuse_unknown(
+    known: Mapping[str, Convention], scheme: Scheme, label_sets: Mapping[str, frozenset[int]], fixed: bool
+) -> None:
     """Raise DataError if a mask holds an integer that no convention of the scheme defines."""
     every = {integer for convention in known.values() for integer in convention.to_label}
     wrong = {case_id: integers - every for case_id, integers in sorted(label_sets.items()) if integers - every}
     if wrong:
         listed = ", ".join(f"{case_id}: {numbers(integers)}" for case_id, integers in list(wrong.items())[:10])
         more = f" and {len(wrong) - 10} more masks" if len(wrong) > 10 else ""
+        of_run = ", in which the run was trained," if fixed else ""
+        remedy = "or list the cases under data.leave_out"
+        if not fixed:
+            remedy = "list the cases under data.leave_out, or choose another scheme with scheme=…"
         raise DataError(
-            f"The masks hold labels that no convention of the scheme {scheme.name} defines ({listed}{more}). Expected "
-            f"{numbers(every)}. Correct these masks, list the cases under data.leave_out, or choose another scheme "
-            f"with scheme=…."
+            f"The masks hold labels that no convention of the scheme {scheme.name}{of_run} defines ({listed}{more}). "
+            f"Expected {numbers(every)}. Correct these masks, {remedy}."
         )
 
 

@@ -1,12 +1,13 @@
-"""The choice of a scheme for masks that come without one, and the regions that no mask of a data set shows."""
+"""The choice of a scheme for masks that come without one, regions that no mask shows, and labels in no region."""
 
 from collections.abc import Mapping, Sequence
 
 from brats_unet.data.labels.evidence import candidates, declared_meaning
 from brats_unet.errors import SettingsError
-from brats_unet.schemes.convention import Convention, numbers
-from brats_unet.schemes.scheme import Scheme
-from brats_unet.schemes.scheme_file import builtin
+from brats_unet.schemes.convention import Convention, conventions, numbers
+from brats_unet.schemes.differences import differences
+from brats_unet.schemes.scheme import BACKGROUND, Scheme
+from brats_unet.schemes.scheme_file import builtin, builtin_names
 
 POST = ("brats2023", "brats2024")  # conventions of cases that may be from after treatment
 
@@ -77,14 +78,66 @@ def refuse_other_scheme(given: Scheme, recorded: Scheme, where: str) -> None:
         where: The run, for the message.
     """
     if not given.means_the_same(recorded) or given.scored != recorded.scored:
+        found = differences(recorded, given, "in the run", "now")
         raise SettingsError(
-            f"{where} was trained with the scheme {_described(recorded)}, but scheme={_described(given)} is set. Leave "
-            f"out scheme=: a run is always scored with its own."
+            f"{where} was trained with the scheme {recorded.name}, but scheme={given.name} is set, which differs "
+            f"({found}). Leave out scheme=: a run is always scored with its own."
         )
 
 
-def _described(scheme: Scheme) -> str:
-    return f"{scheme.name} (scored: {', '.join(scheme.scored)})"
+def sentences_about(
+    convention: Convention,
+    label_sets: Mapping[str, frozenset[int]],
+    *,
+    fixed: bool = False,
+    voxels: Mapping[int, int] | None = None,
+) -> list[str]:
+    """What a user should know of the labels in masks: regions that no mask shows, and labels in no region.
+
+    Args:
+        convention: What the integers mean, and the scheme with the regions.
+        label_sets: Set of integers in each mask, by case id.
+        fixed: Whether the scheme is that of a run, which cannot be changed.
+        voxels: Voxels of each integer in all masks, if they were counted.
+    """
+    found = (absent_sentence(convention, label_sets, fixed=fixed), _regionless(convention, label_sets, fixed, voxels))
+    return [sentence for sentence in found if sentence]
+
+
+def _regionless(
+    convention: Convention, label_sets: Mapping[str, frozenset[int]], fixed: bool, voxels: Mapping[int, int] | None
+) -> str:
+    """That labels in the masks lie in no region, so that they count as background; "" if all lie in one."""
+    integers = sorted(frozenset().union(*label_sets.values()) & set(_without_region(convention)))
+    if not integers:
+        return ""
+    scheme, many = convention.scheme, len(integers) > 1
+    listed = " and ".join(f"{one} ({scheme.words_of(convention.to_label[one])})" for one in integers)
+    masks = sum(not sets.isdisjoint(integers) for sets in label_sets.values())
+    counted = "" if voxels is None else f", {sum(voxels[one] for one in integers):,} voxels"
+    better = [name for name in builtin_names() if _scores(builtin(name), convention.name, integers)]
+    take = (
+        f"a run with scheme={better[0]} scores" if fixed and better else f"scheme={better[0]} scores" if better else ""
+    )
+    return (
+        f"Label{'s' if many else ''} {listed} {'lie' if many else 'lies'} in no region of the scheme {scheme.name} and "
+        f"{'count' if many else 'counts'} as background (in {masks} of {len(label_sets)} masks{counted})"
+        f"{f'; {take} ' + ('them' if many else 'it') if take else ''}."
+    )
+
+
+def _without_region(convention: Convention) -> list[int]:
+    """The integers of a convention whose labels lie in no predicted or scored region, without the background."""
+    scheme = convention.scheme
+    inside = {value for region in (*scheme.predicted, *scheme.scored) for value in scheme.values(region)}
+    return [integer for integer, label in convention.to_label.items() if label != BACKGROUND and label not in inside]
+
+
+def _scores(scheme: Scheme, name: str, integers: Sequence[int]) -> bool:
+    """Whether a scheme has a convention of this name, and a region for each of these integers."""
+    convention = conventions(scheme).get(name)
+    known = set() if convention is None else set(convention.to_label) - set(_without_region(convention))
+    return set(integers) <= known
 
 
 def absent_regions(convention: Convention, label_sets: Mapping[str, frozenset[int]]) -> list[str]:
@@ -100,8 +153,11 @@ def absent_regions(convention: Convention, label_sets: Mapping[str, frozenset[in
     return [region for region in regions if not found & set(scheme.values(region))]
 
 
-def absent_sentence(convention: Convention, label_sets: Mapping[str, frozenset[int]]) -> str:
-    """What a user should know if regions occur in no mask, and what to do; "" if every region occurs."""
+def absent_sentence(convention: Convention, label_sets: Mapping[str, frozenset[int]], *, fixed: bool = False) -> str:
+    """What a user should know if regions occur in no mask, and what to do; "" if every region occurs.
+
+    If the scheme is `fixed`, as that of a run is, the sentence does not advise to take another one.
+    """
     absent, scheme = absent_regions(convention, label_sets), convention.scheme
     if not absent:
         return ""
@@ -110,8 +166,10 @@ def absent_sentence(convention: Convention, label_sets: Mapping[str, frozenset[i
     masks = "the mask" if len(label_sets) == 1 else f"any of the {len(label_sets)} masks"
     if len(held) == 1 and len(scheme.labels) > 1:
         read_as = scheme.words_of(convention.to_label[held[0]])
+        advice = "If it means something else, set data.labels=…."
         return (
-            f"No {listed} in {masks}: the only label is {held[0]}, read as {read_as} ({convention.name}). If it stands "
-            f"for any lesion, set scheme=lesion."
+            f"No {listed} in {masks}: the only label is {held[0]}, read as {read_as} ({convention.name}). "
+            f"{advice if fixed else 'If it stands for any lesion, set scheme=lesion.'}"
         )
-    return f"No {listed} in {masks}. If there should be some, correct the masks, or choose another scheme or labels."
+    others = "set data.labels=…" if fixed else "choose another scheme or labels"
+    return f"No {listed} in {masks}. If there should be some, correct the masks, or {others}."

@@ -82,5 +82,6 @@ def refuse_unknown_spacing(dataset: Dataset, recipe: Preparation) -> None:
     if recipe.spacing_mm is not None and not dataset.spacing_known:
         raise SettingsError(
             f"data.preparation.spacing_mm={list(recipe.spacing_mm)}, but the spacing of the slices in {dataset.root} "
-            f"is unknown. Set data.spacing_mm to it, or data.preparation.spacing_mm=null to keep their grid."
+            f"is unknown. Set data.spacing_mm to it, or data.preparation.spacing_mm=null to keep their grid, as "
+            f"data=lgg does."
         )

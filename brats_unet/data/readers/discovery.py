@@ -63,11 +63,13 @@ class Survey:
         dataset: The data folder with its complete cases.
         incomplete: Cases that lack a requested scan, with the scans that they have.
         defects: Errors that stop training, in the order of the cases.
+        broken: Ids of cases whose slices are missing or broken: `defects` holds what is wrong with them.
     """
 
     dataset: Dataset
     incomplete: tuple[Case, ...]
     defects: tuple[Finding, ...]
+    broken: frozenset[str] = frozenset()
 
 
 def slice_spacing_mm(reader: str, spacing_mm: Sequence[float] | None) -> Sequence[float] | None:
@@ -82,6 +84,7 @@ def find_cases(
     leave_out: Sequence[str] = (),
     masks_required: bool = False,
     spacing_mm: Sequence[float] | None = None,
+    slices: bool = False,
 ) -> Dataset:
     """The cases of a data folder or of the folder of a single case; any defects are listed in one error message.
 
@@ -92,12 +95,14 @@ def find_cases(
         masks_required: Whether a case without a mask is a defect.
         spacing_mm: Edge lengths of a voxel along L, P, S, in millimetres, for scans that do not hold them (TIFF); None
             if they are unknown.
+        slices: Whether the scans must be TIFF slices, as with data=lgg.
 
     Raises:
-        SettingsError: `spacing_mm` is given, but the scans hold their spacing, or it is not three lengths.
+        SettingsError: `spacing_mm` is given, but the scans hold their spacing, or it is not three lengths; or there are
+            NIfTI files where slices are expected.
         DataError: The path does not exist, is a file or an empty folder, holds no recognised case, or has defects.
     """
-    found = survey(root, modalities=modalities, leave_out=leave_out, spacing_mm=spacing_mm)
+    found = survey(root, modalities=modalities, leave_out=leave_out, spacing_mm=spacing_mm, slices=slices)
     defects = list(found.defects)
     if masks_required:
         for case in found.dataset.cases:
@@ -113,12 +118,19 @@ def survey(
     modalities: Sequence[Modality],
     leave_out: Sequence[str] = (),
     spacing_mm: Sequence[float] | None = None,
+    slices: bool = False,
 ) -> Survey:
     """Like `find_cases`, but defects of cases are returned; only defects of the whole folder raise DataError."""
     root = Path(root)
     wanted = [modality for modality in Modality if modality in set(modalities)]
     tree, base = _tree_of(root)
     found: TaskCases | ScanFolders | SliceFolders
+    if slices and tree.files:
+        where = "beside TIFF files" if tree.pictures else "and no TIFF files"
+        raise SettingsError(
+            f"data=lgg reads folders of TIFF slices, but {root} holds {len(tree.files)} NIfTI files {where}. Set "
+            f"data=brats, or give a folder of slices alone."
+        )
     if tree.pictures and not tree.files:
         found = read_slice_folders(tree, wanted, _three(spacing_mm))
     elif spacing_mm is not None:
@@ -131,7 +143,7 @@ def survey(
         found = read_scan_folders(tree, wanted)
     if not (found.cases or found.incomplete):
         refuse(root, [*tree.defects, *found.defects])
-        raise DataError(f"{root}: {nothing_recognised(tree)}")
+        raise DataError(f"{root}: {nothing_recognised(tree, slices=slices)}")
 
     left_out = set(leave_out)
     known = {case.id for case in (*found.cases, *found.incomplete)}
@@ -155,7 +167,8 @@ def survey(
     else:
         cases = _graded(tree, cases, notes)
     dataset = Dataset(root, found.layout, tuple(sorted(cases, key=lambda c: c.id)), found.declared_labels, tuple(notes))
-    return Survey(dataset, incomplete, tuple(defects))
+    broken = frozenset(found.broken if isinstance(found, SliceFolders) else ())
+    return Survey(dataset, incomplete, tuple(defects), broken)
 
 
 def _tree_of(root: Path) -> tuple[Tree, Path | None]:
@@ -212,16 +225,18 @@ def _merged(
     return [whole, *kept]
 
 
-def nothing_recognised(tree: Tree) -> str:
+def nothing_recognised(tree: Tree, *, slices: bool = False) -> str:
     """What a folder without recognised cases holds and what to do; the message text that follows its path."""
-    wanted = "Expected BraTS file names (<case>_flair.nii.gz or <case>-t2f.nii.gz) or a folder imagesTr."
+    kind, wanted = "NIfTI", "Expected BraTS file names (<case>_flair.nii.gz or <case>-t2f.nii.gz) or a folder imagesTr."
+    if slices:
+        kind, wanted = "TIFF", "Expected <patient>/<patient>_<n>.tif and <patient>_<n>_mask.tif."
     if tree.files:
         names = ", ".join(file.path.name for file in tree.files[:3])
         return f"{len(tree.files)} NIfTI files, none named like a scan of a case ({names}, …). {wanted}"
     for ending, what in NEEDS_CONVERSION.items():
         if count := tree.others[ending]:
-            return f"no NIfTI file, but {count} {what} ({ending}). Convert them to .nii.gz first."
+            return f"no {kind} file, but {count} {what} ({ending}). Convert them to .nii.gz first."
     for ending in NEEDS_UNPACKING:
         if count := tree.others[ending]:
-            return f"no NIfTI file, but {count} archives ({ending}). Unpack them first."
-    return f"no NIfTI file up to five folders deep. {wanted}"
+            return f"no {kind} file, but {count} archives ({ending}). Unpack them first."
+    return f"no {kind} file up to five folders deep. {wanted}"

@@ -20,12 +20,17 @@ from brats_unet.volume import Case, ImageFile, Spacing
 
 LGG = "lgg"
 CHANNELS: Mapping[Modality, int] = {Modality.T1: 0, Modality.FLAIR: 1, Modality.T1CE: 2}
+DOWNLOAD = "Download the case again, or list it under data.leave_out."
 NAMED = 3  # cases and files that a sentence names
 
 
 @dataclass
 class SliceFolders:
-    """Result of `read_slice_folders`; the fields mean the same as in `discovery.Dataset` and `discovery.Survey`."""
+    """Result of `read_slice_folders`; the fields mean the same as in `discovery.Dataset` and `discovery.Survey`.
+
+    Attributes:
+        broken: Ids of cases whose files are missing or broken, which `defects` describes.
+    """
 
     layout: str = LGG
     declared_labels: Mapping[str, int | list[int]] | None = None
@@ -33,6 +38,7 @@ class SliceFolders:
     incomplete: list[Case] = field(default_factory=list)
     defects: list[Finding] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    broken: set[str] = field(default_factory=set)
 
 
 def read_slice_folders(tree: Tree, modalities: Sequence[Modality], spacing_mm: Spacing | None) -> SliceFolders:
@@ -68,15 +74,18 @@ def read_slice_folders(tree: Tree, modalities: Sequence[Modality], spacing_mm: S
                 copied = _copies_of_flair(slices, modalities)
             except DataError as problem:
                 problems.append(str(problem))
+        found.broken |= {case_id} if problems else set()
         images = {
             modality: ImageFile(slices.folder, CHANNELS[modality], spacing_mm)
             for modality in modalities
             if modality in CHANNELS and modality not in copied
         }
         unknown = [modality for modality in modalities if modality not in CHANNELS]
-        problems += [f"no {modality} scan. Its slices hold t1, flair and t1ce." for modality in unknown]
         case = Case(case_id, images, slices.folder if slices.masks else None, absent=tuple(copied))
         found.defects += [error(case_id, text, _remedy(text)) for text in problems]
+        for modality in unknown:
+            remedy = "Set data=lgg, or leave this scan out of data.modalities."
+            found.defects.append(error(case_id, f"no {modality} scan. Slices hold t1, flair and t1ce.", remedy))
         if not images and not unknown:
             lacking = f"FLAIR stands in place of its {' and '.join(copied)}, so no requested scan is left."
             remedy = "Add flair to data.modalities, or list the case under data.leave_out."
@@ -91,7 +100,7 @@ def read_slice_folders(tree: Tree, modalities: Sequence[Modality], spacing_mm: S
 def _remedy(text: str) -> str:
     if text.endswith("again."):  # the message of a DataError, which holds its remedy
         return ""
-    return "Download the case again, or list it under data.leave_out."
+    return DOWNLOAD
 
 
 def _refuse_copies(root: Path, patients: Iterable[Slices]) -> None:
@@ -123,7 +132,9 @@ def _problems(slices: Slices) -> list[str]:
     if not slices.names:
         return found
     if slices.twice:
-        found.append(f"{_files(slices.twice)} of a slice that another file holds. Expected each slice once.")
+        listed = ", ".join(f"{one.name} and {other.name}" for one, other in slices.twice[:NAMED])
+        more = f" and {len(slices.twice) - NAMED} more pairs" if len(slices.twice) > NAMED else ""
+        found.append(f"two files for one slice: {listed}{more}. Expected each slice once.")
     if not slices.images:
         return [*found, f"{len(slices.masks)} masks without slices."]
     missing = sorted(set(range(1, max(slices.images) + 1)) - set(slices.images))
@@ -171,6 +182,29 @@ def _header_problems(slices: Slices) -> list[str]:
             f"other files."
         )
     return found
+
+
+def truncated_slices(folder: Path, told: Sequence[str]) -> str:
+    """Which files of a folder have a sound header but cannot be read to their end, in a sentence; "" if none.
+
+    Args:
+        folder: Folder of slices.
+        told: Sentences about its files; a file that one of them names is left out.
+    """
+    slices, found = slices_in(folder), []
+    for group, mode in ((slices.images, SCANS), (slices.masks, MASK)):
+        for path in group.values():
+            try:
+                if picture_size(path)[1] != mode:
+                    continue
+            except DataError:
+                continue
+            try:
+                read_picture(path, mode)
+            except DataError:
+                found.append(path)
+    new = [path for path in found if not any(path.name in sentence for sentence in told)]
+    return f"{_files(new)} truncated." if new else ""
 
 
 def _copies_of_flair(slices: Slices, modalities: Sequence[Modality]) -> list[Modality]:

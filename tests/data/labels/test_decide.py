@@ -201,6 +201,15 @@ def test_masks_of_another_edition_than_the_scheme_are_refused_by_name() -> None:
         decide("auto", "", list(held), None, held, scheme=builtin("glioma_post"))
 
 
+def test_the_scheme_of_a_run_is_not_to_be_chosen_anew() -> None:
+    held = {"BraTS20_Training_001": frozenset({0, 1, 2, 4})}
+    for masks in (held, {"a": frozenset({0, 9})}):
+        for fixed in (False, True):
+            with pytest.raises((SettingsError, DataError)) as refused:
+                decide("auto", "", list(masks), None, masks, scheme=builtin("glioma_post"), fixed=fixed)
+            assert ("scheme=…" in str(refused.value)) is not fixed
+
+
 def test_the_convention_says_why_it_was_chosen() -> None:
     found = decide(
         "auto", "", ["BraTS20_Training_001"], None, {"BraTS20_Training_001": frozenset({0, 1})}, scheme=builtin()

@@ -2,7 +2,13 @@
 
 import pytest
 
-from brats_unet.data.labels.scheme_choice import absent_regions, absent_sentence, decide_scheme, refuse_other_scheme
+from brats_unet.data.labels.scheme_choice import (
+    absent_regions,
+    absent_sentence,
+    decide_scheme,
+    refuse_other_scheme,
+    sentences_about,
+)
 from brats_unet.errors import SettingsError
 from brats_unet.schemes.convention import conventions
 from brats_unet.schemes.scheme_file import builtin, scheme_of
@@ -70,10 +76,42 @@ def test_the_scheme_of_a_run_is_kept_and_another_one_is_refused_with_both_names(
     refuse_other_scheme(builtin(), builtin(), "runs/a")
     other_words = builtin().as_dict() | {"name": "mine", "source": "me"}
     refuse_other_scheme(scheme_of(other_words), builtin(), "runs/a")
-    with pytest.raises(SettingsError, match=r"runs/a was trained with the scheme glioma \(.*scheme=glioma_post \("):
+    with pytest.raises(
+        SettingsError, match=r"runs/a was trained with the scheme glioma, but scheme=glioma_post is set"
+    ):
         refuse_other_scheme(builtin("glioma_post"), builtin(), "runs/a")
-    with pytest.raises(SettingsError, match=r"scheme=mine \(scored: WT\)"):
+    with pytest.raises(
+        SettingsError, match=r"scheme=mine is set, which differs \(.*scored: WT, TC, ET in the run, WT now\)"
+    ):
         refuse_other_scheme(scheme_of(other_words | {"scored": ["WT"]}), builtin(), "runs/a")
+
+
+def test_labels_in_no_region_are_named_with_the_scheme_that_scores_them():
+    brats2024, masks = conventions(builtin())["brats2024"], sets(a=[0, 1, 2, 3, 4], b=[0, 1, 2, 3], c=[0, 4])
+    assert sentences_about(brats2024, masks) == [
+        "Label 4 (resection cavity) lies in no region of the scheme glioma and counts as background (in 2 of 3 masks); "
+        "scheme=glioma_post scores it."
+    ]
+    found = sentences_about(brats2024, masks, fixed=True, voxels={4: 9469, 3: 1})
+    assert found[0].endswith("(in 2 of 3 masks, 9,469 voxels); a run with scheme=glioma_post scores it.")
+    assert sentences_about(brats2024, sets(a=[0, 1, 2, 3])) == []
+    assert sentences_about(conventions(builtin("glioma_post"))["brats2024"], masks) == []
+
+
+def test_labels_that_no_scheme_scores_are_named_without_advice():
+    own = scheme_of({"labels": {"A": 1, "B": 7, "C": 9}, "regions": {"R": ["A"]}})
+    assert sentences_about(conventions(own)["own"], sets(a=[0, 1, 7, 9])) == [
+        "Labels 7 (B) and 9 (C) lie in no region of the scheme own and count as background (in 1 of 1 masks)."
+    ]
+
+
+def test_of_a_run_no_other_scheme_is_proposed():
+    (found,) = sentences_about(conventions(builtin())["brats2017"], sets(a=[0, 1], b=[0, 1]), fixed=True)
+    assert found.endswith(
+        "read as necrotic or non-enhancing core (brats2017). If it means something else, set data.labels=…."
+    )
+    (found,) = sentences_about(conventions(builtin())["brats2017"], sets(a=[0, 1, 2]), fixed=True)
+    assert found.endswith("If there should be some, correct the masks, or set data.labels=….")
 
 
 def test_regions_without_a_label_in_any_mask_are_absent():

@@ -71,6 +71,38 @@ def test_a_spacing_for_nifti_files_is_refused(tmp_path):
         find_cases(tmp_path, modalities=[FLAIR], spacing_mm=[1, 1, 5])
 
 
+def test_nifti_files_are_refused_where_slices_are_expected(tmp_path):
+    for name in ("flair", "t1", "t1ce", "t2"):
+        write_volume(tmp_path / "nifti" / f"a_{name}.nii", Volume(np.zeros((2, 2, 2), np.uint8)))
+    for spacing_mm in (None, [1, 1, 5]):
+        with pytest.raises(SettingsError) as refused:
+            find_cases(tmp_path / "nifti", modalities=THREE, slices=True, spacing_mm=spacing_mm)
+        assert str(refused.value) == (
+            f"data=lgg reads folders of TIFF slices, but {tmp_path / 'nifti'} holds 4 NIfTI files and no TIFF files. Set "
+            f"data=brats, or give a folder of slices alone."
+        )
+    patient(tmp_path)
+    with pytest.raises(SettingsError, match="holds 4 NIfTI files beside TIFF files"):
+        find_cases(tmp_path, modalities=THREE, slices=True)
+    assert len(find_cases(tmp_path / ONE, modalities=THREE, slices=True).cases) == 1
+
+
+def test_a_folder_without_slices_says_which_names_are_expected(tmp_path):
+    (tmp_path / "lgg.zip").touch()
+    with pytest.raises(DataError, match=r"no TIFF file, but 1 archives \(\.zip\)"):
+        find_cases(tmp_path, modalities=THREE, slices=True)
+    (tmp_path / "lgg.zip").rename(tmp_path / "lgg.png")
+    with pytest.raises(DataError, match=r"no TIFF file up to five .* Expected <patient>/<patient>_<n>\.tif and"):
+        find_cases(tmp_path, modalities=THREE, slices=True)
+
+
+def test_one_patient_without_a_requested_scan_is_told_the_setting(tmp_path):
+    patient(tmp_path)
+    assert message(tmp_path, tuple(Modality)) == (
+        f"{ONE}: no t2 scan. Slices hold t1, flair and t1ce. Set data=lgg, or leave this scan out of data.modalities."
+    )
+
+
 def test_copies_of_flair_are_absent_and_told_in_one_note(tmp_path):
     patient(tmp_path, ONE, copied=(0, 2))
     patient(tmp_path, TWO, copied=(2,))
@@ -156,7 +188,7 @@ def test_everything_wrong_is_named_at_once(tmp_path):
     for expected in (
         "6 defects",
         f"{ONE}: overview.tif is not named like a slice.",
-        f"{ONE}: {ONE}_2.tif is of a slice that another file holds. Expected each slice once.",
+        f"{ONE}: two files for one slice: {ONE}_02.tif and {ONE}_2.tif. Expected each slice once.",
         f"{TWO}: {TWO}_3.tif and 1 other file are empty or not readable as TIFF.",
         f"{TWO}: {TWO}_2.tif is stored as L. Expected RGB with 8 bits a channel.",
         f"{TWO}: {TWO}_3_mask.tif is stored as RGB. Expected one grey channel of 8 bits.",
