@@ -18,7 +18,6 @@ from typing import Any
 
 import numpy as np
 
-from brats_unet.anatomy import Modality
 from brats_unet.assembly.networks import open_for_prediction, run_paths
 from brats_unet.data.readers.incomplete import cases_to_predict, named_case
 from brats_unet.errors import DataError, SettingsError
@@ -29,6 +28,7 @@ from brats_unet.inference.network import Network
 from brats_unet.inference.postprocess import Postprocessing
 from brats_unet.inference.predicting import known_scans, outcome_of, prepared_for
 from brats_unet.inference.probability_maps import scan_of
+from brats_unet.modality import Modality
 from brats_unet.nifti import SUFFIXES, stem
 from brats_unet.scan_files import write_like
 from brats_unet.schemes.convention import Convention

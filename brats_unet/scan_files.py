@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from brats_unet import nifti, tiff_slices
-from brats_unet.anatomy import Modality
 from brats_unet.errors import DataError
+from brats_unet.modality import Modality
 from brats_unet.nifti import Header
 from brats_unet.volume import ImageFile, Spacing, Volume
 

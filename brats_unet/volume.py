@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from brats_unet.anatomy import Modality
+from brats_unet.modality import Modality
 
 Spacing = tuple[float, float, float]
 

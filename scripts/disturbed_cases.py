@@ -7,9 +7,9 @@ import numpy as np
 from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
-from brats_unet.anatomy import Modality
 from brats_unet.data.prepare.brain import border_value
 from brats_unet.data.prepare.oblique import resliced
+from brats_unet.modality import Modality
 from brats_unet.nifti import read_volume, write_volume
 from brats_unet.volume import Case, ImageFile, Volume
 

@@ -48,11 +48,11 @@ from duel_sides import NnunetSide, OurSide
 from duel_table import OURS, best_of, compared, few_steps, sentence, show
 from duel_terms import Terms, refuse_change, studies_of, train_settings
 
-from brats_unet.anatomy import Modality
 from brats_unet.assembly.provenance import commit, processor
 from brats_unet.errors import BratsError, MachineError, SettingsError
 from brats_unet.evaluation.record import open_evaluation
 from brats_unet.files import write_json
+from brats_unet.modality import Modality
 
 PEERS = Path(__file__).resolve().parents[1] / ".venv-peers" / "bin" / "python"
 PLANNED = "planned"

@@ -24,7 +24,6 @@ from pathlib import Path
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from brats_unet.anatomy import Modality
 from brats_unet.assembly.networks import open_networks, with_inference_options
 from brats_unet.data.prepare.brain import border_value
 from brats_unet.data.prepare.oblique import resliced
@@ -36,6 +35,7 @@ from brats_unet.inference.postprocess import Postprocessing
 from brats_unet.inference.predicting import outcome_of
 from brats_unet.metrics.counts import count, dice
 from brats_unet.metrics.protocols import PROTOCOLS
+from brats_unet.modality import Modality
 from brats_unet.nifti import read_integers, read_volume, write_volume
 from brats_unet.schemes.convention import conventions
 from brats_unet.schemes.scheme_file import builtin, scheme_in

@@ -21,9 +21,9 @@ import cc3d
 import numpy as np
 
 from brats_unet import nifti
-from brats_unet.anatomy import Modality
 from brats_unet.errors import BratsError, DataError
 from brats_unet.geometry import bounding_box, crop
+from brats_unet.modality import Modality
 from brats_unet.schemes.scheme_file import builtin
 
 GLIOMA = builtin()

@@ -77,10 +77,10 @@ def write_run() -> Callable[..., "Run"]:
     import keras
 
     from brats_unet import models
-    from brats_unet.anatomy import Modality
     from brats_unet.data.prepare.preprocess import Preparation
     from brats_unet.files import write_json
     from brats_unet.inference.network import recipe
+    from brats_unet.modality import Modality
     from brats_unet.models import checkpoint
     from brats_unet.parts import build, options_of
     from brats_unet.run import Run
@@ -134,12 +134,12 @@ def write_prepared() -> Callable[..., "PreparedCase"]:
 
     Its image is noise that the labels shine through, so that a network can learn it.
     """
-    from brats_unet.anatomy import Modality
     from brats_unet.data.prepare.cache import open_prepared, write
     from brats_unet.data.prepare.grid import Grid
     from brats_unet.data.prepare.prepared_labels import foreground_positions
     from brats_unet.data.prepare.preprocess import Preparation, Prepared
     from brats_unet.geometry import Box
+    from brats_unet.modality import Modality
     from brats_unet.volume import Turn
 
     def made(folder, case_id, labels, *, seed=0, channels=2, start=(0, 0, 0)):

@@ -8,10 +8,10 @@ import pytest
 
 import brats_unet
 from brats_unet import load
-from brats_unet.anatomy import Modality
 from brats_unet.cli.main import main
 from brats_unet.errors import BratsError
 from brats_unet.inference.volumes_csv import read_volumes
+from brats_unet.modality import Modality
 from brats_unet.nifti import read_header, read_integers, read_volume
 
 CASE = "BraTS20_Training_001"

@@ -9,12 +9,12 @@ import nibabel
 import numpy as np
 import pytest
 
-from brats_unet.anatomy import Modality
 from brats_unet.data.folds import Split
 from brats_unet.data.readers.discovery import find_cases
 from brats_unet.errors import MachineError, SettingsError
 from brats_unet.evaluation.record import Evaluation
 from brats_unet.evaluation.score import Row
+from brats_unet.modality import Modality
 from brats_unet.nifti import write_volume
 from brats_unet.scan_files import read_mask
 from brats_unet.schemes.convention import conventions

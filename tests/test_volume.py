@@ -3,7 +3,7 @@ from itertools import permutations, product
 import numpy as np
 import pytest
 
-from brats_unet.anatomy import Modality
+from brats_unet.modality import Modality
 from brats_unet.volume import Case, Turn, Volume, corners_apart_mm, spacing_mm, turn_to_lps
 
 TURNS = [Turn(axes, reverse) for axes in permutations(range(3)) for reverse in product((False, True), repeat=3)]

@@ -4,7 +4,6 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from brats_unet.anatomy import Modality
 from brats_unet.assembly.networks import open_for_prediction, run_paths
 from brats_unet.commands.display import Display, open_display
 from brats_unet.data.readers.discovery import Dataset
@@ -14,6 +13,7 @@ from brats_unet.inference.masks_folder import origin_of
 from brats_unet.inference.network import Network
 from brats_unet.inference.predicting import Predicted, known_scans, predict_cases
 from brats_unet.inference.probability_maps import keep_all, keep_regions, keep_uncertainty
+from brats_unet.modality import Modality
 from brats_unet.run import PROBABILITIES, UNCERTAINTY, mask_file
 from brats_unet.schemes.convention import Convention
 from brats_unet.settings import Predict

@@ -9,7 +9,6 @@ from os import cpu_count
 from pathlib import Path
 from typing import Any
 
-from brats_unet.anatomy import Modality
 from brats_unet.data.assignment import Subject, grouped
 from brats_unet.data.inspection import Inspection, inspect
 from brats_unet.data.labels.decide import decide
@@ -18,6 +17,7 @@ from brats_unet.data.readers.discovery import Survey
 from brats_unet.data.readers.findings import Finding, Severity, error, note, warning
 from brats_unet.data.readers.slice_folders import DOWNLOAD, truncated_slices
 from brats_unet.errors import BratsError
+from brats_unet.modality import Modality
 from brats_unet.schemes.convention import Convention, conventions
 from brats_unet.schemes.scheme import Scheme
 from brats_unet.volume import Case

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 
-from brats_unet.anatomy import Modality
 from brats_unet.data.prepare.brain import border_value
 from brats_unet.data.prepare.content_hash import voxel_hash
 from brats_unet.data.prepare.head_mask import head_mask
@@ -15,6 +14,7 @@ from brats_unet.data.prepare.preprocess import LARGEST, refuse_other_grid
 from brats_unet.data.readers.findings import Finding, error, error_of, warning
 from brats_unet.errors import DataError
 from brats_unet.geometry import faces
+from brats_unet.modality import Modality
 from brats_unet.scan_files import read_array, read_mask
 from brats_unet.volume import Case, ImageFile, Turn, Volume, turn_to_lps
 

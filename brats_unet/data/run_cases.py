@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from brats_unet.anatomy import Modality
 from brats_unet.data.prepare.content_hash import HashMemo
 from brats_unet.data.readers.discovery import Dataset, find_cases, slice_spacing_mm
 from brats_unet.data.readers.naming import patient_of
 from brats_unet.errors import DataError, SettingsError
 from brats_unet.files import read_json
+from brats_unet.modality import Modality
 from brats_unet.run import Run
 from brats_unet.volume import Case
 

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Literal
 
-from brats_unet.anatomy import SCANS, Modality
 from brats_unet.evaluation.case_facts import CaseFacts
 from brats_unet.evaluation.score import Row
 from brats_unet.metrics.glossary import PREDICTION_SIZES, REFERENCE_SIZES
+from brats_unet.modality import SCANS, Modality
 
 LEAST_COHORT = 20  # with fewer cases, groups are too small to be compared
 WORST = 10  # most cases of the group with the lowest scores, which is at most a quarter

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 
-from brats_unet.anatomy import Modality
 from brats_unet.data.labels.decide import decide, integers_of
 from brats_unet.data.labels.scheme_choice import decide_scheme, sentences_about
 from brats_unet.data.readers.discovery import find_masks, survey
@@ -16,6 +15,7 @@ from brats_unet.evaluation.grids import grid_mismatch
 from brats_unet.evaluation.mask_scheme import recorded_convention, recorded_scheme
 from brats_unet.evaluation.probabilities import read_probabilities
 from brats_unet.evaluation.score import Pair
+from brats_unet.modality import Modality
 from brats_unet.processes import map_in_processes
 from brats_unet.run import PROBABILITIES, probability_file
 from brats_unet.scan_files import read_mask

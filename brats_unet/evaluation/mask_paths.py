@@ -11,10 +11,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from brats_unet.anatomy import Modality
 from brats_unet.evaluation.record import Evaluation
 from brats_unet.evaluation.score import Pair
 from brats_unet.files import write_json
+from brats_unet.modality import Modality
 from brats_unet.private_paths import ROOTS
 from brats_unet.run import EVALUATION_FOLDERS, Run
 from brats_unet.schemes.convention import conventions

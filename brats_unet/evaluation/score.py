@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 
-from brats_unet.anatomy import Modality
 from brats_unet.errors import DataError
 from brats_unet.evaluation.grids import grid_mismatch
 from brats_unet.evaluation.probabilities import calibration, read_probabilities
@@ -15,6 +14,7 @@ from brats_unet.metrics import metrics_of
 from brats_unet.metrics.pair import MaskPair
 from brats_unet.metrics.protocols import TOLERANCES_MM, Protocol, protocol_named, require_tolerances
 from brats_unet.metrics.seed import SeedRow, seed_rows
+from brats_unet.modality import Modality
 from brats_unet.processes import map_in_processes
 from brats_unet.scan_files import read_mask
 from brats_unet.schemes.convention import Convention

@@ -10,13 +10,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy import ndimage
 
-from brats_unet.anatomy import Modality
 from brats_unet.data.prepare.brain import border_value
 from brats_unet.data.prepare.content_hash import voxel_hash
 from brats_unet.errors import DataError
 from brats_unet.evaluation.score import Pair, Row, read_labels, score_case
 from brats_unet.geometry import Box, bounding_box, uncrop
 from brats_unet.metrics.protocols import TOLERANCES_MM
+from brats_unet.modality import Modality
 from brats_unet.processes import map_in_processes
 from brats_unet.scan_files import read_mask, read_scan
 from brats_unet.schemes.convention import Convention

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from brats_unet.anatomy import Modality
 from brats_unet.data.prepare.preprocess import Preparation, Prepared, prepare
 from brats_unet.errors import DataError, SettingsError
 from brats_unet.inference.confidence import RegionFacts, facts_of, review_reasons
@@ -18,6 +17,7 @@ from brats_unet.inference.network import Network
 from brats_unet.inference.postprocess import Postprocessing, labels_of
 from brats_unet.inference.probability_maps import Keep, keep_nothing, scan_of
 from brats_unet.inference.volumes_csv import read_volumes, volume_rows, write_volumes
+from brats_unet.modality import Modality
 from brats_unet.prefetch import prefetched
 from brats_unet.run import mask_file
 from brats_unet.scan_files import spacing_known, write_like

@@ -6,9 +6,9 @@ from statistics import median
 
 import numpy as np
 
-from brats_unet.anatomy import SCANS, Modality
 from brats_unet.evaluation.case_facts import NONE, CaseFacts
 from brats_unet.evaluation.cohort import THIRD, Cohort, CohortCase, Contrast, contrasts
+from brats_unet.modality import SCANS, Modality
 from brats_unet.report.scheme_words import first_upper
 
 THIN_SPACE = "\u202f"  # between thousands; lines do not break there

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from brats_unet.anatomy import Modality
 from brats_unet.errors import DataError
 from brats_unet.evaluation.score import Pair, read_labels
+from brats_unet.modality import Modality
 from brats_unet.processes import map_in_processes
 from brats_unet.scan_files import read_scan
 from brats_unet.schemes.scheme import Scheme

@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from brats_unet.anatomy import SCANS, Modality
+from brats_unet.modality import SCANS, Modality
 from brats_unet.report.curves import ORANGE, SKY, save_figure, training_curves
 from brats_unet.report.looks import DASHES, LINE, Dash, readable
 from brats_unet.report.panels import (

@@ -4,11 +4,11 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from brats_unet.anatomy import SCANS, Modality
 from brats_unet.evaluation.case_facts import NONE
 from brats_unet.evaluation.cohort import LEAST_COHORT, Cohort, CohortCase, RegionOfCase
 from brats_unet.evaluation.record import Evaluation
 from brats_unet.metrics.glossary import distance_of
+from brats_unet.modality import SCANS, Modality
 from brats_unet.report import cohort_words
 from brats_unet.report.looks import css_class
 from brats_unet.report.volume_charts import dice_by_size, thirds

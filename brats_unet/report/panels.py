@@ -8,8 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from brats_unet.anatomy import Modality
 from brats_unet.geometry import Box
+from brats_unet.modality import Modality
 from brats_unet.report.looks import Dash
 from brats_unet.report.planes import PLANES, Plane, Spacing, Triple
 

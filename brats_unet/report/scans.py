@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from brats_unet.anatomy import Modality
 from brats_unet.errors import DataError
 from brats_unet.evaluation.score import Pair, read_labels
 from brats_unet.geometry import bounding_box, crop
+from brats_unet.modality import Modality
 from brats_unet.report.planes import drawn_spacing, windowed, with_margin
 from brats_unet.scan_files import read_scan
 from brats_unet.volume import turn_to_lps

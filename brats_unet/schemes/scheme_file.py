@@ -8,10 +8,10 @@ from typing import Any, get_args
 
 import yaml
 
-from brats_unet.anatomy import Modality
 from brats_unet.errors import SettingsError
 from brats_unet.files import conf_folder
 from brats_unet.hand_written import what_is, yaml_text, yaml_values
+from brats_unet.modality import Modality
 from brats_unet.schemes.region import Outline, Region, Tissue
 from brats_unet.schemes.scheme import Scheme
 from brats_unet.schemes.scheme_problems import NAME, Key, problems

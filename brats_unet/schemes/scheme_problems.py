@@ -5,8 +5,8 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any, get_args
 from warnings import catch_warnings
 
-from brats_unet.anatomy import Modality
 from brats_unet.hand_written import what_is
+from brats_unet.modality import Modality
 from brats_unet.schemes.region import Outline
 from brats_unet.spelling import suggestion
 

@@ -50,7 +50,6 @@ import yaml  # noqa: E402
 from rich.console import Console  # noqa: E402
 from rich.table import Table  # noqa: E402
 
-from brats_unet.anatomy import Modality  # noqa: E402
 from brats_unet.data.augment import AUGMENTATIONS  # noqa: E402
 from brats_unet.data.augment.augmentation import Augmentation  # noqa: E402
 from brats_unet.data.patches.draws import augmented, uniforms  # noqa: E402
@@ -61,6 +60,7 @@ from brats_unet.data.prepare.grid import Grid  # noqa: E402
 from brats_unet.data.prepare.prepared_labels import foreground_positions  # noqa: E402
 from brats_unet.data.prepare.preprocess import Preparation, Prepared  # noqa: E402
 from brats_unet.geometry import Box  # noqa: E402
+from brats_unet.modality import Modality  # noqa: E402
 from brats_unet.parts import build  # noqa: E402
 from brats_unet.schemes.scheme_file import builtin  # noqa: E402
 from brats_unet.volume import Turn  # noqa: E402

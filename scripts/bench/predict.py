@@ -54,13 +54,13 @@ def ours(options: dict[str, Any]) -> None:
     import tensorflow as tf
 
     from brats_unet import models
-    from brats_unet.anatomy import Modality
     from brats_unet.data.prepare.preprocess import Preparation
     from brats_unet.data.readers.discovery import find_cases
     from brats_unet.inference.keras_network import network_of
     from brats_unet.inference.network import recipe
     from brats_unet.inference.postprocess import Postprocessing
     from brats_unet.inference.predicting import predict_cases
+    from brats_unet.modality import Modality
     from brats_unet.parts import build
     from brats_unet.schemes.convention import conventions
     from brats_unet.schemes.scheme_file import builtin

@@ -25,9 +25,9 @@ from pathlib import Path
 
 import psutil
 
-from brats_unet.anatomy import Modality
 from brats_unet.data.phantom.phantoms import case_id, write_dataset
 from brats_unet.data.readers.discovery import find_cases
+from brats_unet.modality import Modality
 from brats_unet.schemes.scheme_file import builtin
 
 BRATS_UNET = str(Path(sys.executable).with_name("brats-unet"))

@@ -9,12 +9,12 @@ import pytest
 from PIL import Image
 
 from brats_unet import nifti
-from brats_unet.anatomy import Modality
 from brats_unet.commands.check import main, table_rows
 from brats_unet.data.inspection import inspect
 from brats_unet.data.readers.discovery import find_cases
 from brats_unet.data.readers.findings import Finding, Severity
 from brats_unet.errors import DataError, SettingsError
+from brats_unet.modality import Modality
 from brats_unet.schemes.scheme_file import builtin, scheme_of
 from brats_unet.settings import Check, Data
 from brats_unet.volume import Volume

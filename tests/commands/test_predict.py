@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from brats_unet.anatomy import Modality
 from brats_unet.assembly import networks
 from brats_unet.commands import predict
 from brats_unet.data.prepare.preprocess import Preparation
@@ -18,6 +17,7 @@ from brats_unet.files import write_json
 from brats_unet.inference import predicting
 from brats_unet.inference.network import Network
 from brats_unet.inference.postprocess import Postprocessing
+from brats_unet.modality import Modality
 from brats_unet.nifti import read_header, read_integers, read_volume
 from brats_unet.schemes.convention import conventions
 from brats_unet.settings import Predict

@@ -2,10 +2,10 @@
 
 import pytest
 
-from brats_unet.anatomy import Modality
 from brats_unet.commands.tune import rules_to_search
 from brats_unet.data.readers.discovery import find_cases
 from brats_unet.errors import SettingsError
+from brats_unet.modality import Modality
 from tests.slices import patient
 
 RULES = ["threshold", "least_component_mm3", "fill_holes"]

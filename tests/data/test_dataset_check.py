@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from brats_unet import nifti, scan_files
-from brats_unet.anatomy import Modality
 from brats_unet.data.dataset_check import CheckReport, check_cases
 from brats_unet.data.readers.discovery import survey
 from brats_unet.data.readers.findings import Severity
 from brats_unet.errors import SettingsError
+from brats_unet.modality import Modality
 from brats_unet.schemes.scheme_file import builtin
 from brats_unet.volume import Volume
 

@@ -5,11 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from brats_unet.anatomy import Modality
 from brats_unet.data.fingerprint import fingerprint, identity, refuse_other_dataset
 from brats_unet.data.prepare.preprocess import Preparation
 from brats_unet.data.readers.discovery import Dataset
 from brats_unet.errors import SettingsError
+from brats_unet.modality import Modality
 from brats_unet.schemes.scheme_file import builtin
 from brats_unet.volume import Case
 

@@ -9,12 +9,12 @@ import sys
 import numpy as np
 import pytest
 
-from brats_unet.anatomy import Modality
 from brats_unet.cli.main import main
 from brats_unet.data.prepare.preprocess import Preparation, prepare
 from brats_unet.data.readers.discovery import find_cases
 from brats_unet.evaluation.record import read_facts
 from brats_unet.evaluation.score import Pair, score_cases
+from brats_unet.modality import Modality
 from brats_unet.nifti import read_header, read_integers, write_volume
 from brats_unet.run import Run
 from brats_unet.schemes.convention import conventions

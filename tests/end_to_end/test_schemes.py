@@ -8,13 +8,13 @@ import pytest
 import yaml
 
 from brats_unet import load
-from brats_unet.anatomy import Modality
 from brats_unet.cli.main import main
 from brats_unet.data.labels.decide import decide, label_set
 from brats_unet.data.phantom.phantoms import write_dataset
 from brats_unet.data.prepare.preprocess import Preparation, prepare
 from brats_unet.data.readers.discovery import find_cases
 from brats_unet.evaluation.score import Pair, score_cases
+from brats_unet.modality import Modality
 from brats_unet.nifti import read_header, read_integers, write_volume
 from brats_unet.volume import Volume
 from tests.inference.scheme_examples import SCHEMES

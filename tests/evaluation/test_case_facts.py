@@ -6,11 +6,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from brats_unet.anatomy import Modality
 from brats_unet.errors import DataError
 from brats_unet.evaluation.case_facts import CaseFacts, case_facts
 from brats_unet.evaluation.record import CASES, read_facts, write_rows
 from brats_unet.evaluation.score import Pair
+from brats_unet.modality import Modality
 from brats_unet.nifti import write_volume
 from brats_unet.schemes.convention import conventions
 from brats_unet.schemes.scheme_file import builtin

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from brats_unet.anatomy import Modality
 from brats_unet.errors import DataError, SettingsError
 from brats_unet.evaluation.folders import pair_folders
+from brats_unet.modality import Modality
 from brats_unet.nifti import write_volume
 from brats_unet.volume import Volume
 from tests.slices import DEPTH, SIZE, patient

@@ -4,10 +4,10 @@ import json
 
 import pytest
 
-from brats_unet.anatomy import Modality
 from brats_unet.evaluation.mask_paths import described_files, pairs_of
 from brats_unet.evaluation.record import open_evaluation, write_rows
 from brats_unet.evaluation.score import Pair, Row
+from brats_unet.modality import Modality
 from brats_unet.schemes.convention import conventions
 from brats_unet.schemes.scheme_file import builtin
 from brats_unet.volume import ImageFile

@@ -5,11 +5,11 @@ import os
 import numpy as np
 import pytest
 
-from brats_unet.anatomy import Modality
 from brats_unet.data.readers.discovery import find_cases
 from brats_unet.errors import DataError
 from brats_unet.evaluation import mean_shape_file
 from brats_unet.evaluation.mean_shape_file import cached_mean_shape
+from brats_unet.modality import Modality
 from brats_unet.nifti import read_integers, write_volume
 from brats_unet.schemes.convention import conventions
 from brats_unet.schemes.scheme_file import builtin

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from brats_unet.anatomy import Modality
 from brats_unet.errors import DataError
 from brats_unet.evaluation.score import Pair
 from brats_unet.evaluation.trivial import FRAME, in_frame, mean_shape, mean_shape_of, score_trivial
 from brats_unet.geometry import Box
+from brats_unet.modality import Modality
 from brats_unet.nifti import write_volume
 from brats_unet.schemes.convention import conventions
 from brats_unet.schemes.scheme_file import builtin

@@ -6,11 +6,11 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from brats_unet.anatomy import Modality
 from brats_unet.data.prepare.grid import Grid
 from brats_unet.data.prepare.preprocess import Preparation, Prepared
 from brats_unet.geometry import Box
 from brats_unet.inference.ensemble import pairwise_dice, predict_ensemble
+from brats_unet.modality import Modality
 from brats_unet.volume import Turn
 
 AFFINE = ((-1.0, 0.0, 0.0, 0.0), (0.0, -1.0, 0.0, 0.0), (0.0, 0.0, 1.0, 0.0), (0.0, 0.0, 0.0, 1.0))

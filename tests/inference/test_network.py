@@ -7,11 +7,11 @@ import pytest
 import tensorflow as tf
 
 from brats_unet import models
-from brats_unet.anatomy import Modality
 from brats_unet.data.prepare.preprocess import Preparation
 from brats_unet.inference.keras_network import explain_full_memory, forward_of, sum_of_tiles_of
 from brats_unet.inference.network import Network
 from brats_unet.inference.predictor import MemoryFull, tiled
+from brats_unet.modality import Modality
 from brats_unet.parts import build
 from brats_unet.schemes.scheme_file import builtin
 

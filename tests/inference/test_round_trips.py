@@ -8,7 +8,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from brats_unet.anatomy import Modality
 from brats_unet.data.prepare.grid import Grid
 from brats_unet.data.prepare.oblique import resliced
 from brats_unet.data.prepare.preprocess import Preparation, prepare
@@ -17,6 +16,7 @@ from brats_unet.geometry import Box
 from brats_unet.inference.network import Network
 from brats_unet.inference.predictor import tiled
 from brats_unet.inference.tta import flips, mirrored
+from brats_unet.modality import Modality
 from brats_unet.nifti import read_volume, write_volume
 from brats_unet.volume import Case, ImageFile, Volume, turn_to_lps
 

@@ -5,7 +5,6 @@ import json
 import numpy as np
 import pytest
 
-from brats_unet.anatomy import Modality
 from brats_unet.data.readers.discovery import find_cases
 from brats_unet.evaluation.case_facts import CaseFacts
 from brats_unet.evaluation.record import CASES, SCORES, SUMMARY, write_rows
@@ -14,6 +13,7 @@ from brats_unet.evaluation.summary import summarise
 from brats_unet.files import write_json
 from brats_unet.metrics import metrics_of
 from brats_unet.metrics.protocols import protocol_named
+from brats_unet.modality import Modality
 from brats_unet.nifti import read_integers, write_volume
 from brats_unet.report.scores import report_scores
 from brats_unet.run import Run

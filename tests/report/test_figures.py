@@ -5,8 +5,8 @@ import pytest
 from matplotlib.axes import Axes
 from matplotlib.image import imread
 
-from brats_unet.anatomy import Modality
 from brats_unet.geometry import Box
+from brats_unet.modality import Modality
 from brats_unet.report.drawing import scans_to_draw
 from brats_unet.report.figures import case_figure, training_curves
 from brats_unet.report.looks import LINE, readable

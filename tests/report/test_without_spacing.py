@@ -5,11 +5,11 @@ import re
 import numpy as np
 import pytest
 
-from brats_unet.anatomy import Modality
 from brats_unet.data.readers.discovery import find_cases
 from brats_unet.evaluation.mask_paths import pairs_of
 from brats_unet.evaluation.record import open_evaluation, require_whole
 from brats_unet.evaluation.score import Pair
+from brats_unet.modality import Modality
 from brats_unet.report import figures
 from brats_unet.report.page import write_page
 from brats_unet.report.scores import report_scores

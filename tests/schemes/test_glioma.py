@@ -5,7 +5,7 @@ from itertools import product
 import numpy as np
 import pytest
 
-from brats_unet.anatomy import Modality
+from brats_unet.modality import Modality
 from brats_unet.schemes.scheme_file import builtin
 from tests.glioma import CLASSES, REGION_TISSUE, Label, Region, labels_from_regions, region_mask, region_masks
 

@@ -13,9 +13,9 @@ from functools import partial
 
 from keras import ops
 
-from brats_unet.anatomy import Modality
 from brats_unet.data.augment.options import Blur, Factors, Gamma, LowResolution, Noise, Shift
 from brats_unet.data.augment.transform import Parameters, Sample, Tensor, Transform, around_1, between
+from brats_unet.modality import Modality
 
 M = len(Modality)
 TRUNCATE = 6  # width of a blur's kernel, in sigmas

@@ -6,13 +6,13 @@ from enum import StrEnum
 
 import numpy as np
 
-from brats_unet.anatomy import Modality
 from brats_unet.data.phantom.contrast import appearances
 from brats_unet.data.phantom.extent import Extent, without_dust
 from brats_unet.data.phantom.fields import FieldSampler, ramp, random_field
 from brats_unet.data.phantom.head import Anatomy
 from brats_unet.data.phantom.patient import Patient, Positions, grow_around
 from brats_unet.data.phantom.tumour import Lesion, draw_centre
+from brats_unet.modality import Modality
 
 SHELL_MM = 3.0  # least mean thickness of a shell
 MODALITIES = (Modality.FLAIR, Modality.T1, Modality.T1CE, Modality.T2)

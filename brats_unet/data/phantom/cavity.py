@@ -6,12 +6,12 @@ from enum import StrEnum
 
 import numpy as np
 
-from brats_unet.anatomy import Modality
 from brats_unet.data.phantom.extent import Extent, glioma_extent, without_dust
 from brats_unet.data.phantom.fields import FieldSampler, ramp, random_field
 from brats_unet.data.phantom.head import Anatomy, cerebrum, ventricles
 from brats_unet.data.phantom.patient import Patient, Positions, glioma_appearances, grow_around
 from brats_unet.data.phantom.tumour import Lesion, Tumour, Variety, draw_lesions, grow_tumour
+from brats_unet.modality import Modality
 
 GAP_MM = 0.7  # between the cavity and the tumour core
 

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from brats_unet.anatomy import Modality
 from brats_unet.data.phantom.extent import Extent
 from brats_unet.data.phantom.fields import FieldSampler, lattice_axes, ramp, random_field
 from brats_unet.data.phantom.head import Anatomy
+from brats_unet.modality import Modality
 
 # Mean signal of healthy tissue relative to the median of the brain, from eight BraTS 2021 scans.
 TISSUES: dict[Modality, dict[str, float]] = {

@@ -6,12 +6,12 @@ from functools import partial
 
 import numpy as np
 
-from brats_unet.anatomy import Modality
 from brats_unet.data.phantom.contrast import Appearance, appearances
 from brats_unet.data.phantom.extent import Growth, glioma_extent
 from brats_unet.data.phantom.fields import lattice_axes, random_field
 from brats_unet.data.phantom.head import Anatomy, grow_head
 from brats_unet.data.phantom.tumour import Lesion, Variety, draw_lesions, grow_tumour, without_mass_effect
+from brats_unet.modality import Modality
 
 Positions = tuple[np.ndarray, np.ndarray, np.ndarray]
 

@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from brats_unet.anatomy import Modality
 from brats_unet.data.phantom.blobs import Spread, with_lesions
 from brats_unet.data.phantom.cavity import AfterSurgery, with_operated_glioma
 from brats_unet.data.phantom.contrast import paint
@@ -13,6 +12,7 @@ from brats_unet.data.phantom.patient import Patient, with_glioma
 from brats_unet.data.phantom.scan_grid import BRATS, MNI, ScanGrid
 from brats_unet.data.phantom.tissue import tissue_shares
 from brats_unet.data.phantom.tumour import CYCLE, GRADES
+from brats_unet.modality import Modality
 from brats_unet.schemes.scheme import Scheme
 
 VERSION = 2  # version of the generator; increase it when the voxels change

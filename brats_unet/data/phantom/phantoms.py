@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 
 from brats_unet import nifti
-from brats_unet.anatomy import Modality
 from brats_unet.data.phantom.phantom_case import VERSION, kind_of, labels_of, phantom_case
 from brats_unet.data.phantom.scan_grid import BRATS, ScanGrid, times
 from brats_unet.errors import DataError, SettingsError
 from brats_unet.files import atomic_path, require_free_space, write_json
+from brats_unet.modality import Modality
 from brats_unet.processes import in_processes
 from brats_unet.schemes.convention import Convention, conventions
 from brats_unet.schemes.scheme import Scheme

@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Annotated, Any, Literal, Optional, get_args
 
-from brats_unet.anatomy import Modality
 from brats_unet.binding import Range, bind
 from brats_unet.data.readers.discovery import Dataset
 from brats_unet.errors import SettingsError
+from brats_unet.modality import Modality
 from brats_unet.volume import Spacing
 
 # Increase this when the same settings give different prepared volumes; it is part of the cache key.

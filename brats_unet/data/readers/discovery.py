@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from brats_unet.anatomy import Modality
 from brats_unet.data.readers import task_folder
 from brats_unet.data.readers.findings import Finding, error, refuse
 from brats_unet.data.readers.grades import folder_grade, grade_table, lgg_strata
@@ -19,6 +18,7 @@ from brats_unet.data.readers.slice_folders import LGG, SliceFolders, read_slice_
 from brats_unet.data.readers.task_folder import Labels, TaskCases
 from brats_unet.data.readers.tree import Tree, walk
 from brats_unet.errors import DataError, SettingsError
+from brats_unet.modality import Modality
 from brats_unet.scan_files import spacing_known
 from brats_unet.volume import Case, Spacing
 

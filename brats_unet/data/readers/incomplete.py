@@ -4,11 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from brats_unet.anatomy import Modality
 from brats_unet.data.readers.discovery import Dataset, find_cases, survey
 from brats_unet.data.readers.findings import refuse
 from brats_unet.data.readers.naming import scan_name
 from brats_unet.errors import DataError, SettingsError
+from brats_unet.modality import Modality
 from brats_unet.nifti import is_nifti, stem
 from brats_unet.volume import Case, ImageFile
 

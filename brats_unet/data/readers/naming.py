@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from brats_unet.anatomy import Modality
+from brats_unet.modality import Modality
 
 # Suffix of a scan's file name -> modality; upper and lower case are equal ("-t2W" exists).
 OLD_SUFFIXES: Mapping[str, Modality] = {

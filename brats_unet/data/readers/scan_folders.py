@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from brats_unet.anatomy import Modality
 from brats_unet.data.readers.findings import Finding, error
 from brats_unet.data.readers.naming import MISNAMED_MASKS, NEW_SUFFIXES, OLD_SUFFIXES, patient_of, scan_name
 from brats_unet.data.readers.tree import NiftiFile, Tree
+from brats_unet.modality import Modality
 from brats_unet.nifti import SUFFIXES
 from brats_unet.volume import Case, ImageFile
 

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import numpy as np
 
-from brats_unet.anatomy import Modality
 from brats_unet.data.readers.findings import Finding, error
 from brats_unet.data.readers.tree import Tree
 from brats_unet.errors import DataError, some
+from brats_unet.modality import Modality
 from brats_unet.tiff_slices import MASK, SCANS, Slices, picture_size, read_picture, read_scans, slices_in
 from brats_unet.volume import Case, ImageFile, Spacing
 

@@ -5,12 +5,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from brats_unet.anatomy import Modality
 from brats_unet.data.readers.findings import Finding, error
 from brats_unet.data.readers.naming import CHANNEL_NAMES, MSD_CHANNELS, NNUNET_NAME, channel_modality, patient_of
 from brats_unet.data.readers.tree import NiftiFile, Tree
 from brats_unet.errors import DataError
 from brats_unet.hand_written import json_values
+from brats_unet.modality import Modality
 from brats_unet.volume import Case, ImageFile
 
 IMAGES = ("imagesTr", "imagesTs")

@@ -4,9 +4,9 @@ import cc3d
 import numpy as np
 import pytest
 
-from brats_unet.anatomy import Modality
 from brats_unet.data.phantom.cavity import AfterSurgery, fluid_signals
 from brats_unet.data.phantom.phantom_case import PhantomCase, phantom_case
+from brats_unet.modality import Modality
 from brats_unet.schemes.scheme_file import builtin
 
 SCHEME = builtin("glioma_post")

@@ -6,8 +6,8 @@ import platform
 import numpy as np
 import pytest
 
-from brats_unet.anatomy import Modality
 from brats_unet.data.phantom.phantom_case import GLIOMA, LESIONS, OPERATED, kind_of, labels_of, phantom_case
+from brats_unet.modality import Modality
 from brats_unet.schemes.scheme_file import builtin, scheme_of
 
 FIVE = scheme_of(

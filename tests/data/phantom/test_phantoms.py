@@ -9,7 +9,6 @@ import pytest
 from scipy import ndimage
 
 from brats_unet import nifti
-from brats_unet.anatomy import Modality
 from brats_unet.data.assignment import Subject, assign
 from brats_unet.data.labels.decide import decide, integers_of
 from brats_unet.data.phantom import phantom_case as generator
@@ -19,6 +18,7 @@ from brats_unet.data.phantom.scan_grid import BRATS, ScanGrid
 from brats_unet.data.phantom.tumour import CYCLE, Variety
 from brats_unet.data.readers.discovery import find_cases
 from brats_unet.errors import DataError, SettingsError
+from brats_unet.modality import Modality
 from brats_unet.schemes.scheme_file import builtin, scheme_of
 from tests.glioma import Label, Region, region_mask
 

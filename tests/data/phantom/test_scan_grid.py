@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 
 from brats_unet import nifti
-from brats_unet.anatomy import Modality
 from brats_unet.data.phantom.phantom_case import phantom_case
 from brats_unet.data.phantom.phantoms import write_dataset
 from brats_unet.data.phantom.scan_grid import BRATS, MNI, ScanGrid, grid_of, parts
 from brats_unet.errors import SettingsError
+from brats_unet.modality import Modality
 from brats_unet.schemes.scheme_file import builtin
 from brats_unet.volume import spacing_mm
 

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from brats_unet import files
-from brats_unet.anatomy import Modality
 from brats_unet.data.prepare import cache
 from brats_unet.data.prepare.cache import PreparedCase, altered, is_whole, prepare_all
 from brats_unet.data.prepare.preprocess import Preparation, prepare
 from brats_unet.errors import DataError, MachineError
+from brats_unet.modality import Modality
 from brats_unet.nifti import write_volume
 from brats_unet.schemes.convention import conventions
 from brats_unet.schemes.scheme_file import builtin
@@ -292,7 +292,7 @@ def test_several_workers_write_the_same_files_as_one(data, tmp_path):
 TWICE = """
 import sys, time
 from pathlib import Path
-from brats_unet.anatomy import Modality
+from brats_unet.modality import Modality
 from brats_unet.data.prepare import cache
 from brats_unet.schemes.convention import conventions
 from brats_unet.schemes.scheme_file import builtin

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from brats_unet.anatomy import Modality
 from brats_unet.data.prepare.head_mask import air_threshold, head_mask, otsu_threshold
 from brats_unet.data.readers.discovery import find_cases
+from brats_unet.modality import Modality
 from brats_unet.scan_files import read_mask, read_scan
 
 

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from brats_unet.anatomy import Modality
 from brats_unet.data.prepare.plausible import dice_of, scan_warnings, share_on_faces
 from brats_unet.data.prepare.preprocess import Preparation, prepare
 from brats_unet.data.readers.discovery import find_cases
+from brats_unet.modality import Modality
 
 
 def ball(radius, centre=(10, 10, 10)):

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from brats_unet.anatomy import Modality
 from brats_unet.data.prepare.cache import estimated_bytes
 from brats_unet.data.prepare.case_key import case_key
 from brats_unet.data.prepare.content_hash import HashMemo, file_hash, voxel_hash
@@ -15,6 +14,7 @@ from brats_unet.data.prepare.preparation import Preparation, refuse_unknown_spac
 from brats_unet.data.prepare.preprocess import prepare
 from brats_unet.data.readers.discovery import find_cases
 from brats_unet.errors import DataError, SettingsError
+from brats_unet.modality import Modality
 from brats_unet.scan_files import read_mask, read_scan
 from brats_unet.schemes.convention import conventions
 from brats_unet.schemes.scheme_file import builtin

@@ -4,7 +4,6 @@ from itertools import product
 import numpy as np
 import pytest
 
-from brats_unet.anatomy import Modality
 from brats_unet.data.prepare import prepared_labels as labels_module
 from brats_unet.data.prepare import preprocess
 from brats_unet.data.prepare.grid import Grid
@@ -12,6 +11,7 @@ from brats_unet.data.prepare.prepared_labels import foreground_positions, prepar
 from brats_unet.data.prepare.preprocess import Preparation, normalised, prepare
 from brats_unet.errors import DataError, SettingsError
 from brats_unet.geometry import Box
+from brats_unet.modality import Modality
 from brats_unet.nifti import read_volume, write_volume
 from brats_unet.schemes.convention import conventions
 from brats_unet.schemes.scheme_file import builtin

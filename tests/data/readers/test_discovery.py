@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from brats_unet.anatomy import Modality
 from brats_unet.data.readers.discovery import find_cases, survey
 from brats_unet.errors import DataError
+from brats_unet.modality import Modality
 
 ALL = tuple(Modality)
 OLD = ("flair", "t1", "t1ce", "t2", "seg")

@@ -4,9 +4,9 @@ import shutil
 
 import pytest
 
-from brats_unet.anatomy import Modality
 from brats_unet.data.readers.incomplete import cases_to_predict, named_case
 from brats_unet.errors import DataError, SettingsError
+from brats_unet.modality import Modality
 
 ALL = list(Modality)
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from brats_unet.anatomy import Modality
 from brats_unet.data.readers.naming import channel_modality, patient_of, scan_name
+from brats_unet.modality import Modality
 
 
 @pytest.mark.parametrize(

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from brats_unet.anatomy import Modality
 from brats_unet.data.readers.discovery import find_cases, find_masks, survey
 from brats_unet.data.readers.incomplete import cases_to_predict
 from brats_unet.errors import DataError, SettingsError
+from brats_unet.modality import Modality
 from brats_unet.nifti import write_volume
 from brats_unet.scan_files import read_header, read_mask
 from brats_unet.volume import ImageFile, Volume
