@@ -216,6 +216,7 @@ class Predict:
     labels: str  # label convention to write; auto: that of the training data
     probabilities: bool
     uncertainty: bool
+    masks_only: bool  # neither volumes.csv nor the record of the networks
     overwrite: bool
     device: str
     trust: bool  # run a SavedModel, which can hold any program

@@ -36,6 +36,7 @@ def main(settings: Predict) -> int:
 
 def _predict(settings: Predict, display: Display) -> int:
     files = _named_files(settings)
+    refuse_maps_beside_masks(settings)
     paths = run_paths(settings.run)
     output = Path(settings.output)
     if settings.input is not None:
@@ -71,6 +72,7 @@ def _predict(settings: Predict, display: Display) -> int:
             paths, networks, checkpoint=settings.checkpoint, convention=convention.name, rules=rules, kept=kept
         ),
         overwrite=settings.overwrite,
+        masks_only=settings.masks_only,
         keep=keep_all([writers[name](output / name, convention.scheme) for name in kept]),
         log=display.log,
         progress=lambda count, total: display.progress("Predicting", count, total),
@@ -104,6 +106,12 @@ def _dataset(settings: Predict, files: dict[Modality, str], networks: Sequence[N
     return Dataset(next(iter(case.images.values())).path.parent, "", (case,))
 
 
+def refuse_maps_beside_masks(settings: Predict) -> None:
+    """Raise SettingsError if only masks are wanted, but maps too."""
+    if maps := [name for name in (PROBABILITIES, UNCERTAINTY) if settings.masks_only and getattr(settings, name)]:
+        raise SettingsError(f"masks_only=true writes no maps, but {maps[0]}=true asks for them. Leave out one of the two.")
+
+
 def refuse_output_in_input(output: Path, source: Path) -> None:
     """Raise SettingsError if `output` lies in the folder of the scans, where nothing is ever written."""
     if output.resolve().is_relative_to(source.resolve()):
@@ -133,10 +141,11 @@ def _print_result(settings: Predict, display: Display, done: Predicted, output: 
         print(json.dumps(document, indent=2))
         return
     before = f", {done.found} of them from before" if done.found else ""
-    display.log(f"{len(done.written)} masks in {output} (labels: {convention.name}{before}), volumes in volumes.csv.")
+    volumes, names = ("", "") if settings.masks_only else (", volumes in volumes.csv", ": volumes.csv names them")
+    display.log(f"{len(done.written)} masks in {output} (labels: {convention.name}{before}){volumes}.")
     for case_id, reasons in list(done.review.items())[:REVIEWS_SHOWN]:
         display.log(f"Check {case_id}: {reasons}.")
     if len(done.review) > REVIEWS_SHOWN:
-        display.log(f"… and {len(done.review) - REVIEWS_SHOWN} more: volumes.csv names them.")
+        display.log(f"… and {len(done.review) - REVIEWS_SHOWN} more{names}.")
     for sentence in done.failed.values():
         display.log(f"Not predicted: {sentence}")

@@ -13,7 +13,7 @@ from brats_unet.run import PREDICTIONS_MARK, PROBABILITIES, UNCERTAINTY, VOLUMES
 
 
 def prepare_masks_folder(
-    output: Path, origin: dict[str, Any], case_ids: Sequence[str] = (), *, overwrite: bool
+    output: Path, origin: dict[str, Any], case_ids: Sequence[str] = (), *, overwrite: bool, record: bool = True
 ) -> None:
     """Prepare the output folder and write the record of where its masks come from.
 
@@ -26,6 +26,7 @@ def prepare_masks_folder(
         origin: Networks and settings that make the masks, in plain types; see `origin_of`.
         case_ids: Ids of the cases to predict.
         overwrite: Replace what is in the folder.
+        record: Write the record. Without it, the folder must be new or empty, or `overwrite` set.
 
     Raises:
         SettingsError: Without `overwrite`, the folder holds other files, or masks of another origin; or `output` is a
@@ -39,6 +40,11 @@ def prepare_masks_folder(
                 remove_file(mask)
             for name in (VOLUMES, PROBABILITIES, UNCERTAINTY):
                 remove(output / name)
+        elif not record:
+            raise SettingsError(
+                f"{output} holds earlier predictions, which masks_only=true cannot continue. Choose another output, or "
+                f"replace them with overwrite=true."
+            )
         elif is_stale(output, origin):
             raise SettingsError(
                 f"{output} holds masks of other networks or settings. Choose another output, or replace them with "
@@ -57,7 +63,10 @@ def prepare_masks_folder(
         for folder in (output / PROBABILITIES, output / UNCERTAINTY):
             if folder.is_symlink():  # else maps would be written through it
                 remove_file(folder)
-    write_json(mark, origin)
+    if record:
+        write_json(mark, origin)
+    elif mark.exists():
+        remove_file(mark)
 
 
 def is_stale(output: Path, origin: dict[str, Any]) -> bool:

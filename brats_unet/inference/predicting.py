@@ -110,6 +110,7 @@ def predict_cases(
     rules: Postprocessing,
     origin: dict[str, Any],
     overwrite: bool = False,
+    masks_only: bool = False,
     keep: Keep = keep_nothing,
     log: Callable[[str], None],
     progress: Callable[[int, int], None],
@@ -128,6 +129,7 @@ def predict_cases(
         rules: Post-processing, from probabilities to labels.
         origin: Networks and settings that make the masks, in plain types; see `masks_folder.origin_of`.
         overwrite: Replace existing masks.
+        masks_only: Write neither volumes.csv nor the record of the networks; an interrupted call cannot be continued.
         keep: Writes what is kept of each case besides its mask.
         log: Called with one sentence per warning about the scans.
         progress: Called with the number of finished cases and the number of all cases.
@@ -140,7 +142,7 @@ def predict_cases(
             other files, or masks of another origin.
     """
     refuse_rules_in_mm3(rules, spacing_known=all(spacing_known(case.images) for case in cases))
-    prepare_masks_folder(output, origin, [case.id for case in cases], overwrite=overwrite)
+    prepare_masks_folder(output, origin, [case.id for case in cases], overwrite=overwrite, record=not masks_only)
     existing = {case.id for case in cases if mask_file(output, case.id).exists()}
     rows = read_volumes(output)
     failed: dict[str, str] = {}
@@ -161,7 +163,8 @@ def predict_cases(
         outcome = outcome_of(*computed, rules, convention.scheme)
         keep(case, outcome.probabilities)
         lines = volume_rows(case.id, outcome.facts, outcome.review)
-        write_volumes(output, {**rows, case.id: lines})
+        if not masks_only:
+            write_volumes(output, {**rows, case.id: lines})
         write_like(mask_file(output, case.id), convention.encode(outcome.labels), scan_of(case))
         return lines
 

@@ -80,6 +80,7 @@ def settings(formula, phantom_root, tmp_path):
             "labels": "auto",
             "probabilities": False,
             "uncertainty": False,
+            "masks_only": False,
             "overwrite": False,
             "device": "cpu",
             "trust": False,
@@ -119,6 +120,31 @@ def test_all_written_volumes_lie_on_the_grid_of_the_case(settings, phantom_root,
         # a voxel of the core belongs to WT even if its WT probability is below 0.5
         assert 0.4 <= float(line["mean_probability"]) <= 1 and line["agreement"] == ""
     assert list(masks(out)) == CASES  # probabilities and uncertainty do not count as masks
+
+
+def test_masks_only_leaves_one_file_for_each_case_and_equal_masks(settings, tmp_path, capsys):
+    assert predict.main(settings(output=str(tmp_path / "full"))) == 0
+    assert predict.main(settings(masks_only=True, json=False)) == 0
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [f"{case}.nii.gz" for case in CASES]
+    assert "volumes.csv" not in capsys.readouterr().err
+    for name, mask in masks(tmp_path / "full").items():
+        np.testing.assert_array_equal(masks(tmp_path / "out")[name], mask)
+
+
+def test_masks_only_replaces_the_masks_of_the_cases_and_our_other_files(settings, tmp_path):
+    assert predict.main(settings(output=str(tmp_path / "out"))) == 0
+    again = settings(masks_only=True)
+    with pytest.raises(SettingsError, match="holds earlier predictions, which masks_only=true cannot continue"):
+        predict.main(again)
+    again.overwrite = True
+    for _ in range(2):  # the second finds masks without a record
+        assert predict.main(again) == 0
+        assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [f"{case}.nii.gz" for case in CASES]
+
+
+def test_masks_only_refuses_maps(settings):
+    with pytest.raises(SettingsError, match="masks_only=true writes no maps, but uncertainty=true asks for them"):
+        predict.main(settings(masks_only=True, uncertainty=True))
 
 
 def test_mirroring_predicts_eight_times_and_does_not_change_a_voxelwise_network(settings, formula, tmp_path):
