@@ -10,9 +10,9 @@ import re
 import shlex
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin
 
@@ -32,6 +32,7 @@ from omegaconf.errors import (
 from brats_unet.binding import NEEDED
 from brats_unet.cli.arguments import Override, Request
 from brats_unet.cli.conf_files import SCHEME, SCHEME_SUFFIXES
+from brats_unet.cli.launchers import ONE_AFTER_ANOTHER, launcher_of, log_folder, sweep_folder
 from brats_unet.errors import SettingsError, Terminated
 from brats_unet.files import conf_folder
 from brats_unet.safe_text import visible
@@ -89,14 +90,19 @@ def show(request: Request, overrides: list[Override]) -> None:
 def sweep(request: Request, overrides: list[Override]) -> int:
     """Run every combination of the values given, each in a process and a run folder of its own.
 
-    Hydra's sweeper makes the combinations. A job that fails does not end the others.
+    Hydra's sweeper makes the combinations, and the launcher of `hydra/launcher=` runs them, by default one after
+    another. A job that fails does not end the others.
 
     Returns:
-        0, or 1 if any job failed; the failed jobs are listed with their overrides.
+        0, or 1 if any job failed or was lost; the failed jobs are listed with their overrides.
+
+    Raises:
+        MachineError: The package of the launcher is not installed.
     """
-    with tempfile.TemporaryDirectory(prefix="brats-unet-sweep-") as folder:
-        outcomes = Path(folder)
-        where = [] if any(o.key == "hydra.sweep.dir" for o in overrides) else [f"hydra.sweep.dir={folder}"]
+    launcher, lost = launcher_of(overrides), ""
+    with sweep_folder(launcher) as outcomes:
+        logs = log_folder(launcher, outcomes, datetime.now())
+        where = [] if any(o.key == "hydra.sweep.dir" for o in overrides) else [f"hydra.sweep.dir={_quoted(str(logs))}"]
         where.append("hydra.sweep.subdir=.")
         own = request.flags.get("--config-dir")
         given = _for_hydra(request, overrides)
@@ -114,13 +120,25 @@ def sweep(request: Request, overrides: list[Override]) -> int:
             (outcomes / f"{number:06}.json").write_text(json.dumps({"overrides": job_overrides, "code": code}))
             return code
 
-        _run(request, ["--multirun"], [*where, *given], job)
+        try:
+            _run(request, ["--multirun"], [*where, *given], job)
+        except RuntimeError as problem:  # of joblib and submitit, for a job that was killed
+            if launcher == ONE_AFTER_ANOTHER:
+                raise
+            lost = type(problem).__name__
         done = [json.loads(path.read_text()) for path in sorted(outcomes.glob("*.json"))]
     failed = [one for one in done if one["code"] != 0]
     _print_result(f"\n{len(done) - len(failed)} of {len(done)} jobs done.")
     for one in failed:
         _print_result(f"failed (exit {one['code']}): brats-unet {request.command} {_typed(one['overrides'])}")
-    return 1 if failed else 0
+    if lost:
+        _print_result(
+            f"hydra/launcher={launcher} lost a job that was killed or never started ({lost}). Run the same command "
+            f"again to continue."
+        )
+    if logs.is_dir():
+        _print_result(f"Logs of the jobs: {logs}/.submitit")
+    return 1 if failed or lost else 0
 
 
 def _tag(job_overrides: list[str], given: list[str]) -> str | None:
