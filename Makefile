@@ -10,7 +10,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
 
-.PHONY: help setup format docs lint test test-next end-to-end demo bench bench-gpu peers parity clean
+.PHONY: help setup format docs lint test test-next end-to-end demo bench bench-gpu peers parity image clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -73,6 +73,9 @@ peers: setup  ## Build the environment of the packages that we are compared with
 
 parity: setup  ## Compare our scores, augmentation, patches and networks with other packages' (in an environment of their own)
 	@scripts/parity.sh
+
+image:  ## Build the container image with docker, podman or apptainer; DEVICE=gpu, MODEL=exported network
+	@DEVICE="$(DEVICE)" MODEL="$(MODEL)" scripts/container/build.sh
 
 clean:  ## Remove caches and builds; never runs, data or .venv
 	@rm -rf build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache .import_linter_cache .hypothesis
