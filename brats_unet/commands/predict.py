@@ -109,7 +109,9 @@ def _dataset(settings: Predict, files: dict[Modality, str], networks: Sequence[N
 def refuse_maps_beside_masks(settings: Predict) -> None:
     """Raise SettingsError if only masks are wanted, but maps too."""
     if maps := [name for name in (PROBABILITIES, UNCERTAINTY) if settings.masks_only and getattr(settings, name)]:
-        raise SettingsError(f"masks_only=true writes no maps, but {maps[0]}=true asks for them. Leave out one of the two.")
+        raise SettingsError(
+            f"masks_only=true writes no maps, but {maps[0]}=true asks for them. Leave out one of the two."
+        )
 
 
 def refuse_output_in_input(output: Path, source: Path) -> None:
