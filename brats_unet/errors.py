@@ -2,6 +2,15 @@
 
 from collections.abc import Sequence
 
+STOPPED_AT_ONCE = 130  # as a shell reports Ctrl-C
+# What the exit codes of every command mean.
+EXIT_CODES = {
+    0: "done",
+    1: "done, but the command found a problem or some cases failed; the output names them",
+    2: "refused: a setting, the data, a file or the machine does not fit; the message says what to do",
+    75: "stopped by a signal; the work is saved, and the same command continues (EX_TEMPFAIL: start it again)",
+    STOPPED_AT_ONCE: "stopped at once by a signal: a second Ctrl-C, or another command than train",
+}
 NAMED = 5  # names that a message lists before it counts the rest
 
 
@@ -34,10 +43,10 @@ class MachineError(BratsError):
 
 
 class Interrupted(BratsError):  # noqa: N818  (nobody made an error)
-    """The user stopped the command; completed work is saved."""
+    """A training was asked to stop; what is done is saved, and the same command continues."""
 
-    exit_code = 130
+    exit_code = 75
 
 
-class Terminated(KeyboardInterrupt):
-    """SIGTERM was received: stop as on Ctrl-C. Ctrl-C reaches every process of the terminal, SIGTERM only this one."""
+class Stopped(KeyboardInterrupt):
+    """A signal asks the command to stop; see `stopping.StopRequest`."""

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import secrets
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,6 +12,8 @@ from typing import Any
 
 from brats_unet.errors import CheckpointError, MachineError
 from brats_unet.hand_written import json_values
+
+LEFTOVER = re.compile(r"\..+\.[0-9a-f]{8}\.part")  # name of a temporary file of `atomic_path`
 
 
 def conf_folder() -> Path:
@@ -67,6 +70,13 @@ def atomic_path(path: Path) -> Iterator[Path]:
             temporary.replace(path)
         finally:
             temporary.unlink(missing_ok=True)
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Delete the temporary files of `atomic_path` that a killed process left in a folder, which may not exist."""
+    for path in folder.glob(".*.part"):
+        if LEFTOVER.fullmatch(path.name):
+            remove_file(path)
 
 
 @contextmanager

@@ -3,12 +3,14 @@
 import multiprocessing
 import os
 import signal
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from typing import TypeVar
 
 from brats_unet.errors import MachineError
+from brats_unet.stopping import SIGNALS
 
 Argument = TypeVar("Argument")
 Result = TypeVar("Result")
@@ -67,8 +69,7 @@ def in_processes(
         return
     # "spawn", because a process that runs TensorFlow or threads cannot be forked safely.
     context = multiprocessing.get_context("spawn")
-    # Ctrl-C reaches every process. The workers ignore it and finish their current call; this process handles it.
-    with ProcessPoolExecutor(workers, context, signal.signal, (signal.SIGINT, signal.SIG_IGN)) as pool:
+    with ProcessPoolExecutor(workers, context, _begin) as pool:
         try:
             futures = {pool.submit(function, argument): index for index, argument in enumerate(arguments)}
             for future in as_completed(futures):
@@ -82,6 +83,24 @@ def in_processes(
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
+
+
+def _begin() -> None:
+    """What a worker process does first.
+
+    Ctrl-C and the signals of a scheduler reach every process. The workers ignore them and finish their current call;
+    the process that started them handles the signals. If that one is killed, its workers end too.
+    """
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True, name="end with parent").start()
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
 
 
 def cores() -> int:

@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -120,9 +121,16 @@ class Run:
     def checkpoint_file(self, which: str) -> Path:
         """Weights, optimizer and step of the "last" or "best" checkpoint, as safetensors.
 
-        "initial" is the state before the first step; it exists only until "last" is saved for the first time.
+        "initial" is the state before the first step; it exists only until "last" is saved for the first time. "last-1"
+        is the checkpoint before "last", "last-2" the one before that; "damaged" is one that could not be read.
         """
         return self.folder / "checkpoints" / f"{which}.safetensors"
+
+    def last_checkpoints(self) -> list[Path]:
+        """The checkpoints to resume from, the newest first: "last", "last-1", …; [] before the first is saved."""
+        files = self.checkpoint_file("last").parent.glob("last*.safetensors")
+        numbers = {path: re.fullmatch(r"last(?:-([1-9]\d*))?", path.stem) for path in files}
+        return sorted((path for path, found in numbers.items() if found), key=lambda path: int(numbers[path][1] or 0))
 
     def settings(self) -> dict[str, Any]:
         """The settings that the run was started with.

@@ -77,6 +77,16 @@ class Validation:
 
 
 @dataclass
+class Checkpoint:
+    """How often a training saves its state, what it keeps, and how long a stop may take."""
+
+    every_steps: Optional[FromOne]  # None: each hundredth of the run
+    every_minutes: Optional[AboveZero]  # None: no limit
+    keep: FromOne  # last checkpoints
+    stop_seconds: Optional[AboveZero]  # None: no limit
+
+
+@dataclass
 class Hardware:
     """Devices and precision (conf/hardware/)."""
 
@@ -115,6 +125,7 @@ class Train:
     inference: Inference
     postprocessing: Optional[Options]  # rules by name and region, see inference.postprocess; None for none
     validation: Validation
+    checkpoint: Checkpoint
     hardware: Hardware
 
 

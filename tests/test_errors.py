@@ -1,16 +1,17 @@
 import pickle
+from pathlib import Path
 
 import pytest
 
 from brats_unet import errors
-from brats_unet.errors import BratsError, Interrupted
+from brats_unet.errors import EXIT_CODES, BratsError, Interrupted
 
 CHILDREN = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, BratsError)]
 
 
 @pytest.mark.parametrize("kind", CHILDREN)
-def test_errors_of_the_user_exit_2_and_an_interruption_exits_130(kind):
-    assert kind.exit_code == (130 if kind is Interrupted else 2)
+def test_errors_of_the_user_exit_2_and_an_interruption_exits_75(kind):
+    assert kind.exit_code == (75 if kind is Interrupted else 2)
 
 
 @pytest.mark.parametrize("kind", CHILDREN)
@@ -28,3 +29,9 @@ def test_an_error_of_the_programmer_is_not_a_brats_error():
 )
 def test_a_message_names_five_and_counts_the_rest(count, words):
     assert errors.some(list("abcdefg")[:count]) == words
+
+
+def test_the_page_about_stopping_has_every_exit_code():
+    page = (Path(__file__).resolve().parents[1] / "docs" / "RESUMING.md").read_text(encoding="utf-8")
+    rows = [f"| {code} | {meaning} |" for code, meaning in EXIT_CODES.items()]
+    assert "\n".join(["| code | meaning |", "|---|---|", *rows, ""]) in page

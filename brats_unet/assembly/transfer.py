@@ -65,7 +65,7 @@ def start_weights(
         raise SettingsError(
             f"overwrite=true would delete init={source}, which lies in {run.folder}. Choose another name=…."
         )
-    if run.checkpoint_file("last").exists() and not settings.overwrite:
+    if run.last_checkpoints() and not settings.overwrite:
         if not settings.init_freeze_steps:
             return None
         lacking = f"init_freeze_steps={settings.init_freeze_steps}: no {run.init_file.name}"

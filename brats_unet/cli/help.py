@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from brats_unet import __version__
 from brats_unet.cli.conf_files import COMMANDS, Conf
 from brats_unet.cli.yaml_files import Setting
+from brats_unet.errors import EXIT_CODES
 
 WHAT = (
     "Train, evaluate and run U-Nets that segment brain tumours in MR scans (BraTS regions: whole tumour, tumour core, "
@@ -42,6 +43,7 @@ def overview() -> str:
         f"{_bold('Commands')}\n{_columns(commands)}",
         f"{_bold('First steps')}\n{textwrap.indent(FIRST_STEPS, '  ')}",
         f"{_bold('Options')}\n{_columns(OPTIONS)}",
+        f"{_bold('Exit codes')}\n{_columns((str(code), meaning) for code, meaning in EXIT_CODES.items())}",
         "`brats-unet COMMAND --help` lists the settings of a command; each is written as key=value, without dashes.",
     )
 

@@ -8,6 +8,7 @@ import logging
 import os
 import re
 import shlex
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -33,10 +34,11 @@ from brats_unet.binding import NEEDED
 from brats_unet.cli.arguments import Override, Request
 from brats_unet.cli.conf_files import SCHEME, SCHEME_SUFFIXES
 from brats_unet.cli.launchers import ONE_AFTER_ANOTHER, launcher_of, log_folder, sweep_folder
-from brats_unet.errors import SettingsError, Terminated
+from brats_unet.errors import STOPPED_AT_ONCE, Interrupted, SettingsError, Stopped
 from brats_unet.files import conf_folder
 from brats_unet.safe_text import visible
 from brats_unet.schemes.scheme_file import read_scheme, scheme_of
+from brats_unet.stopping import StopRequest
 
 # Hydra's own folders and logging are off: brats-unet makes the run folder, and a refused command leaves nothing.
 QUIET = (
@@ -91,13 +93,15 @@ def sweep(request: Request, overrides: list[Override]) -> int:
     """Run every combination of the values given, each in a process and a run folder of its own.
 
     Hydra's sweeper makes the combinations, and the launcher of `hydra/launcher=` runs them, by default one after
-    another. A job that fails does not end the others.
+    another. A job that fails does not end the others; a job that is stopped does.
 
     Returns:
         0, or 1 if any job failed or was lost; the failed jobs are listed with their overrides.
 
     Raises:
         MachineError: The package of the launcher is not installed.
+        Stopped: A signal came to this process or to a job. The job has ended, and no other is started.
+        KeyboardInterrupt: A second Ctrl-C came.
     """
     launcher, lost = launcher_of(overrides), ""
     with sweep_folder(launcher) as outcomes:
@@ -151,16 +155,19 @@ def _tag(job_overrides: list[str], given: list[str]) -> str | None:
 
 
 def _child(command: list[str]) -> int:
-    process = subprocess.Popen(command)
-    try:
-        return process.wait()
-    except Terminated:
-        process.terminate()
-        process.wait()
-        raise
-    except KeyboardInterrupt:
-        process.wait()  # it has received the signal too and is saving its work
-        raise
+    """Run a job and return its exit code; raises Stopped once it has ended if it or this process was asked to stop."""
+    with StopRequest() as stop, stop.deferred():
+        process = subprocess.Popen(command)
+        try:
+            with stop.raising():
+                code = process.wait()
+        except Stopped:
+            if stop.signal != signal.SIGINT:  # Ctrl-C has reached the job too, as every process of the terminal
+                process.send_signal(stop.signal)
+            code = process.wait()
+    if stop.requested or code in (Interrupted.exit_code, STOPPED_AT_ONCE):
+        raise Stopped
+    return code
 
 
 def _print_result(text: str) -> None:

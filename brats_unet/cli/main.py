@@ -5,10 +5,8 @@ Only what the next step needs is imported: help and typos are answered without H
 
 import importlib
 import os
-import signal
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 from brats_unet import __version__
@@ -16,37 +14,38 @@ from brats_unet.binding import bind
 from brats_unet.cli import arguments, checks, conf_files, help
 from brats_unet.cli.implied import PLAN_FIRST, with_implied
 from brats_unet.cli.overrides import parsed
-from brats_unet.errors import BratsError, Interrupted, Terminated
+from brats_unet.errors import STOPPED_AT_ONCE, BratsError, Interrupted, Stopped
 from brats_unet.hardware import quiet_tensorflow
 from brats_unet.safe_text import visible
+from brats_unet.stopping import StopRequest
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run one command line, given without the program's name.
 
     Returns:
-        The exit code: 0, 1 if the command found a problem, 2 if it was refused, 130 if it was stopped.
+        The exit code, one of `errors.EXIT_CODES`.
     """
     try:
-        with _sigterm_stops_like_ctrl_c():
-            code = _answer(sys.argv[1:] if argv is None else argv)
+        with StopRequest() as stop:
+            code = _answer(sys.argv[1:] if argv is None else argv, stop)
         sys.stdout.flush()
-    except Interrupted as stop:
-        print(visible(str(stop)), file=sys.stderr)
-        code = stop.exit_code
+    except Interrupted as saved:
+        print(visible(str(saved)), file=sys.stderr)
+        code = saved.exit_code
     except BratsError as problem:
         _print_error(str(problem))
         code = problem.exit_code
     except KeyboardInterrupt:
         print("\nStopped.", file=sys.stderr)
-        code = Interrupted.exit_code
+        code = STOPPED_AT_ONCE
     except BrokenPipeError:  # what reads our output has ended, such as `head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
     return code
 
 
-def _answer(argv: list[str]) -> int:
+def _answer(argv: list[str], stop: StopRequest) -> int:
     if argv[:1] in (["-sc"], ["--shell-completion"]):
         from brats_unet.cli import completion
 
@@ -71,30 +70,37 @@ def _answer(argv: list[str]) -> int:
     if {"--cfg", "--info"} & set(request.flags):
         hydra.show(request, overrides)
         return 0
+    if request.command == "train":
+        return _train(request, overrides, stop)
     if request.multirun:
         return hydra.sweep(request, overrides)
-    settings = _settings(request, overrides)
-    if request.command == "train" and settings.plan == PLAN_FIRST:
-        rest = [argument for argument in request.arguments if not argument.startswith("plan=")]
-        planning = arguments.Request("plan", request.flags, rest)
-        file = _command("plan", "plan_if_missing")(_settings(planning, checks.checked(planning)))
-        request.arguments = [*rest, f"plan={file}"]
-        settings = _settings(request, checks.checked(request))
-    return _command(request.command)(settings)
+    return _command(request.command)(_settings(request, overrides))
 
 
-@contextmanager
-def _sigterm_stops_like_ctrl_c() -> Iterator[None]:
-    """SIGTERM, which job schedulers send, stops like Ctrl-C: half-written files are removed."""
+def _train(request: arguments.Request, overrides: list[arguments.Override], stop: StopRequest) -> int:
+    """Train, after `plan` if asked; a stop is an `Interrupted`, for the same command continues wherever it came."""
+    from brats_unet.cli import hydra
 
-    def stop(number: int, frame: Any) -> None:
-        raise Terminated
-
-    old = signal.signal(signal.SIGTERM, stop)
     try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, old)
+        if request.multirun:
+            return hydra.sweep(request, overrides)
+        settings = _settings(request, overrides)
+        stop.within_seconds = settings.checkpoint.stop_seconds
+        if settings.plan == PLAN_FIRST:
+            rest = [argument for argument in request.arguments if not argument.startswith("plan=")]
+            planning = arguments.Request("plan", request.flags, rest)
+            file = _command("plan", "plan_if_missing")(_settings(planning, checks.checked(planning)))
+            request.arguments = [*rest, f"plan={file}"]
+            settings = _settings(request, checks.checked(request))
+        with stop.deferred():  # an exception in the middle of an import may surface as another one
+            train = _command("train")
+        with stop.raising():
+            return train(settings, stop)
+    except Stopped:
+        raise Interrupted(
+            f"Stopped{stop.by and f' by {stop.by}'} where nothing had to be saved; what is done is kept. Run the same "
+            f"command again to continue."
+        ) from None
 
 
 def _settings(request: arguments.Request, overrides: list[arguments.Override]) -> Any:
@@ -107,7 +113,7 @@ def _settings(request: arguments.Request, overrides: list[arguments.Override]) -
     return bind(conf_files.COMMANDS[request.command], values)
 
 
-def _command(name: str, function: str = "main") -> Callable[[Any], Any]:
+def _command(name: str, function: str = "main") -> Callable[..., Any]:
     with quiet_tensorflow(needed=False):
         try:
             return getattr(importlib.import_module(f"brats_unet.commands.{name}"), function)

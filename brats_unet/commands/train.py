@@ -9,7 +9,7 @@ from brats_unet import models
 from brats_unet.assembly.case_storage import held_out_sampler, store_cases, training_sampler
 from brats_unet.assembly.number_checks import check_numbers, refuse_wrong_gradients
 from brats_unet.assembly.provenance import training_environment
-from brats_unet.assembly.resume import prepare_run_folder, rules_version, run_folder
+from brats_unet.assembly.resume import other_devices, prepare_run_folder, rules_version, run_folder
 from brats_unet.assembly.training_parts import (
     initial_network,
     optimizer_of,
@@ -24,7 +24,7 @@ from brats_unet.data.augment.augmentation import refuse_blank_samples
 from brats_unet.data.fingerprint import refuse_other_dataset
 from brats_unet.data.prepare.preprocess import Preparation
 from brats_unet.data.study import Study, open_study
-from brats_unet.errors import SettingsError
+from brats_unet.errors import Interrupted, SettingsError
 from brats_unet.files import write_json
 from brats_unet.inference.keras_network import network_of
 from brats_unet.inference.network import recipe
@@ -38,29 +38,36 @@ from brats_unet.report.figures import training_curves
 from brats_unet.run import Run
 from brats_unet.schemes.scheme_file import scheme_of
 from brats_unet.settings import Train
+from brats_unet.stopping import StopRequest
 from brats_unet.training.averaging import Average
 from brats_unet.training.budget import Budget
 from brats_unet.training.held_out_dice import held_out_dice
+from brats_unet.training.last_checkpoints import restore_newest, set_aside
 from brats_unet.training.loop import train
 from brats_unet.training.schedules import SCHEDULES
 from brats_unet.training.step import LossScale
 from brats_unet.training.strategy import choose_devices
 
 
-def main(settings: Train) -> int:
+def main(settings: Train, stop: StopRequest) -> int:
     """Train, or resume a training; exit code 0 when all steps are done.
 
     Raises:
+        Interrupted: A stop was requested while steps were done; they are saved.
         SettingsError: Settings that do not fit together, or a run folder with other settings.
         DataError: Scans or masks that are missing or broken.
         CheckpointError: A checkpoint that is broken or of another network.
         MachineError: No such device, or not enough disk space or memory.
     """
     with open_display(json=settings.json) as display:
-        return _train(settings, display)
+        try:
+            return _train(settings, display, stop)
+        except Interrupted as saved:
+            without = ", without overwrite=true," if settings.overwrite else ""
+            raise Interrupted(f"{saved} Run the same command again{without} to continue.") from None
 
 
-def _train(settings: Train, display: Display) -> int:
+def _train(settings: Train, display: Display, stop: StopRequest) -> int:
     # Build the parts; refuse those that do not fit together before any data are read.
     run = Run(run_folder(settings))
     if not settings.overwrite:
@@ -105,7 +112,6 @@ def _train(settings: Train, display: Display) -> int:
     augmentation = augmentation.for_patches(settings.sampling.patch, largest, settings.sampling.overhang)
 
     # Assemble the step, and restore the state from a checkpoint if there is one.
-    last = run.checkpoint_file("last")
     average = None if optimizer.ema is None else Average(model, optimizer.ema, devices.strategy)
     step = training_step(
         settings,
@@ -119,11 +125,11 @@ def _train(settings: Train, display: Display) -> int:
         loss_scale=(loss_scale := LossScale() if devices.precision == "float16" else None),
         new_parts=None if transfer is None else transfer.new_parts(model),
     )
-    state = checkpoint.State(step=0)
-    if last.exists():
-        state = checkpoint.restore(last, model, optimizer.rule, None if average is None else average.named())
-        if loss_scale is not None:
-            loss_scale.restore(state.loss_scale)
+    named_average = None if average is None else average.named()
+    state, damaged, warning = restore_newest(run, model, optimizer.rule, named_average)
+    set_aside(run, damaged)
+    if loss_scale is not None:
+        loss_scale.restore(state.loss_scale)
     if settings.steps is not None and state.step > settings.steps:
         raise SettingsError(
             f"{run.folder} has done {state.step} steps already, more than steps={settings.steps}. "
@@ -144,6 +150,9 @@ def _train(settings: Train, display: Display) -> int:
     evaluated_model = model if average is None else initial_network(settings, loss.outputs, devices.policy)
     predictor = network_of(evaluated_model, run_recipe, display.log)
 
+    norm = options_of(settings.model).get("norm")
+    change = other_devices(run, devices.description, devices.precision, norm) if state.step else ""
+
     # Record what the run is made of.
     write_json(run.settings_file, asdict(settings))
     write_json(run.recipe_file, run_recipe)
@@ -153,6 +162,8 @@ def _train(settings: Train, display: Display) -> int:
     if transfer is not None:
         write_json(run.init_file, vars(transfer))
     _log_start(display, run, study, settings, model, devices.description, devices.precision, state)
+    for sentence in filter(None, (warning, change)):
+        display.log(sentence)
     if transfer is not None and not state.step:
         for sentence in transfer.sentences(settings.init_freeze_steps):
             display.log(sentence)
@@ -188,13 +199,21 @@ def _train(settings: Train, display: Display) -> int:
             optimizer=optimizer,
             schedule=schedule,
             sampler=sampler,
-            budget=Budget.of(settings.steps, settings.validation.every, settings.minutes),
+            budget=Budget.of(
+                settings.steps,
+                settings.validation.every,
+                settings.minutes,
+                save_steps=settings.checkpoint.every_steps,
+                save_minutes=settings.checkpoint.every_minutes,
+            ),
             state=state,
             loss_scale=loss_scale,
             average=average,
             validate=validate if held_out else None,
             patches=patches,
             display=bar,
+            stop=stop,
+            keep=settings.checkpoint.keep,
         )
 
     # Save the network in float32 for prediction, and draw the training curves.

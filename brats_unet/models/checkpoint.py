@@ -1,7 +1,9 @@
 """Checkpoints: weights, average, optimizer and step as safetensors keyed by layer names; no pickle, atomic writes."""
 
+import hashlib
 import json
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,6 +30,7 @@ class State:
         left_out: Steps that the run leaves out after a spike (see `training.spikes`), ascending, counted from 1.
         running_mean: Running mean of the Dice of held-out patches, see `training.pseudo_dice`; None before the first
             measurement, or if nothing is measured on patches.
+        validation_pending: Whether the validation after this step was broken off, so that it is still to be done.
     """
 
     step: int
@@ -36,6 +39,11 @@ class State:
     seconds: float | None = None
     left_out: list[int] = field(default_factory=list)
     running_mean: float | None = None
+    validation_pending: bool = False
+
+
+class DamagedCheckpointError(CheckpointError):
+    """A checkpoint that is not whole, or whose content is not what was written."""
 
 
 def save(
@@ -46,15 +54,52 @@ def save(
     average: Mapping[str, Any] | None = None,
 ) -> None:
     """Write a checkpoint atomically; `average` is stored beside the weights, under their paths."""
-    tensors = {key: np.asarray(variable) for key, variable in named(model, optimizer, average).items()}
-    # A run without spikes and without patches has the checkpoints of earlier versions, to the last byte.
-    newer = ("left_out", "running_mean")
-    facts = {key: value for key, value in vars(state).items() if key not in newer or value not in ([], None)}
+    write(path, copies(model, optimizer, average), state)
+
+
+def copies(
+    model: keras.Model, optimizer: keras.optimizers.Optimizer, average: Mapping[str, Any] | None = None
+) -> dict[str, np.ndarray]:
+    """Copies of all tensors of a checkpoint by their keys, which later updates of the variables do not change."""
+    return {key: np.array(np.asarray(variable)) for key, variable in named(model, optimizer, average).items()}
+
+
+def write(
+    path: Path, tensors: Mapping[str, np.ndarray], state: State, before: Callable[[], None] = lambda: None
+) -> None:
+    """Write a checkpoint atomically, with a hash of its tensors.
+
+    Args:
+        path: The file.
+        tensors: Tensors by key, as `copies` gives them.
+        state: What the checkpoint holds in addition.
+        before: Called when the new file is complete on disk, before it gets the name `path`.
+
+    Raises:
+        MachineError: The disk is full, or the folder is not writable; `path` is as it was before.
+    """
+    # What is at its default is left out, as earlier versions did not know it.
+    newer = ("left_out", "running_mean", "validation_pending")
+    facts = {key: value for key, value in vars(state).items() if key not in newer or value not in ([], None, False)}
     with atomic_path(path) as temporary:
         try:
-            save_file(tensors, temporary, metadata={"state": json.dumps(facts)})
+            save_file(
+                dict(tensors), temporary, metadata={"state": json.dumps(facts | {"blake2b": tensors_hash(tensors)})}
+            )
         except SafetensorError as problem:  # such as a full disk
             raise OSError(str(problem)) from problem
+        with open(temporary, "rb+") as file:
+            os.fsync(file.fileno())  # else a power failure may leave an empty file under the final name
+        before()
+
+
+def tensors_hash(tensors: Mapping[str, np.ndarray]) -> str:
+    """BLAKE2b hash, 32 hexadecimal digits, of the keys, types, shapes and values of some tensors, in any order."""
+    found = hashlib.blake2b(digest_size=16)
+    for key, tensor in sorted(tensors.items()):
+        found.update(f"{key} {tensor.dtype} {tensor.shape}\n".encode())
+        found.update(np.ascontiguousarray(tensor).reshape(-1).view(np.uint8).data)
+    return found.hexdigest()
 
 
 def restore(
@@ -66,16 +111,20 @@ def restore(
     """Load a checkpoint into the model: with an optimizer to resume training, without one to predict.
 
     For prediction the model gets the averaged weights if the checkpoint has them. For training it gets the weights
-    themselves, and `average` gets the averages, by the weights' paths.
+    themselves, and `average` gets the averages, by the weights' paths. To resume, the tensors are compared with their
+    hash first; files of earlier versions have none.
 
     Raises:
+        DamagedCheckpointError: The file is cut short, or its content is not what was written.
         CheckpointError: The file does not exist, cannot be read, or is of another network; the message names the first
             layers that differ.
     """
     wanted = named(model, optimizer, average)
     try:
         with safe_open(path, framework="numpy") as file:
-            state = State(**json.loads(file.metadata()["state"]))
+            facts = json.loads(file.metadata()["state"])
+            written = facts.pop("blake2b", None)
+            state = State(**facts)
             stored = list(file.keys())
             here, there = set(wanted), {k for k in stored if optimizer is not None or k.startswith("weights/")}
             differ = sorted(here ^ there)
@@ -86,6 +135,13 @@ def restore(
                     f"{path}: holds another network: {len(differ) + len(shapes)} tensors differ, the first of them "
                     f"{shown}. Expected a checkpoint of the same model settings."
                 )
+            if optimizer is not None and written is not None:
+                found = tensors_hash({key: file.get_tensor(key) for key in stored})
+                if found != written:
+                    raise DamagedCheckpointError(
+                        f"{path}: damaged: the hash of its tensors is {found}, but {written} was written. Use another, "
+                        f"or train again."
+                    )
             for key, variable in wanted.items():
                 averaged = key.replace("weights/", "average/", 1)
                 variable.assign(file.get_tensor(averaged if optimizer is None and averaged in stored else key))
@@ -94,7 +150,7 @@ def restore(
     except OSError as problem:
         raise CheckpointError(f"{path}: {problem.strerror or problem}. Expected a readable checkpoint.") from problem
     except (SafetensorError, KeyError, TypeError, json.JSONDecodeError) as problem:
-        raise CheckpointError(
+        raise DamagedCheckpointError(
             f"{path}: not readable as a checkpoint ({problem}). Use another, or train again."
         ) from None
     return state

@@ -17,33 +17,49 @@ class Budget:
     Attributes:
         steps: Number of updates; with a time limit, the largest number. ENDLESS if only the time limit counts.
         validate_every: Updates between validations, in a run without a time limit.
-        save_every: Largest number of updates between checkpoints, in a run without a time limit.
+        save_every: Largest number of updates between checkpoints; None, in a run with a time limit: each hundredth of
+            it, but at least 60 s apart.
         seconds: Time limit for training, validation and saving, summed over all processes of the run; None for none.
         validate_share: Share of the run between validations, in a run with a time limit.
+        save_seconds: Longest time between checkpoints in seconds, apart from the step in which it ends; None for none.
     """
 
     steps: int
     validate_every: int
-    save_every: int
+    save_every: int | None
     seconds: float | None = None
     validate_share: float = 1.0
+    save_seconds: float | None = None
 
     @classmethod
-    def of(cls, steps: int | None, validate_share: float, minutes: float | None = None) -> "Budget":
+    def of(
+        cls,
+        steps: int | None,
+        validate_share: float,
+        minutes: float | None = None,
+        *,
+        save_steps: int | None = None,
+        save_minutes: float | None = None,
+    ) -> "Budget":
         """Build a budget with a validation after each `validate_share` of the run.
 
         Args:
             steps: Number of updates; None for a run with a time limit only.
             validate_share: Share of the run between validations, above 0 and at most 1.
             minutes: Time limit; None for none.
-
-        Returns:
-            The budget. Without a time limit, it saves a checkpoint after each hundredth of the steps, but not more
-            often than every 50 steps.
+            save_steps: Updates between checkpoints; None: each hundredth of the steps, but not more often than every 50
+                steps; with a time limit, each hundredth of it, but at least 60 s apart.
+            save_minutes: Longest time between checkpoints; None for none.
         """
         limit = ENDLESS if steps is None else steps
-        every = max(1, round(limit * validate_share))
-        return cls(limit, every, max(50, limit // 100), None if minutes is None else 60 * minutes, validate_share)
+        return cls(
+            steps=limit,
+            validate_every=max(1, round(limit * validate_share)),
+            save_every=save_steps or (max(50, limit // 100) if minutes is None else None),
+            seconds=None if minutes is None else 60 * minutes,
+            validate_share=validate_share,
+            save_seconds=None if save_minutes is None else 60 * save_minutes,
+        )
 
 
 class Rate:
@@ -162,12 +178,15 @@ class Clock:
             self.rate.restart()
 
     def checkpoint_due(self, done: int) -> bool:
-        """Whether to save now, after `done` steps; with a time limit, each hundredth of it, but at least 60 s apart."""
-        if self.budget.seconds is None:
+        """Whether to save now, after `done` steps."""
+        since = time.perf_counter() - self.saved_at
+        if self.budget.save_seconds is not None and since >= self.budget.save_seconds:
+            return True
+        if self.budget.save_every is not None:
             return done % self.budget.save_every == 0
-        return time.perf_counter() - self.saved_at >= max(60.0, self.budget.seconds / 100)
+        return since >= max(60.0, (self.budget.seconds or 0.0) / 100)
 
     def saved(self, seconds: float) -> None:
-        """Record a checkpoint that took `seconds` to write."""
+        """Record a checkpoint; `seconds` is what a checkpoint takes, which the end of a time limit is kept free for."""
         self.save_seconds = seconds
         self.saved_at = time.perf_counter()

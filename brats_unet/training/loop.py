@@ -1,22 +1,21 @@
 """Training loop: read a batch, update the weights, check the loss, validate, save; resumable from any checkpoint."""
 
-import signal
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import Any, Protocol
+from collections.abc import Callable
 
 import keras
 
 from brats_unet.data.patches.pipeline import batches
 from brats_unet.data.patches.sampling import Sampler
-from brats_unet.errors import Interrupted
-from brats_unet.files import remove_file
+from brats_unet.errors import Interrupted, Stopped
 from brats_unet.models import checkpoint
 from brats_unet.run import Run
+from brats_unet.stopping import StopRequest
 from brats_unet.training.averaging import Average
 from brats_unet.training.budget import ENDLESS, Budget, Clock
+from brats_unet.training.last_checkpoints import CheckpointWriter
 from brats_unet.training.optimizers import Optimizer
+from brats_unet.training.progress_reporter import ProgressReporter
 from brats_unet.training.pseudo_dice import PatchValidation, best_so_far
 from brats_unet.training.scalar_events import ScalarEvents
 from brats_unet.training.schedules import Schedule
@@ -26,18 +25,6 @@ from brats_unet.training.strategy import Devices
 
 # Returns the mean Dice over the validation cases, by region name.
 Validate = Callable[[], dict[str, float]]
-
-
-class ProgressReporter(Protocol):
-    """Display of the progress. `step` counts from 1; `steps` is the length of the whole run, None if unknown."""
-
-    def step(self, step: int, steps: int | None, loss: float, patches_per_second: float) -> None: ...
-
-    def patches(self, running_mean_dice: float | None) -> None: ...
-
-    def validation(self, step: int, steps: int | None, dice: dict[str, float], seconds: float, best: bool) -> None: ...
-
-    def spike(self, sentence: str) -> None: ...
 
 
 def train(
@@ -56,6 +43,8 @@ def train(
     validate: Validate | None,
     patches: PatchValidation | None,
     display: ProgressReporter,
+    stop: StopRequest,
+    keep: int,
 ) -> checkpoint.State:
     """Train from `state` to the end of the budget.
 
@@ -80,6 +69,8 @@ def train(
         validate: Function that returns the mean Dice by region on the validation cases; None if there are no cases.
         patches: Validation on held-out patches, which chooses the checkpoint "best"; None to let `validate` choose.
         display: Display of the progress.
+        stop: Asked after each step; a validation is broken off at once, and done again at the next start.
+        keep: Number of last checkpoints to keep.
 
     Returns:
         The state at the end, which is also in the last checkpoint.
@@ -87,7 +78,8 @@ def train(
     Raises:
         DataError: The loss or the gradient is not finite once more than `MOST_PER_RUN` times; the message gives the
             step and the cases.
-        Interrupted: Ctrl-C or SIGTERM was received; the current step was finished and a checkpoint saved.
+        Interrupted: A stop was requested; the current step was finished and a checkpoint saved.
+        MachineError: A checkpoint cannot be written; those before it stay as they are.
     """
     best, left_out = best_so_far(state, patches), state.left_out
     validations = run.journal("validation")[-1:]
@@ -100,18 +92,17 @@ def train(
     pending: list[PendingUpdate] = []
     means = None if average is None else average.named()
 
-    def save_checkpoint(which: str, done: int, total: int) -> checkpoint.State:
+    def save_checkpoint(which: str, done: int, total: int, *, validation_pending: bool = False) -> checkpoint.State:
         started = time.perf_counter()
         scale = None if loss_scale is None else [loss_scale.value, loss_scale.since]
         spent = clock.spent()
         if spent is not None and budget.seconds is not None and done >= total:
             spent = max(spent, budget.seconds)  # the time left is shorter than a step
         mean = None if patches is None else patches.running_mean
-        reached = checkpoint.State(done, scale, best, spent, left_out, mean)
-        checkpoint.save(run.checkpoint_file(which), model, optimizer.rule, reached, means)
+        reached = checkpoint.State(done, scale, best, spent, left_out, mean, validation_pending)
+        writer.save(which, model, optimizer.rule, reached, means)
         if which == "last":
-            remove_file(run.checkpoint_file("initial"))
-            clock.saved(time.perf_counter() - started)
+            clock.saved(max(time.perf_counter() - started, writer.seconds))
         return reached
 
     def finish_oldest(total: int) -> None:
@@ -130,6 +121,7 @@ def train(
         nonlocal best, left_out
         left_out = leave_out(spike, left_out, sampler)
         pending.clear()
+        writer.wait()
         which = "last" if run.checkpoint_file("last").exists() else "initial"
         reached = checkpoint.restore(run.checkpoint_file(which), model, optimizer.rule, means)
         best = best_so_far(reached, patches)
@@ -143,7 +135,8 @@ def train(
             f"out step {spike.step} ({len(left_out)} of at most {MOST_PER_RUN} times)."
         )
         clock.rate.restart()
-        return save_checkpoint("last", reached.step, clock.total(reached.step))
+        again = reached.validation_pending
+        return save_checkpoint("last", reached.step, clock.total(reached.step), validation_pending=again)
 
     def validate_patches(done: int, total: int) -> None:
         """Measure held-out patches after `done` steps; save a checkpoint if their running mean is the best so far."""
@@ -157,11 +150,16 @@ def train(
         clock.patches_validated(time.perf_counter() - started, traced)
 
     def run_validation(done: int, total: int) -> None:
-        """Validate after `done` steps and log the result; without patches, save the best checkpoint so far."""
+        """Validate after `done` steps and log the result; without patches, save the best checkpoint so far.
+
+        Raises:
+            Stopped: A stop was requested before the result was there.
+        """
         nonlocal best
         assert validate is not None
         started = time.perf_counter()
-        dice = validate()
+        with stop.raising():
+            dice = validate()
         seconds = time.perf_counter() - started
         mean = sum(dice.values()) / len(dice)
         improved = patches is None and (best is None or mean > best)
@@ -174,11 +172,33 @@ def train(
         display.validation(done, None if total == ENDLESS else total, dice, seconds, improved)
         clock.validated(seconds, done, total)
 
-    def run_steps(state: checkpoint.State) -> checkpoint.State:
+    def validate_and_save(done: int, total: int, *, validation: bool, save: bool, stopping: bool) -> checkpoint.State:
+        """Do what is due after `done` steps, and end the training if a stop is requested."""
+        broken_off = False
+        if validation:
+            try:
+                run_validation(done, total)
+            except Stopped:
+                broken_off = stopping = True
+        if not (save or stopping):
+            return state
+        reached = save_checkpoint("last", done, total, validation_pending=broken_off)
+        if stopping and (done < total or broken_off):
+            writer.wait()
+            of = f"{done} of {'about ' if budget.seconds else ''}{total}"
+            where = f"in the validation after step {of}" if broken_off else f"at step {of}"
+            by = f" by {stop.by}" if stop.requested else ""
+            raise Interrupted(f"Stopped{by} {where}; the checkpoint is saved in {run.folder}.")
+        return reached
+
+    def run_steps() -> None:
         """Train from `state`, which the network holds, to the end of the budget. Raises Spike."""
+        nonlocal state
         dataset = iter(batches(sampler, first_step=state.step, steps=budget.steps, replicas=devices.replicas))
         done, total = state.step, clock.total(state.step)
         try:
+            if state.validation_pending and validate is not None:
+                state = validate_and_save(done, total, validation=True, save=True, stopping=False)
             while done < total:
                 learning_rate = optimizer.learning_rate * schedule(done, total)
                 optimizer.rule.learning_rate.assign(learning_rate)
@@ -191,53 +211,28 @@ def train(
                     finish_oldest(total)
                 if done in left_out:
                     run.note("left_out", step=done)
+                writer.check()
                 total = clock.total(done)
                 validation_due = validate is not None and clock.validation_due(done, total)
                 save_due = validation_due or clock.checkpoint_due(done) or done >= total
                 patches_due = patches is not None and patches.due(done, total)
-                if pending and (save_due or patches_due or stop()):
+                stopping = stop.requested
+                if pending and (save_due or patches_due or stopping):
                     finish_oldest(total)  # only checked updates may be saved
                 if patches_due:
                     validate_patches(done, total)
-                if validation_due:
-                    run_validation(done, total)
-                stopping = stop() and not pending  # stop only if this step is checked and can be saved
-                if save_due or stopping:
-                    state = save_checkpoint("last", done, total)
-                if stopping and done < total:
-                    about = "about " if budget.seconds else ""
-                    raise Interrupted(
-                        f"Stopped at step {done} of {about}{total}; the checkpoint is saved in {run.folder}. "
-                        f"Run the same command again to continue."
-                    )
+                state = validate_and_save(done, total, validation=validation_due, save=save_due, stopping=stopping)
         finally:
             del dataset  # stops prefetching: a thread that still reads when Python exits would hang the process
-        return state
 
     events = ScalarEvents(run.tensorboard_folder)
     max_pending = int(devices.asynchronous)
-    with stop_requests() as stop, events:
-        if state.step < clock.total(state.step) and not run.checkpoint_file("last").exists():
+    with stop.deferred(), events, CheckpointWriter(run, keep) as writer:
+        if state.step < clock.total(state.step) and not run.last_checkpoints():
             save_checkpoint("initial", state.step, clock.total(state.step))
         while True:
             try:
-                return run_steps(state)
+                run_steps()
+                return state
             except Spike as spike:
                 state = go_back(spike)
-
-
-@contextmanager
-def stop_requests() -> Iterator[Callable[[], bool]]:
-    """Catch Ctrl-C and SIGTERM; yields a function that tells whether one has come. A second Ctrl-C stops at once."""
-    received = []
-
-    def record(number: int, frame: Any) -> None:
-        received.append(number)
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-
-    old = {number: signal.signal(number, record) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield lambda: bool(received)
-    finally:
-        for number, handler in old.items():
-            signal.signal(number, handler)

@@ -40,7 +40,8 @@ class ScalarEvents:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self.records.close()
+        with explain_write_errors(self.folder):
+            self.records.close()
 
     def add(self, name: str, value: float, step: int) -> None:
         """Add one scalar; it is on disk after `FLUSH_SECONDS` or at the end of the block."""

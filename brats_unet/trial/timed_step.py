@@ -18,6 +18,7 @@ from brats_unet.losses import known as known_losses
 from brats_unet.parts import build, options_of
 from brats_unet.settings import Train
 from brats_unet.training.averaging import Average
+from brats_unet.training.optimizers import Optimizer
 from brats_unet.training.step import LossScale, Step, per_replica
 from brats_unet.training.strategy import Devices, choose_devices
 from brats_unet.training.tf_experimental import peak_memory_bytes
@@ -33,6 +34,7 @@ class StepParts:
     Attributes:
         devices: The devices that compute.
         model: The network.
+        optimizer: Its optimizer.
         augmentation: The augmentation for this patch size.
         step: The update of the weights.
         shares: One entry per replica, its part of the batch: (step, samples, images, labels).
@@ -42,6 +44,7 @@ class StepParts:
 
     devices: Devices
     model: keras.Model
+    optimizer: Optimizer
     augmentation: Augmentation
     step: Step
     shares: list[tuple[Any, ...]]
@@ -126,4 +129,4 @@ def step_parts(settings: Train, largest: Sequence[int]) -> StepParts:
         labels = draw.choice(np.array([0, 0, 0, 1, 2, 4], np.uint8), size=(share, *shape))
         samples = np.arange(share, dtype=np.int64) * devices.replicas + replica
         shares.append((tf.constant(0, tf.int64), tf.constant(samples), tf.constant(images), tf.constant(labels)))
-    return StepParts(devices, model, augmentation, step, shares, settings.seed)
+    return StepParts(devices, model, optimizer, augmentation, step, shares, settings.seed)

@@ -23,6 +23,6 @@ def told(monkeypatch):
     notes = []
     for name in COMMANDS:
         module = types.ModuleType(name)
-        module.main = lambda settings: notes.append(settings) or 0
+        module.main = lambda settings, *stop: notes.append(settings) or 0
         monkeypatch.setitem(sys.modules, f"brats_unet.commands.{name}", module)
     return notes

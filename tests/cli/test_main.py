@@ -14,7 +14,8 @@ import pytest
 from brats_unet.cli import arguments, completion, hydra, implied
 from brats_unet.cli import main as cli
 from brats_unet.cli.conf_files import COMMANDS, Conf
-from brats_unet.errors import Terminated
+from brats_unet.errors import EXIT_CODES, Stopped
+from brats_unet.stopping import SIGNALS
 
 
 def run(*arguments):
@@ -68,7 +69,7 @@ def test_help_starts_by_importing_a_few_modules_of_ours_and_no_heavy_one_of_othe
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     lowest = {"binding", "errors", "files", "hardware", "parts", "plugins", "safe_text", "settings", "spelling"}
-    lowest |= {"training", "training.rules"}  # numbers only
+    lowest |= {"stopping", "training", "training.rules"}  # numbers only
     assert {name.removeprefix("brats_unet.") for name in done.stderr.split()} <= lowest
 
 
@@ -358,36 +359,96 @@ def test_bare_words_after_compare_are_its_runs_and_elsewhere_stay_as_typed():
 # Stopped, and machines that lack something
 
 
-def test_sigterm_clears_away_what_is_half_done_and_exits_130(monkeypatch, tmp_path, capsys):
-    def half_done(argv):
+@pytest.mark.parametrize(("command", "code"), [("check", 130), ("train", 75)])
+@pytest.mark.parametrize("number", SIGNALS)
+def test_a_signal_clears_away_what_is_half_done(told, monkeypatch, tmp_path, capsys, number, command, code):
+    def half_done(*settings):
         with tempfile.TemporaryDirectory(dir=tmp_path):
-            signal.raise_signal(signal.SIGTERM)
+            signal.raise_signal(number)
             time.sleep(1)  # never to its end
 
-    before = signal.getsignal(signal.SIGTERM)
-    monkeypatch.setattr(cli, "_answer", half_done)
-    assert cli.main([]) == 130
-    assert list(tmp_path.iterdir()) == [] and "Stopped." in capsys.readouterr().err
-    assert signal.getsignal(signal.SIGTERM) == before
+    before = signal.getsignal(number)
+    monkeypatch.setattr(sys.modules[f"brats_unet.commands.{command}"], "main", half_done)
+    assert cli.main([command, "data.root=/x"]) == code
+    by = {signal.SIGINT: "Ctrl-C"}.get(number, number.name)
+    where = f"Stopped by {by} where nothing had to be saved; what is done is kept. Run the same command again"
+    assert capsys.readouterr().err == (f"{where} to continue.\n" if command == "train" else "\nStopped.\n")
+    assert list(tmp_path.iterdir()) == [] and signal.getsignal(number) == before
 
 
-def test_a_sweep_hands_sigterm_on_to_its_job(empty_folder):
-    code = (
-        "import pathlib, signal, sys, time\n"
-        "signal.signal(signal.SIGTERM, lambda *_: (pathlib.Path('told').touch(), sys.exit()))\n"
-        "pathlib.Path('ready').touch()\n"
-        "time.sleep(60)\n"
+def test_a_second_ctrl_c_ends_a_training_with_130(told, monkeypatch, capsys):
+    def saving(settings, stop):
+        with stop.deferred():
+            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(sys.modules["brats_unet.commands.train"], "main", saving)
+    assert cli.main(["train", "data.root=/x"]) == 130
+    assert capsys.readouterr().err == "\nStopped.\n"
+
+
+def test_a_training_knows_from_its_settings_how_long_a_stop_may_take(told, monkeypatch):
+    limits = []
+    monkeypatch.setattr(
+        sys.modules["brats_unet.commands.train"], "main", lambda settings, stop: limits.append(stop.within_seconds) or 0
     )
+    assert cli.main(["train", "data.root=/x"]) == 0
+    assert cli.main(["train", "data.root=/x", "checkpoint.stop_seconds=null"]) == 0
+    assert limits == [25, None]
 
+
+def test_the_help_lists_every_exit_code(capsys):
+    assert cli.main(["--help"]) == 0
+    shown = capsys.readouterr().out
+    for code, meaning in EXIT_CODES.items():
+        assert f"\n  {code:<5}" in shown and meaning.split(";")[0] in " ".join(shown.split())
+    assert list(EXIT_CODES) == [0, 1, 2, 75, 130]
+
+
+JOB = """
+import pathlib, signal, sys, time
+signal.signal(signal.SIGUSR1, lambda *_: (pathlib.Path("told").touch(), sys.exit(75)))
+pathlib.Path("ready").touch()
+time.sleep(60)
+"""
+
+
+def test_a_sweep_hands_a_scheduler_s_signal_on_to_its_job(empty_folder):
     def stop():
         while not (empty_folder / "ready").exists():
             time.sleep(0.01)
-        os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), signal.SIGUSR1)
 
     threading.Thread(target=stop, daemon=True).start()
-    with pytest.raises(Terminated), cli._sigterm_stops_like_ctrl_c():
-        hydra._child([sys.executable, "-c", code])
+    with pytest.raises(Stopped):
+        hydra._child([sys.executable, "-c", JOB])
     assert (empty_folder / "told").exists()
+
+
+@pytest.mark.parametrize("code", [75, 130])
+def test_a_job_that_was_stopped_by_itself_stops_the_sweep_too(code):
+    with pytest.raises(Stopped):
+        hydra._child([sys.executable, "-c", f"raise SystemExit({code})"])
+
+
+@pytest.mark.parametrize("code", [0, 1, 2])
+def test_the_exit_code_of_any_other_job_is_handed_on(code):
+    assert hydra._child([sys.executable, "-c", f"raise SystemExit({code})"]) == code
+
+
+def test_after_a_stopped_job_a_sweep_starts_no_other(told, monkeypatch, capsys):
+    started = []
+
+    def stopped(command):
+        started.append(command)
+        raise Stopped
+
+    monkeypatch.setattr(hydra, "_child", stopped)
+    assert cli.main(["train", "-m", "seed=1,2,3", "data.root=/x"]) == 75
+    assert len(started) == 1 and "seed=1" in " ".join(started[0])
+    assert capsys.readouterr().err.endswith(
+        "Stopped where nothing had to be saved; what is done is kept. Run the same command again to continue.\n"
+    )
 
 
 def test_without_tensorflow_training_says_what_to_install():

@@ -15,6 +15,7 @@ from brats_unet.cli.conf_files import COMMANDS, Conf
 from brats_unet.cli.yaml_files import plain_value
 from brats_unet.commands import evaluate, train
 from brats_unet.errors import SettingsError
+from brats_unet.stopping import StopRequest
 
 VALUES = {"-1": -1, "0": 0, "nan": math.nan, "inf": math.inf, "text": "abc"}
 OFF = "0 leaves it out"
@@ -70,6 +71,7 @@ ACCEPTED = {
 # YAML holds null, but a number may be given.
 NUMBERS_WHERE_NULL = {
     "minutes": 1,
+    "checkpoint.every_steps": 1,
     "validation.cases": 1,
     "hardware.replicas": 1,
     "sampling.slices": [1, 5],
@@ -123,7 +125,8 @@ def refusal(command, values):
     try:
         settings = bind(COMMANDS[command], values)
         if command == "train":
-            train.main(settings)
+            with StopRequest() as stop:
+                train.main(settings, stop)
         if command == "evaluate":
             evaluate.main(settings)
     except DataIsReadError:

@@ -78,7 +78,7 @@ def test_stopping_and_resuming_gives_the_same_bits_as_training_without_interrupt
         return real_train(**given)
 
     monkeypatch.setattr(command, "train", stopping)
-    assert main(["train", *common, "name=stopped", "steps=4", "validation.every=0.5"]) == 130
+    assert main(["train", *common, "name=stopped", "steps=4", "validation.every=0.5"]) == 75
     monkeypatch.setattr(command, "train", real_train)
     assert assembly.build_step is real_step
     assert main(["train", *common, "name=stopped", "steps=4", "validation.every=0.5"]) == 0

@@ -9,7 +9,15 @@ from safetensors.numpy import load_file, save_file
 
 from brats_unet.errors import CheckpointError, MachineError
 from brats_unet.models import checkpoint
-from brats_unet.models.checkpoint import State, named, restore, save
+from brats_unet.models.checkpoint import (
+    DamagedCheckpointError,
+    State,
+    copies,
+    named,
+    restore,
+    save,
+    tensors_hash,
+)
 from brats_unet.models.unet import unet3d
 
 
@@ -96,14 +104,53 @@ def test_the_steps_left_out_come_back_and_a_checkpoint_of_an_earlier_version_has
     assert restore(tmp_path / "b.safetensors", *trained) == State(9, None, 0.5, 2, left_out=[])
 
 
-def test_a_run_without_spikes_and_patches_has_the_checkpoints_of_earlier_versions(path):
+def test_a_run_without_spikes_and_patches_has_the_state_of_earlier_versions_and_a_hash(path):
     with safe_open(path, framework="numpy") as file:
-        assert json.loads(file.metadata()["state"]) == {
-            "step": 7,
-            "loss_scale": [1024.0, 3],
-            "best": 0.5,
-            "seconds": None,
-        }
+        facts = json.loads(file.metadata()["state"])
+    assert facts.pop("blake2b") == tensors_hash(load_file(path))
+    assert facts == {"step": 7, "loss_scale": [1024.0, 3], "best": 0.5, "seconds": None}
+
+
+def test_a_validation_that_is_pending_comes_back(tmp_path, trained):
+    save(tmp_path / "a.safetensors", *trained, State(9, validation_pending=True))
+    assert restore(tmp_path / "a.safetensors", *trained) == State(9, validation_pending=True)
+
+
+def test_the_hash_sees_every_key_type_shape_and_value():
+    tensors = {"a": np.arange(6, dtype=np.float32), "b": np.zeros((), np.int64)}
+    first = tensors_hash(tensors)
+    assert tensors_hash(dict(reversed(tensors.items()))) == first
+    others = [
+        {"a": tensors["a"]},
+        {"c": tensors["a"], "b": tensors["b"]},
+        {"a": tensors["a"].reshape(2, 3), "b": tensors["b"]},
+        {"a": tensors["a"].view(np.int32), "b": tensors["b"]},
+        {"a": np.float32([0, 1, 2, 3, 4, 6]), "b": tensors["b"]},
+        {"a": tensors["a"], "b": np.ones((), np.int64)},
+    ]
+    assert len({first, *map(tensors_hash, others)}) == 7
+
+
+def test_a_changed_byte_is_refused_on_resume_and_the_network_is_left_as_it_was(path, trained):
+    content = bytearray(path.read_bytes())
+    content[-3] ^= 1
+    path.write_bytes(content)
+    other = built(seed=2)
+    before = copies(*other)
+    with pytest.raises(DamagedCheckpointError, match="damaged: the hash of its tensors is [0-9a-f]{32}, but"):
+        restore(path, *other)
+    for key, value in values(*other).items():
+        np.testing.assert_array_equal(value, before[key])
+
+
+def test_copies_keep_their_values_when_the_variables_change():
+    model, rule = built(seed=4)
+    found = copies(model, rule)
+    before = {key: value.copy() for key, value in found.items()}
+    for variable in (*model.variables, *rule.variables):
+        variable.assign(keras.ops.ones_like(variable) * 5)
+    for key, value in found.items():
+        np.testing.assert_array_equal(value, before[key])
 
 
 def test_tensors_are_called_after_their_layers_in_a_file_that_anyone_can_read(path):

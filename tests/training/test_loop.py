@@ -21,10 +21,11 @@ from brats_unet.models import checkpoint
 from brats_unet.models.unet import unet3d
 from brats_unet.run import Run
 from brats_unet.schemes.scheme_file import builtin
+from brats_unet.stopping import SIGNALS, StopRequest
 from brats_unet.training import loop
 from brats_unet.training.averaging import Average
 from brats_unet.training.budget import Budget
-from brats_unet.training.loop import stop_requests, train
+from brats_unet.training.loop import train
 from brats_unet.training.optimizers import sgd
 from brats_unet.training.pseudo_dice import PatchScores, PatchValidation, patch_measure
 from brats_unet.training.schedules import polynomial
@@ -132,24 +133,28 @@ def go(
     devices=ONE,
     display=None,
     scale=None,
+    keep=1,
 ):
     run = Run(folder)
-    end = train(
-        run=run,
-        devices=devices,
-        model=net.model,
-        step=net.step,
-        optimizer=net.optimizer,
-        schedule=polynomial(power=1),
-        sampler=sampler,
-        budget=Budget(steps, every, save_every),
-        state=state or checkpoint.State(0),
-        loss_scale=scale,
-        average=net.average,
-        validate=validate,
-        patches=patches,
-        display=display or Watcher(),
-    )
+    with StopRequest() as stop:
+        end = train(
+            run=run,
+            devices=devices,
+            model=net.model,
+            step=net.step,
+            optimizer=net.optimizer,
+            schedule=polynomial(power=1),
+            sampler=sampler,
+            budget=Budget(steps, every, save_every),
+            state=state or checkpoint.State(0),
+            loss_scale=scale,
+            average=net.average,
+            validate=validate,
+            patches=patches,
+            display=display or Watcher(),
+            stop=stop,
+            keep=keep,
+        )
     return run, end
 
 
@@ -167,7 +172,7 @@ def test_stop_and_resume_gives_the_same_bits_as_running_straight_through(tmp_pat
     whole, end = go(tmp_path / "whole", straight, sampler, patches=patches_of(straight, sampler))
     with pytest.raises(Interrupted) as caught:
         go(tmp_path / "parts", parts, sampler, patches=patches_of(parts, sampler), display=Watcher(3, interrupt))
-    assert "Stopped at step 3 of 6" in str(caught.value) and "Run the same command again" in str(caught.value)
+    assert "Stopped by Ctrl-C at step 3 of 6" in str(caught.value)
 
     # A new process starts with other values: all variables must come from the checkpoint.
     for variable in (*parts.model.variables, *parts.optimizer.rule.variables, *parts.average.means.values()):
@@ -314,16 +319,16 @@ def test_without_patches_nothing_is_measured_or_written(tmp_path, sampler):
     assert end == checkpoint.State(6, None, 0.5) and watcher.validations == [(6, True)]
 
 
-def test_checkpoints_are_saved_every_save_every_steps(tmp_path, sampler):
-    net, found = scripted(), []
-    file = Run(tmp_path).checkpoint_file("last")
+def test_checkpoints_are_saved_every_save_every_steps(tmp_path, sampler, monkeypatch):
+    written, write = [], checkpoint.write
 
-    class CheckpointReader(Watcher):
-        def step(self, step, steps, loss, patches_per_second):
-            found.append(checkpoint.restore(file, net.model, None).step if file.exists() else 0)
+    def record(path, tensors, state, **given):
+        write(path, tensors, state, **given)
+        written.append((path.stem, state.step))
 
-    go(tmp_path, net, sampler, save_every=2, display=CheckpointReader())
-    assert found == [0, 0, 2, 2, 4, 4]
+    monkeypatch.setattr(checkpoint, "write", record)
+    go(tmp_path, scripted(), sampler, save_every=2)
+    assert written == [("initial", 0), ("last", 2), ("last", 4), ("last", 6)]
 
 
 def test_a_run_at_the_end_of_its_budget_does_no_step(tmp_path, sampler):
@@ -339,26 +344,55 @@ def test_in_float16_an_overflow_is_skipped_and_its_norm_is_not_logged(tmp_path, 
     assert ["gradient_norm" in line for line in run.journal("step")] == [True, False, True, True, False, True]
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", SIGNALS)
 def test_a_stop_signal_finishes_the_step_and_saves_a_checkpoint(tmp_path, sampler, number):
     net = scripted()
     before = signal.getsignal(number)
     with pytest.raises(Interrupted) as caught:
         go(tmp_path, net, sampler, display=Watcher(2, lambda: os.kill(os.getpid(), number)))
-    assert caught.value.exit_code == 130 and str(tmp_path) in str(caught.value)
+    by = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM", signal.SIGUSR1: "SIGUSR1"}[number]
+    assert str(caught.value) == f"Stopped by {by} at step 2 of 6; the checkpoint is saved in {tmp_path}."
+    assert caught.value.exit_code == 75
     assert net.seen == [0, 1] and resumed(Run(tmp_path), net).step == 2
     assert signal.getsignal(number) is before
 
 
-def test_a_stop_during_validation_saves_its_result(tmp_path, sampler):
+@pytest.mark.parametrize("at", [2, 6])
+def test_a_validation_is_broken_off_by_a_stop_and_done_again_at_the_next_start(tmp_path, sampler, at):
+    _, end = go(tmp_path / "straight", scripted(), sampler, every=2, validate=lambda: {"WT": 0.5})
+    asked, net = [], scripted()
+
     def validate():
-        interrupt()
+        asked.append(len(net.seen))
+        if asked == list(range(2, at + 1, 2)):
+            interrupt()
+            raise AssertionError("the validation was not broken off")
         return {"WT": 0.5}
 
+    with pytest.raises(Interrupted, match=f"Stopped by Ctrl-C in the validation after step {at} of 6; the checkpoint"):
+        go(tmp_path / "run", net, sampler, every=2, validate=validate)
+    run = Run(tmp_path / "run")
+    state = resumed(run, net)
+    assert state.step == at and state.validation_pending and len(run.journal("validation")) == at // 2 - 1
+    assert go(tmp_path / "run", net, sampler, state=state, every=2, validate=validate) == (run, end)
+    assert asked == [*range(2, at + 1, 2), *range(at, 7, 2)]  # after as many steps in all, some of them again
+    assert resumed(run, net) == end == checkpoint.State(6, None, 0.5)
+    assert checkpoint.restore(run.checkpoint_file("best"), net.model, None).step == 2
+    assert [line["step"] for line in run.journal("validation")] == [2, 4, 6]
+
+
+def test_a_stop_before_a_validation_leaves_it_out_for_the_next_start(tmp_path, sampler):
+    def measure(number):
+        interrupt()
+        return PatchScores(0.5, {"WT": 0.5})
+
+    def validate():
+        raise AssertionError("validated after a stop")
+
     net = scripted()
-    with pytest.raises(Interrupted, match="Stopped at step 2 of 6"):
-        go(tmp_path, net, sampler, every=2, validate=validate)
-    assert resumed(Run(tmp_path), net) == checkpoint.State(2, None, 0.5)
+    with pytest.raises(Interrupted, match="in the validation after step 2 of 6"):
+        go(tmp_path, net, sampler, every=2, validate=validate, patches=PatchValidation(measure, 2))
+    assert resumed(Run(tmp_path), net).validation_pending
 
 
 def test_a_stop_at_the_last_step_does_not_interrupt(tmp_path, sampler):
@@ -366,13 +400,16 @@ def test_a_stop_at_the_last_step_does_not_interrupt(tmp_path, sampler):
     assert end.step == STEPS
 
 
-def test_a_second_ctrl_c_stops_at_once():
-    with stop_requests() as stop:
-        assert not stop()
+def test_a_second_ctrl_c_stops_at_once_and_the_last_checkpoint_stays(tmp_path, sampler):
+    def twice():
         interrupt()
-        assert stop()
-        with pytest.raises(KeyboardInterrupt):
-            interrupt()
+        interrupt()
+
+    net = scripted()
+    with pytest.raises(KeyboardInterrupt) as caught:
+        go(tmp_path, net, sampler, save_every=2, display=Watcher(4, twice))
+    assert type(caught.value) is KeyboardInterrupt and net.seen == [0, 1, 2, 3]
+    assert resumed(Run(tmp_path), net).step == 2
 
 
 @pytest.mark.parametrize("stop_at", [2, None])

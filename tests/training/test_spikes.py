@@ -23,6 +23,7 @@ from brats_unet.models import checkpoint
 from brats_unet.models.unet import unet3d
 from brats_unet.run import Run
 from brats_unet.schemes.scheme_file import builtin
+from brats_unet.stopping import StopRequest
 from brats_unet.training.averaging import Average
 from brats_unet.training.budget import Budget
 from brats_unet.training.loop import train
@@ -149,23 +150,27 @@ def go(folder, net, sampler, *, save_every=100, every=STEPS, validate=None, disp
     state = checkpoint.State(0)
     if run.checkpoint_file("last").exists():
         state = restored(run, net)
-    budget = Budget(STEPS, every, save_every, **{k: options[k] for k in ("seconds",) if k in options})
-    end = train(
-        run=run,
-        devices=options.get("devices", ONE),
-        model=net.model,
-        step=net.step,
-        optimizer=net.optimizer,
-        schedule=polynomial(power=1),
-        sampler=sampler,
-        budget=budget,
-        state=options.get("state", state),
-        loss_scale=scale,
-        average=net.average,
-        validate=validate,
-        patches=None,
-        display=display or Watcher(),
-    )
+    limit = {k: options[k] for k in ("seconds",) if k in options}
+    budget = Budget(STEPS, every, None if limit else save_every, **limit)
+    with StopRequest() as stop:
+        end = train(
+            run=run,
+            devices=options.get("devices", ONE),
+            model=net.model,
+            step=net.step,
+            optimizer=net.optimizer,
+            schedule=polynomial(power=1),
+            sampler=sampler,
+            budget=budget,
+            state=options.get("state", state),
+            loss_scale=scale,
+            average=net.average,
+            validate=validate,
+            patches=None,
+            display=display or Watcher(),
+            stop=stop,
+            keep=1,
+        )
     return run, end
 
 
@@ -359,7 +364,7 @@ def test_a_stop_that_comes_while_a_spike_is_found_is_not_lost(tmp_path, sampler)
         return original(index, *rest)
 
     net.step = stopped
-    with pytest.raises(Interrupted, match="Stopped at step 3 of 6"):
+    with pytest.raises(Interrupted, match="Stopped by Ctrl-C at step 3 of 6"):
         go(tmp_path, net, sampler, save_every=2)
     assert restored(Run(tmp_path), net) == checkpoint.State(3, left_out=[4])
 
