@@ -128,9 +128,11 @@ class Run:
 
     def last_checkpoints(self) -> list[Path]:
         """The checkpoints to resume from, the newest first: "last", "last-1", …; [] before the first is saved."""
-        files = self.checkpoint_file("last").parent.glob("last*.safetensors")
-        numbers = {path: re.fullmatch(r"last(?:-([1-9]\d*))?", path.stem) for path in files}
-        return sorted((path for path, found in numbers.items() if found), key=lambda path: int(numbers[path][1] or 0))
+        numbered = []
+        for path in self.checkpoint_file("last").parent.glob("last*.safetensors"):
+            if found := re.fullmatch(r"last(?:-([1-9]\d*))?", path.stem):
+                numbered.append((int(found[1] or 0), path))
+        return [path for _, path in sorted(numbered)]
 
     def settings(self) -> dict[str, Any]:
         """The settings that the run was started with.

@@ -91,7 +91,9 @@ def write_run() -> Callable[..., "Run"]:
         logits = len(scheme.predicted if outputs == "regions" else scheme.class_values)
         network = build("model", models.known(), model, channels=4, outputs=logits, dtype="float32", seed=seed)
         run = Run(folder)
-        checkpoint.save(run.checkpoint_file("last"), network, keras.optimizers.SGD(), checkpoint.State(step=7))
+        checkpoint.write(
+            run.checkpoint_file("last"), checkpoint.copies(network, keras.optimizers.SGD()), checkpoint.State(step=7)
+        )
         told = recipe(
             model=model,
             outputs=outputs,

@@ -7,7 +7,7 @@ from typing import Any
 
 from brats_unet.binding import flat
 from brats_unet.errors import SettingsError
-from brats_unet.files import read_json, remove, remove_leftovers
+from brats_unet.files import remove, remove_leftovers
 from brats_unet.run import Run
 from brats_unet.schemes.differences import differences
 from brats_unet.schemes.scheme_file import scheme_in
@@ -108,32 +108,6 @@ def prepare_run_folder(run: Run, settings: Train) -> None:
             f"{run.folder} is a run with other settings:\n{listed}\n"
             f"Choose another name with name=…, use the settings of that run, or start again with overwrite=true."
         )
-
-
-def other_devices(run: Run, devices: str, precision: str, norm: str | None) -> str:
-    """A sentence for the user if a run goes on with other devices than at its last start, or "".
-
-    Args:
-        run: The run, with the record of its last start.
-        devices: The devices in words, such as "CPU, 2 cores".
-        precision: "float32", "bfloat16" or "float16".
-        norm: Kind of normalisation layers; None for a network without the option.
-    """
-    if not run.environment_file.exists():
-        return ""
-    before = read_json(run.environment_file, what=str(run.folder))
-    old_devices, old_precision = before.get("devices"), before.get("precision")
-    if (old_devices, old_precision) == (devices, precision):
-        return ""
-    result = "equals that without the change within rounding, not bit for bit"
-    if norm == "batch" and old_devices != devices:
-        result = "differs from that without the change: each device normalises its share of the batch by itself"
-    if old_precision != precision:
-        result = f"differs from that without the change; hardware.precision={old_precision} keeps the precision"
-    return (
-        f"Trained so far on {old_devices} in {old_precision}, from here on {devices} in {precision}, with the same "
-        f"batches. The result {result}."
-    )
 
 
 def _comparable(settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from brats_unet.run import Run
 from brats_unet.schemes.scheme_file import scheme_of
 from brats_unet.settings import Train
 from brats_unet.training.averaging import Average
+from brats_unet.training.budget import Budget
 from brats_unet.training.freezing import frozen_first
 from brats_unet.training.optimizers import OPTIMIZERS, Optimizer, with_keras_momentum
 from brats_unet.training.pseudo_dice import PatchValidation, patch_measure
@@ -47,6 +48,17 @@ def optimizer_of(settings: Train) -> Optimizer:
     """The optimizer; build it within the scope of the strategy."""
     optimizer = build("optimizer", OPTIMIZERS, settings.optimizer)
     return with_keras_momentum(optimizer) if rules_of(settings.rules).keras_momentum else optimizer
+
+
+def budget_of(settings: Train) -> Budget:
+    """Length of the training, and how often it validates and saves."""
+    return Budget.of(
+        settings.steps,
+        settings.validation.every,
+        settings.minutes,
+        save_steps=settings.checkpoint.every_steps,
+        save_minutes=settings.checkpoint.every_minutes,
+    )
 
 
 def training_step(

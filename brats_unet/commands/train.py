@@ -9,8 +9,10 @@ from brats_unet import models
 from brats_unet.assembly.case_storage import held_out_sampler, store_cases, training_sampler
 from brats_unet.assembly.number_checks import check_numbers, refuse_wrong_gradients
 from brats_unet.assembly.provenance import training_environment
-from brats_unet.assembly.resume import other_devices, prepare_run_folder, rules_version, run_folder
+from brats_unet.assembly.restoring import other_devices, restored
+from brats_unet.assembly.resume import prepare_run_folder, rules_version, run_folder
 from brats_unet.assembly.training_parts import (
+    budget_of,
     initial_network,
     optimizer_of,
     patch_validation,
@@ -24,7 +26,7 @@ from brats_unet.data.augment.augmentation import refuse_blank_samples
 from brats_unet.data.fingerprint import refuse_other_dataset
 from brats_unet.data.prepare.preprocess import Preparation
 from brats_unet.data.study import Study, open_study
-from brats_unet.errors import Interrupted, SettingsError
+from brats_unet.errors import Interrupted
 from brats_unet.files import write_json
 from brats_unet.inference.keras_network import network_of
 from brats_unet.inference.network import recipe
@@ -40,9 +42,7 @@ from brats_unet.schemes.scheme_file import scheme_of
 from brats_unet.settings import Train
 from brats_unet.stopping import StopRequest
 from brats_unet.training.averaging import Average
-from brats_unet.training.budget import Budget
 from brats_unet.training.held_out_dice import held_out_dice
-from brats_unet.training.last_checkpoints import restore_newest, set_aside
 from brats_unet.training.loop import train
 from brats_unet.training.schedules import SCHEDULES
 from brats_unet.training.step import LossScale
@@ -125,16 +125,7 @@ def _train(settings: Train, display: Display, stop: StopRequest) -> int:
         loss_scale=(loss_scale := LossScale() if devices.precision == "float16" else None),
         new_parts=None if transfer is None else transfer.new_parts(model),
     )
-    named_average = None if average is None else average.named()
-    state, damaged, warning = restore_newest(run, model, optimizer.rule, named_average)
-    set_aside(run, damaged)
-    if loss_scale is not None:
-        loss_scale.restore(state.loss_scale)
-    if settings.steps is not None and state.step > settings.steps:
-        raise SettingsError(
-            f"{run.folder} has done {state.step} steps already, more than steps={settings.steps}. "
-            f"Give more steps, or another name=…."
-        )
+    state, warning = restored(run, settings, model, optimizer, average, loss_scale)
     run_recipe = recipe(
         model=settings.model,
         outputs=loss.outputs,
@@ -199,13 +190,7 @@ def _train(settings: Train, display: Display, stop: StopRequest) -> int:
             optimizer=optimizer,
             schedule=schedule,
             sampler=sampler,
-            budget=Budget.of(
-                settings.steps,
-                settings.validation.every,
-                settings.minutes,
-                save_steps=settings.checkpoint.every_steps,
-                save_minutes=settings.checkpoint.every_minutes,
-            ),
+            budget=budget_of(settings),
             state=state,
             loss_scale=loss_scale,
             average=average,

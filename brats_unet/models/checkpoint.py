@@ -46,21 +46,13 @@ class DamagedCheckpointError(CheckpointError):
     """A checkpoint that is not whole, or whose content is not what was written."""
 
 
-def save(
-    path: Path,
-    model: keras.Model,
-    optimizer: keras.optimizers.Optimizer,
-    state: State,
-    average: Mapping[str, Any] | None = None,
-) -> None:
-    """Write a checkpoint atomically; `average` is stored beside the weights, under their paths."""
-    write(path, copies(model, optimizer, average), state)
-
-
 def copies(
     model: keras.Model, optimizer: keras.optimizers.Optimizer, average: Mapping[str, Any] | None = None
 ) -> dict[str, np.ndarray]:
-    """Copies of all tensors of a checkpoint by their keys, which later updates of the variables do not change."""
+    """Copies of all tensors of a checkpoint by their keys, which later updates of the variables do not change.
+
+    `average` is stored beside the weights, under their paths.
+    """
     return {key: np.array(np.asarray(variable)) for key, variable in named(model, optimizer, average).items()}
 
 

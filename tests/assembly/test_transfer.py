@@ -48,7 +48,9 @@ def run_of(folder, options=UNET, modalities="flair t1ce", outputs="regions", ave
     for variable in model.variables:  # no weight is 0 or 1 by chance
         variable.assign(rng.normal(size=variable.shape))
     means = None if average is None else {v.path: keras.Variable(average(np.asarray(v))) for v in model.variables}
-    checkpoint.save(run.checkpoint_file("last"), model, keras.optimizers.SGD(), checkpoint.State(step=7), means)
+    checkpoint.write(
+        run.checkpoint_file("last"), checkpoint.copies(model, keras.optimizers.SGD(), means), checkpoint.State(step=7)
+    )
     told = recipe(
         model=options,
         outputs=outputs,

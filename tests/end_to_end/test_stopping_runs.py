@@ -15,6 +15,7 @@ from safetensors.numpy import load_file
 from brats_unet.cli.main import main
 from brats_unet.commands import train as command
 from brats_unet.data.prepare import cache
+from brats_unet.errors import Interrupted
 from brats_unet.run import Run
 
 STEPS = 30
@@ -59,6 +60,7 @@ for line in sys.stdin:
             sys.stderr.flush()
         os._exit(code)
     print(pid, flush=True)
+    sys.stdin.readline()  # until then an ended command keeps its number
     print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)
 """
 
@@ -72,15 +74,19 @@ class Server:
             [sys.executable, "-W", "ignore", "-c", SERVER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
 
-    def start(self, arguments):
-        """Start a command; returns its process id."""
-        self.process.stdin.write(json.dumps({"arguments": arguments, "log": str(self.log)}) + "\n")
+    def tell(self, line):
+        """Write a line to the server; returns the number that it answers."""
+        self.process.stdin.write(line + "\n")
         self.process.stdin.flush()
         return int(self.process.stdout.readline())
 
+    def start(self, arguments):
+        """Start a command; returns its process id."""
+        return self.tell(json.dumps({"arguments": arguments, "log": str(self.log)}))
+
     def wait(self):
         """Wait for the command; returns its exit code, negative for a signal."""
-        return int(self.process.stdout.readline())
+        return self.tell("wait")
 
     def run(self, arguments):
         self.start(arguments)
@@ -110,12 +116,9 @@ def run_of(common, name):
 
 @pytest.fixture(scope="module")
 def straight(server, common):
-    """The undisturbed run, and the seconds that it took."""
-    arguments = ["train", *common, "name=straight"]
-    server.run(arguments)  # makes the cache
-    started = time.perf_counter()
-    server.run([*arguments, "overwrite=true"])
-    return run_of(common, "straight"), time.perf_counter() - started
+    """The undisturbed run."""
+    server.run(["train", *common, "name=straight"])
+    return run_of(common, "straight")
 
 
 def journal(run):
@@ -131,11 +134,9 @@ def assert_equal(run, straight):
     assert run.model_file.exists() and not list(run.folder.rglob("*.part*"))
 
 
-def start_and_stop(server, arguments, number, seconds):
-    """Start a command and send it a signal after so many seconds."""
-    pid = server.start(arguments)
-    time.sleep(seconds)
-    os.kill(pid, number)  # if it has ended just now: the server starts no other process that could have its number
+def stop(server, pid, number):
+    """Send a signal to a training that is running, or has just ended."""
+    os.kill(pid, number)
     code = server.wait()
     assert code in (0, -signal.SIGKILL if number == signal.SIGKILL else 75), (code, server.log.read_text())
     if code == 75:
@@ -143,33 +144,46 @@ def start_and_stop(server, arguments, number, seconds):
         assert last.startswith("Stopped") and last.endswith("Run the same command again to continue.")
 
 
-def test_a_run_that_is_stopped_and_killed_at_random_moments_equals_the_undisturbed_one(server, common, straight):
-    undisturbed, seconds = straight
-    moments = random.Random(0)
-    arguments = ["train", *common, "name=disturbed"]
-    for number in (signal.SIGTERM, signal.SIGKILL, signal.SIGUSR1, signal.SIGKILL, signal.SIGINT):
-        start_and_stop(server, arguments, number, moments.uniform(0.3, 0.9) * seconds)
-    server.run(arguments)
-    assert_equal(run_of(common, "disturbed"), undisturbed)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
-@pytest.mark.parametrize("seed", range(20))
-def test_the_same_command_continues_after_any_moment(server, common, straight, tmp_path, number, seed):
-    undisturbed, seconds = straight
-    # A cache and a run folder of its own: the signal may also come while volumes are prepared.
-    arguments = ["train", *common[:-2], f"data.cache={tmp_path / 'cache'}", f"runs={tmp_path}", "name=disturbed"]
-    start_and_stop(server, arguments, number, random.Random(seed).uniform(0.2, 1.2) * seconds)
-    server.run(arguments)
-    assert_equal(Run(tmp_path / "disturbed"), undisturbed)
-
-
 def wait_for_step(run, step):
     while not any(line["step"] >= step for line in run.journal("step")):
         time.sleep(0.02)
 
 
+def test_a_run_that_is_stopped_and_killed_at_random_moments_equals_the_undisturbed_one(server, common, straight):
+    moments, run = random.Random(0), run_of(common, "disturbed")
+    arguments, step = ["train", *common, "name=disturbed"], 0
+    for number in (signal.SIGTERM, signal.SIGKILL, signal.SIGUSR1, signal.SIGKILL):
+        step += moments.randrange(3, 8)
+        pid = server.start(arguments)
+        wait_for_step(run, step)
+        time.sleep(moments.uniform(0, 0.1))
+        stop(server, pid, number)
+    server.run(arguments)
+    assert_equal(run, straight)
+
+
+@pytest.fixture(scope="module")
+def seconds(server, common, straight):
+    """Seconds that an undisturbed run takes."""
+    started = time.perf_counter()
+    server.run(["train", *common, "name=again"])
+    return time.perf_counter() - started
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize("seed", range(20))
+def test_the_same_command_continues_after_any_moment(server, common, straight, seconds, tmp_path, number, seed):
+    # A cache and a run folder of its own: the signal may also come while volumes are prepared.
+    arguments = ["train", *common[:-2], f"data.cache={tmp_path / 'cache'}", f"runs={tmp_path}", "name=disturbed"]
+    pid = server.start(arguments)
+    time.sleep(random.Random(seed).uniform(0.1, 1.3) * seconds)
+    stop(server, pid, number)
+    server.run(arguments)
+    assert_equal(Run(tmp_path / "disturbed"), straight)
+
+
+@pytest.mark.slow
 def test_a_run_goes_on_with_another_number_of_devices(server, common, straight):
     run = run_of(common, "devices")
     one = ["train", *common, "name=devices"]
@@ -188,10 +202,10 @@ def test_a_run_goes_on_with_another_number_of_devices(server, common, straight):
         f"that without the change within rounding, not bit for bit."
         for old, new in (("2 logical CPUs", cores), (cores, "2 logical CPUs"))
     ]
-    losses = [[line["loss"] for line in each.journal("step")] for each in (run, straight[0])]
+    losses = [[line["loss"] for line in each.journal("step")] for each in (run, straight)]
     assert losses[0] == pytest.approx(losses[1], rel=1e-5) and losses[0] != losses[1]
     assert len(losses[0]) == STEPS
-    found, expected = (load_file(each.checkpoint_file("last")) for each in (run, straight[0]))
+    found, expected = (load_file(each.checkpoint_file("last")) for each in (run, straight))
     assert found.keys() == expected.keys()
 
 
@@ -239,44 +253,38 @@ def test_a_stop_while_volumes_are_prepared_keeps_those_that_are_ready(common, tm
     assert len(ready) == 2 and not list((tmp_path / "cache").rglob("*.part"))
 
 
-def test_a_stop_in_a_validation_and_in_the_figures_is_made_up_for(common, straight, tmp_path, monkeypatch, capsys):
-    arguments = ["train", *common[:-1], f"runs={tmp_path}", "name=a"]
-    with monkeypatch.context() as patched:
-        send_at_call(patched, command, "held_out_dice", 2, signal.SIGUSR1)
-        assert main(arguments) == 75
-    assert "Stopped by SIGUSR1 in the validation after step 18 of 30" in capsys.readouterr().err
-    run = Run(tmp_path / "a")
-    assert [line["step"] for line in run.journal("validation")] == [9]
-    with monkeypatch.context() as patched:
-        send_at_call(patched, command, "training_curves", 1)
-        assert main(arguments) == 75
-    assert main(arguments) == 0
-    assert_equal(run, straight[0])
-    assert (run.figures_folder / "training.png").exists()
-
-
-def test_a_damaged_checkpoint_is_named_and_the_run_goes_on_from_the_one_before(
+def test_stops_in_validations_and_figures_and_a_damaged_checkpoint_are_made_up_for(
     common, straight, tmp_path, monkeypatch, capsys
 ):
     arguments = ["train", *common[:-1], f"runs={tmp_path}", "name=a"]
-    with monkeypatch.context() as patched:
-        send_at_call(patched, command, "held_out_dice", 2)
-        assert main(arguments) == 75
     run = Run(tmp_path / "a")
     last = run.checkpoint_file("last")
+    for call, step in ((1, 9), (2, 18)):  # after step 9, and once more after step 9, then 18
+        with monkeypatch.context() as patched:
+            send_at_call(patched, command, "held_out_dice", call, signal.SIGUSR1)
+            assert main(arguments) == 75
+        assert f"Stopped by SIGUSR1 in the validation after step {step} of 30; the" in capsys.readouterr().err
+    assert [line["step"] for line in run.journal("validation")] == [9]
     last.write_bytes(last.read_bytes()[:-10])
-    capsys.readouterr()
-    assert main(arguments) == 0
+    with monkeypatch.context() as patched:
+        send_at_call(patched, command, "training_curves", 1)
+        assert main(arguments) == 75
     shown = capsys.readouterr().out
     assert "Warning: last.safetensors in " in shown and "last-1.safetensors, of step 16." in shown
     assert "Resuming from step 16 of 30." in shown
-    assert_equal(run, straight[0])
+    assert main(arguments) == 0
+    assert_equal(run, straight)
+    assert (run.figures_folder / "training.png").exists()
 
 
 def test_overwrite_is_left_out_of_the_command_that_continues(common, tmp_path, monkeypatch, capsys):
-    send_at_call(monkeypatch, command, "held_out_dice", 1)
-    assert main(["train", *common[:-1], f"runs={tmp_path}", "name=a", "overwrite=true"]) == 75
-    assert capsys.readouterr().err.endswith("Run the same command again, without overwrite=true, to continue.\n")
+    def stopped(**given):
+        raise Interrupted("Stopped.")
+
+    monkeypatch.setattr(command, "train", stopped)
+    for word, shown in (("true", "again, without overwrite=true, to"), ("false", "again to")):
+        assert main(["train", *common[:-1], f"runs={tmp_path}", "name=a", f"overwrite={word}"]) == 75
+        assert capsys.readouterr().err == f"Stopped. Run the same command {shown} continue.\n"
 
 
 def test_a_run_whose_process_was_killed_at_its_very_beginning_is_not_other_files(common, tmp_path, monkeypatch):

@@ -15,8 +15,8 @@ from brats_unet.models.checkpoint import (
     copies,
     named,
     restore,
-    save,
     tensors_hash,
+    write,
 )
 from brats_unet.models.unet import unet3d
 
@@ -34,6 +34,10 @@ def built(seed=0, optimizer="adam", **options):
         [rng.normal(size=w.shape).astype("float32") for w in model.trainable_variables], model.trainable_variables
     )
     return model, rule
+
+
+def save(path, model, rule, state, average=None):
+    write(path, copies(model, rule, average), state)
 
 
 def values(model, rule):

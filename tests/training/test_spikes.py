@@ -341,7 +341,7 @@ def test_the_time_of_the_steps_that_are_repeated_counts_towards_the_time_limit(t
 def test_a_run_whose_time_is_up_at_a_spike_ends_at_its_checkpoint(tmp_path, sampler):
     net, run = scripted({2: (NAN, 1.0)}), Run(tmp_path)
     start = checkpoint.State(1, seconds=0.001)  # a step takes 1 ms, so there is time for all
-    checkpoint.save(run.checkpoint_file("last"), net.model, net.optimizer.rule, start)
+    checkpoint.write(run.checkpoint_file("last"), checkpoint.copies(net.model, net.optimizer.rule), start)
     update = net.step
 
     def slow(*inputs):
