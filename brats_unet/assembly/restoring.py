@@ -1,30 +1,38 @@
 """The state that a training goes on from: its newest whole checkpoint, and whether the devices are others."""
 
+from collections.abc import Callable
+
 import keras
 
 from brats_unet.errors import SettingsError
 from brats_unet.files import read_json
 from brats_unet.models import checkpoint
+from brats_unet.parts import options_of
 from brats_unet.run import Run
 from brats_unet.settings import Train
 from brats_unet.training.averaging import Average
 from brats_unet.training.last_checkpoints import restore_newest, set_aside
 from brats_unet.training.optimizers import Optimizer
 from brats_unet.training.step import LossScale
+from brats_unet.training.strategy import Devices
 
 
 def restored(
     run: Run,
     settings: Train,
+    devices: Devices,
     model: keras.Model,
     optimizer: Optimizer,
     average: Average | None,
     loss_scale: LossScale | None,
-) -> tuple[checkpoint.State, str]:
-    """Restore the newest checkpoint that is whole; damaged ones are set aside.
+    log: Callable[[str], None],
+) -> checkpoint.State:
+    """Restore the newest checkpoint that is whole.
+
+    Damaged ones are set aside, with a warning that names them; other devices than at the last start are mentioned.
 
     Returns:
-        Its state, or that of step 0 if there is none; and a warning that names the damaged ones, or "".
+        Its state, or that of step 0 if there is none.
 
     Raises:
         CheckpointError: No checkpoint is whole, or it is of another network.
@@ -36,33 +44,37 @@ def restored(
             f"{run.folder} has done {state.step} steps already, more than steps={settings.steps}. "
             f"Give more steps, or another name=…."
         )
+    if warning:
+        log(warning)
     set_aside(run, damaged)
     if loss_scale is not None:
         loss_scale.restore(state.loss_scale)
-    return state, warning
+    if state.step:
+        tell_other_devices(run, settings, devices, log)
+    return state
 
 
-def other_devices(run: Run, devices: str, precision: str, norm: str | None) -> str:
-    """A sentence for the user if a run goes on with other devices than at its last start, or "".
+def tell_other_devices(run: Run, settings: Train, devices: Devices, log: Callable[[str], None]) -> None:
+    """Say so in one sentence if a run goes on with other devices than at its last start, and what that changes.
 
     Args:
         run: The run, with the record of its last start.
-        devices: The devices in words, such as "CPU, 2 cores".
-        precision: "float32", "bfloat16" or "float16".
-        norm: Kind of normalisation layers; None for a network without the option.
+        settings: Settings of this start.
+        devices: Devices of this start.
+        log: Called with the sentence.
     """
     if not run.environment_file.exists():
-        return ""
+        return
     before = read_json(run.environment_file, what=str(run.folder))
     old_devices, old_precision = before.get("devices"), before.get("precision")
-    if (old_devices, old_precision) == (devices, precision):
-        return ""
+    if (old_devices, old_precision) == (devices.description, devices.precision):
+        return
     result = "equals that without the change within rounding, not bit for bit"
-    if norm == "batch" and old_devices != devices:
+    if options_of(settings.model).get("norm") == "batch" and old_devices != devices.description:
         result = "differs from that without the change: each device normalises its share of the batch by itself"
-    if old_precision != precision:
+    if old_precision != devices.precision:
         result = f"differs from that without the change; hardware.precision={old_precision} keeps the precision"
-    return (
-        f"Trained so far on {old_devices} in {old_precision}, from here on {devices} in {precision}, with the same "
-        f"batches. The result {result}."
+    log(
+        f"Trained so far on {old_devices} in {old_precision}, from here on {devices.description} in "
+        f"{devices.precision}, with the same batches. The result {result}."
     )

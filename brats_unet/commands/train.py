@@ -9,7 +9,7 @@ from brats_unet import models
 from brats_unet.assembly.case_storage import held_out_sampler, store_cases, training_sampler
 from brats_unet.assembly.number_checks import check_numbers, refuse_wrong_gradients
 from brats_unet.assembly.provenance import training_environment
-from brats_unet.assembly.restoring import other_devices, restored
+from brats_unet.assembly.restoring import restored
 from brats_unet.assembly.resume import prepare_run_folder, rules_version, run_folder
 from brats_unet.assembly.training_parts import (
     budget_of,
@@ -125,7 +125,7 @@ def _train(settings: Train, display: Display, stop: StopRequest) -> int:
         loss_scale=(loss_scale := LossScale() if devices.precision == "float16" else None),
         new_parts=None if transfer is None else transfer.new_parts(model),
     )
-    state, warning = restored(run, settings, model, optimizer, average, loss_scale)
+    state = restored(run, settings, devices, model, optimizer, average, loss_scale, display.log)
     run_recipe = recipe(
         model=settings.model,
         outputs=loss.outputs,
@@ -141,9 +141,6 @@ def _train(settings: Train, display: Display, stop: StopRequest) -> int:
     evaluated_model = model if average is None else initial_network(settings, loss.outputs, devices.policy)
     predictor = network_of(evaluated_model, run_recipe, display.log)
 
-    norm = options_of(settings.model).get("norm")
-    change = other_devices(run, devices.description, devices.precision, norm) if state.step else ""
-
     # Record what the run is made of.
     write_json(run.settings_file, asdict(settings))
     write_json(run.recipe_file, run_recipe)
@@ -153,8 +150,6 @@ def _train(settings: Train, display: Display, stop: StopRequest) -> int:
     if transfer is not None:
         write_json(run.init_file, vars(transfer))
     _log_start(display, run, study, settings, model, devices.description, devices.precision, state)
-    for sentence in filter(None, (warning, change)):
-        display.log(sentence)
     if transfer is not None and not state.step:
         for sentence in transfer.sentences(settings.init_freeze_steps):
             display.log(sentence)

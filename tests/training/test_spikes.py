@@ -369,15 +369,18 @@ def test_a_stop_that_comes_while_a_spike_is_found_is_not_lost(tmp_path, sampler)
     assert restored(Run(tmp_path), net) == checkpoint.State(3, left_out=[4])
 
 
-def test_the_state_before_the_first_step_is_on_disk_until_the_first_checkpoint(tmp_path, sampler):
-    run, found = Run(tmp_path), []
+def test_the_state_before_the_first_step_is_on_disk_until_the_first_checkpoint(tmp_path, sampler, monkeypatch):
+    run, found, write = Run(tmp_path), [], checkpoint.write
 
-    class Reader(Watcher):
-        def step(self, *facts):
-            found.append([run.checkpoint_file(which).exists() for which in ("initial", "last")])
+    def record(path, tensors, state, **given):
+        before = run.checkpoint_file("initial").exists()
+        write(path, tensors, state, **given)
+        found.append((path.stem, before, run.checkpoint_file("initial").exists()))
 
-    go(tmp_path, scripted(), sampler, save_every=2, display=Reader())
-    assert found == [[True, False], [True, False], *[[False, True]] * 4]
+    monkeypatch.setattr(checkpoint, "write", record)
+    go(tmp_path, scripted(), sampler, save_every=2)
+    last = ("last", False, False)
+    assert found == [("initial", False, True), ("last", True, True), last, last]  # deleted once the last is whole
     assert [path.name for path in run.checkpoint_file("last").parent.iterdir()] == ["last.safetensors"]
 
 
