@@ -73,13 +73,14 @@ def write(
     # What is at its default is left out, as earlier versions did not know it.
     newer = ("left_out", "running_mean", "validation_pending")
     facts = {key: value for key, value in vars(state).items() if key not in newer or value not in ([], None, False)}
+    told = {"state": json.dumps(facts | {"blake2b": tensors_hash(tensors)})}
     with atomic_path(path) as temporary:
+        mode = temporary.stat().st_mode
         try:
-            save_file(
-                dict(tensors), temporary, metadata={"state": json.dumps(facts | {"blake2b": tensors_hash(tensors)})}
-            )
+            save_file(dict(tensors), temporary, metadata=told)
         except SafetensorError as problem:  # such as a full disk
             raise OSError(str(problem)) from problem
+        temporary.chmod(mode)  # safetensors puts a file of its own there, which only its owner may read
         with open(temporary, "rb+") as file:
             os.fsync(file.fileno())  # else a power failure may leave an empty file under the final name
         before()

@@ -39,7 +39,10 @@ class CheckpointWriter:
         self._writing: Future[None] | None = None
 
     def __enter__(self) -> "CheckpointWriter":
-        remove_leftovers(self.run.checkpoint_file("last").parent)
+        folder = self.run.checkpoint_file("last").parent
+        remove_leftovers(folder)
+        for path in folder.glob(".tmp" + 6 * "[0-9A-Za-z]"):  # of safetensors
+            remove_file(path)
         self._thread = ThreadPoolExecutor(1, "checkpoint")
         return self
 

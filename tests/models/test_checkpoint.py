@@ -1,4 +1,5 @@
 import json
+import os
 from types import SimpleNamespace
 
 import keras
@@ -247,6 +248,15 @@ def test_a_full_disk_leaves_the_checkpoint_before(path, trained, monkeypatch):
     with pytest.raises(MachineError, match="No space left on device"):
         save(path, *trained, State(8))
     assert path.read_bytes() == before and list(path.parent.iterdir()) == [path]
+
+
+def test_others_may_read_a_checkpoint_as_the_user_s_umask_says(tmp_path, trained):
+    before = os.umask(0o027)
+    try:
+        save(tmp_path / "a.safetensors", *trained, State(8))
+    finally:
+        os.umask(before)
+    assert (tmp_path / "a.safetensors").stat().st_mode & 0o777 == 0o640
 
 
 def test_two_variables_of_one_name_are_refused():

@@ -137,10 +137,10 @@ def test_an_error_of_the_training_is_not_hidden_by_one_of_the_writer(run, parts,
 def test_what_a_killed_process_left_half_written_is_deleted_and_other_files_stay(run, parts):
     folder = run.checkpoint_file("last").parent
     folder.mkdir(parents=True)
-    for name in (".last.safetensors.0123abcd.part", ".mine.part", "notes.txt"):
+    for name in (".last.safetensors.0123abcd.part", ".tmpvaXrTk", ".mine.part", ".tmpfile", "notes.txt"):
         (folder / name).touch()
     save_steps(run, parts, [1])
-    assert {path.name for path in folder.iterdir()} == {".mine.part", "notes.txt", "last.safetensors"}
+    assert {path.name for path in folder.iterdir()} == {".mine.part", ".tmpfile", "notes.txt", "last.safetensors"}
 
 
 def test_a_new_run_starts_at_step_0(run, parts):
