@@ -42,6 +42,12 @@ class MachineError(BratsError):
     """The machine lacks something: disk space, memory, a device or a package."""
 
 
+class LostWorkerError(MachineError):
+    """Another worker of the same command is gone; the same command continues from the last checkpoint."""
+
+    exit_code = 75  # EX_TEMPFAIL: a scheduler may start the job again
+
+
 class Interrupted(BratsError):  # noqa: N818  (nobody made an error)
     """A training was asked to stop; what is done is saved, and the same command continues."""
 

@@ -35,9 +35,15 @@ def probability_file(folder: Path, case_id: str, region: str) -> Path:
 
 @dataclass(frozen=True)
 class Run:
-    """One training and all of its results. No file or folder is created before something is written."""
+    """One training and all of its results. No file or folder is created before something is written.
+
+    Attributes:
+        folder: The run folder.
+        writes: False for a process that only reads it, as do all workers of a training but the chief.
+    """
 
     folder: Path
+    writes: bool = True
 
     @property
     def name(self) -> str:
@@ -161,7 +167,9 @@ class Run:
         return read_json(file, what=f"{self.folder} is not a run folder")
 
     def note(self, event: str, **facts: Any) -> None:
-        """Append one line to the journal."""
+        """Append one line to the journal, unless this process only reads the run."""
+        if not self.writes:
+            return
         line = json.dumps({"event": event, **facts}, allow_nan=False) + "\n"
         with explain_write_errors(self.journal_file):
             self.folder.mkdir(parents=True, exist_ok=True)

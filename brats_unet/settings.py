@@ -48,6 +48,7 @@ class Sampling:
     patch: list[int]  # voxels of the prepared grid along x, y, z; a 1 makes an axial slice
     batch: FromOne  # patches of one update, over all devices
     accumulate: FromOne  # parts of it that a device computes one after another
+    rate_for_batch: Optional[FromOne]  # batch that the learning rate was chosen for; None: this one
     foreground: Share  # share of patches centred on a region
     regions: Optional[dict[str, Annotated[float, Range(0)]]]  # weight of each region in that choice; None: equal
     overhang: bool  # whether such a patch may extend beyond the far border of the volume
@@ -90,10 +91,12 @@ class Checkpoint:
 class Hardware:
     """Devices and precision (conf/hardware/)."""
 
-    device: Literal["auto", "cpu", "gpu", "mirrored"]
+    device: Literal["auto", "cpu", "gpu", "mirrored", "workers"]
     precision: Literal["auto", "float32", "bfloat16", "float16"]
     jit: Literal["auto", "on", "off"]
     replicas: Optional[FromOne]  # logical CPU devices to mirror on, for trying it without GPUs
+    synchronized_norm: bool  # whether batch normalisation uses the patches of all devices
+    deadline_seconds: AboveZero  # how long a worker may be late or silent
 
 
 @dataclass

@@ -109,3 +109,8 @@ def test_repeated_steps_appear_once_as_last_done(tmp_path):
 def test_the_journal_refuses_nan_which_is_not_json(tmp_path):
     with pytest.raises(ValueError, match="JSON compliant"):
         Run(tmp_path / "r").note("step", loss=float("nan"))
+
+
+def test_a_process_that_only_reads_a_run_adds_nothing_to_its_journal(tmp_path):
+    Run(tmp_path / "run", writes=False).note("step", step=1)
+    assert not (tmp_path / "run").exists()

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from brats_unet.assembly.topology import topology_of
+from brats_unet.cluster import on_one_machine
 from brats_unet.data.patches.pipeline import on_devices
 from brats_unet.data.patches.sampling import Sampler
 from brats_unet.data.patches.storage import choose_storage, in_memory
@@ -57,7 +58,7 @@ def store_cases(
     chosen = choose_storage(
         settings.sampling.keep,
         size,
-        memory_bytes=memory_available_bytes(),
+        memory_bytes=memory_available_bytes() // on_one_machine(devices.workers.addresses, devices.workers.index),
         device_bytes=free,
         training_bytes=training,
     )

@@ -33,17 +33,18 @@ def run_paths(run: str | Sequence[str] | None) -> list[Path]:
 def open_networks(
     paths: Sequence[Path], *, checkpoint: str, device: str, trust: bool = False, log: Callable[[str], None]
 ) -> list[Network]:
-    """Open the networks of an ensemble on one device, in the precision of their training if the device supports it.
+    """Open the networks of an ensemble on one device of this process, in the precision of their training if it can.
 
     A SavedModel is refused without `trust`, because it can run any program of those who made it.
 
     Raises:
-        SettingsError: `device` is not auto, cpu or gpu.
+        SettingsError: `device` is not auto, cpu, gpu or workers.
         MachineError: A package or a device is missing.
         CheckpointError: A run or exported network is missing, broken or not safe to open.
     """
-    if device not in ("auto", "cpu", "gpu"):
-        raise SettingsError(f"device={device} is none of the choices: auto, cpu, gpu.")
+    if device not in ("auto", "cpu", "gpu", "workers"):
+        raise SettingsError(f"device={device} is none of the choices: auto, cpu, gpu, workers.")
+    device = "auto" if device == "workers" else device  # each worker predicts its share of the cases by itself
     policies: dict[str, str] = {}
     for_tensorflow = [path for path in paths if needs_tensorflow(path)]
     if for_tensorflow:

@@ -46,7 +46,9 @@ def restored(
         )
     if warning:
         log(warning)
-    set_aside(run, damaged)
+    devices.workers.gather("checkpoint read", None)
+    if run.writes:
+        set_aside(run, damaged)
     if loss_scale is not None:
         loss_scale.restore(state.loss_scale)
     if state.step:
@@ -70,7 +72,8 @@ def tell_other_devices(run: Run, settings: Train, devices: Devices, log: Callabl
     if (old_devices, old_precision) == (devices.description, devices.precision):
         return
     result = "equals that without the change within rounding, not bit for bit"
-    if options_of(settings.model).get("norm") == "batch" and old_devices != devices.description:
+    own_statistics = options_of(settings.model).get("norm") == "batch" and not settings.hardware.synchronized_norm
+    if own_statistics and old_devices != devices.description:
         result = "differs from that without the change: each device normalises its share of the batch by itself"
     if old_precision != devices.precision:
         result = f"differs from that without the change; hardware.precision={old_precision} keeps the precision"

@@ -33,6 +33,7 @@ FREE = {
     "checkpoint.every_minutes",
     "checkpoint.keep",
     "checkpoint.stop_seconds",
+    "hardware.deadline_seconds",
     "validation.every",
     "validation.patches_every",
     "validation.patch_batches",
@@ -41,6 +42,8 @@ FREE = {
 EARLIER = {
     "rules": 1,
     "sampling.overhang": False,
+    "sampling.rate_for_batch": None,
+    "hardware.synchronized_norm": False,
     "init_freeze_steps": 0,
     "data.grid": None,
     "data.spacing_mm": None,

@@ -1,6 +1,7 @@
 """A network and its training step from the settings of `train`; shared by real trainings and short trials."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 
 import keras
@@ -9,6 +10,7 @@ import numpy as np
 from brats_unet import models
 from brats_unet.data.augment.augmentation import Augmentation
 from brats_unet.data.patches.sampling import Sampler
+from brats_unet.errors import SettingsError
 from brats_unet.files import explain_write_errors
 from brats_unet.losses.compound import deep_supervision
 from brats_unet.losses.loss import Loss, Outputs
@@ -17,7 +19,7 @@ from brats_unet.models.network_shape import NetworkShape
 from brats_unet.parts import build
 from brats_unet.run import Run
 from brats_unet.schemes.scheme_file import scheme_of
-from brats_unet.settings import Train
+from brats_unet.settings import Hardware, Train
 from brats_unet.training.averaging import Average
 from brats_unet.training.budget import Budget
 from brats_unet.training.freezing import frozen_first
@@ -25,7 +27,28 @@ from brats_unet.training.optimizers import OPTIMIZERS, Optimizer, with_keras_mom
 from brats_unet.training.pseudo_dice import PatchValidation, patch_measure
 from brats_unet.training.rules import rules_of
 from brats_unet.training.step import LossScale, PerSample, Step, build_step
-from brats_unet.training.strategy import Devices
+from brats_unet.training.strategy import Devices, choose_devices
+from brats_unet.workers import Workers
+
+
+def devices_of(hardware: Hardware, workers: Workers | None = None) -> Devices:
+    """The devices that the settings describe; see `strategy.choose_devices`.
+
+    Raises:
+        SettingsError: XLA is asked for where batch normalisation needs the patches of other devices.
+        MachineError: A GPU was requested, but TensorFlow finds none.
+    """
+    jit = hardware.jit
+    if hardware.synchronized_norm:
+        if jit == "on":
+            raise SettingsError(
+                "hardware.synchronized_norm=true and hardware.jit=on: XLA cannot wait for other devices within a step. "
+                "Leave out one of them."
+            )
+        jit = "off"
+    return choose_devices(
+        device=hardware.device, precision=hardware.precision, jit=jit, replicas=hardware.replicas, workers=workers
+    )
 
 
 def initial_network(settings: Train, outputs: Outputs, policy: str) -> keras.Model:
@@ -45,8 +68,11 @@ def initial_network(settings: Train, outputs: Outputs, policy: str) -> keras.Mod
 
 
 def optimizer_of(settings: Train) -> Optimizer:
-    """The optimizer; build it within the scope of the strategy."""
+    """The optimizer, its rate scaled as `sampling.rate_for_batch` asks; build it within the scope of the strategy."""
     optimizer = build("optimizer", OPTIMIZERS, settings.optimizer)
+    if settings.sampling.rate_for_batch is not None:
+        scale = settings.sampling.batch / settings.sampling.rate_for_batch
+        optimizer = replace(optimizer, learning_rate=optimizer.learning_rate * scale)
     return with_keras_momentum(optimizer) if rules_of(settings.rules).keras_momentum else optimizer
 
 
@@ -77,7 +103,12 @@ def training_step(
     """The training step (one update of the weights), assembled from parts that were built from the same settings.
 
     With `new_parts`, only these are updated for `settings.init_freeze_steps` steps; see `step.build_step`.
+
+    Raises:
+        SettingsError: `hardware.synchronized_norm` is set, but the network has no batch normalisation.
     """
+    if settings.hardware.synchronized_norm:
+        _synchronize(model, devices)
     update = partial(
         build_step,
         devices=devices,
@@ -94,6 +125,17 @@ def training_step(
     if new_parts is None or not settings.init_freeze_steps:
         return update()
     return frozen_first(update(only=new_parts), update(), settings.init_freeze_steps, optimizer, devices)
+
+
+def _synchronize(model: keras.Model, devices: Devices) -> None:
+    norms = [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
+    if not norms:
+        raise SettingsError(
+            "hardware.synchronized_norm=true, but the network has no batch normalisation. Leave it out, or choose a "
+            "network with it, such as model.norm=batch."
+        )
+    for layer in norms:
+        layer.synchronized = devices.replicas > 1
 
 
 def loss_of_heads(settings: Train, loss: Loss, network_shape: NetworkShape) -> PerSample:
@@ -121,7 +163,7 @@ def patch_validation(
 
     Args:
         settings: Settings of the training.
-        devices: Devices of the training; one of them computes.
+        devices: Devices of the training; one of each worker computes.
         model: Network to validate; it gets the averaged weights if there are any.
         network_shape: Shape of the network.
         loss: Loss of one head.
@@ -140,6 +182,7 @@ def patch_validation(
         batches=settings.validation.patch_batches,
         at_once=settings.sampling.batch // devices.replicas // settings.sampling.accumulate,
         average=average,
+        workers=devices.workers,
     )
     return PatchValidation(measure, every)
 

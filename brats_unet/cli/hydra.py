@@ -162,10 +162,7 @@ def _child(command: list[str]) -> int:
             with stop.raising():
                 code = process.wait()
         except Stopped:
-            if stop.signal not in (
-                None,
-                signal.SIGINT,
-            ):  # Ctrl-C has reached the job too, as every process of the terminal
+            if stop.signal and stop.signal != signal.SIGINT:  # Ctrl-C reaches every process of a terminal
                 process.send_signal(stop.signal)
             code = process.wait()
     if stop.requested or code in (Interrupted.exit_code, STOPPED_AT_ONCE):

@@ -14,7 +14,7 @@ from brats_unet.binding import bind
 from brats_unet.cli import arguments, checks, conf_files, help
 from brats_unet.cli.implied import PLAN_FIRST, with_implied
 from brats_unet.cli.overrides import parsed
-from brats_unet.errors import STOPPED_AT_ONCE, BratsError, Interrupted, Stopped
+from brats_unet.errors import STOPPED_AT_ONCE, BratsError, Interrupted, SettingsError, Stopped
 from brats_unet.hardware import quiet_tensorflow
 from brats_unet.safe_text import visible
 from brats_unet.stopping import StopRequest
@@ -87,6 +87,11 @@ def _train(request: arguments.Request, overrides: list[arguments.Override], stop
         settings = _settings(request, overrides)
         stop.within_seconds = settings.checkpoint.stop_seconds
         if settings.plan == PLAN_FIRST:
+            if settings.hardware.device == "workers":
+                raise SettingsError(
+                    "plan=auto with hardware=workers: every worker would plan. Run `brats-unet plan` first, and give "
+                    "its file with plan=…."
+                )
             rest = [argument for argument in request.arguments if not argument.startswith("plan=")]
             planning = arguments.Request("plan", request.flags, rest)
             file = _command("plan", "plan_if_missing")(_settings(planning, checks.checked(planning)))

@@ -13,8 +13,10 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from brats_unet.joining import joined
 from brats_unet.report.console import PlainConsole, plain_column
 from brats_unet.safe_text import visible
+from brats_unet.workers import DEADLINE_SECONDS, Workers
 
 
 class Display:
@@ -79,6 +81,26 @@ def open_display(*, json: bool) -> Iterator[Display]:
         yield display
     finally:
         display.close()
+
+
+@contextmanager
+def open_shared_display(
+    *, json: bool, device: str, deadline_seconds: float = DEADLINE_SECONDS
+) -> Iterator[tuple[Display, Workers]]:
+    """A display and the workers of this command, of which only the chief displays anything.
+
+    Args:
+        json: See `Display`.
+        device: Device of the settings; "workers" for several processes, which may be `deadline_seconds` late.
+        deadline_seconds: How long a worker may be late or silent.
+    """
+    together = device == "workers"
+    with (
+        open_display(json=json) as display,
+        joined(together, deadline_seconds=deadline_seconds, log=display.log) as workers,
+    ):
+        display.quiet |= not workers.is_chief
+        yield display, workers
 
 
 class TrainingDisplay:

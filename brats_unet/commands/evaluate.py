@@ -2,11 +2,12 @@
 
 import sys
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 from brats_unet.assembly.networks import open_networks, postprocessing_of, run_paths, with_inference_options
 from brats_unet.assembly.scored_cases import RunCases, scored_cases, trained_on_sentence
-from brats_unet.commands.display import Display, open_display
+from brats_unet.commands.display import Display, open_display, open_shared_display
 from brats_unet.data.run_cases import refuse_overlap, training_cases
 from brats_unet.errors import DataError, SettingsError
 from brats_unet.evaluation.folders import pair_folders, with_probabilities
@@ -25,6 +26,7 @@ from brats_unet.run import PREDICTIONS, PROBABILITIES, Run, mask_file, probabili
 from brats_unet.schemes.convention import conventions
 from brats_unet.schemes.scheme_file import scheme_in, scheme_of
 from brats_unet.settings import Evaluate
+from brats_unet.workers import Workers
 
 
 def main(settings: Evaluate) -> int:
@@ -54,7 +56,8 @@ def main(settings: Evaluate) -> int:
 
 def evaluate_run(settings: Evaluate) -> int:
     """Score runs, each on the cases it held out of training, or one run on those of data.root; exit code 0."""
-    with open_display(json=settings.json) as display:
+    with open_shared_display(json=settings.json, device=settings.device) as (display, workers):
+        workers.agree("settings", asdict(settings), "Start every worker with the same command.")
         runs = [Run(path) for path in run_paths(settings.run)]
         if settings.output is not None:
             refuse_foreign_folder(Path(settings.output))  # before any work
@@ -65,7 +68,9 @@ def evaluate_run(settings: Evaluate) -> int:
         chosen = scored_cases(settings, runs, display.log)
         output = _output_folder(settings, chosen)
         refuse_overlap(runs, [one.cases for one in chosen])
-        pairs = [pair for one in chosen for pair in _predicted(one, settings, display)]
+        pairs = [pair for one in chosen for pair in _predicted(one, settings, display, workers)]
+        if not workers.is_chief:
+            return 0
         shapes: dict[str, MeanShape] = {}
         reasons = [_add_mean_shape(one, settings, display, shapes) for one in chosen]
         display.close()
@@ -107,7 +112,7 @@ def _output_folder(settings: Evaluate, chosen: Sequence[RunCases]) -> Path:
     return chosen[0].folder
 
 
-def _predicted(one: RunCases, settings: Evaluate, display: Display) -> list[Pair]:
+def _predicted(one: RunCases, settings: Evaluate, display: Display, workers: Workers) -> list[Pair]:
     """Predict the cases to score with one run, except those already predicted by the same weights; pairs to score."""
     run = one.run
     networks = open_networks([run.folder], checkpoint=settings.checkpoint, device=settings.device, log=display.log)
@@ -130,7 +135,8 @@ def _predicted(one: RunCases, settings: Evaluate, display: Display) -> list[Pair
     )
     origin |= {"data": one.data} if one.data else {}
     stale = is_stale(output, origin)
-    if stale and output.is_symlink():
+    workers.gather("stale masks", None)
+    if stale and output.is_symlink() and workers.is_chief:
         remove_file(output)
     done = predict_cases(
         networks,
@@ -143,6 +149,7 @@ def _predicted(one: RunCases, settings: Evaluate, display: Display) -> list[Pair
         keep=keep_regions(probabilities, convention.scheme, exact=softmax) if keeps_probabilities else keep_nothing,
         log=display.log,
         progress=lambda count, total: display.progress(f"Predicting {run.name}", count, total),
+        workers=workers,
     )
     if done.failed:
         raise DataError("\n".join(done.failed.values()))

@@ -2,10 +2,11 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 from brats_unet.assembly.networks import open_for_prediction, run_paths
-from brats_unet.commands.display import Display, open_display
+from brats_unet.commands.display import Display, open_shared_display
 from brats_unet.data.readers.discovery import Dataset
 from brats_unet.data.readers.incomplete import cases_to_predict, named_case
 from brats_unet.errors import DataError, SettingsError
@@ -18,6 +19,7 @@ from brats_unet.run import PROBABILITIES, UNCERTAINTY, mask_file
 from brats_unet.schemes.convention import Convention
 from brats_unet.settings import Predict
 from brats_unet.volume import Case
+from brats_unet.workers import Workers
 
 REVIEWS_SHOWN = 10  # cases to check that are named on the terminal; volumes.csv names all
 
@@ -29,12 +31,14 @@ def main(settings: Predict) -> int:
         SettingsError: Settings that do not fit together, or an output folder that may not be written.
         DataError: No case was found, or a case lacks a scan.
         CheckpointError: A run or an exported network is missing, broken or not safe to open.
+        MachineError: A device, a package or another worker is missing.
     """
-    with open_display(json=settings.json) as display:
-        return _predict(settings, display)
+    with open_shared_display(json=settings.json, device=settings.device) as (display, workers):
+        return _predict(settings, display, workers)
 
 
-def _predict(settings: Predict, display: Display) -> int:
+def _predict(settings: Predict, display: Display, workers: Workers) -> int:
+    workers.agree("settings", asdict(settings), "Start every worker with the same command.")
     files = _named_files(settings)
     refuse_maps_beside_masks(settings)
     paths = run_paths(settings.run)
@@ -76,8 +80,10 @@ def _predict(settings: Predict, display: Display) -> int:
         keep=keep_all([writers[name](output / name, convention.scheme) for name in kept]),
         log=display.log,
         progress=lambda count, total: display.progress("Predicting", count, total),
+        workers=workers,
     )
-    _print_result(settings, display, done, output, convention)
+    if workers.is_chief:
+        _print_result(settings, display, done, output, convention)
     return 1 if done.failed else 0
 
 

@@ -2,8 +2,8 @@
 
 import json
 from dataclasses import asdict, replace
-
-import keras
+from functools import partial
+from pathlib import Path
 
 from brats_unet import models
 from brats_unet.assembly.case_storage import held_out_sampler, store_cases, training_sampler
@@ -11,8 +11,11 @@ from brats_unet.assembly.number_checks import check_numbers, refuse_wrong_gradie
 from brats_unet.assembly.provenance import training_environment
 from brats_unet.assembly.restoring import restored
 from brats_unet.assembly.resume import prepare_run_folder, rules_version, run_folder
+from brats_unet.assembly.shared_work import agree_on_run, agree_on_settings, open_together
+from brats_unet.assembly.start_sentences import start_sentences
 from brats_unet.assembly.training_parts import (
     budget_of,
+    devices_of,
     initial_network,
     optimizer_of,
     patch_validation,
@@ -20,12 +23,12 @@ from brats_unet.assembly.training_parts import (
     training_step,
 )
 from brats_unet.assembly.transfer import start_weights
-from brats_unet.commands.display import Display, TrainingDisplay, open_display
+from brats_unet.commands.display import Display, TrainingDisplay, open_shared_display
 from brats_unet.data.augment import known as known_augmentations
 from brats_unet.data.augment.augmentation import refuse_blank_samples
 from brats_unet.data.fingerprint import refuse_other_dataset
 from brats_unet.data.prepare.preprocess import Preparation
-from brats_unet.data.study import Study, open_study
+from brats_unet.data.study import open_study
 from brats_unet.errors import Interrupted
 from brats_unet.files import write_json
 from brats_unet.inference.keras_network import network_of
@@ -46,7 +49,7 @@ from brats_unet.training.held_out_dice import held_out_dice
 from brats_unet.training.loop import train
 from brats_unet.training.schedules import SCHEDULES
 from brats_unet.training.step import LossScale
-from brats_unet.training.strategy import choose_devices
+from brats_unet.workers import Workers
 
 
 def main(settings: Train, stop: StopRequest) -> int:
@@ -58,22 +61,25 @@ def main(settings: Train, stop: StopRequest) -> int:
         DataError: Scans or masks that are missing or broken.
         CheckpointError: A checkpoint that is broken or of another network.
         MachineError: No such device, or not enough disk space or memory.
+        LostWorkerError: Another worker of the training is gone.
     """
-    with open_display(json=settings.json) as display:
-        try:
-            return _train(settings, display, stop)
-        except Interrupted as saved:
-            without = ", without overwrite=true," if settings.overwrite else ""
-            raise Interrupted(f"{saved} Run the same command again{without} to continue.") from None
+    device, deadline = settings.hardware.device, settings.hardware.deadline_seconds
+    try:
+        with open_shared_display(json=settings.json, device=device, deadline_seconds=deadline) as (display, workers):
+            return _train(settings, display, workers, stop)
+    except Interrupted as saved:
+        without = ", without overwrite=true," if settings.overwrite else ""
+        raise Interrupted(f"{saved} Run the same command again{without} to continue.") from None
 
 
-def _train(settings: Train, display: Display, stop: StopRequest) -> int:
+def _train(settings: Train, display: Display, workers: Workers, stop: StopRequest) -> int:
     # Build the parts; refuse those that do not fit together before any data are read.
-    run = Run(run_folder(settings))
+    agree_on_settings(workers, settings)
+    run = Run(run_folder(settings), writes=workers.is_chief)
     if not settings.overwrite:
         for note in refuse_absent_packages(run.plugins(), run.folder):
             display.log(note)
-    settings = replace(settings, rules=rules_version(run, settings))
+    settings = replace(settings, rules=workers.of_chief("rules", rules_version(run, settings)))
     network_shape = models.describe(settings.model["name"], options_of(settings.model))
     network_shape.refuse_patch(settings.sampling.patch)
     refuse_invalid_inference(stride=network_shape.stride, **vars(settings.inference))
@@ -84,7 +90,7 @@ def _train(settings: Train, display: Display, stop: StopRequest) -> int:
     scheme = scheme_of(settings.scheme)
     rules = Postprocessing.from_dict(settings.postprocessing or {}, scheme)
     preparation = Preparation.of(settings.data.modalities, settings.data.preparation)
-    devices = choose_devices(**vars(settings.hardware))
+    devices = devices_of(settings.hardware, workers)
     with devices.strategy.scope():
         optimizer = optimizer_of(settings)
     check_numbers(settings, devices.replicas)
@@ -97,16 +103,20 @@ def _train(settings: Train, display: Display, stop: StopRequest) -> int:
     transfer = start_weights(run, settings, model, network_shape, loss, preparation)
 
     # Claim the run folder.
-    prepare_run_folder(run, settings)
+    workers.gather("start weights", None)
+    if run.writes:
+        prepare_run_folder(run, settings)
 
     # Find, check and prepare the cases.
-    study = open_study(
+    open_one = partial(
+        open_study,
         **vars(settings.data),
         scheme=scheme,
         log=display.log,
         progress=display.progress,
         accept=lambda dataset: refuse_other_dataset(settings.planned_for, dataset, preparation),
     )
+    study = open_together(workers, Path(settings.data.cache), open_one)
     held_out = study.validation[: settings.validation.cases]
     largest = [max(case.grid.shape[axis] for case in study.train) for axis in range(3)]
     augmentation = augmentation.for_patches(settings.sampling.patch, largest, settings.sampling.overhang)
@@ -142,14 +152,17 @@ def _train(settings: Train, display: Display, stop: StopRequest) -> int:
     predictor = network_of(evaluated_model, run_recipe, display.log)
 
     # Record what the run is made of.
-    write_json(run.settings_file, asdict(settings))
-    write_json(run.recipe_file, run_recipe)
-    write_json(run.folds_file, {**study.folds, "train": study.split.train, "validation": study.split.validation})
-    parts = {kind: getattr(settings, kind)["name"] for kind in ("model", "loss", "augmentation")}
-    write_json(run.environment_file, training_environment(devices.description, devices.precision, parts))
-    if transfer is not None:
-        write_json(run.init_file, vars(transfer))
-    _log_start(display, run, study, settings, model, devices.description, devices.precision, state)
+    if run.writes:
+        write_json(run.settings_file, asdict(settings))
+        write_json(run.recipe_file, run_recipe)
+        write_json(run.folds_file, {**study.folds, "train": study.split.train, "validation": study.split.validation})
+        parts = {kind: getattr(settings, kind)["name"] for kind in ("model", "loss", "augmentation")}
+        write_json(run.environment_file, training_environment(devices.description, devices.precision, parts))
+        if transfer is not None:
+            write_json(run.init_file, vars(transfer))
+    agree_on_run(workers, run, state.step)
+    for sentence in start_sentences(settings, run, study.split, model.count_params(), devices, state):
+        display.log(sentence)
     if transfer is not None and not state.step:
         for sentence in transfer.sentences(settings.init_freeze_steps):
             display.log(sentence)
@@ -171,10 +184,10 @@ def _train(settings: Train, display: Display, stop: StopRequest) -> int:
             average=average,
         )
 
-    def validate() -> dict[str, float]:
+    def validate() -> list[dict[str, float]]:
         if average is not None:
             average.into(evaluated_model)
-        return held_out_dice(predictor, held_out)
+        return held_out_dice(predictor, workers.share(held_out))
 
     with TrainingDisplay(display, state.step, None if settings.minutes else settings.steps) as bar:
         state = train(
@@ -196,6 +209,9 @@ def _train(settings: Train, display: Display, stop: StopRequest) -> int:
             keep=settings.checkpoint.keep,
         )
 
+    if not run.writes:
+        return 0
+
     # Save the network in float32 for prediction, and draw the training curves.
     plain = initial_network(settings, loss.outputs, "float32")
     plain.set_weights(model.get_weights())
@@ -205,30 +221,6 @@ def _train(settings: Train, display: Display, stop: StopRequest) -> int:
     training_curves(run.journal(), run.figures_folder / "training.png", scheme=scheme)
     _print_result(display, run, settings, state, validated=bool(held_out))
     return 0
-
-
-def _log_start(
-    display: Display,
-    run: Run,
-    study: Study,
-    settings: Train,
-    model: keras.Model,
-    devices: str,
-    precision: str,
-    state: checkpoint.State,
-) -> None:
-    spacing_mm = settings.data.preparation["spacing_mm"]
-    at = "on the grids of the scans" if spacing_mm is None else f"at {'×'.join(f'{s:g}' for s in spacing_mm)} mm"
-    display.log(
-        f"{run.folder}: {settings.model['name']} with {model.count_params():,} weights, {len(study.split.train)} cases "
-        f"for training and {len(study.split.validation)} held out, {at}; {precision} on {devices}."
-    )
-    if settings.minutes:
-        most = "" if settings.steps is None else f", or after {settings.steps} steps if that is earlier"
-        display.log(f"The schedule ends after {settings.minutes:g} minutes of training and validation{most}.")
-    if state.step:
-        of = f" of {settings.steps}" if not settings.minutes else f", {(state.seconds or 0) / 60:.1f} minutes in"
-        display.log(f"Resuming from step {state.step}{of}.")
 
 
 def _print_result(display: Display, run: Run, settings: Train, state: checkpoint.State, *, validated: bool) -> None:

@@ -38,8 +38,8 @@ def prepare_masks_folder(
         if overwrite:
             for mask in output.glob("*.nii.gz"):
                 remove_file(mask)
-            for name in (VOLUMES, PROBABILITIES, UNCERTAINTY):
-                remove(output / name)
+            for path in (*output.glob(f"{VOLUMES}*"), output / PROBABILITIES, output / UNCERTAINTY):
+                remove(path)
         elif not record:
             raise SettingsError(
                 f"{output} holds earlier predictions, which masks_only=true cannot continue. Choose another output, or "

@@ -16,7 +16,7 @@ from brats_unet.inference.masks_folder import prepare_masks_folder
 from brats_unet.inference.network import Network
 from brats_unet.inference.postprocess import Postprocessing, labels_of
 from brats_unet.inference.probability_maps import Keep, keep_nothing, scan_of
-from brats_unet.inference.volumes_csv import read_volumes, volume_rows, write_volumes
+from brats_unet.inference.volumes_csv import collect_volumes, read_volumes, volume_rows, write_volumes
 from brats_unet.modality import Modality
 from brats_unet.prefetch import prefetched
 from brats_unet.run import mask_file
@@ -24,6 +24,7 @@ from brats_unet.scan_files import spacing_known, write_like
 from brats_unet.schemes.convention import Convention
 from brats_unet.schemes.scheme import Scheme
 from brats_unet.volume import Case
+from brats_unet.workers import Workers
 
 
 def prepared_for(networks: Sequence[Network], case: Case) -> dict[Preparation, Prepared]:
@@ -114,6 +115,7 @@ def predict_cases(
     keep: Keep = keep_nothing,
     log: Callable[[str], None],
     progress: Callable[[int, int], None],
+    workers: Workers | None = None,
 ) -> Predicted:
     """Predict cases and write their masks and volumes.csv.
 
@@ -132,21 +134,26 @@ def predict_cases(
         masks_only: Write neither volumes.csv nor the record of the networks; an interrupted call cannot be continued.
         keep: Writes what is kept of each case besides its mask.
         log: Called with one sentence per warning about the scans.
-        progress: Called with the number of finished cases and the number of all cases.
+        progress: Called with the number of finished cases and the number of all cases, without those of other workers.
+        workers: The processes that predict together, each its share of the cases; None if this one is alone.
 
     Returns:
-        The result; a case that cannot be read does not stop the others.
+        The result of all workers; a case that cannot be read does not stop the others.
 
     Raises:
         SettingsError: A rule is in mm³, but the spacing of a case is unknown; or, without `overwrite`, the folder holds
             other files, or masks of another origin.
     """
     refuse_rules_in_mm3(rules, spacing_known=all(spacing_known(case.images) for case in cases))
-    prepare_masks_folder(output, origin, [case.id for case in cases], overwrite=overwrite, record=not masks_only)
-    existing = {case.id for case in cases if mask_file(output, case.id).exists()}
-    rows = read_volumes(output)
+    together = workers or Workers()
+    if together.is_chief:
+        prepare_masks_folder(output, origin, [case.id for case in cases], overwrite=overwrite, record=not masks_only)
+        collect_volumes(output)  # of workers that were stopped
+    existing = set(together.of_chief("masks", [case.id for case in cases if mask_file(output, case.id).exists()]))
+    rows = read_volumes(output) if together.is_chief else {}
     failed: dict[str, str] = {}
-    progress(done := len(existing), len(cases))
+    waiting = together.share([case for case in cases if case.id not in existing])
+    progress(done := len(existing), total := done + len(waiting))
 
     def read(case: Case) -> dict[Preparation, Prepared]:
         return prepared_for(networks, case)
@@ -164,11 +171,10 @@ def predict_cases(
         keep(case, outcome.probabilities)
         lines = volume_rows(case.id, outcome.facts, outcome.review)
         if not masks_only:
-            write_volumes(output, {**rows, case.id: lines})
+            write_volumes(output, {**rows, case.id: lines}, together.index)
         write_like(mask_file(output, case.id), convention.encode(outcome.labels), scan_of(case))
         return lines
 
-    waiting = [case for case in cases if case.id not in existing]
     with ThreadPoolExecutor(1, "trace") as tracing:
         traced = [tracing.submit(network.warm_up) for network in networks if waiting]
         for case, result in prefetched(waiting, read, compute, write, refused=DataError):
@@ -176,7 +182,12 @@ def predict_cases(
                 failed[case.id] = str(result)
             else:
                 rows[case.id] = result
-            progress(done := done + 1, len(cases))
+            progress(done := done + 1, total)
+    for other_failed, other_rows in together.gather("predicted", [failed, rows], patient=True):
+        failed |= other_failed
+        rows |= other_rows
+    if together.is_chief and not masks_only:
+        collect_volumes(output)
     written = tuple(case.id for case in cases if case.id not in failed)
     review = {name: rows[name][0]["review"] for name in written if name in rows and rows[name][0]["review"]}
     return Predicted(written, len(existing), failed, review)

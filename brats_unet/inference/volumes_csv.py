@@ -5,7 +5,7 @@ import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from brats_unet.files import atomic_path
+from brats_unet.files import atomic_path, remove_file
 from brats_unet.inference.confidence import RegionFacts
 from brats_unet.run import VOLUMES
 from brats_unet.safe_text import csv_cell, text_of_csv_cell, write_csv
@@ -30,9 +30,9 @@ def volume_rows(case_id: str, facts: Sequence[RegionFacts], reasons: Sequence[st
     ]
 
 
-def read_volumes(folder: Path) -> dict[str, list[dict[str, str]]]:
+def read_volumes(folder: Path, name: str = VOLUMES) -> dict[str, list[dict[str, str]]]:
     """Rows of an existing volumes.csv by case id; empty if there is no file."""
-    file = folder / VOLUMES
+    file = folder / name
     rows: dict[str, list[dict[str, str]]] = {}
     if file.exists():
         with open(file, newline="", encoding="utf-8") as lines:
@@ -44,9 +44,25 @@ def read_volumes(folder: Path) -> dict[str, list[dict[str, str]]]:
     return rows
 
 
-def write_volumes(folder: Path, rows: Mapping[str, Sequence[Mapping[str, str]]]) -> None:
-    """Write the rows of all cases, sorted by case id; the file is replaced only when the new one is complete."""
-    with atomic_path(folder / VOLUMES) as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
+def collect_volumes(folder: Path) -> None:
+    """Add the rows that other workers have written to volumes.csv, and delete their files."""
+    parts = sorted(folder.glob(f"{VOLUMES}.worker*"))
+    if parts:
+        rows = read_volumes(folder)
+        for part in parts:
+            rows |= read_volumes(folder, part.name)
+        write_volumes(folder, rows)
+        for part in parts:
+            remove_file(part)
+
+
+def write_volumes(folder: Path, rows: Mapping[str, Sequence[Mapping[str, str]]], worker: int = 0) -> None:
+    """Write the rows of all cases, sorted by case id; the file is replaced only when the new one is complete.
+
+    A worker other than the chief (0) writes a file of its own, which `collect_volumes` adds to volumes.csv.
+    """
+    name = f"{VOLUMES}.worker{worker}" if worker else VOLUMES
+    with atomic_path(folder / name) as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
         sorted_rows = [row for case_id in sorted(rows) for row in rows[case_id]]
         cells = [[csv_cell(row[name]) if name in TEXTS else row[name] for name in COLUMNS] for row in sorted_rows]
         write_csv(file, [COLUMNS, *cells])

@@ -1,6 +1,6 @@
 """Validation during training: Dice over whole held-out volumes."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -12,22 +12,28 @@ from brats_unet.metrics.protocols import PROTOCOLS
 RULE = PROTOCOLS["brats2020"].dice  # for empty masks
 
 
-def held_out_dice(network: Network, cases: Sequence[PreparedCase]) -> dict[str, float]:
-    """Mean Dice per region over whole volumes, on the prepared grid; empty masks follow the brats2020 protocol.
+def held_out_dice(network: Network, cases: Sequence[PreparedCase]) -> list[dict[str, float]]:
+    """Dice per region over whole volumes, on the prepared grid; empty masks follow the brats2020 protocol.
 
     Args:
         network: Network with the weights to validate.
-        cases: Held-out cases, one or more.
+        cases: Held-out cases.
 
     Returns:
-        Dice from 0 to 1 by predicted region of the network's scheme.
+        Dice from 0 to 1 of each case, by predicted region of the network's scheme; [] without cases.
     """
-    scheme, rows = network.scheme, []
+    scheme, found = network.scheme, []
     for case in cases:
         # Via labels, as in written masks: a voxel of a region outside its parent region counts for both.
         predicted = scheme.predicted_masks(
             scheme.labels_from_masks(network.on_prepared_grid(np.asarray(case.image)) >= 0.5)
         )
         reference = scheme.predicted_masks(np.asarray(case.labels))
-        rows.append([dice(count(reference[..., i], predicted[..., i]), RULE) for i in range(len(scheme.predicted))])
-    return {region: float(value) for region, value in zip(scheme.predicted, np.mean(rows, axis=0), strict=True)}
+        counts = [count(reference[..., i], predicted[..., i]) for i in range(len(scheme.predicted))]
+        found.append({region: float(dice(one, RULE)) for region, one in zip(scheme.predicted, counts, strict=True)})
+    return found
+
+
+def mean_by_region(scores: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """The mean over cases, one or more, of the scores of each region."""
+    return {region: float(np.mean([case[region] for case in scores])) for region in scores[0]}

@@ -24,7 +24,8 @@ class CheckpointWriter:
     cannot be written is raised by the next call; the one before it stays as it is.
 
     Args:
-        run: Run folder. What a killed process left half written there is deleted.
+        run: Run folder. What a killed process left half written there is deleted. Of several workers, only the chief,
+            for whom `run.writes` is true, copies and writes anything.
         keep: Number of last checkpoints to keep, 1 or more.
 
     Attributes:
@@ -39,10 +40,11 @@ class CheckpointWriter:
         self._writing: Future[None] | None = None
 
     def __enter__(self) -> "CheckpointWriter":
-        folder = self.run.checkpoint_file("last").parent
-        remove_leftovers(folder)
-        for path in folder.glob(".tmp" + 6 * "[0-9A-Za-z]"):  # of safetensors
-            remove_file(path)
+        if self.run.writes:
+            folder = self.run.checkpoint_file("last").parent
+            remove_leftovers(folder)
+            for path in folder.glob(".tmp" + 6 * "[0-9A-Za-z]"):  # of safetensors
+                remove_file(path)
         self._thread = ThreadPoolExecutor(1, "checkpoint")
         return self
 
@@ -71,6 +73,8 @@ class CheckpointWriter:
         Raises:
             MachineError: The checkpoint before could not be written.
         """
+        if not self.run.writes:
+            return
         self.wait()
         started = time.perf_counter()
         tensors = checkpoint.copies(model, optimizer, average)

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 import keras
 
@@ -13,6 +14,7 @@ from brats_unet.run import Run
 from brats_unet.stopping import StopRequest
 from brats_unet.training.averaging import Average
 from brats_unet.training.budget import ENDLESS, Budget, Clock
+from brats_unet.training.held_out_dice import mean_by_region
 from brats_unet.training.last_checkpoints import CheckpointWriter
 from brats_unet.training.optimizers import Optimizer
 from brats_unet.training.progress_reporter import ProgressReporter
@@ -23,8 +25,8 @@ from brats_unet.training.spikes import MOST_PER_RUN, PendingUpdate, Spike, cases
 from brats_unet.training.step import LossScale, Step, per_replica
 from brats_unet.training.strategy import Devices
 
-# Returns the mean Dice over the validation cases, by region name.
-Validate = Callable[[], dict[str, float]]
+# Returns the Dice of each validation case of this worker, by region name.
+Validate = Callable[[], list[dict[str, float]]]
 
 
 def train(
@@ -55,7 +57,7 @@ def train(
     step counts, but has no update. The checkpoints hold the steps that are left out.
 
     Args:
-        run: Run folder for checkpoints, journal and TensorBoard events.
+        run: Run folder for checkpoints, journal and TensorBoard events; only the chief of several workers writes.
         devices: Devices to train on.
         model: Network with the weights of `state`.
         step: Function that does one update; see `build_step`.
@@ -66,10 +68,11 @@ def train(
         state: State to start from: steps done, steps to leave out, and best Dice so far.
         loss_scale: Loss scale for float16, already restored from `state`; None for other precisions.
         average: Moving average of the weights, saved in the checkpoints; None for none.
-        validate: Function that returns the mean Dice by region on the validation cases; None if there are no cases.
+        validate: Function that returns the Dice of each validation case of this worker; None if there are no cases.
         patches: Validation on held-out patches, which chooses the checkpoint "best"; None to let `validate` choose.
         display: Display of the progress.
-        stop: Asked after each step; a validation is broken off at once, and done again at the next start.
+        stop: Asked after each step; if one of several workers is to stop, all do. A validation is broken off at once,
+            and done again at the next start.
         keep: Number of last checkpoints to keep.
 
     Returns:
@@ -81,7 +84,7 @@ def train(
         Interrupted: A stop was requested; the current step was finished and a checkpoint saved.
         MachineError: A checkpoint cannot be written; those before it stay as they are.
     """
-    best, left_out = best_so_far(state, patches), state.left_out
+    workers, best, left_out = devices.workers, best_so_far(state, patches), state.left_out
     validations = run.journal("validation")[-1:]
     clock = Clock(
         budget,
@@ -122,8 +125,10 @@ def train(
         left_out = leave_out(spike, left_out, sampler)
         pending.clear()
         writer.wait()
+        workers.gather("the checkpoint before a spike", None)
         which = "last" if run.checkpoint_file("last").exists() else "initial"
         reached = checkpoint.restore(run.checkpoint_file(which), model, optimizer.rule, means)
+        workers.gather("restored after a spike", None)
         best = best_so_far(reached, patches)
         if loss_scale is not None:
             loss_scale.restore(reached.loss_scale)
@@ -153,13 +158,17 @@ def train(
         """Validate after `done` steps and log the result; without patches, save the best checkpoint so far.
 
         Raises:
-            Stopped: A stop was requested before the result was there.
+            Stopped: A stop was requested, on any worker, before the result was there.
         """
         nonlocal best
         assert validate is not None
-        started = time.perf_counter()
-        with stop.raising():
-            dice = validate()
+        started, own = time.perf_counter(), None
+        with suppress(Stopped), stop.raising():
+            own = validate()
+        shares = workers.gather(f"validation after step {done}", own, patient=True)
+        if None in shares:
+            raise Stopped
+        dice = mean_by_region(workers.in_order(shares))
         seconds = time.perf_counter() - started
         mean = sum(dice.values()) / len(dice)
         improved = patches is None and (best is None or mean > best)
@@ -194,15 +203,16 @@ def train(
     def run_steps() -> None:
         """Train from `state`, which the network holds, to the end of the budget. Raises Spike."""
         nonlocal state
-        dataset = iter(batches(sampler, first_step=state.step, steps=budget.steps, replicas=devices.replicas))
-        done, total = state.step, clock.total(state.step)
+        parts = {"replicas": devices.replicas, "workers": workers.count, "worker": workers.index}
+        dataset = iter(batches(sampler, first_step=state.step, steps=budget.steps, **parts))
+        done, total = state.step, workers.of_chief("start", clock.total(state.step))
         try:
             if state.validation_pending and validate is not None:
                 state = validate_and_save(done, total, validation=True, save=True, stopping=False)
             while done < total:
                 learning_rate = optimizer.learning_rate * schedule(done, total)
                 optimizer.rule.learning_rate.assign(learning_rate)
-                inputs = per_replica(devices, [next(dataset) for _ in range(devices.replicas)])
+                inputs = per_replica(devices, [next(dataset) for _ in range(devices.local_replicas)])
                 done += 1
                 if done not in left_out:
                     scale_at_minimum = loss_scale is None or loss_scale.value <= 1
@@ -215,8 +225,9 @@ def train(
                 total = clock.total(done)
                 validation_due = validate is not None and clock.validation_due(done, total)
                 save_due = validation_due or clock.checkpoint_due(done) or done >= total
+                plan = [total, validation_due, save_due]
+                (total, validation_due, save_due), stopping = workers.decide(f"step {done}", plan, stop.requested)
                 patches_due = patches is not None and patches.due(done, total)
-                stopping = stop.requested
                 if pending and (save_due or patches_due or stopping):
                     finish_oldest(total)  # only checked updates may be saved
                 if patches_due:
@@ -225,7 +236,7 @@ def train(
         finally:
             del dataset  # stops prefetching: a thread that still reads when Python exits would hang the process
 
-    events = ScalarEvents(run.tensorboard_folder)
+    events = ScalarEvents(run.tensorboard_folder, writes=run.writes)
     max_pending = int(devices.asynchronous)
     with stop.deferred(), events, CheckpointWriter(run, keep) as writer:
         if state.step < clock.total(state.step) and not run.last_checkpoints():

@@ -23,6 +23,7 @@ from brats_unet.schemes.scheme import Scheme
 from brats_unet.training.averaging import Average
 from brats_unet.training.scalar_events import ScalarEvents
 from brats_unet.training.step import PerSample
+from brats_unet.workers import Workers
 
 KEEP = 0.9  # share of the running mean that one measurement keeps
 RULE = PROTOCOLS["nnunet"].dice  # for empty masks
@@ -123,6 +124,7 @@ def patch_measure(
     batches: int,
     at_once: int,
     average: Average | None,
+    workers: Workers | None = None,
 ) -> Callable[[int], PatchScores]:
     """A function that measures the loss and Dice of held-out patches, without augmentation.
 
@@ -138,6 +140,7 @@ def patch_measure(
         batches: Number of batches to measure, 1 or more.
         at_once: Number of patches to compute at once, which divides the batch.
         average: Average whose weights are copied into `model` before each measurement; None to use its own weights.
+        workers: The processes that measure together, each some of the batches; None if this one is alone.
 
     Returns:
         Function of the number of the measurement. A voxel is predicted to be in a region if its probability is above
@@ -161,15 +164,24 @@ def patch_measure(
         ]
         return tf.reduce_sum(loss(heads, labels)), tf.stack(counts, axis=1)
 
+    together = workers or Workers()
+
+    def batch_losses_and_counts(batch: int) -> tuple[list[float], list[list[int]]]:
+        losses, counts = [], np.zeros((len(scheme.predicted), 3), np.int64)
+        for first in range(0, sampler.batch, at_once):
+            images, labels = read_batch(sampler, batch, np.arange(first, first + at_once))
+            part_loss, part_counts = losses_and_counts(tf.constant(images), tf.constant(labels))
+            losses.append(float(part_loss))
+            counts += part_counts.numpy()
+        return losses, counts.tolist()
+
     def measure(number: int) -> PatchScores:
         if average is not None:
             average.into(model)
-        total, counts = 0.0, np.zeros((len(scheme.predicted), 3), np.int64)
-        for batch in range(number * batches, (number + 1) * batches):
-            for first in range(0, sampler.batch, at_once):
-                images, labels = read_batch(sampler, batch, np.arange(first, first + at_once))
-                part_loss, part_counts = losses_and_counts(tf.constant(images), tf.constant(labels))
-                total, counts = total + float(part_loss), counts + part_counts.numpy()
+        own = [batch_losses_and_counts(i) for i in together.share(range(number * batches, (number + 1) * batches))]
+        every = together.in_order(together.gather("validation on patches", own, patient=True))
+        total = sum(loss for losses, _ in every for loss in losses)
+        counts = np.sum([part for _, part in every], axis=0)
         return PatchScores(
             loss=total / (batches * sampler.batch) if math.isfinite(total) else None,
             dice={region: pooled_dice(*counts[index]) for index, region in enumerate(scheme.predicted)},

@@ -20,13 +20,17 @@ class ScalarEvents:
     Args:
         folder: Folder of the event files; made when the block is entered.
         clock: Seconds since 1970.
+        writes: False for a process that writes nothing, as all workers of a training but the chief.
     """
 
-    def __init__(self, folder: Path, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, folder: Path, clock: Callable[[], float] = time.time, *, writes: bool = True) -> None:
         self.folder = folder
+        self.writes = writes
         self.clock = clock
 
     def __enter__(self) -> "ScalarEvents":
+        if not self.writes:
+            return self
         with explain_write_errors(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
             count = sum(1 for _ in self.folder.iterdir())
@@ -40,11 +44,14 @@ class ScalarEvents:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        with explain_write_errors(self.folder):
-            self.records.close()
+        if self.writes:
+            with explain_write_errors(self.folder):
+                self.records.close()
 
     def add(self, name: str, value: float, step: int) -> None:
         """Add one scalar; it is on disk after `FLUSH_SECONDS` or at the end of the block."""
+        if not self.writes:
+            return
         now = self.clock()
         self._write(Event(wall_time=now, step=step, summary=scalar_pb(name, value)))
         if now - self.flushed >= FLUSH_SECONDS:

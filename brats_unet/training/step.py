@@ -70,12 +70,12 @@ def build_step(
     partial = [(weight, mask) for weight, mask in zip(weights, masks, strict=True) if mask is not None]
     statistics = model.non_trainable_variables if devices.replicas > 1 and training else []
     part_size = batch // devices.replicas // accumulate
+    synchronized = any(getattr(layer, "synchronized", False) for layer in model.layers)
     two_dimensional = len(model.inputs[0].shape) == 4
     with devices.strategy.scope():
         if not optimizer.rule.built:
             optimizer.rule.build(every)
 
-    @tf.function(jit_compile=devices.jit, reduce_retracing=True)
     def forward_backward(images, labels, scale):
         if two_dimensional:
             images, labels = tf.squeeze(images, 3), tf.squeeze(labels, 3)
@@ -83,6 +83,9 @@ def build_step(
             value = tf.reduce_sum(loss(model(images, training=training), labels)) / batch
             scaled = value * scale
         return value, tape.gradient(scaled, [weight.value for weight in weights])
+
+    if not synchronized:  # TensorFlow refuses to sum over replicas in a nested function
+        forward_backward = tf.function(forward_backward, jit_compile=devices.jit, reduce_retracing=True)
 
     def part_gradients(step, samples, images, labels, scale, index):
         if accumulate > 1:
@@ -103,7 +106,7 @@ def build_step(
         context = tf.distribute.get_replica_context()
         if statistics:
             # Each replica updates its own moving statistics; prediction uses their mean over the replicas.
-            means = context.all_reduce(tf.distribute.ReduceOp.MEAN, [moving.value for moving in statistics])
+            means = context.all_reduce(tf.distribute.ReduceOp.MEAN, on_device([moving.value for moving in statistics]))
             for moving, mean in zip(statistics, means, strict=True):
                 moving.assign(mean)
         value = context.all_reduce(tf.distribute.ReduceOp.SUM, value)
@@ -119,13 +122,17 @@ def build_step(
         # Keras sums over the replicas once more in `apply`, so each replica passes its share.
         return value, norm, [slope / devices.replicas for slope in slopes]
 
+    def on_device(values):
+        """Give each value the device of its replica, without which TensorFlow does not sum over several workers."""
+        return [tf.identity(value) for value in values]
+
     def masked(slopes):
         pairs = zip(slopes, masks, strict=True)
         return [slope if mask is None else tf.where(mask, slope, tf.zeros_like(slope)) for slope, mask in pairs]
 
     def apply(index, slopes):
         before = [tf.identity(weight.value) for weight, _ in partial]
-        devices.strategy.run(lambda slopes: optimizer.rule.apply(slopes, weights), (slopes,))
+        devices.strategy.run(lambda slopes: optimizer.rule.apply(on_device(slopes), weights), (slopes,))
         for (weight, mask), value in zip(partial, before, strict=True):  # decoupled decay moved all of the weight
             devices.strategy.extended.update(weight.value, _restore, args=(value, tf.constant(mask)))
         if average is not None:

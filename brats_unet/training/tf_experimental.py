@@ -4,7 +4,8 @@ They are kept in this module so that a change needs a fix in one place only, and
 of TensorFlow versions. A test checks that no other module calls them.
 """
 
-from collections.abc import Callable
+import signal
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -35,8 +36,28 @@ def distributed(strategy: tf.distribute.Strategy, value_of_replica: Callable[[in
 
     Args:
         strategy: Strategy with at least two replicas.
-        value_of_replica: Function that gives the value for the index of a replica, from 0.
+        value_of_replica: Function that gives the value for the index of a replica of this process, from 0.
     """
+    local = len(strategy.extended.worker_devices)
     return strategy.experimental_distribute_values_from_function(
-        lambda context: value_of_replica(context.replica_id_in_sync_group)
+        lambda context: value_of_replica(context.replica_id_in_sync_group % local)
     )
+
+
+def multi_worker_strategy(addresses: Sequence[str], index: int, *, on_gpus: bool) -> tf.distribute.Strategy:
+    """Strategy of one of several processes; starts its server and waits for those of the others.
+
+    Args:
+        addresses: host:port of each process, in order.
+        index: Index of this process.
+        on_gpus: True to sum gradients with NCCL, False with a ring over TCP.
+    """
+    resolver = tf.distribute.cluster_resolver.SimpleClusterResolver(
+        tf.train.ClusterSpec({"worker": list(addresses)}), task_type="worker", task_id=index, rpc_layer="grpc"
+    )
+    kinds = tf.distribute.experimental.CommunicationImplementation
+    options = tf.distribute.experimental.CommunicationOptions(implementation=kinds.NCCL if on_gpus else kinds.RING)
+    strategy = tf.distribute.MultiWorkerMirroredStrategy(resolver, options)
+    # TensorFlow has taken SIGTERM, to tell the other processes; give it back to the handler that was there before.
+    signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGTERM))
+    return strategy

@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from brats_unet import models
-from brats_unet.assembly.training_parts import initial_network, optimizer_of, training_step
+from brats_unet.assembly.training_parts import devices_of, initial_network, optimizer_of, training_step
 from brats_unet.data.augment import known as known_augmentations
 from brats_unet.data.augment.augmentation import Augmentation
 from brats_unet.data.patches.draws import augmented
@@ -20,7 +20,7 @@ from brats_unet.settings import Train
 from brats_unet.training.averaging import Average
 from brats_unet.training.optimizers import Optimizer
 from brats_unet.training.step import LossScale, Step, per_replica
-from brats_unet.training.strategy import Devices, choose_devices
+from brats_unet.training.strategy import Devices
 from brats_unet.training.tf_experimental import peak_memory_bytes
 
 WARM_STEPS = 16  # after which most transforms have been drawn once, and so compiled
@@ -99,7 +99,7 @@ def step_parts(settings: Train, largest: Sequence[int]) -> StepParts:
         settings: Settings of the training.
         largest: Voxels of the largest prepared volume along x, y, z; limits the margin that augmentation reads.
     """
-    devices = choose_devices(**vars(settings.hardware))
+    devices = devices_of(settings.hardware)
     loss = build("loss", known_losses(), settings.loss)
     augmentation = build("augmentation", known_augmentations(), settings.augmentation)
     sampling = settings.sampling

@@ -1,4 +1,4 @@
-"""Which runs are validated on held-out patches, and how many patches are computed at once."""
+"""Validation on held-out patches, the learning rate for a batch, and batch normalisation over several devices."""
 
 from types import SimpleNamespace
 
@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from brats_unet.assembly.training_parts import patch_validation
+from brats_unet.assembly.training_parts import devices_of, optimizer_of, patch_validation, training_step
 from brats_unet.data.patches.sampling import Sampler
+from brats_unet.errors import SettingsError
 from brats_unet.losses import region_dice_bce
 from brats_unet.models import describe
 from brats_unet.models.unet import unet3d
@@ -56,3 +57,34 @@ def test_as_many_patches_are_computed_at_once_as_in_training(
     sampler = Sampler([write_prepared(tmp_path, "case", labels)], (8, 8, 8), 4, 0.5, None, 9)
     scores = validation_of(sampler, accumulate=accumulate, replicas=replicas).measure(1)
     assert seen == [expected] * (4 // expected) and scores.loss > 0
+
+
+@pytest.mark.parametrize(("rate_for_batch", "rate"), [(None, 0.01), (4, 0.01), (2, 0.02), (16, 0.0025)])
+def test_the_learning_rate_is_multiplied_by_the_batch_only_if_asked(rate_for_batch, rate):
+    settings = SimpleNamespace(
+        rules=NEWEST,
+        optimizer={"name": "sgd", "learning_rate": 0.01},
+        sampling=SimpleNamespace(batch=4, rate_for_batch=rate_for_batch),
+    )
+    assert optimizer_of(settings).learning_rate == pytest.approx(rate)
+
+
+def hardware(**changed):
+    told = {"device": "cpu", "precision": "float32", "jit": "auto", "replicas": None, "synchronized_norm": True}
+    return SimpleNamespace(**told | changed)
+
+
+def test_synchronized_norm_is_computed_without_xla():
+    assert devices_of(hardware()).jit is False
+    assert devices_of(hardware(jit="on", synchronized_norm=False)).jit is True
+    with pytest.raises(SettingsError, match="hardware.synchronized_norm=true and hardware.jit=on"):
+        devices_of(hardware(jit="on"))
+
+
+def test_synchronized_norm_without_batch_normalisation_is_refused():
+    model = unet3d(channels=2, outputs=3, seed=0, features=[4, 8], convolutions=1, norm="instance")
+    parts = {"network_shape": None, "loss": None, "optimizer": None, "augmentation": None}
+    with pytest.raises(SettingsError, match="but the network has no batch normalisation"):
+        training_step(
+            SimpleNamespace(hardware=hardware()), devices=ONE, model=model, average=None, loss_scale=None, **parts
+        )

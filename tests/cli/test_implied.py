@@ -124,6 +124,14 @@ def test_a_plan_that_is_made_first_is_then_taken(told, tmp_path, monkeypatch):
     assert settings("train plan=auto", told)["sampling"]["batch"] == 9
 
 
+def test_workers_do_not_plan_each_for_itself(capsys):
+    assert cli.main(["train", "plan=auto", "hardware=workers"]) == 2
+    assert (
+        "plan=auto with hardware=workers: every worker would plan. Run `brats-unet plan` first"
+        in capsys.readouterr().err
+    )
+
+
 def test_a_sweep_names_its_runs_by_what_differs_alone(monkeypatch):
     jobs = []
     monkeypatch.setattr(hydra, "_child", lambda command: jobs.append(command[4:]) or 0)

@@ -74,6 +74,7 @@ NUMBERS_WHERE_NULL = {
     "checkpoint.every_steps": 1,
     "validation.cases": 1,
     "hardware.replicas": 1,
+    "sampling.rate_for_batch": 1,
     "sampling.slices": [1, 5],
     "optimizer.ema": 0.9,
     "memory_gib": 1,

@@ -47,7 +47,7 @@ ANSWERS = {
     "train lr=1": "There is no setting lr. Did you mean optimizer.learning_rate?",
     "train optimizer.lr=1": "There is no setting optimizer.lr. Did you mean optimizer.learning_rate?",
     "train batch_size=4": "Did you mean sampling.batch?",
-    "train gpus=2": "Did you mean hardware=auto|cpu|gpu|mirrored?",
+    "train gpus=2": "Did you mean hardware=auto|cpu|gpu|mirrored|workers?",
     "train data_dir=/x": "Did you mean data.root?",
     "train dataset=x": "Did you mean data=brats|lgg|phantom?",
     "train amp=true": "Did you mean hardware.precision?",

@@ -31,6 +31,7 @@ from brats_unet.training.pseudo_dice import PatchScores, PatchValidation, patch_
 from brats_unet.training.schedules import polynomial
 from brats_unet.training.step import LossScale, build_step
 from brats_unet.training.strategy import Devices
+from brats_unet.workers import Workers
 
 ONE = Devices(tf.distribute.get_strategy(), 1, "float32", False, "CPU")
 STEPS = 6
@@ -220,7 +221,7 @@ def test_validation_runs_at_its_interval_and_at_the_end_and_the_best_is_saved(tm
         sampler,
         steps=7,
         every=2,
-        validate=lambda: {"WT": next(scores) + 0.1, "TC": 0.0, "ET": 0.0} | {},
+        validate=lambda: [{"WT": next(scores) + 0.1, "TC": 0.0, "ET": 0.0}],
         display=watcher,
     )
     assert watcher.validations == [(2, True), (4, True), (6, False), (7, False)]
@@ -238,7 +239,7 @@ def test_a_resumed_run_remembers_its_best(tmp_path, sampler):
         scripted(),
         sampler,
         state=checkpoint.State(4, None, 0.9),
-        validate=lambda: {"WT": 0.8},
+        validate=lambda: [{"WT": 0.8}],
         display=watcher,
     )
     assert watcher.validations == [(6, False)] and not Run(tmp_path).checkpoint_file("best").exists()
@@ -258,7 +259,7 @@ def test_the_running_mean_of_patches_chooses_the_best_and_whole_volumes_do_not(t
         sampler,
         steps=7,
         every=2,
-        validate=lambda: {"WT": next(volumes)},
+        validate=lambda: [{"WT": next(volumes)}],
         patches=scripted_patches(0.5, 0.9, 0.3, 0.3),
         display=watcher,
     )
@@ -286,7 +287,7 @@ def test_where_volumes_chose_the_best_before_patches_choose_anew(tmp_path, sampl
     run, end = go(tmp_path / "a", scripted(), sampler, state=before, patches=scripted_patches(0, 0, 0.25))
     assert end.best == 0.25 and run.checkpoint_file("best").exists()
     before = checkpoint.State(4, best=0.9, running_mean=0.8)
-    _, end = go(tmp_path / "b", scripted(), sampler, state=before, validate=lambda: {"WT": 0.5})
+    _, end = go(tmp_path / "b", scripted(), sampler, state=before, validate=lambda: [{"WT": 0.5}])
     assert end == checkpoint.State(6, None, 0.5)
     _, end = go(tmp_path / "c", scripted(), sampler, state=before, patches=scripted_patches(0, 0, 0.5))
     assert end.best == 0.9 and end.running_mean == pytest.approx(0.77)
@@ -314,7 +315,7 @@ def test_after_a_spike_the_running_mean_goes_back_too_and_measurements_are_repea
 
 def test_without_patches_nothing_is_measured_or_written(tmp_path, sampler):
     watcher = Watcher()
-    run, end = go(tmp_path, scripted(), sampler, validate=lambda: {"WT": 0.5}, display=watcher)
+    run, end = go(tmp_path, scripted(), sampler, validate=lambda: [{"WT": 0.5}], display=watcher)
     assert run.journal("patches") == [] and watcher.patch_dice == []
     assert end == checkpoint.State(6, None, 0.5) and watcher.validations == [(6, True)]
 
@@ -359,7 +360,7 @@ def test_a_stop_signal_finishes_the_step_and_saves_a_checkpoint(tmp_path, sample
 
 @pytest.mark.parametrize("at", [2, 6])
 def test_a_validation_is_broken_off_by_a_stop_and_done_again_at_the_next_start(tmp_path, sampler, at):
-    _, end = go(tmp_path / "straight", scripted(), sampler, every=2, validate=lambda: {"WT": 0.5})
+    _, end = go(tmp_path / "straight", scripted(), sampler, every=2, validate=lambda: [{"WT": 0.5}])
     asked, net = [], scripted()
 
     def validate():
@@ -367,7 +368,7 @@ def test_a_validation_is_broken_off_by_a_stop_and_done_again_at_the_next_start(t
         if asked == list(range(2, at + 1, 2)):
             interrupt()
             raise AssertionError("the validation was not broken off")
-        return {"WT": 0.5}
+        return [{"WT": 0.5}]
 
     with pytest.raises(Interrupted, match=f"Stopped by Ctrl-C in the validation after step {at} of 6; the checkpoint"):
         go(tmp_path / "run", net, sampler, every=2, validate=validate)
@@ -379,6 +380,21 @@ def test_a_validation_is_broken_off_by_a_stop_and_done_again_at_the_next_start(t
     assert resumed(run, net) == end == checkpoint.State(6, None, 0.5)
     assert checkpoint.restore(run.checkpoint_file("best"), net.model, None).step == 2
     assert [line["step"] for line in run.journal("validation")] == [2, 4, 6]
+
+
+class OtherStops(Workers):
+    """A worker whose other one is stopped within each validation."""
+
+    def gather(self, point, value, *, patient=False):
+        return [value, None] if point.startswith("validation after") else [value]
+
+
+def test_a_stop_of_another_worker_breaks_the_validation_off_on_this_one_too(tmp_path, sampler):
+    net, devices = scripted(), replace(ONE, workers=OtherStops())
+    with pytest.raises(Interrupted, match="Stopped in the validation after step 2 of 6; the checkpoint"):
+        go(tmp_path, net, sampler, every=2, validate=lambda: [{"WT": 0.5}], devices=devices)
+    run = Run(tmp_path)
+    assert resumed(run, net).validation_pending and run.journal("validation") == []
 
 
 def test_a_stop_before_a_validation_leaves_it_out_for_the_next_start(tmp_path, sampler):

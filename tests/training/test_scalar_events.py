@@ -53,3 +53,9 @@ def test_a_folder_that_cannot_be_written_is_said_in_a_sentence(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(MachineError, match="cannot be written"), ScalarEvents(tmp_path / "file" / "events"):
         pass
+
+
+def test_a_process_that_only_reads_writes_no_event_file(tmp_path):
+    with ScalarEvents(tmp_path / "events", writes=False) as events:
+        events.add("train/loss", 1.0, 1)
+    assert not (tmp_path / "events").exists()

@@ -317,7 +317,7 @@ def test_validations_are_done_once_also_at_a_step_that_is_left_out_and_the_best_
     scores, watcher = iter([0.5, 0.7, 0.6]), Watcher()
     net = scripted({4: (NAN, 1.0), 5: (NAN, 1.0)})
     run, end = go(
-        tmp_path, net, sampler, every=2, validate=lambda: {"WT": next(scores)}, display=watcher, save_every=100
+        tmp_path, net, sampler, every=2, validate=lambda: [{"WT": next(scores)}], display=watcher, save_every=100
     )
     assert watcher.validations == [(2, True), (4, True), (6, False)]
     assert end == checkpoint.State(6, None, 0.7, left_out=[4, 5])

@@ -78,7 +78,7 @@ def updates(devices, optimizer, steps=4, accumulate=1, augmentation=mirror):
     )
 
 
-def statistics_after_an_update(devices):
+def statistics_after_an_update(devices, *, synchronized=False):
     """Moving mean and variance of the first feature of a batch normalisation, on each replica, after one update."""
     flat = (1, 1, 1)
     layers = {"dtype": "float32", "seed": 0}
@@ -89,10 +89,11 @@ def statistics_after_an_update(devices):
         x = blocks.stage(image, 4, convolutions=1, kernel=(3, 3, 3), stride=flat, name="encoder_0", **style)
         model = keras.Model(image, [blocks.head(x, 3, enlarge=flat, name="head_0", **layers)])
         optimizer = sgd()
+    norm = model.get_layer("encoder_0_norm_0")
+    norm.synchronized = synchronized
     loss = partial(deep_supervision, region_dice_bce(), scheme=builtin())
     options = {"optimizer": optimizer, "augmentation": none(), "seed": 5, "batch": BATCH}
     build_step(devices=devices, model=model, loss=loss, **options)(*shares(devices, 0, *batch_of(0)))
-    norm = model.get_layer("encoder_0_norm_0")
     local = devices.strategy.experimental_local_results
     return [[float(values[0]) for values in local(moving.value)] for moving in (norm.moving_mean, norm.moving_variance)]
 
@@ -321,11 +322,12 @@ def measured_on_two():
     jit = Devices(plain.strategy, 2, "float32", True, "CPU")
     compiled = updates(jit, RULES["sgd"], 4, 2)
     moving = [statistics_after_an_update(devices) for devices in (plain, jit)]
-    return plain.replicas, found, overflow_on_one_replica(plain), compiled, moving
+    together = statistics_after_an_update(plain, synchronized=True)
+    return plain.replicas, found, overflow_on_one_replica(plain), compiled, moving, together
 
 
 def test_two_logical_devices_give_the_losses_of_one_also_with_accumulation_and_xla(on_one, in_new_process):
-    replicas, on_two, overflow, compiled, moving = in_new_process(__file__, "measured_on_two")
+    replicas, on_two, overflow, compiled, moving, together = in_new_process(__file__, "measured_on_two")
     assert replicas == 2
     for name in RULES:
         (steps_one, weights_one, means_one), (steps_two, weights_two, means_two) = on_one[name], on_two[name]
@@ -340,6 +342,8 @@ def test_two_logical_devices_give_the_losses_of_one_also_with_accumulation_and_x
     for means, variances in moving:
         assert means == pytest.approx([mean] * 2, rel=1e-4)
         assert variances[0] == variances[1] == pytest.approx(variance, rel=1e-3)
+    # Synchronised ones do not lack it.
+    assert together == [pytest.approx([mean] * 2, rel=1e-5), pytest.approx([variance] * 2, rel=1e-5)]
     # An overflow on the second replica only is skipped on both.
     assert overflow == overflow_on_one_replica(ONE) == [[2.0**11, 0.0], [2.0**11, 4.0]]
 

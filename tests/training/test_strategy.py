@@ -88,6 +88,7 @@ def test_the_policy_is_mixed_precision(machine, precision, policy):
         ({"device": "gpu"}, MachineError, "A GPU was requested, but TensorFlow finds no GPU"),
         ({"device": "mirrored"}, MachineError, "hardware=mirrored, but TensorFlow finds no GPU"),
         ({"replicas": 2}, SettingsError, "hardware.replicas is for hardware=mirrored"),
+        ({"device": "workers"}, SettingsError, "hardware=workers is for `brats-unet train`. Use hardware=auto here"),
         ({"device": "mirrored", "replicas": 0}, SettingsError, "hardware.replicas=0: expected 1 or more"),
     ],
 )
