@@ -1,7 +1,7 @@
 """Train ours and nnU-Net on the same patients, folds, minutes and threads, and compare their scores, paired by case.
 
     python scripts/duel.py OUTPUT SETTING… [--minutes 20] [--threads 2] [--fold K]… [--nnunet 2d] [--published]
-        [--nnunet-batch planned,8] [--steps-nnunet N] [--spacing X Y Z] [--device cpu]
+        [--nnunet-batch planned,8] [--steps-ours N] [--steps-nnunet N] [--spacing X Y Z] [--device cpu]
 
 The LGG cohort, 45 patients, five folds of 20 minutes; and the eight BraTS cases, two folds:
 
@@ -17,9 +17,9 @@ nnU-Net its last epoch. Other settings or terms are refused; more folds, batches
 nnU-Net 2.8.1 (`make peers`) gets the same cases as its raw data, plans and preprocesses them by its defaults, trains
 with its own trainer and augmentation, and predicts by its defaults: overlapping tiles, mirrored along all axes. Its
 fingerprint is made from all cases, as it does in a cross-validation. --minutes are training alone; its number of
-steps comes from 20 timed steps after 3 others, or from --steps-nnunet where the machine is busy. Its rate reaches 0
-within them. Validating, preparing and predicting are measured beside; ours counts its validations as training, and its
-seconds are unknown (–) if it ended by steps=. Seconds of the last process are not all of a training that was resumed.
+steps comes from 20 timed steps after 3 others. Its rate reaches 0 within them. Where the machine is busy, give what the
+minutes hold on an idle one: --steps-ours and --steps-nnunet. Validating, preparing and predicting are measured beside;
+ours counts its validations as training, and its seconds are unknown (–) if it ended by its number of steps. Seconds of the last process are not all of a training that was resumed.
 Its planned batch of dozens of slices leaves it few steps on a CPU, so --nnunet-batch also trains with smaller ones; the
 verdict is against the variant that scores best. A variant is scored again with the largest components kept if nnU-Net
 decides so by its own rule, on these same cases, which favours it. Ours predicts as `brats-unet evaluate run=…` does.
@@ -95,6 +95,7 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--fold", action="append", type=int, help="held-out fold; repeatable, default: all")
     parser.add_argument("--nnunet", default="2d", choices=("2d", "3d_fullres"), help="configuration; default 2d")
     parser.add_argument("--nnunet-batch", type=batch_of, default=[None], help=f"batches, such as {PLANNED},8")
+    parser.add_argument("--steps-ours", type=int, help="number of steps of ours; default: by the clock")
     parser.add_argument("--steps-nnunet", type=int, help="number of steps of nnU-Net; default: by timed steps")
     parser.add_argument("--spacing", type=float, nargs=3, default=SLICE_SPACING_MM, help="mm, of slices without one")
     parser.add_argument("--published", action="store_true", help="also the U-Net of Buda et al. 2019 (data=lgg)")
@@ -105,7 +106,8 @@ def parsed() -> argparse.Namespace:
         parser.error(f"--minutes {args.minutes}: expected more than 0.")
     if not 1 <= args.threads <= cores:
         parser.error(f"--threads {args.threads}: expected 1 to {cores}, the cores that can be used.")
-    for name, values in (("--steps-nnunet", [args.steps_nnunet]), ("--nnunet-batch", args.nnunet_batch)):
+    counts = {"--steps-ours": [args.steps_ours], "--steps-nnunet": [args.steps_nnunet]}
+    for name, values in {**counts, "--nnunet-batch": args.nnunet_batch}.items():
         if any(value is not None and value < 1 for value in values):
             parser.error(f"{name}: expected 1 or more.")
     if taken := [word for word in args.settings if word.startswith(("data.fold=", "name=", "runs=", "data.cache="))]:
@@ -122,9 +124,11 @@ def duel(args: argparse.Namespace) -> None:
     if not args.peers.exists():
         raise MachineError(f"{args.peers}: no such file. Build the environment of nnU-Net with `make peers`.")
     ending = [] if any(word.startswith("steps=") for word in args.settings) else ["steps=null"]
+    ending = [f"minutes={args.minutes}", *ending]
+    by_steps = [f"steps={args.steps_ours}", "minutes=null"] if args.steps_ours else ending
     hardware = [] if any(word.startswith("hardware") for word in args.settings) else [f"hardware={args.device}"]
-    shared = [f"minutes={args.minutes}", *ending, *hardware, f"data.cache={args.output / 'cache'}"]
-    ours = [*args.settings, *shared]
+    shared = [*hardware, f"data.cache={args.output / 'cache'}"]
+    ours = [*args.settings, *by_steps, *shared]
     settings = train_settings(ours)
     if settings.data.splits is not None and args.fold is None:
         raise SettingsError("data.splits is set. Say which of its folds to hold out: --fold 0 --fold 1 ….")
@@ -138,6 +142,7 @@ def duel(args: argparse.Namespace) -> None:
     asked = {
         "settings": args.settings,
         **{key: getattr(terms, key) for key in ("minutes", "threads", "device", "configuration", "steps_nnunet")},
+        "steps_ours": args.steps_ours,
         "slice_spacing_mm": list(args.spacing),
     }
     refuse_change(args.output / "asked.json", asked)
@@ -160,7 +165,7 @@ def duel(args: argparse.Namespace) -> None:
         file = args.output / "largest_only.json"
         write_json(file, LARGEST_ONLY)
         own = [word for word in args.settings if word.startswith(SHARED)]
-        sides.append(OurSide("published", terms, [*PUBLISHED, *own, *shared], str(file)))
+        sides.append(OurSide("published", terms, [*PUBLISHED, *own, *ending, *shared], str(file)))
     facts: dict[str, dict[int, Any]] = {side.name: {} for side in sides}
     for fold in folds:
         for side in sides:
