@@ -1,5 +1,6 @@
 """GPUs, memory and processor features of this machine, found in milliseconds; how TensorFlow and Keras are imported."""
 
+import importlib
 import os
 import re
 import shutil
@@ -182,10 +183,11 @@ def quiet_tensorflow(*, needed: bool = True) -> Iterator[None]:
     try:
         os.dup2(devnull, 2)
         yield
-    except ValueError as problem:
-        if "keras" not in sys.modules and re.match(r"Invalid `\w+` configuration", str(problem)):
+    except (ValueError, AssertionError) as problem:  # Keras gives a reason; the copy of it in TensorFlow gives none
+        reason = "" if "keras" in sys.modules else str(problem) or _what_keras_rejects()
+        if re.match(r"Invalid `\w+` configuration", reason):
             raise MachineError(
-                f"Keras rejects its file keras.json, in $KERAS_HOME or ~/.keras: {problem} Correct or delete the file."
+                f"Keras rejects its file keras.json, in $KERAS_HOME or ~/.keras: {reason} Correct or delete the file."
             ) from problem
         raise
     finally:
@@ -197,6 +199,15 @@ def quiet_tensorflow(*, needed: bool = True) -> Iterator[None]:
             getattr(sys.modules["keras"].config, f"set_{name}")(value)
         if asked != BACKEND:
             print(f"KERAS_BACKEND={asked} is ignored: brats-unet computes with TensorFlow.", file=sys.stderr)
+
+
+def _what_keras_rejects() -> str:
+    """The message with which Keras refuses to be imported; "" if it does not."""
+    try:
+        importlib.import_module("keras")
+    except ValueError as problem:
+        return str(problem)
+    return ""
 
 
 def _refuse_other_keras() -> None:

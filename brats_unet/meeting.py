@@ -129,13 +129,13 @@ def _wait_for_all(
                     f"({hello['count']}); worker 0 ({cluster.chief}) has {_listed(cluster.addresses)} "
                     f"({cluster.count}). Give every worker the same list."
                 )
-            if hello["problem"]:
-                raise refuse(hello["problem"])
             if index in told:
                 raise refuse(
                     f"Two processes say that they are worker {index}: {told[index]['own']} and {hello['own']}. Give "
                     f"each process its own index."
                 )
+            if hello["problem"]:
+                raise refuse(hello["problem"])
             del lines[-1]
             lines[index], told[index] = line, hello
     addresses = (cluster.own, *(told[i]["own"] for i in range(1, cluster.count)))

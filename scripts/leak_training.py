@@ -10,7 +10,8 @@ from leak_scores import Slice, measured
 from brats_unet import models
 from brats_unet.assembly.case_storage import training_sampler
 from brats_unet.assembly.networks import open_networks
-from brats_unet.assembly.training_parts import initial_network, optimizer_of, training_step
+from brats_unet.assembly.restoring import restored
+from brats_unet.assembly.training_parts import budget_of, devices_of, initial_network, optimizer_of, training_step
 from brats_unet.commands.display import Display, TrainingDisplay
 from brats_unet.data.augment import known as known_augmentations
 from brats_unet.data.prepare.cache import PreparedCase
@@ -20,17 +21,15 @@ from brats_unet.files import write_json
 from brats_unet.geometry import Box
 from brats_unet.inference.network import recipe
 from brats_unet.losses import known as known_losses
-from brats_unet.models import checkpoint
 from brats_unet.parts import build, options_of
 from brats_unet.run import Run
 from brats_unet.schemes.convention import Convention
 from brats_unet.settings import Train
+from brats_unet.stopping import StopRequest
 from brats_unet.training.averaging import Average
-from brats_unet.training.budget import Budget
 from brats_unet.training.loop import train
 from brats_unet.training.schedules import SCHEDULES
 from brats_unet.training.step import LossScale
-from brats_unet.training.strategy import choose_devices
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,7 +97,7 @@ def train_on_slices(
     loss = build("loss", known_losses(), settings.loss)
     augmentation = build("augmentation", known_augmentations(), settings.augmentation)
     augmentation = augmentation.for_patches(settings.sampling.patch, largest, settings.sampling.overhang)
-    devices = choose_devices(**vars(settings.hardware))
+    devices = devices_of(settings.hardware)
     with devices.strategy.scope():
         optimizer = optimizer_of(settings)
         model = initial_network(settings, loss.outputs, devices.policy)
@@ -115,11 +114,7 @@ def train_on_slices(
         average=average,
         loss_scale=loss_scale,
     )
-    state, last = checkpoint.State(step=0), run.checkpoint_file("last")
-    if last.exists():
-        state = checkpoint.restore(last, model, optimizer.rule, None if average is None else average.named())
-        if loss_scale is not None:
-            loss_scale.restore(state.loss_scale)
+    state = restored(run, settings, devices, model, optimizer, average, loss_scale, display.log)
     scheme = convention.scheme
     run_recipe = recipe(
         model=settings.model,
@@ -134,7 +129,7 @@ def train_on_slices(
     )
     write_json(run.recipe_file, run_recipe)
     display.log(f"{run.name}: training on {len(slices)} slices; {devices.precision} on {devices.description}.")
-    with TrainingDisplay(display, state.step, settings.steps) as bar:
+    with StopRequest() as stop, TrainingDisplay(display, state.step, settings.steps) as bar:
         train(
             run=run,
             devices=devices,
@@ -143,13 +138,15 @@ def train_on_slices(
             optimizer=optimizer,
             schedule=build("schedule", SCHEDULES, settings.schedule),
             sampler=training_sampler(settings, slices, augmentation.margin),
-            budget=Budget.of(settings.steps, 1.0),
+            budget=budget_of(settings),
             state=state,
             loss_scale=loss_scale,
             average=average,
             validate=None,
             patches=None,
             display=bar,
+            stop=stop,
+            keep=settings.checkpoint.keep,
         )
 
 

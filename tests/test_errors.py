@@ -4,14 +4,14 @@ from pathlib import Path
 import pytest
 
 from brats_unet import errors
-from brats_unet.errors import EXIT_CODES, BratsError, Interrupted
+from brats_unet.errors import EXIT_CODES, BratsError, Interrupted, LostWorkerError
 
 CHILDREN = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, BratsError)]
 
 
 @pytest.mark.parametrize("kind", CHILDREN)
-def test_errors_of_the_user_exit_2_and_an_interruption_exits_75(kind):
-    assert kind.exit_code == (75 if kind is Interrupted else 2)
+def test_errors_of_the_user_exit_2_and_those_that_starting_again_mends_exit_75(kind):
+    assert kind.exit_code == (75 if kind in (Interrupted, LostWorkerError) else 2)
 
 
 @pytest.mark.parametrize("kind", CHILDREN)

@@ -62,9 +62,7 @@ def evaluate_run(settings: Evaluate) -> int:
         if settings.output is not None:
             refuse_foreign_folder(Path(settings.output))  # before any work
         elif len(runs) > 1:
-            raise SettingsError(
-                f"output is not set. Give a folder for the joint scores of the {len(runs)} runs: output=…."
-            )
+            raise SettingsError(f"output is not set. Give a folder for the scores of the {len(runs)} runs: output=….")
         chosen = scored_cases(settings, runs, display.log)
         output = _output_folder(settings, chosen)
         refuse_overlap(runs, [one.cases for one in chosen])

@@ -146,7 +146,7 @@ def test_train_refuses_the_plan_of_another_dataset_before_it_prepares_a_case(com
         ("sampling.bach: 2", "There is no setting sampling.bach. Did you mean sampling.batch?"),
         ("smapling: 2", "mine.yaml: there is no setting smapling."),
         ("a: [", "mine.yaml, line"),
-        ("- 3", "expected lines of the form `key: value`"),
+        ("- 3", "Expected lines of the form `key: value`"),
     ],
 )
 def test_a_file_that_is_not_a_plan_is_refused(tmp_path, monkeypatch, capsys, text, message):
