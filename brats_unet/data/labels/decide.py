@@ -11,6 +11,7 @@ from brats_unet.errors import DataError, SettingsError
 from brats_unet.scan_files import read_mask
 from brats_unet.schemes.convention import Convention, conventions, numbers
 from brats_unet.schemes.scheme import Scheme
+from brats_unet.schemes.scheme_file import builtin, builtin_names
 from brats_unet.spelling import suggestion
 
 
@@ -80,11 +81,13 @@ def decide(
     if 4 in held and 3 not in held and meaning is None and names[:1] != ("brats2023",):
         # Labels 0 1 2 4 are by far the most common. A whole dataset of another convention very likely holds a label 3.
         fitting = [convention for convention in fitting if convention.name == "brats2017"] or fitting
-    if not names and meaning is None and (foreign := brats_candidates(dataset_layout, case_ids)[0]):
-        other = f"Evaluate a run whose scheme has {foreign[0]}" if fixed else "Choose another scheme with scheme=…"
+    if not names and meaning is None:
+        foreign, evidence, _ = brats_candidates(dataset_layout, case_ids)
+        fit = " or ".join(f"scheme={name}" for name in builtin_names() if set(foreign) & set(builtin(name).integers))
+        other = f"Evaluate a run with {fit}" if fixed else f"Set {fit}"
         raise SettingsError(
             f"According to {evidence}, the masks follow {' or '.join(foreign)}, which the scheme {scheme.name} does "
-            f"not have. {other}, or set {_choices(known.values(), key)} if the masks follow it."
+            f"not have. {other}, or {_choices(known.values(), key)} if the masks follow it."
         )
     if not fitting:
         raise SettingsError(_none_fits(known, names, evidence, held, label_sets, key))

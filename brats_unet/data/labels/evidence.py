@@ -5,14 +5,16 @@ from collections.abc import Mapping, Sequence
 
 from brats_unet.schemes.scheme import BACKGROUND, Scheme
 
-# Pattern of case ids -> possible conventions, likeliest first.
+# Pattern of case ids -> possible conventions, likeliest first; the first pattern that fits decides.
+# brats2017: masks that were renumbered. Labels 0 1 2 4 then are ambiguous where 4 is a cavity in brats2024.
 CASE_NAMES: tuple[tuple[re.Pattern[str], tuple[str, ...]], ...] = (
     (re.compile(r"brats(20)?(17|18|19|20|21)[_-].+", re.IGNORECASE), ("brats2017",)),
     (re.compile(r"brats_(2013|tcia)_.+", re.IGNORECASE), ("brats2015",)),
     (re.compile(r"brats_\d{3}", re.IGNORECASE), ("msd",)),
     # BraTS-PED changed its label integers in 2024, and its case ids do not show the edition.
-    (re.compile(r"brats-ped-.+", re.IGNORECASE), ()),
-    # brats2017: masks that were renumbered. Labels 0 1 2 4 then are ambiguous, because 4 is a cavity in brats2024.
+    (re.compile(r"brats-peds?-.+", re.IGNORECASE), ("ped2023", "ped2024")),
+    (re.compile(r"brats-men-rt-.+", re.IGNORECASE), ("gtv",)),
+    (re.compile(r"brats-(men|ssa|goat)-.+", re.IGNORECASE), ("brats2023", "brats2017")),
     (re.compile(r"brats-[a-z]+-.+", re.IGNORECASE), ("brats2023", "brats2024", "brats2017")),
 )
 # Layout -> possible conventions, likeliest first; used for unknown case ids.
@@ -21,7 +23,8 @@ LAYOUTS: Mapping[str, tuple[str, ...]] = {
     "nnunet": ("nnunet", "brats2023", "brats2024", "brats2017", "brats2015"),
     "brats2023+": ("brats2023", "brats2024", "brats2017"),
 }
-ANY = ("brats2017", "brats2023", "brats2024", "nnunet", "brats2015")
+ANY = ("brats2017", "brats2023", "brats2024", "nnunet", "brats2015")  # of adult glioma, which unknown cases are
+KNOWN = tuple(dict.fromkeys((*ANY, *(name for _, names in CASE_NAMES for name in names))))
 LAYOUT_WORDS = {"msd": "MSD folder names", "nnunet": "nnU-Net folder names", "brats2023+": "BraTS 2023+ scan names"}
 
 
@@ -31,35 +34,34 @@ def candidates(layout: str, case_ids: Sequence[str], scheme: Scheme) -> tuple[tu
     Args:
         layout: Layout as in `discovery.Dataset`; "" for a folder that holds only masks.
         case_ids: Case ids; ignored for "msd" and "nnunet".
-        scheme: What is segmented. If it has no convention of BraTS, all of its conventions are allowed.
+        scheme: What is segmented. If it has no convention of BraTS, or unknown ids and the layout allow none that it
+            has, all of its conventions are allowed.
 
     Returns:
-        Names of the conventions, likeliest first, and the evidence in words. No names for cases of BraTS-PED, whose
-        editions differ; "" as evidence if neither the ids nor the layout give any.
+        Names of the conventions, likeliest first, and the evidence in words. No names for cases of a series of BraTS
+        that the scheme does not fit; "" as evidence if neither the ids nor the layout give any.
     """
-    if not set(ANY) & set(scheme.integers):
+    if not set(KNOWN) & set(scheme.integers):
         return tuple(scheme.integers), ""
-    names, evidence = brats_candidates(layout, case_ids)
-    return tuple(name for name in names if name in scheme.integers), evidence
+    names, evidence, certain = brats_candidates(layout, case_ids)
+    fitting = tuple(name for name in names if name in scheme.integers)
+    return (fitting, evidence) if fitting or certain else (tuple(scheme.integers), "")
 
 
-def brats_candidates(layout: str, case_ids: Sequence[str]) -> tuple[tuple[str, ...], str]:
-    """As `candidates`, of all conventions of BraTS, whether the scheme has them or not."""
+def brats_candidates(layout: str, case_ids: Sequence[str]) -> tuple[tuple[str, ...], str, bool]:
+    """As `candidates`, of all conventions of BraTS, whether a scheme has them or not; and whether the ids show them."""
     if layout not in ("msd", "nnunet"):  # conversions to these layouts keep the case ids but change the labels
         by_case = {case_id: _conventions_of_id(case_id) for case_id in case_ids}
         answers = set(by_case.values())
         if len(answers) == 1 and None not in answers:
             first = min(by_case)
-            renumbered = (
-                "" if by_case[first] else " (a series with new label integers since 2024, which no convention covers)"
-            )
-            return by_case[first] or (), f"case ids such as {first}{renumbered}"
+            return by_case[first] or (), f"case ids such as {first}", True
         if answers - {None}:
             allowed = {name for answer in answers if answer for name in answer}
             if None in answers:
                 allowed |= set(LAYOUTS.get(layout, ANY))
-            return tuple(name for name in ANY if name in allowed), "case ids of several kinds"
-    return LAYOUTS.get(layout, ANY), LAYOUT_WORDS.get(layout, "")
+            return tuple(name for name in KNOWN if name in allowed), "case ids of several kinds", None not in answers
+    return LAYOUTS.get(layout, ANY), LAYOUT_WORDS.get(layout, ""), False
 
 
 def _conventions_of_id(case_id: str) -> tuple[str, ...] | None:

@@ -1,5 +1,6 @@
 """The choice of a scheme for masks that come without one, regions that no mask shows, and labels in no region."""
 
+import re
 from collections.abc import Mapping, Sequence
 
 from brats_unet.data.labels.evidence import candidates, declared_meaning
@@ -10,6 +11,14 @@ from brats_unet.schemes.scheme import BACKGROUND, Scheme
 from brats_unet.schemes.scheme_file import builtin, builtin_names
 
 POST = ("brats2023", "brats2024")  # conventions of cases that may be from after treatment
+# Pattern of the case ids of a series of BraTS -> its scheme; the first pattern that fits decides.
+SERIES = (
+    (re.compile(r"brats-peds?-.+", re.IGNORECASE), "paediatric"),
+    (re.compile(r"brats-mets?-.+", re.IGNORECASE), "metastasis"),
+    (re.compile(r"brats-men-rt-.+", re.IGNORECASE), "meningioma_rt"),
+    (re.compile(r"brats-men-.+", re.IGNORECASE), "meningioma"),
+    (re.compile(r"brats-(ssa|goat)-.+", re.IGNORECASE), "glioma"),
+)
 
 
 def decide_scheme(
@@ -20,7 +29,7 @@ def decide_scheme(
     *,
     labels: str = "auto",
 ) -> tuple[Scheme, str]:
-    """The built-in scheme of masks: glioma, unless something shows another one.
+    """The built-in scheme of masks: adult glioma, unless the case ids, dataset.json or the integers show another one.
 
     Args:
         layout: Layout as in `discovery.Dataset`; "" for a folder that holds only masks.
@@ -39,14 +48,13 @@ def decide_scheme(
     held = frozenset().union(*label_sets.values())
     if layout == "lgg":
         return lesion, "the LGG MRI Segmentation data set"
+    series = _scheme_of_series(case_ids) if layout not in ("msd", "nnunet") else ""
     if labels != "auto":
-        if labels in lesion.integers:
-            return lesion, f"labels={labels}"
-        return (
-            (post, f"label 4 with labels={labels}")
-            if labels in post.integers and 4 in held
-            else (glioma, f"labels={labels}")
-        )
+        having = [name for name in (series, "glioma", *builtin_names()) if name and labels in builtin(name).integers]
+        found = builtin(having[0]) if having else glioma
+        if found is glioma and labels in post.integers and 4 in held:
+            return post, f"label 4 with labels={labels}"
+        return _with_cavity(found, held), f"labels={labels}"
     if held - {0} == {255}:
         return lesion, f"labels {numbers(held)}"
     meaning = declared_meaning(declared, glioma)
@@ -55,6 +63,11 @@ def decide_scheme(
         return (post, "dataset.json names a resection cavity") if named else (glioma, "label names of dataset.json")
     if declared_meaning(declared, lesion) is not None and len(declared or {}) == 2:
         return lesion, "dataset.json names one label beside the background"
+    for name in builtin_names():
+        if name != lesion.name and declared_meaning(declared, builtin(name)) is not None:
+            return builtin(name), "label names of dataset.json"
+    if series:
+        return _with_cavity(builtin(series), held), f"case ids such as {min(case_ids)}"
     names, _ = candidates(layout, case_ids, glioma)
     if 4 in held and "brats2024" in names and (3 in held or names[0] in POST):
         if 3 in held and "brats2015" not in names:
@@ -67,6 +80,17 @@ def decide_scheme(
             f"if it is enhancing tumour."
         )
     return glioma, f"labels {numbers(held)}" if held else "no mask was read"
+
+
+def _scheme_of_series(case_ids: Sequence[str]) -> str:
+    """The scheme of the series of BraTS that all case ids belong to; "" if there is none, or for adult glioma."""
+    found = {next((scheme for pattern, scheme in SERIES if pattern.fullmatch(case_id)), "") for case_id in case_ids}
+    return found.pop() if len(found) == 1 else ""
+
+
+def _with_cavity(scheme: Scheme, held: frozenset[int]) -> Scheme:
+    """The scheme of treated metastases instead of untreated ones, if a mask holds the label of the cavity."""
+    return builtin("metastasis_post") if scheme.name == "metastasis" and 4 in held else scheme
 
 
 def refuse_other_scheme(given: Scheme, recorded: Scheme, where: str) -> None:

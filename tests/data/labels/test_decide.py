@@ -150,7 +150,6 @@ def test_label_names_of_dataset_json_decide_the_convention(declared: dict, name:
         ("brats2023+", "a", {0, 1, 2, 4}, ("brats2024", "brats2017")),
         ("nnunet", "BraTS2021_00000", {0, 1, 2, 3}, ("nnunet", "brats2023", "brats2015")),
         ("msd", "BRATS_001", {0, 1, 2, 4}, ("brats2017", "brats2024")),
-        ("brats2023+", "BraTS-PED-00001-000", {0, 1, 2, 3}, ("brats2023", "msd", "brats2015")),
     ],
 )
 def test_ambiguous_labels_are_refused_with_the_possible_conventions(
@@ -159,6 +158,53 @@ def test_ambiguous_labels_are_refused_with_the_possible_conventions(
     with pytest.raises(SettingsError) as refusal:
         auto(layout, {case_id: integers})
     assert str(refusal.value).endswith(" or ".join(f"data.labels={name}" for name in choices) + ".")
+
+
+def in_scheme(name, masks, layout="", declared=None):
+    held = {case_id: frozenset(integers) for case_id, integers in masks.items()}
+    return decide("auto", layout, sorted(held), declared, held, scheme=builtin(name)).name
+
+
+@pytest.mark.parametrize(
+    ("scheme", "masks", "name"),
+    [
+        ("paediatric", {"BraTS-PED-1": {0, 1, 2, 3}, "BraTS-PED-2": {0, 4}}, "ped2024"),
+        ("paediatric", {"a": {0, 4}, "b": {1}}, "ped2024"),
+        ("metastasis", {"BraTS-MET-00001-000": {0, 1, 2, 3}}, "brats2023"),
+        ("metastasis", {"BraTS-MET-00001-000": {0, 1, 2, 3, 4}}, "brats2024"),
+        ("metastasis_post", {"BraTS-MET-00001-000": {0, 1, 2, 3}}, "brats2024"),
+        ("meningioma", {"BraTS-MEN-00001-000": {0, 3}}, "brats2023"),
+        ("meningioma_rt", {"BraTS-MEN-RT-0001-1": {0, 1}}, "gtv"),
+        ("glioma", {"BraTS-SSA-00001-000": {0, 1, 2, 3}}, "brats2023"),
+        ("glioma", {"BraTS-GoAT-00000": {0, 1, 2, 4}}, "brats2017"),
+        ("glioma_post", {"BraTS-GLI-00001-100": {0, 1, 2, 3, 4}}, "brats2024"),
+    ],
+)
+def test_every_edition_has_its_convention(scheme, masks, name):
+    assert in_scheme(scheme, masks) == name
+
+
+def test_paediatric_masks_without_a_label_4_are_refused_with_both_readings():
+    masks = {"BraTS-PED-00001-000": {0, 1, 2, 3}}
+    with pytest.raises(SettingsError) as refusal:
+        in_scheme("paediatric", masks)
+    assert "ped2023 (1 non-enhancing tumour core, 2 oedema, 3 enhancing)" in str(refusal.value)
+    assert "ped2024 (1 enhancing, 2 non-enhancing tumour core, 3 cystic component)" in str(refusal.value)
+    assert str(refusal.value).endswith("Set data.labels=ped2023 or data.labels=ped2024.")
+    assert in_scheme("paediatric", masks, "nnunet", {"background": 0, "ET": 1, "NET": 2, "CC": 3, "ED": 4}) == "ped2024"
+
+
+def test_cases_of_a_series_that_the_scheme_does_not_fit_are_refused_with_the_one_that_does():
+    with pytest.raises(SettingsError) as refusal:
+        in_scheme("glioma", {"BraTS-PED-00001-000": {0, 1, 2, 3}})
+    assert str(refusal.value).startswith(
+        "According to case ids such as BraTS-PED-00001-000, the masks follow ped2023 or ped2024, which the scheme "
+        "glioma does not have. Set scheme=paediatric, or data.labels=brats2017 or"
+    )
+    with pytest.raises(
+        SettingsError, match=r"follow gtv, which the scheme meningioma does not have\. Set scheme=menin"
+    ):
+        in_scheme("meningioma", {"BraTS-MEN-RT-0001-1": {0, 1}})
 
 
 def test_the_refusal_lists_the_meaning_of_the_labels_in_each_convention() -> None:
@@ -197,7 +243,9 @@ def test_a_named_convention_is_used_unchecked_and_a_typo_gets_a_suggestion() -> 
 
 def test_masks_of_another_edition_than_the_scheme_are_refused_by_name() -> None:
     held = {"BraTS2021_00000": frozenset({0, 1, 2, 4})}
-    with pytest.raises(SettingsError, match=r"follow brats2017, which the scheme glioma_post does not have\. Choose"):
+    with pytest.raises(
+        SettingsError, match=r"follow brats2017, which the scheme glioma_post does not have\. Set scheme=glioma"
+    ):
         decide("auto", "", list(held), None, held, scheme=builtin("glioma_post"))
 
 
@@ -207,7 +255,7 @@ def test_the_scheme_of_a_run_is_not_to_be_chosen_anew() -> None:
         for fixed in (False, True):
             with pytest.raises((SettingsError, DataError)) as refused:
                 decide("auto", "", list(masks), None, masks, scheme=builtin("glioma_post"), fixed=fixed)
-            assert ("scheme=…" in str(refused.value)) is not fixed
+            assert ("Set scheme=" in str(refused.value) or "choose another scheme" in str(refused.value)) is not fixed
 
 
 def test_the_convention_says_why_it_was_chosen() -> None:

@@ -13,7 +13,7 @@ from brats_unet.errors import SettingsError
 from brats_unet.schemes.convention import conventions
 from brats_unet.schemes.scheme_file import builtin, scheme_of
 
-GLI, OLD = "BraTS-GLI-00046-101", "BraTS20_Training_001"
+GLI, OLD, PED = "BraTS-GLI-00046-101", "BraTS20_Training_001", "BraTS-PED-00001-000"
 DECLARED_2024 = {"background": 0, "NETC": 1, "SNFH": 2, "ET": 3, "RC": 4}
 
 
@@ -38,6 +38,14 @@ def chosen(layout, masks, declared=None, labels="auto"):
         ("nnunet", {"a": [0, 1]}, {"background": 0, "lesion": 1}, "lesion", "one label beside the background"),
         ("", {"a": [0, 255], "b": [0]}, None, "lesion", "labels 0 255"),
         ("lgg", {"a": [0]}, None, "lesion", "LGG MRI Segmentation"),
+        ("", {PED: [0, 1, 2, 3]}, None, "paediatric", f"case ids such as {PED}"),
+        ("", {"BraTS-MET-00001-000": [0, 1, 2, 3]}, None, "metastasis", "case ids such as BraTS-MET-00001-000"),
+        ("", {"BraTS-MET-00001-000": [0, 4]}, None, "metastasis_post", "case ids such as"),
+        ("", {"BraTS-MEN-00001-000": [0, 1, 2, 3]}, None, "meningioma", "case ids such as"),
+        ("", {"BraTS-MEN-RT-0001-1": [0, 1]}, None, "meningioma_rt", "case ids such as"),
+        ("", {"BraTS-SSA-00001-000": [0, 1, 2, 3], "BraTS-GoAT-00000": [0, 3]}, None, "glioma", "case ids such as"),
+        ("", {PED: [0, 3], GLI: [0, 3]}, None, "glioma", "labels 0 3"),
+        ("nnunet", {"a": [0, 1]}, {"background": 0, "ET": 1, "NonEnh": 2, "Cystic": 3, "ED": 4}, "paediatric", "names"),
         ("", {"a": [0]}, None, "glioma", "labels 0"),
         ("", {}, None, "glioma", "no mask was read"),
     ],
@@ -66,6 +74,8 @@ def test_a_label_4_that_may_be_a_cavity_or_enhancing_tumour_is_refused_with_both
         ("brats2024", [0, 1, 2, 3], "glioma"),
         ("grey", [0, 255], "lesion"),
         ("any", [0, 1, 2, 4], "lesion"),
+        ("ped2024", [0, 1, 2, 4], "paediatric"),
+        ("gtv", [0, 1], "meningioma_rt"),
     ],
 )
 def test_a_convention_that_was_set_rules_out_schemes_without_it(labels, integers, name):
