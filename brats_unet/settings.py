@@ -5,7 +5,7 @@ mapping with the key `name`; its options are held against the signature of that 
 """
 
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, Optional
+from typing import Annotated, Any, Literal, Optional, Union
 
 from brats_unet.binding import Range
 from brats_unet.training.rules import NEWEST
@@ -163,6 +163,14 @@ class OtherData:
 
 
 @dataclass
+class SideLabels:
+    """Label conventions of two folders of masks; "auto" detects one."""
+
+    references: str
+    predictions: str
+
+
+@dataclass
 class Evaluate:
     """Settings of `brats-unet evaluate`: one run, several (out-of-fold), or two folders of masks."""
 
@@ -176,7 +184,7 @@ class Evaluate:
     references: Optional[str]
     output: Optional[str]
     scheme: Optional[Options]  # what the masks show; None: that of the run, or decided from the masks
-    labels: str
+    labels: Union[str, SideLabels]  # text: of both folders
     protocol: str  # brats2020, brats2023, nnunet or seed
     tolerances_mm: Any  # millimetres, one number or a list
     calibration: bool

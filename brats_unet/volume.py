@@ -1,7 +1,7 @@
 """Cases (paths of the files) and volumes (their content), and reorientation to L-P-S axes and back."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -121,6 +121,32 @@ class Turn:
         """The exact inverse of `apply`."""
         back = array[tuple(slice(None, None, -1) if r else slice(None) for r in self.reverse)]
         return back.transpose(*np.argsort(self.axes), *range(3, array.ndim))
+
+    def indices(self, shape: tuple[int, ...]) -> np.ndarray:
+        """Maps indices of the output, of this shape, to those of the input: float64, shape (4, 4)."""
+        matrix = np.zeros((4, 4))
+        matrix[3, 3] = 1
+        for output, (axis, reverse) in enumerate(zip(self.axes, self.reverse, strict=True)):
+            matrix[axis, output] = -1 if reverse else 1
+            matrix[axis, 3] = shape[output] - 1 if reverse else 0
+        return matrix
+
+
+def turned_like(volume: Volume, affine: np.ndarray) -> Volume:
+    """The same voxels, with axes in the order and direction of another affine; nothing is interpolated.
+
+    Args:
+        volume: Array of shape (X, Y, Z) or (X, Y, Z, M).
+        affine: Voxel indices to millimetres of the wanted axes, shape (4, 4); its spacing and origin do not matter.
+
+    Raises:
+        ValueError: An affine is singular or not finite.
+    """
+    to_lps, wanted = turn_to_lps(volume.affine), turn_to_lps(affine)
+    turned = to_lps.apply(volume.array)
+    array = wanted.undo(turned)
+    lps = volume.affine @ to_lps.indices(turned.shape)
+    return replace(volume, array=array, affine=lps @ np.linalg.inv(wanted.indices(turned.shape)))
 
 
 def turn_to_lps(affine: np.ndarray) -> Turn:

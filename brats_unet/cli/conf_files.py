@@ -31,13 +31,17 @@ SCHEME_SUFFIXES = (".yaml", ".yml")
 
 
 def typed_keys(cls: type, prefix: str = "") -> dict[str, Any]:
-    """Type of each leaf of a settings dataclass, by dotted key; sections of free keys are leaves of type dict."""
+    """Type of each leaf of a settings dataclass, by dotted key; sections of free keys are leaves of type dict.
+
+    A section that may be one value instead, as `Union[str, SideLabels]`, counts as a section.
+    """
     hints = get_type_hints(cls)
     keys: dict[str, Any] = {}
     for item in fields(cls):
         kind = hints[item.name]
-        if is_dataclass(kind) and isinstance(kind, type):
-            keys |= typed_keys(kind, f"{prefix}{item.name}.")
+        section = next((one for one in (kind, *get_args(kind)) if isinstance(one, type) and is_dataclass(one)), None)
+        if section is not None:
+            keys |= typed_keys(section, f"{prefix}{item.name}.")
         else:
             keys[prefix + item.name] = kind
     return keys

@@ -10,8 +10,9 @@ from brats_unet.assembly.scored_cases import RunCases, scored_cases, trained_on_
 from brats_unet.commands.display import Display, open_display, open_shared_display
 from brats_unet.data.run_cases import refuse_overlap, training_cases
 from brats_unet.errors import DataError, SettingsError
-from brats_unet.evaluation.folders import pair_folders, with_probabilities
+from brats_unet.evaluation.folders import pair_folders
 from brats_unet.evaluation.mean_shape_file import cached_mean_shape
+from brats_unet.evaluation.probability_files import with_probabilities
 from brats_unet.evaluation.score import Pair
 from brats_unet.evaluation.trivial import MeanShape
 from brats_unet.files import remove_file
@@ -25,7 +26,7 @@ from brats_unet.report.scores import refuse_foreign_folder, report_scores
 from brats_unet.run import PREDICTIONS, PROBABILITIES, Run, mask_file, probability_file
 from brats_unet.schemes.convention import conventions
 from brats_unet.schemes.scheme_file import scheme_in, scheme_of
-from brats_unet.settings import Evaluate
+from brats_unet.settings import Evaluate, SideLabels
 from brats_unet.workers import Workers
 
 
@@ -194,20 +195,20 @@ def evaluate_folders(settings: Evaluate, predictions: Path, references: Path) ->
     output = Path(settings.output) if settings.output is not None else None
     if output is not None:
         refuse_foreign_folder(output)  # before any work
-        for name, folder in (("predictions", predictions), ("references", references)):
-            if output.resolve() == folder.resolve():
-                raise SettingsError(f"output={output} is the folder of the {name}. Give another folder.")
     for name, folder in (("predictions", predictions), ("references", references)):
         if not folder.is_dir():
-            raise DataError(
-                f"{name}={folder}: {'is a file' if folder.exists() else 'no such folder'}. Give a folder of masks."
-            )
+            found = "is a file" if folder.exists() else "no such folder"
+            raise DataError(f"{name}={folder}: {found}. Give a folder of masks.")
+        if output is not None and output.resolve() == folder.resolve():
+            raise SettingsError(f"output={output} is the folder of the {name}. Give another folder.")
+    labels = SideLabels(settings.labels, settings.labels) if isinstance(settings.labels, str) else settings.labels
     with open_display(json=settings.json) as display:
         paired = pair_folders(
             predictions,
             references,
             scheme=None if settings.scheme is None else scheme_of(settings.scheme),
-            labels=settings.labels,
+            labels=labels.references,
+            prediction_labels=labels.predictions,
             allow_missing=settings.allow_missing,
             workers=settings.workers,
             progress=lambda done, total: display.progress("Reading masks", done, total),

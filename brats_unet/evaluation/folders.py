@@ -1,27 +1,28 @@
 """Pair the masks of two folders by case, and check all of them before anything is scored."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
 from brats_unet.data.labels.decide import decide, integers_of
-from brats_unet.data.labels.scheme_choice import decide_scheme, sentences_about
+from brats_unet.data.labels.scheme_choice import decide_scheme, regionless_sentence, sentences_about
 from brats_unet.data.readers.discovery import find_masks, survey
 from brats_unet.data.readers.task_folder import declared_labels, read_description
-from brats_unet.errors import BratsError, DataError, SettingsError
-from brats_unet.evaluation.grids import grid_mismatch
+from brats_unet.errors import BratsError, DataError, SettingsError, some
+from brats_unet.evaluation.grids import grid_mismatch, on_axes_of
 from brats_unet.evaluation.mask_scheme import recorded_convention, recorded_scheme
-from brats_unet.evaluation.probabilities import read_probabilities
+from brats_unet.evaluation.name_pairs import pair_names
 from brats_unet.evaluation.score import Pair
+from brats_unet.evaluation.side_labels import prediction_convention
 from brats_unet.modality import Modality
 from brats_unet.processes import map_in_processes
-from brats_unet.run import PROBABILITIES, probability_file
 from brats_unet.scan_files import read_mask
-from brats_unet.schemes.convention import Convention
+from brats_unet.schemes.convention import Convention, numbers
 from brats_unet.schemes.scheme import Scheme
-from brats_unet.volume import Case, given_spacing_mm
+from brats_unet.volume import Case, Volume
 
 LISTED = 50  # most problems that one message lists
 
@@ -32,8 +33,8 @@ class Paired:
 
     Attributes:
         pairs: One pair per reference, sorted by case.
-        convention: Label convention of both folders.
-        notes: What the masks were found to be, and regions that no reference shows, as sentences.
+        convention: Label convention of the references.
+        notes: What the masks were found to be, how they were paired, and regions that no reference shows, as sentences.
         missing: Cases without a prediction; an empty prediction is scored for them.
         not_scored: Predictions without a reference.
     """
@@ -50,9 +51,14 @@ class _Mask:
     """Grid and integers of one mask file; `problem` is the error message if it cannot be read, else ""."""
 
     shape: tuple[int, ...] = ()
-    affine: np.ndarray | None = None
+    affine: np.ndarray = field(default_factory=lambda: np.eye(4))
     integers: frozenset[int] = frozenset()
     problem: str = ""
+
+    @cached_property
+    def volume(self) -> Volume:
+        """Its grid without its voxels."""
+        return Volume(np.broadcast_to(np.uint8(0), self.shape), self.affine)
 
 
 def pair_folders(
@@ -61,6 +67,7 @@ def pair_folders(
     *,
     scheme: Scheme | None = None,
     labels: str = "auto",
+    prediction_labels: str = "auto",
     allow_missing: bool = False,
     workers: int = 0,
     progress: Callable[[int, int], None] | None = None,
@@ -71,7 +78,9 @@ def pair_folders(
         predictions: Folder of masks, flat or nested.
         references: Folder of masks, or a dataset; the figures show the dataset's scans.
         scheme: What the masks show; None takes what was recorded beside the predictions, or decides by the references.
-        labels: Label convention of both folders; "auto" finds that of the references in the way that training does.
+        labels: Label convention of the references; "auto" finds it in the way that training does.
+        prediction_labels: Label convention of the predictions; "auto" takes what was recorded beside them, else that of
+            the references if it fits, else the only one that does.
         allow_missing: Score an empty prediction where one is missing, instead of stopping.
         workers: Processes that read the files; 0 starts one per core.
         progress: Called with (done, total) after each file.
@@ -83,94 +92,71 @@ def pair_folders(
     """
     if predictions.resolve() == references.resolve():
         raise SettingsError(f"predictions and references are the same folder, {references}. Give two folders.")
-    expected, found = _masks_of(references, predictions)
-    both = [case_id for case_id in expected if case_id in found]
+    expected, given = _masks_of(references, predictions)
+    names, ambiguous = pair_names(list(expected), list(given))
+    found = {case_id: given[name] for case_id, name in names.items()}
     missing = tuple(case_id for case_id in expected if case_id not in found)
-    not_scored = tuple(case_id for case_id in found if case_id not in expected)
-    if not both:
+    not_scored = tuple(name for name in given if name not in names.values())
+    if not found:
         raise DataError(
-            f"No prediction has the case id of a reference: found {_some(found)} in {predictions}, and "
+            f"No prediction has the case id of a reference: found {_some(given)} in {predictions}, and "
             f"{_some(expected)} in {references}. Expected files named <case>.nii.gz or <case>_seg.nii.gz in both."
         )
-    files = [*(expected[case_id] for case_id in expected), *(found[case_id] for case_id in both)]
+    files = [*(expected[case_id] for case_id in expected), *found.values()]
     inspected = map_in_processes(_inspected, files, seconds_each=0.04, workers=workers, progress=progress)
     masks = dict(zip(files, inspected, strict=True))
     problems = [mask.problem for mask in masks.values() if mask.problem]
     if missing and not allow_missing:
         problems += [f"{case_id}: no prediction in {predictions}." for case_id in missing]
-    for case_id in both:
-        problems += _grid_problem(case_id, expected[case_id], found[case_id], masks)
+        problems += ambiguous
+    turned = []
+    for case_id, path in found.items():
+        reference, prediction = masks[expected[case_id]], masks[path]
+        if not reference.problem and not prediction.problem:
+            placed = on_axes_of(reference.shape, reference.affine, prediction.volume)
+            turned += [case_id] if placed is not prediction.volume else []
+            mismatch = grid_mismatch(reference.shape, reference.affine, placed.array.shape, placed.affine)
+            where = f"{case_id}: {path} does not lie on the grid of {expected[case_id]}: {mismatch}"
+            problems += [where] if mismatch else []
 
     layout, declared, cases = _dataset(references)
-    convention, notes = None, []
+    convention, own, predicted = None, None, {}
+    notes = [*_renamed(names), *_turned(turned, found)]
     sets = {case_id: masks[path].integers for case_id, path in expected.items() if not masks[path].problem}
     try:
         if scheme is None:
             recorded = recorded_scheme({predictions.resolve().name: recorded_convention(found.values())})
             scheme, why = recorded or decide_scheme(layout, sorted(expected), declared, sets, labels=labels)
             notes.append(f"Scheme: {scheme.name} ({why}).")
-        convention = decide(labels, layout, sorted(expected), declared, sets, scheme=scheme, key="labels")
+        convention = decide(labels, layout, sorted(expected), declared, sets, scheme=scheme, key="labels.references")
+        predicted = {case_id: masks[path].integers for case_id, path in found.items() if not masks[path].problem}
+        own = prediction_convention(prediction_labels, convention, found.values(), predicted)
     except BratsError as problem:
         if not problems:
             raise
         problems.append(str(problem))
     if convention is not None:
-        for case_id, path in (*expected.items(), *((case_id, found[case_id]) for case_id in both)):
-            problems += _label_problem(case_id, path, masks[path].integers, convention)
+        for case_id, path in expected.items():
+            problems += _label_problem(case_id, path, masks[path].integers, convention, "references")
+    if own is not None:
+        for case_id, path in found.items():
+            problems += _label_problem(case_id, path, masks[path].integers, own, "predictions")
     _refuse(problems, missing, not_scored, allow_missing)
-    assert convention is not None  # _refuse has raised otherwise
+    assert convention is not None and own is not None  # _refuse has raised otherwise
     notes += [f"Labels: {convention.name} ({convention.why}).", *sentences_about(convention, sets)]
+    if own.name != convention.name:
+        notes.append(f"Labels of the predictions: {own.name} ({own.why}).")
+    if lost := regionless_sentence(own, predicted):
+        notes.append(f"In the predictions: {lost}")
     pairs = []
-    given = [modality for modality in Modality if any(modality in case.images for case in cases.values())]
+    sequences = [modality for modality in Modality if any(modality in case.images for case in cases.values())]
     for case_id, path in expected.items():
-        pair = Pair(case_id, path, found.get(case_id), None, convention, convention)
+        pair = Pair(case_id, path, found.get(case_id), None, convention, own)
         if case := cases.get(case_id):
-            lacking = tuple(modality for modality in given if modality not in case.images)
+            lacking = tuple(modality for modality in sequences if modality not in case.images)
             pair = replace(pair, images=case.images, stratum=case.stratum or "", absent=lacking)
         pairs.append(pair)
     return Paired(tuple(pairs), convention, tuple(notes), missing, not_scored)
-
-
-def with_probabilities(pairs: Sequence[Pair], predictions: Path, *, workers: int = 0) -> list[Pair]:
-    """Add to each pair the probability files that `predict probabilities=true` wrote beside the masks.
-
-    Args:
-        pairs: Pairs whose predictions lie in `predictions`; one without a prediction is returned unchanged.
-        predictions: Output folder of `predict`.
-        workers: Processes that read the files; 0 starts one per core.
-
-    Raises:
-        DataError: Files are missing. The message lists them, and all problems in the files that exist. If no file is
-            missing, their contents are checked later, during scoring.
-    """
-    folder = predictions / PROBABILITIES
-    found = []
-    for pair in pairs:
-        files = {region: probability_file(folder, pair.case_id, region) for region in pair.scheme.predicted}
-        found.append(pair if pair.prediction is None else replace(pair, probabilities=files, softmax=False))
-    missing = sum(not path.is_file() for pair in found for path in (pair.probabilities or {}).values())
-    if missing:
-        by_pair = map_in_processes(_probability_problems, found, seconds_each=0.3, workers=workers)
-        lines = _listed([line for problems in by_pair for line in problems])
-        files_are = "1 probability file is" if missing == 1 else f"{missing} probability files are"
-        raise DataError(
-            f"calibration=true, but {files_are} missing. Run `brats-unet predict` again with probabilities=true, or "
-            f"set calibration=false.\n{lines}"
-        )
-    return found
-
-
-def _probability_problems(pair: Pair) -> list[str]:
-    if pair.probabilities is None:
-        return []
-    try:
-        reference = read_mask(pair.reference, given_spacing_mm(pair.images))
-        read_probabilities(
-            pair.case_id, pair.probabilities, pair.scheme, pair.reference, reference.array.shape, reference.affine
-        )
-    except DataError as problem:
-        return str(problem).splitlines()
-    return []
 
 
 def _masks_of(*folders: Path) -> list[dict[str, Path]]:
@@ -194,23 +180,31 @@ def _inspected(path: Path) -> _Mask:
     return _Mask(volume.array.shape, volume.affine, integers_of(volume.array))
 
 
-def _grid_problem(case_id: str, reference: Path, prediction: Path, masks: Mapping[Path, _Mask]) -> list[str]:
-    one, two = masks[reference], masks[prediction]
-    if one.affine is None or two.affine is None:
+def _renamed(names: Mapping[str, str]) -> list[str]:
+    """That predictions were found under other names, as a sentence in a list; [] if all are named as the references."""
+    others = [f"{name} for {case_id}" for case_id, name in names.items() if name != case_id]
+    return (
+        [f"Predictions with other names were paired where only one reference fits: {some(others)}."] if others else []
+    )
+
+
+def _turned(case_ids: Sequence[str], found: Mapping[str, Path]) -> list[str]:
+    """That predictions have other axes than their references, as a sentence in a list; [] if none has."""
+    if not case_ids:
         return []
-    mismatch = grid_mismatch(one.shape, one.affine, two.shape, two.affine)
-    return [f"{case_id}: {prediction} does not lie on the grid of {reference}: {mismatch}"] if mismatch else []
+    name, count = found[case_ids[0]].name, len(case_ids)
+    these = "1 prediction has" if count == 1 else f"{count} predictions have"
+    theirs = "its reference" if count == 1 else "their references"
+    return [f"{these} voxel axes in another order or direction than {theirs} ({name}): turned, not resampled."]
 
 
-def _label_problem(case_id: str, path: Path, integers: frozenset[int], convention: Convention) -> list[str]:
+def _label_problem(case_id: str, path: Path, integers: frozenset[int], convention: Convention, side: str) -> list[str]:
     wrong = sorted(integers - set(convention.to_label))
     if not wrong:
         return []
-    known = " ".join(str(value) for value in sorted(convention.to_label))
     return [
-        f"{case_id}: {path} holds label {' '.join(str(value) for value in wrong)}. The references follow "
-        f"{convention.name} ({convention.why}), which has {known}, and the predictions must follow it too. Convert the "
-        f"file, or set labels= or scheme=."
+        f"{case_id}: {path} holds label {numbers(wrong)}. The {side} follow {convention.name} ({convention.why}), "
+        f"which has {numbers(convention.to_label)}. Convert the file, or set labels.{side}= or scheme=."
     ]
 
 
@@ -230,7 +224,7 @@ def _refuse(problems: Sequence[str], missing: Sequence[str], not_scored: Sequenc
     """Raise one DataError with all problems."""
     if not problems:
         return
-    lines = [_listed(list(dict.fromkeys(problems)))]
+    lines = [listed(list(dict.fromkeys(problems)))]
     if missing and not allow_missing:
         advice = "allow_missing=true scores missing predictions as empty masks."
         if not_scored:
@@ -240,7 +234,8 @@ def _refuse(problems: Sequence[str], missing: Sequence[str], not_scored: Sequenc
     raise DataError("\n".join(lines))
 
 
-def _listed(lines: Sequence[str]) -> str:
+def listed(lines: Sequence[str]) -> str:
+    """The first lines of a message, one below the other, and how many more there are."""
     more = [f"… and {len(lines) - LISTED} more."] if len(lines) > LISTED else []
     return "\n".join([*lines[:LISTED], *more])
 

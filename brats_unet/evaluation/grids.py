@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from brats_unet.volume import corners_apart_mm, spacing_mm
+from brats_unet.volume import Volume, corners_apart_mm, spacing_mm, turned_like
 
 # Allowed distance between corners, as a share of the smallest voxel edge: float32 quaternions and headers are rounded.
 TOLERANCE = 0.01
@@ -31,6 +31,23 @@ def grid_mismatch(
         f"the affines place the corners up to {distance_mm:.2f} mm apart. "
         "Write it with the expected header, or resample it onto the expected grid."
     )
+
+
+def on_axes_of(shape: tuple[int, ...], affine: np.ndarray, volume: Volume) -> Volume:
+    """`volume` with its axes turned as those of a grid, if it then lies exactly on that grid; else unchanged.
+
+    Args:
+        shape: Voxels of the grid along each axis.
+        affine: Voxel indices of the grid to millimetres, shape (4, 4).
+        volume: A mask, shape (X, Y, Z).
+    """
+    if not grid_mismatch(shape, affine, volume.array.shape, volume.affine):
+        return volume
+    try:
+        turned = turned_like(volume, affine)
+    except ValueError:  # no orientation
+        return volume
+    return volume if grid_mismatch(shape, affine, turned.array.shape, turned.affine) else turned
 
 
 def _times(shape: tuple[int, ...]) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from brats_unet.errors import DataError
-from brats_unet.evaluation.grids import grid_mismatch
+from brats_unet.evaluation.grids import grid_mismatch, on_axes_of
 from brats_unet.evaluation.probabilities import calibration, read_probabilities
 from brats_unet.geometry import bounding_box, crop
 from brats_unet.metrics import metrics_of
@@ -206,7 +206,7 @@ def read_labels(pair: Pair) -> tuple[Volume, Volume]:
     reference = replace(stored, array=labels)
     if pair.prediction is None:
         return reference, replace(reference, array=np.zeros_like(reference.array))
-    stored = read_mask(pair.prediction)
+    stored = on_axes_of(labels.shape, reference.affine, read_mask(pair.prediction))
     if mismatch := grid_mismatch(reference.array.shape, reference.affine, stored.array.shape, stored.affine):
         raise DataError(f"{pair.case_id}: {pair.prediction} does not lie on the grid of {pair.reference}: {mismatch}")
     return reference, Volume(pair.prediction_convention.decode(stored.array, where=str(pair.prediction)), stored.affine)

@@ -34,6 +34,14 @@ class Convention:
             found |= dict.fromkeys(integers, self.scheme.labels[label].value)
         return dict(sorted(found.items()))
 
+    @cached_property
+    def without_region(self) -> tuple[int, ...]:
+        """The integers whose labels lie in no predicted or scored region; without that of the background."""
+        inside = {
+            value for region in (*self.scheme.predicted, *self.scheme.scored) for value in self.scheme.values(region)
+        }
+        return tuple(one for one, label in self.to_label.items() if label != BACKGROUND and label not in inside)
+
     def decode(self, integers: np.ndarray, *, where: str) -> np.ndarray:
         """The labels of a mask that follows this convention.
 

@@ -1,12 +1,16 @@
 """Pairing and checking two folders of masks."""
 
+import json
+
 import numpy as np
 import pytest
 
 from brats_unet.errors import DataError, SettingsError
 from brats_unet.evaluation.folders import pair_folders
+from brats_unet.evaluation.score import read_labels
 from brats_unet.modality import Modality
 from brats_unet.nifti import write_volume
+from brats_unet.schemes.scheme_file import builtin
 from brats_unet.volume import Volume
 from tests.slices import DEPTH, SIZE, patient
 
@@ -126,9 +130,84 @@ def test_a_shifted_affine_is_refused(folders):
         pair_folders(*folders)
 
 
-def test_predictions_in_another_convention_are_refused(folders):
-    write_volume(prediction_of(folders, CASES[0]), Volume(mask(1, 2, 3)))
-    with pytest.raises(DataError, match=r"holds label 3\. The references follow brats2017"):
+def rewritten(folders, *integers):
+    for case in CASES:
+        write_volume(prediction_of(folders, case), Volume(mask(*integers)))
+
+
+def test_predictions_of_another_edition_are_read_by_their_own_integers(folders):
+    for case in CASES:
+        write_volume(folders[1] / f"{case}_seg.nii.gz", Volume(mask(1, 2, 3)))
+    paired = pair_folders(*folders, labels="brats2023")
+    assert paired.convention.name == "brats2023"
+    assert {pair.prediction_convention.name for pair in paired.pairs} == {"brats2017"}
+    assert "Labels of the predictions: brats2017 (labels 0 1 2 4)." in paired.notes
+    reference, prediction = read_labels(paired.pairs[0])
+    assert (reference.array == prediction.array).all() and reference.array.max() == 4
+
+
+def test_a_reading_of_the_predictions_that_is_not_the_only_one_is_refused_with_the_choices(folders):
+    rewritten(folders, 1, 2, 3)
+    with pytest.raises(SettingsError) as refusal:
+        pair_folders(*folders)
+    assert str(refusal.value) == (
+        "The predictions hold labels 0 1 2 3; the references follow brats2017 (case ids such as BraTS20_Training_001, "
+        "labels 0 1 2 4), which has 0 1 2 4. Set labels.predictions=brats2023 or labels.predictions=msd or "
+        "labels.predictions=brats2015."
+    )
+    paired = pair_folders(*folders, prediction_labels="msd")
+    assert paired.pairs[0].prediction_convention.why == "set by labels.predictions"
+    with pytest.raises(SettingsError, match=r"no labels\.predictions=msdd in the scheme glioma\. Did you mean msd\?"):
+        pair_folders(*folders, prediction_labels="msdd")
+
+
+def test_the_convention_recorded_beside_predictions_counts(folders):
+    rewritten(folders, 1, 2)
+    flat = folders[0].parent / "flat"
+    flat.mkdir()
+    for case in CASES:
+        prediction_of(folders, case).rename(flat / f"{case}.nii.gz")
+    record = {"convention": "msd", "networks": [{"recipe": {"scheme": builtin().as_dict()}}]}
+    (flat / "predictions.json").write_text(json.dumps(record))
+    paired = pair_folders(flat, folders[1])
+    assert "Labels of the predictions: msd (recorded in predictions.json)." in paired.notes
+
+
+def test_predictions_with_other_axes_are_turned_exactly_and_said(folders):
+    affine = np.diag([-1.0, -1.0, 1.0, 1.0])
+    rng = np.random.default_rng(0)
+    for case in CASES:
+        labels = rng.choice(np.array([0, 1, 2, 4], np.uint8), size=(5, 6, 7))
+        write_volume(folders[1] / f"{case}_seg.nii.gz", Volume(labels, affine))
+        # The same voxels in S-A-R axes.
+        turned = labels[::-1, ::-1].transpose(2, 1, 0)
+        other = np.array([[0, 0, 1, -4.0], [0, 1, 0, -5.0], [1, 0, 0, 0], [0, 0, 0, 1]])
+        write_volume(prediction_of(folders, case), Volume(np.ascontiguousarray(turned), other))
+    paired = pair_folders(*folders)
+    assert (
+        "3 predictions have voxel axes in another order or direction than their references "
+        f"({CASES[0]}.nii.gz): turned, not resampled." in paired.notes
+    )
+    for pair in paired.pairs:
+        reference, prediction = read_labels(pair)
+        np.testing.assert_array_equal(prediction.array, reference.array)
+        np.testing.assert_allclose(prediction.affine, reference.affine, atol=1e-6)
+
+
+def test_predictions_with_other_names_are_paired_and_said(folders):
+    prediction_of(folders, CASES[0]).rename(folders[0] / "pred_brats20_training_001.nii.gz")
+    paired = pair_folders(*folders)
+    assert paired.pairs[0].prediction.name == "pred_brats20_training_001.nii.gz"
+    assert paired.notes[0] == (
+        "Predictions with other names were paired where only one reference fits: pred_brats20_training_001 for "
+        f"{CASES[0]}."
+    )
+
+
+def test_a_name_that_fits_two_references_is_refused_with_both(folders):
+    prediction_of(folders, CASES[0]).rename(folders[0] / "a_BraTS20_Training_001.nii.gz")
+    write_volume(folders[0] / "b_BraTS20_Training_001.nii.gz", Volume(mask(1)))
+    with pytest.raises(DataError, match="may belong to the predictions a_BraTS20_Training_001, b_BraTS20_Training_001"):
         pair_folders(*folders)
 
 
@@ -160,3 +239,14 @@ def test_duplicate_cases_of_both_folders_are_listed_in_one_message(folders):
         pair_folders(predictions, references)
     assert f"{CASES[0]}: two masks" in str(refusal.value)
     assert f"{CASES[1]}: two masks" in str(refusal.value)
+
+
+def test_a_cavity_in_the_predictions_alone_is_said(folders):
+    for case in CASES:
+        write_volume(folders[1] / f"{case}_seg.nii.gz", Volume(mask(1, 2, 3)))
+    rewritten(folders, 1, 2, 3, 4)
+    notes = pair_folders(*folders, labels="brats2023", prediction_labels="brats2024").notes
+    assert notes[-1] == (
+        "In the predictions: Label 4 (resection cavity) lies in no region of the scheme glioma and counts as "
+        "background (in 3 of 3 masks); scheme=glioma_post scores it."
+    )

@@ -7,7 +7,7 @@ from brats_unet.data.labels.evidence import candidates, declared_meaning
 from brats_unet.errors import SettingsError
 from brats_unet.schemes.convention import Convention, conventions, numbers
 from brats_unet.schemes.differences import differences
-from brats_unet.schemes.scheme import BACKGROUND, Scheme
+from brats_unet.schemes.scheme import Scheme
 from brats_unet.schemes.scheme_file import builtin, builtin_names
 
 POST = ("brats2023", "brats2024")  # conventions of cases that may be from after treatment
@@ -52,7 +52,7 @@ def decide_scheme(
     if labels != "auto":
         having = [name for name in (series, "glioma", *builtin_names()) if name and labels in builtin(name).integers]
         found = builtin(having[0]) if having else glioma
-        if found is glioma and labels in post.integers and 4 in held:
+        if found.name == glioma.name and labels in post.integers and 4 in held:
             return post, f"label 4 with labels={labels}"
         return _with_cavity(found, held), f"labels={labels}"
     if held - {0} == {255}:
@@ -124,15 +124,22 @@ def sentences_about(
         fixed: Whether the scheme is that of a run, which cannot be changed.
         voxels: Voxels of each integer in all masks, if they were counted.
     """
-    found = (absent_sentence(convention, label_sets, fixed=fixed), _regionless(convention, label_sets, fixed, voxels))
+    found = (
+        absent_sentence(convention, label_sets, fixed=fixed),
+        regionless_sentence(convention, label_sets, fixed=fixed, voxels=voxels),
+    )
     return [sentence for sentence in found if sentence]
 
 
-def _regionless(
-    convention: Convention, label_sets: Mapping[str, frozenset[int]], fixed: bool, voxels: Mapping[int, int] | None
+def regionless_sentence(
+    convention: Convention,
+    label_sets: Mapping[str, frozenset[int]],
+    *,
+    fixed: bool = False,
+    voxels: Mapping[int, int] | None = None,
 ) -> str:
     """That labels in the masks lie in no region, so that they count as background; "" if all lie in one."""
-    integers = sorted(frozenset().union(*label_sets.values()) & set(_without_region(convention)))
+    integers = sorted(frozenset().union(*label_sets.values()) & set(convention.without_region))
     if not integers:
         return ""
     scheme, many = convention.scheme, len(integers) > 1
@@ -150,17 +157,10 @@ def _regionless(
     )
 
 
-def _without_region(convention: Convention) -> list[int]:
-    """The integers of a convention whose labels lie in no predicted or scored region, without the background."""
-    scheme = convention.scheme
-    inside = {value for region in (*scheme.predicted, *scheme.scored) for value in scheme.values(region)}
-    return [integer for integer, label in convention.to_label.items() if label != BACKGROUND and label not in inside]
-
-
 def _scores(scheme: Scheme, name: str, integers: Sequence[int]) -> bool:
     """Whether a scheme has a convention of this name, and a region for each of these integers."""
     convention = conventions(scheme).get(name)
-    known = set() if convention is None else set(convention.to_label) - set(_without_region(convention))
+    known = set() if convention is None else set(convention.to_label) - set(convention.without_region)
     return set(integers) <= known
 
 
