@@ -19,6 +19,7 @@ from brats_unet.files import atomic_path
 from brats_unet.volume import Volume, spacing_mm
 
 SUFFIXES = (".nii.gz", ".nii")
+COARSEST_STEP = 0.1  # with larger steps, rounding could turn one label into another
 GZIP_MAGIC = b"\x1f\x8b"
 # What nibabel and gzip raise for truncated files and for files that are not NIfTI.
 BROKEN: tuple[type[Exception], ...] = (
@@ -162,11 +163,29 @@ def read_array(path: Path) -> Volume:
     return Volume(array, image.affine.astype(float))
 
 
+def quantised_by(path: Path) -> float:
+    """The step between stored numbers of a file whose slope is a small fraction, at most 0.1; 0.0 for other files.
+
+    Raises:
+        DataError: The file is missing, unreadable or not valid NIfTI.
+    """
+    try:
+        slope = raw_header(path).get_slope_inter()[0]
+    except BROKEN as problem:
+        raise broken(path, problem) from problem
+    except OSError as problem:
+        raise unreadable(path, problem) from problem
+    return abs(float(slope)) if slope and 0 < abs(slope) <= COARSEST_STEP else 0.0
+
+
 def read_integers(path: Path) -> Volume:
     """Read a mask, rounded to int16; the label convention says what its integers mean.
 
+    A mask of numbers with a fraction that was written to small integers has a slope such as 4 / 255, and stores 2 as
+    1.992: its voxels are rounded within half a step, see `quantised_by`.
+
     Raises:
-        DataError: A voxel lies further than 0.001 from an integer, is not finite, or lies outside 0-255.
+        DataError: A voxel lies further from an integer than 0.001 and half a step, is not finite, or lies outside 0-255.
     """
     volume = read_volume(path)
     if volume.array.dtype.kind in "iu":
@@ -174,7 +193,10 @@ def read_integers(path: Path) -> Volume:
     else:
         whole = np.rint(volume.array)
         with np.errstate(invalid="ignore"):  # infinity minus infinity is NaN, and so not an integer
-            wrong = ~(np.abs(volume.array - whole) <= 1e-3)
+            apart = np.abs(volume.array - whole)
+        wrong = ~(apart <= 1e-3)
+        if wrong.any() and (step := quantised_by(path)):
+            wrong = ~(apart <= step / 2 + 1e-6)
         if wrong.any():
             value = volume.array[wrong].ravel()[0]
             raise DataError(f"{path}: holds {value}, not an integer. Expected a mask of labels, not a scan.")

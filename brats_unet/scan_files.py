@@ -1,6 +1,6 @@
 """Read the scans and the mask of a case from whatever its files are: NIfTI, or a folder of TIFF slices."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -69,6 +69,20 @@ def read_mask(path: Path, spacing_mm: Spacing | None = None) -> Volume:
     if path.is_dir():
         return _of_slices(tiff_slices.read_masks(path).astype(np.int16), spacing_mm)
     return nifti.read_integers(path)
+
+
+def quantised_sentence(masks: Iterable[Path]) -> str:
+    """That the numbers of masks are stored in small steps and were rounded, in a sentence; "" if they are integers.
+
+    Raises:
+        DataError: A file is missing or broken.
+    """
+    steps = {path: step for path in masks if not path.is_dir() and (step := nifti.quantised_by(path))}
+    if not steps:
+        return ""
+    path, step = next(iter(steps.items()))
+    more = f" and {len(steps) - 1} more masks store" if len(steps) > 1 else " stores"
+    return f"{path.name}{more} labels in steps of {step:.3g}: each voxel is rounded to the nearest integer."
 
 
 def read_header(file: ImageFile) -> Header:

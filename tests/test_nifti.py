@@ -5,7 +5,17 @@ import numpy as np
 import pytest
 
 from brats_unet.errors import DataError, MachineError
-from brats_unet.nifti import GEOMETRY, is_nifti, read_array, read_header, read_integers, read_volume, stem, write_volume
+from brats_unet.nifti import (
+    GEOMETRY,
+    is_nifti,
+    quantised_by,
+    read_array,
+    read_header,
+    read_integers,
+    read_volume,
+    stem,
+    write_volume,
+)
 from brats_unet.volume import Volume
 
 AFFINE = np.array([[-1.0, 0, 0, 5], [0, -1.0, 0, 239], [0, 0, 2.0, -3], [0, 0, 0, 1]])
@@ -151,6 +161,20 @@ def test_a_slope_of_0_99999997_does_not_change_the_labels(tmp_path):
     path = image_file(tmp_path / "seg.nii.gz", np.array([[[0, 1, 2, 4]]], np.uint8), slope=0.99999997)
     assert read_volume(path).array.max() != 4  # else there is nothing to round
     assert read_integers(path).array.ravel().tolist() == [0, 1, 2, 4]
+
+
+def test_a_mask_quantised_by_its_slope_is_rounded_within_half_a_step(tmp_path):
+    # As nibabel writes the numbers 0, 1, 2 and 4 to uint8: in steps of 4 / 255, so that 2 becomes 1.992.
+    stored = np.array([[[0, 64, 127, 255]]], np.uint8)
+    path = image_file(tmp_path / "seg.nii.gz", stored, slope=4 / 255)
+    assert read_volume(path).array.ravel() == pytest.approx([0, 1.004, 1.992, 4], abs=1e-3)
+    assert read_integers(path).array.ravel().tolist() == [0, 1, 2, 4]
+    assert quantised_by(path) == pytest.approx(4 / 255)
+    between = image_file(tmp_path / "scan.nii.gz", np.array([[[0, 60]]], np.uint8), slope=4 / 255)
+    with pytest.raises(DataError, match="not an integer"):
+        read_integers(between)
+    for slope in (1, 0.5, 0.99999997):
+        assert quantised_by(image_file(tmp_path / "other.nii.gz", stored, slope=slope)) == 0
 
 
 @pytest.mark.parametrize("value", [0.5, 1.5, np.nan, np.inf])

@@ -11,11 +11,11 @@ from brats_unet.data.prepare.brain import border_value
 from brats_unet.data.prepare.content_hash import voxel_hash
 from brats_unet.data.prepare.head_mask import head_mask
 from brats_unet.data.prepare.preprocess import LARGEST, refuse_other_grid
-from brats_unet.data.readers.findings import Finding, error, error_of, warning
+from brats_unet.data.readers.findings import Finding, error, error_of, note, warning
 from brats_unet.errors import DataError
 from brats_unet.geometry import faces
 from brats_unet.modality import Modality
-from brats_unet.scan_files import read_array, read_mask
+from brats_unet.scan_files import quantised_sentence, read_array, read_mask
 from brats_unet.volume import Case, ImageFile, Turn, Volume, turn_to_lps
 
 SATURATED = 32767  # the largest int16
@@ -212,6 +212,8 @@ def _inspect_mask(
     except DataError as problem:
         report(error_of(case_id, str(problem).replace(str(path), path.name)))
         return None
+    if rounded := quantised_sentence([path]):
+        report(note(case_id, rounded))
     labelled = mask.array != 0
     integers, voxels = np.unique(mask.array[labelled], return_counts=True)
     if len(integers) > MOST_LABELS:

@@ -20,6 +20,7 @@ from brats_unet.data.readers.discovery import Dataset, find_cases, slice_spacing
 from brats_unet.data.readers.slice_folders import LGG
 from brats_unet.errors import DataError, SettingsError
 from brats_unet.files import write_json
+from brats_unet.scan_files import quantised_sentence
 from brats_unet.schemes.convention import Convention
 from brats_unet.schemes.scheme import Scheme
 from brats_unet.volume import Case
@@ -114,9 +115,8 @@ def open_study(
 
     def find(folder: str) -> Dataset:
         given = slice_spacing_mm(name, spacing_mm)
-        found = find_cases(
-            folder, modalities=recipe.modalities, leave_out=leave_out, spacing_mm=given, slices=name == LGG
-        )
+        slices, wanted = name == LGG, recipe.modalities
+        found = find_cases(folder, modalities=wanted, leave_out=leave_out, spacing_mm=given, slices=slices)
         refuse_unknown_spacing(found, recipe)
         return found
 
@@ -186,7 +186,7 @@ def _discover(
     label_sets = memoised_label_sets(masks, memo, lambda d, n: progress("Reading masks", d, n))
     convention = decide(labels, dataset.layout, sorted(masks), dataset.declared_labels, label_sets, scheme=scheme)
     log(f"Labels: {convention.name} ({convention.why}).")
-    for sentence in sentences_about(convention, label_sets):
+    for sentence in filter(None, (quantised_sentence(masks.values()), *sentences_about(convention, label_sets))):
         log(sentence)
     return dataset, convention, label_sets
 

@@ -19,7 +19,7 @@ from brats_unet.evaluation.score import Pair
 from brats_unet.evaluation.side_labels import prediction_convention
 from brats_unet.modality import Modality
 from brats_unet.processes import map_in_processes
-from brats_unet.scan_files import read_mask
+from brats_unet.scan_files import quantised_sentence, read_mask
 from brats_unet.schemes.convention import Convention, numbers
 from brats_unet.schemes.scheme import Scheme
 from brats_unet.volume import Case, Volume
@@ -122,6 +122,8 @@ def pair_folders(
     layout, declared, cases = _dataset(references)
     convention, own, predicted = None, None, {}
     notes = [*_renamed(names), *_turned(turned, found)]
+    if rounded := quantised_sentence(path for path, one in masks.items() if not one.problem):
+        notes.append(rounded)
     sets = {case_id: masks[path].integers for case_id, path in expected.items() if not masks[path].problem}
     try:
         if scheme is None:

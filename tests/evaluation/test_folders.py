@@ -250,3 +250,14 @@ def test_a_cavity_in_the_predictions_alone_is_said(folders):
         "In the predictions: Label 4 (resection cavity) lies in no region of the scheme glioma and counts as "
         "background (in 3 of 3 masks); scheme=glioma_post scores it."
     )
+
+
+def test_masks_stored_in_small_steps_are_rounded_and_said(folders):
+    stored = np.where(mask(1, 2, 4) == 2, 127, np.where(mask(1, 2, 4) == 1, 64, 63 * mask(1, 2, 4) + 3)).astype(
+        np.uint8
+    )
+    write_volume(prediction_of(folders, CASES[1]), Volume(np.where(mask(1, 2, 4) == 0, 0, stored)), slope=4 / 255)
+    paired = pair_folders(*folders)
+    name = prediction_of(folders, CASES[1]).name
+    assert f"{name} stores labels in steps of 0.0157: each voxel is rounded to the nearest integer." in paired.notes
+    assert set(read_labels(paired.pairs[1])[1].array.ravel()) == {0, 1, 2, 4}
