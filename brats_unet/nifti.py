@@ -16,6 +16,7 @@ from nibabel.wrapstruct import WrapStructError
 
 from brats_unet.errors import DataError
 from brats_unet.files import atomic_path
+from brats_unet.mask_channels import packed
 from brats_unet.volume import Volume, spacing_mm
 
 SUFFIXES = (".nii.gz", ".nii")
@@ -133,7 +134,10 @@ def read_volume(path: Path, channel: int | None = None) -> Volume:
     Raises:
         DataError: The file is missing, truncated or has another number of axes.
     """
-    volume = read_array(path)
+    return _one_scan(path, read_array(path), channel)
+
+
+def _one_scan(path: Path, volume: Volume, channel: int | None) -> Volume:
     array = volume.array
     if channel is None:
         while array.ndim > 3 and array.shape[-1] == 1:
@@ -179,15 +183,24 @@ def quantised_by(path: Path) -> float:
 
 
 def read_integers(path: Path) -> Volume:
-    """Read a mask, rounded to int16; the label convention says what its integers mean.
+    """Read a mask, rounded to int16, or with its channels packed; the label convention says what its integers mean.
 
     A mask of numbers with a fraction that was written to small integers has a slope such as 4 / 255, and stores 2 as
     1.992: its voxels are rounded within half a step, see `quantised_by`.
 
     Raises:
-        DataError: A voxel lies further from an integer than 0.001 and half a step, is not finite, or lies outside 0-255.
+        DataError: A voxel lies further than 0.001 and half a step from an integer, is not finite or not in 0 to 255.
     """
-    volume = read_volume(path)
+    volume = read_array(path)
+    array = volume.array
+    while array.ndim > 3 and array.shape[-1] == 1:
+        array = array[..., 0]
+    if array.ndim == 4:
+        try:
+            return Volume(packed(array), volume.affine)
+        except ValueError as problem:
+            raise DataError(f"{path}: {problem}.") from None
+    volume = _one_scan(path, volume, None)
     if volume.array.dtype.kind in "iu":
         whole = volume.array
     else:

@@ -124,7 +124,7 @@ def train_on_slices(
         preparation=Preparation.of(settings.data.modalities, settings.data.preparation),
         inference=vars(settings.inference),
         scheme=scheme,
-        convention=convention.name,
+        convention=convention.written.name,
         precision=devices.precision,
     )
     write_json(run.recipe_file, run_recipe)

@@ -144,7 +144,7 @@ def _train(settings: Train, display: Display, workers: Workers, stop: StopReques
         preparation=preparation,
         inference=vars(settings.inference),
         scheme=scheme,
-        convention=study.convention.name,
+        convention=study.convention.written.name,
         precision=devices.precision,
     ) | {"modality_dropout": augmentation.modality_dropout, "postprocessing": rules.as_dict(scheme)}
     # Validation and prediction use the averaged weights, if there are any.

@@ -11,13 +11,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from brats_unet.errors import DataError
 from brats_unet.evaluation.record import Evaluation
 from brats_unet.evaluation.score import Pair
 from brats_unet.files import write_json
 from brats_unet.modality import Modality
 from brats_unet.private_paths import ROOTS
 from brats_unet.run import EVALUATION_FOLDERS, Run
-from brats_unet.schemes.convention import conventions
+from brats_unet.schemes.convention import Convention, convention_named
+from brats_unet.schemes.scheme import Scheme
 from brats_unet.volume import ImageFile, Spacing
 
 EVALUATION = "evaluation"
@@ -70,7 +72,7 @@ def pairs_of(evaluation: Evaluation) -> dict[str, Pair]:
     Paths in a folder that no settings.json names any more stay as recorded, `{folder}/…`, where no file is found.
     Summaries of earlier versions hold whole paths.
     """
-    folders, known_labels = folders_of(evaluation), conventions(evaluation.scheme)
+    folders, scheme = folders_of(evaluation), evaluation.scheme
 
     def path(recorded: str) -> Path:
         found = NAMED.fullmatch(recorded)
@@ -87,11 +89,18 @@ def pairs_of(evaluation: Evaluation) -> dict[str, Pair]:
                 for name, one in facts["images"].items()
             }
             or None,
-            known_labels[facts["reference_labels"]],
-            known_labels[facts["prediction_labels"]],
+            _convention(scheme, facts["reference_labels"]),
+            _convention(scheme, facts["prediction_labels"]),
         )
         for case_id, facts in evaluation.summary.get("files", {}).items()
     }
+
+
+def _convention(scheme: Scheme, name: str) -> Convention:
+    found = convention_named(scheme, name)
+    if found is None:
+        raise DataError(f"The evaluation names the label convention {name}, which its scheme {scheme.name} lacks.")
+    return found
 
 
 def _spacing_mm(recorded: Sequence[float] | None) -> Spacing | None:

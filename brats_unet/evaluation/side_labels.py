@@ -4,12 +4,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from brats_unet.data.labels.decide import named_convention, of_channels
 from brats_unet.errors import SettingsError
 from brats_unet.evaluation.mask_scheme import recorded_convention
+from brats_unet.mask_channels import codes
 from brats_unet.schemes.convention import Convention, conventions, numbers
-from brats_unet.spelling import suggestion
 
-AUTO = "auto"
+AUTO, KEY = "auto", "labels.predictions"
 
 
 def prediction_convention(
@@ -32,18 +33,15 @@ def prediction_convention(
     """
     known = conventions(reference.scheme)
     if setting != AUTO:
-        if setting not in known:
-            raise SettingsError(
-                f"There is no labels.predictions={setting} in the scheme {reference.scheme.name}. "
-                f"{suggestion(setting, [AUTO, *known])}"
-            )
-        return replace(known[setting], why="set by labels.predictions")
+        return named_convention(setting, reference.scheme, KEY)
     recorded = recorded_convention(masks)
     if recorded is not None and recorded.name in known and recorded.scheme.means_the_same(reference.scheme):
         return replace(known[recorded.name], why=recorded.why)
     held = frozenset().union(*label_sets.values())
-    if held <= set(reference.to_label):
+    if held <= set(reference.to_label) and not _one_hot(held, reference):
         return replace(reference, why="as the references")
+    if codes(held):
+        return of_channels(reference.scheme, held, KEY)
     fitting = [one for one in known.values() if held <= set(one.to_label)]
     in_regions = [one for one in fitting if not held & set(one.without_region)]
     readings: dict[tuple[int, ...], Convention] = {}
@@ -58,3 +56,10 @@ def prediction_convention(
         f"The predictions hold labels {numbers(held)}; the references follow {reference.name} ({reference.why}), which "
         f"has {numbers(reference.to_label)}. Set {choices}."
     )
+
+
+def _one_hot(held: frozenset[int], reference: Convention) -> bool:
+    """Whether no two channels of the predictions overlap although those of the references are nested regions."""
+    found = codes(held)
+    nested = reference.channels and set(reference.channels) <= set(reference.scheme.predicted)
+    return bool(nested) and len(found) > 1 and all(one.bit_count() == 1 for one in found)

@@ -3,13 +3,17 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 
 from brats_unet.errors import DataError
+from brats_unet.mask_channels import FIRST_CODE, MOST, codes, nested
 from brats_unet.schemes.scheme import BACKGROUND, Scheme
 
 UNKNOWN = 255  # no label's value
+JOIN = "+"  # between the names of channels
+BACKGROUND_NAME = "background"
 
 
 @dataclass(frozen=True)
@@ -17,7 +21,8 @@ class Convention:
     """The meaning of each integer in a mask.
 
     Attributes:
-        name: Key of `Scheme.integers`, as given in the setting `data.labels`.
+        name: Key of `Scheme.integers`, as given in the setting `data.labels`; or, of masks with channels, what each
+            channel shows: predicted regions or labels, joined by "+", such as "ET+TC+WT".
         scheme: The scheme that it belongs to.
         why: Human-readable reason why this convention was chosen; "" before one is chosen.
     """
@@ -26,9 +31,21 @@ class Convention:
     scheme: Scheme
     why: str = ""
 
+    @property
+    def channels(self) -> tuple[str, ...]:
+        """The regions or labels of the channels; () for masks of one integer a voxel."""
+        return tuple(self.name.split(JOIN)) if JOIN in self.name else ()
+
+    @property
+    def written(self) -> "Convention":
+        """The convention in which masks are written: this one, or of masks with channels the scheme's first."""
+        return next(iter(conventions(self.scheme).values())) if self.channels else self
+
     @cached_property
     def to_label(self) -> dict[int, int]:
-        """Label (its integer in memory) of each integer that may occur in a file."""
+        """Label (its integer in memory) of each integer that may occur in a file; see `mask_channels.packed`."""
+        if self.channels:
+            return {0: BACKGROUND} | _labels_of_codes(self.scheme, self.channels)
         found = {0: BACKGROUND}
         for label, integers in self.scheme.integers[self.name].items():
             found |= dict.fromkeys(integers, self.scheme.labels[label].value)
@@ -57,9 +74,9 @@ class Convention:
         """
         if integers.size == 0:
             return np.zeros(integers.shape, np.uint8)
-        table = np.full(256, UNKNOWN, np.uint8)
+        table = np.full(FIRST_CODE + 2**MOST, UNKNOWN, np.uint8)
         table[list(self.to_label)] = list(self.to_label.values())
-        outside = integers.min() < 0 or integers.max() > 255
+        outside = integers.min() < 0 or integers.max() >= len(table)
         labels = np.full(integers.shape, UNKNOWN, np.uint8) if outside else table[integers]
         if outside or (labels == UNKNOWN).any():
             known = set(self.to_label)
@@ -76,25 +93,73 @@ class Convention:
     def encode(self, labels: np.ndarray) -> np.ndarray:
         """The inverse of `decode`.
 
+        A label that a network predicts but this convention has no integer for is written as the label that lies in the
+        most like regions: a cyst as non-enhancing core in BraTS-PED 2023.
+
         Args:
             labels: Labels as in memory, any integer type, any shape.
 
         Returns:
-            Integers as this convention writes them, uint8, same shape; the lowest if several mean the same label.
+            Integers as `written` writes them, uint8, same shape; the lowest if several mean the same label.
 
         Raises:
-            ValueError: This convention has no integer for a label.
+            ValueError: This convention has no integer for a label that no network predicts.
         """
+        if self.channels:
+            return self.written.encode(labels)
         table = np.full(256, UNKNOWN, np.uint8)
         integers_of: dict[int, int] = {}
         for integer, label in self.to_label.items():
             integers_of.setdefault(label, integer)
+        for label in self.scheme.class_values:
+            if label not in integers_of:
+                integers_of[label] = integers_of[self.scheme.most_alike(label, set(integers_of) - {BACKGROUND})]
         table[list(integers_of)] = list(integers_of.values())
         integers = table[labels]
         without = {int(value) for value in np.unique(labels)} - set(integers_of)
         if without:
             raise ValueError(f"The {self.name} convention has no integer for label {numbers(without)}.")
         return integers
+
+
+def convention_named(scheme: Scheme, name: str) -> Convention | None:
+    """The convention of a name; None if the scheme has none of this name, nor regions or labels as it names them."""
+    channels = name.split(JOIN)
+    if len(channels) > 1:
+        several = len(set(channels)) == len(channels) <= MOST
+        known = set(channels) <= set(scheme.predicted) or set(channels) <= {BACKGROUND_NAME, *scheme.classes}
+        return Convention(name, scheme) if several and known else None
+    return conventions(scheme).get(name)
+
+
+def channels_shown(scheme: Scheme, integers: frozenset[int]) -> Convention | None:
+    """The convention of masks with channels whose nesting is that of the predicted regions; None if it shows no order.
+
+    Args:
+        scheme: What is segmented.
+        integers: All integers of the masks, see `mask_channels.packed`.
+    """
+    order = nested(codes(integers))
+    names = list(scheme.predicted)
+    chain = all(outer in scheme.around(inner) for outer, inner in pairwise(names))
+    if not chain or len(order) != len(names):
+        return None
+    by_channel = sorted(zip(order, names, strict=True))
+    if [channel for channel, _ in by_channel] != list(range(len(names))):
+        return None
+    return Convention(JOIN.join(name for _, name in by_channel), scheme, "each channel lies in the one around it")
+
+
+def _labels_of_codes(scheme: Scheme, channels: tuple[str, ...]) -> dict[int, int]:
+    """Label of each combination of channels, by its integer; of labels, only one channel may be 1."""
+    if set(channels) <= set(scheme.predicted):
+        every = np.arange(1, 2 ** len(channels))
+        masks = np.zeros((len(every), len(scheme.predicted)), bool)
+        for bit, name in enumerate(channels):
+            masks[:, scheme.predicted.index(name)] = every >> bit & 1
+        return dict(zip((every + FIRST_CODE).tolist(), scheme.labels_from_masks(masks).tolist(), strict=True))
+    values = {BACKGROUND_NAME: BACKGROUND} | {name: scheme.labels[name].value for name in scheme.classes}
+    return {FIRST_CODE + (1 << bit): values[name] for bit, name in enumerate(channels)}
 
 
 def conventions(scheme: Scheme) -> dict[str, Convention]:

@@ -1,6 +1,6 @@
 """A scheme: labels, the regions that are predicted and scored, and the arithmetic between them. Plain NumPy."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any
@@ -104,6 +104,11 @@ class Scheme:
         """The first label of a predicted region that lies in no region inside it; its first label if all do."""
         inside = {value for name in self.predicted if region in self.around(name) for value in self.values(name)}
         return next((value for value in self.values(region) if value not in inside), self.values(region)[0])
+
+    def most_alike(self, label: int, others: Collection[int]) -> int:
+        """Of other labels, as in memory, the one whose predicted regions differ least from those of a label."""
+        regions = {value: {name for name in self.predicted if value in self.values(name)} for value in (label, *others)}
+        return min(others, key=lambda value: (len(regions[value] ^ regions[label]), value))
 
     def region_mask(self, labels: np.ndarray, region: str) -> np.ndarray:
         """Mask of one region, bool, in the shape of `labels`; all False if the region is absent."""

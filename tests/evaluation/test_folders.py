@@ -261,3 +261,32 @@ def test_masks_stored_in_small_steps_are_rounded_and_said(folders):
     name = prediction_of(folders, CASES[1]).name
     assert f"{name} stores labels in steps of 0.0157: each voxel is rounded to the nearest integer." in paired.notes
     assert set(read_labels(paired.pairs[1])[1].array.ravel()) == {0, 1, 2, 4}
+
+
+def as_channels(folder_mask, order):
+    labels = np.zeros((10, 11, 12), np.uint8)
+    labels[:8, :8, :8] = folder_mask
+    return np.stack([np.isin(labels, {"WT": (1, 2, 4), "TC": (1, 4), "ET": (4,)}[name]) for name in order]).astype(
+        np.float32
+    )
+
+
+def test_masks_with_a_channel_for_each_region_are_read_by_their_nesting(tmp_path):
+    for folder in ("p", "r"):
+        (tmp_path / folder).mkdir()
+        write_volume(tmp_path / folder / "UNet_sample_1.nii.gz", Volume(as_channels(mask(1, 2, 4), ("ET", "TC", "WT"))))
+    paired = pair_folders(tmp_path / "p", tmp_path / "r")
+    assert paired.convention.name == "ET+TC+WT"
+    reference, prediction = read_labels(paired.pairs[0])
+    assert [int(reference.array[i, 0, 0]) for i in range(4)] == [1, 2, 4, 0]
+    np.testing.assert_array_equal(prediction.array, reference.array)
+    one_hot = np.stack([np.equal(np.pad(mask(1, 2, 4), ((0, 2), (0, 3), (0, 4))), i) for i in (0, 1, 2, 4)])
+    # Channels of labels do not show their order.
+    write_volume(tmp_path / "p" / "UNet_sample_1.nii.gz", Volume(one_hot[1:].astype(np.uint8)))
+    with pytest.raises(SettingsError, match="3 channels or more, and their nesting does not show which"):
+        pair_folders(tmp_path / "p", tmp_path / "r")
+    write_volume(tmp_path / "p" / "UNet_sample_1.nii.gz", Volume(one_hot.astype(np.uint8)))
+    with pytest.raises(SettingsError, match=r"labels\.predictions=background\+NCR\+ED\+ET for labels"):
+        pair_folders(tmp_path / "p", tmp_path / "r", prediction_labels="auto")
+    given = pair_folders(tmp_path / "p", tmp_path / "r", prediction_labels="background+NCR+ED+ET")
+    np.testing.assert_array_equal(read_labels(given.pairs[0])[1].array, reference.array)

@@ -226,7 +226,7 @@ def test_the_page_of_any_scheme_shows_its_regions_only(evaluated_as, schemes, tm
         own = re.sub(
             r'<script type="text/plain".*?</script>|<details><summary>Licence.*?</details>', "", text, flags=re.S
         )
-        assert ("tumour" in own.lower()) == (name in ("glioma", "glioma_post"))
+        assert ("tumour" in own.lower()) == (name in ("glioma", "glioma_post", "paediatric"))
 
 
 def test_an_evaluation_from_before_there_were_schemes_is_glioma(evaluated_as, tmp_path):

@@ -13,6 +13,7 @@ def test_what_is_segmented_has_a_noun(schemes):
         "glioma": "tumour",
         "glioma_post": "tumour",
         "lesion": "lesion",
+        "paediatric": "tumour",
         "five": "region",
         "eight": "region",
     }

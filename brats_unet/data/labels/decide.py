@@ -8,8 +8,17 @@ import numpy as np
 
 from brats_unet.data.labels.evidence import brats_candidates, candidates, declared_meaning
 from brats_unet.errors import DataError, SettingsError
+from brats_unet.mask_channels import FIRST_CODE, MOST, codes
 from brats_unet.scan_files import read_mask
-from brats_unet.schemes.convention import Convention, conventions, numbers
+from brats_unet.schemes.convention import (
+    BACKGROUND_NAME,
+    JOIN,
+    Convention,
+    channels_shown,
+    convention_named,
+    conventions,
+    numbers,
+)
 from brats_unet.schemes.scheme import Scheme
 from brats_unet.schemes.scheme_file import builtin, builtin_names
 from brats_unet.spelling import suggestion
@@ -25,8 +34,8 @@ def label_set(path: Path) -> frozenset[int]:
 
 
 def integers_of(array: np.ndarray) -> frozenset[int]:
-    """The set of values of an integer array with values from 0 to 255; empty for an array without voxels."""
-    seen = np.zeros(256, bool)
+    """The set of values of a mask as it is read; empty for an array without voxels."""
+    seen = np.zeros(FIRST_CODE + 2**MOST, bool)
     seen[array[array != 0]] = True  # leave out the zeros, which are most voxels: indexing is slow
     seen[0] = bool((array == 0).any())
     return frozenset(int(value) for value in np.flatnonzero(seen))
@@ -66,12 +75,10 @@ def decide(
     """
     known = conventions(scheme)
     if setting != "auto":
-        if setting not in known:
-            raise SettingsError(
-                f"There is no {key}={setting} in the scheme {scheme.name}. {suggestion(setting, ['auto', *known])}"
-            )
-        return replace(known[setting], why=f"set by {key}")
+        return named_convention(setting, scheme, key)
     held = frozenset().union(*label_sets.values())
+    if codes(held):
+        return of_channels(scheme, held, key)
     _refuse_unknown(known, scheme, label_sets, fixed)
     names, evidence = candidates(dataset_layout, case_ids, scheme)
     meaning = declared_meaning(declared_labels, scheme)
@@ -101,6 +108,41 @@ def decide(
         )
     found = next(iter(readings.values()))
     return replace(found, why=", ".join(part for part in (evidence, f"labels {numbers(held)}") if part))
+
+
+def named_convention(setting: str, scheme: Scheme, key: str) -> Convention:
+    """The convention that a setting names; refuses one that the scheme does not have."""
+    found = convention_named(scheme, setting)
+    if found is None:
+        if JOIN in setting:
+            raise SettingsError(
+                f"{key}={setting} does not name channels of the scheme {scheme.name}. {_naming(scheme, key)}"
+            )
+        known = ["auto", *conventions(scheme)]
+        raise SettingsError(f"There is no {key}={setting} in the scheme {scheme.name}. {suggestion(setting, known)}")
+    return replace(found, why=f"set by {key}")
+
+
+def of_channels(scheme: Scheme, held: frozenset[int], key: str) -> Convention:
+    """The convention of masks with a channel for each region or label, whose nesting has to show which is which."""
+    if plain := [integer for integer in held if 0 < integer < FIRST_CODE]:
+        raise SettingsError(
+            f"Some masks have a channel for each region, others one integer a voxel ({numbers(plain)}). Give masks of "
+            f"one kind."
+        )
+    found = channels_shown(scheme, held)
+    if found is None:
+        count = max(codes(held)).bit_length()
+        raise SettingsError(
+            f"The masks have {count} channels or more, and their nesting does not show which region or label each is. "
+            f"{_naming(scheme, key)}"
+        )
+    return found
+
+
+def _naming(scheme: Scheme, key: str) -> str:
+    regions, labels = JOIN.join(scheme.predicted), JOIN.join((BACKGROUND_NAME, *scheme.classes))
+    return f"Name them in their order: {key}={regions} for regions, or {key}={labels} for labels."
 
 
 def _declared(known: Mapping[str, Convention], meaning: Mapping[int, int], layout: str) -> tuple[str, ...]:

@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 
 from brats_unet.data.labels.evidence import candidates, declared_meaning
 from brats_unet.errors import SettingsError
-from brats_unet.schemes.convention import Convention, conventions, numbers
+from brats_unet.mask_channels import codes
+from brats_unet.schemes.convention import JOIN, Convention, convention_named, conventions, numbers
 from brats_unet.schemes.differences import differences
 from brats_unet.schemes.scheme import Scheme
 from brats_unet.schemes.scheme_file import builtin, builtin_names
@@ -50,11 +51,17 @@ def decide_scheme(
         return lesion, "the LGG MRI Segmentation data set"
     series = _scheme_of_series(case_ids) if layout not in ("msd", "nnunet") else ""
     if labels != "auto":
+        if JOIN in labels:
+            having = [name for name in builtin_names() if convention_named(builtin(name), labels)]
+            first = next((name for name in (series, "glioma", *having) if name in having), "glioma")
+            return builtin(first), f"labels={labels}"
         having = [name for name in (series, "glioma", *builtin_names()) if name and labels in builtin(name).integers]
         found = builtin(having[0]) if having else glioma
         if found.name == glioma.name and labels in post.integers and 4 in held:
             return post, f"label 4 with labels={labels}"
         return _with_cavity(found, held), f"labels={labels}"
+    if codes(held):
+        return builtin(series or "glioma"), "masks with channels"
     if held - {0} == {255}:
         return lesion, f"labels {numbers(held)}"
     meaning = declared_meaning(declared, glioma)
