@@ -1,12 +1,16 @@
 """A dataset made ready for training."""
 
 import dataclasses
+import shutil
 
+import numpy as np
 import pytest
 
 from brats_unet.data.study import open_study
 from brats_unet.errors import SettingsError
+from brats_unet.nifti import read_integers, write_volume
 from brats_unet.schemes.scheme_file import builtin, scheme_of
+from brats_unet.volume import Volume
 
 
 def study_of(root, cache, **changed):
@@ -64,3 +68,18 @@ def test_a_label_in_no_region_is_said(phantom_root, tmp_path):
     scheme = scheme_of({"labels": {"A": 1, "B": 2, "C": 4}, "regions": {"R": ["B"], "Q": ["C"]}})
     study_of(phantom_root, tmp_path, scheme=scheme, log=said.append)
     assert any(text.startswith("Label 1 (A) lies in no region of the scheme own and counts as back") for text in said)
+
+
+def test_masks_with_a_channel_for_each_region_are_prepared_like_others(phantom_root, tmp_path):
+    expected = study_of(phantom_root, tmp_path / "plain")
+    shutil.copytree(phantom_root, tmp_path / "channels")
+    for file in sorted((tmp_path / "channels").rglob("*_seg.nii*")):
+        mask = read_integers(file)
+        regions = [np.isin(mask.array, integers) for integers in ((1, 4), (1, 2, 4), (4,))]  # TC, WT, ET
+        write_volume(file, Volume(np.stack(regions).astype(np.uint8), mask.affine))
+    said = []
+    study = study_of(tmp_path / "channels", tmp_path / "cache", log=said.append)
+    assert "Labels: TC+WT+ET (each channel lies in the one around it)." in said
+    assert study.convention.written.name == "brats2017" and study.split == expected.split
+    for case_id, case in study.prepared.items():
+        np.testing.assert_array_equal(np.asarray(case.labels), np.asarray(expected.prepared[case_id].labels))
