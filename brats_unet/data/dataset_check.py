@@ -17,6 +17,7 @@ from brats_unet.data.readers.discovery import Survey
 from brats_unet.data.readers.findings import Finding, Severity, error, note, warning
 from brats_unet.data.readers.slice_folders import DOWNLOAD, truncated_slices
 from brats_unet.errors import BratsError
+from brats_unet.mask_channels import FIRST_CODE, MOST
 from brats_unet.modality import Modality
 from brats_unet.schemes.convention import Convention, conventions
 from brats_unet.schemes.scheme import Scheme
@@ -185,6 +186,7 @@ def _labels(
 ) -> tuple[Convention | None, list[Finding]]:
     """The convention decided from the masks whose labels are all known, and an error for each mask that violates it."""
     known = {integer for convention in conventions(scheme).values() for integer in convention.to_label}
+    known |= set(range(FIRST_CODE, FIRST_CODE + 2**MOST))  # of masks with channels
     counts: dict[str, Mapping[int, int]] = {i.case.id: i.labels for i in inspections if i.labels is not None}
     sound = {case_id: frozenset(labels) for case_id, labels in counts.items() if known.issuperset(labels)}
     convention, found = None, []

@@ -32,12 +32,12 @@ def prediction_convention(
         SettingsError: There is no such convention, or several readings are possible; the message lists them.
     """
     known = conventions(reference.scheme)
+    held = frozenset().union(*label_sets.values())
     if setting != AUTO:
-        return named_convention(setting, reference.scheme, KEY)
+        return named_convention(setting, reference.scheme, KEY, held)
     recorded = recorded_convention(masks)
     if recorded is not None and recorded.name in known and recorded.scheme.means_the_same(reference.scheme):
         return replace(known[recorded.name], why=recorded.why)
-    held = frozenset().union(*label_sets.values())
     if held <= set(reference.to_label) and not _one_hot(held, reference):
         return replace(reference, why="as the references")
     if codes(held):

@@ -74,9 +74,9 @@ def decide(
         DataError: A mask holds an integer that no convention defines.
     """
     known = conventions(scheme)
-    if setting != "auto":
-        return named_convention(setting, scheme, key)
     held = frozenset().union(*label_sets.values())
+    if setting != "auto":
+        return named_convention(setting, scheme, key, held)
     if codes(held):
         return of_channels(scheme, held, key)
     _refuse_unknown(known, scheme, label_sets, fixed)
@@ -110,8 +110,8 @@ def decide(
     return replace(found, why=", ".join(part for part in (evidence, f"labels {numbers(held)}") if part))
 
 
-def named_convention(setting: str, scheme: Scheme, key: str) -> Convention:
-    """The convention that a setting names; refuses one that the scheme does not have."""
+def named_convention(setting: str, scheme: Scheme, key: str, held: frozenset[int]) -> Convention:
+    """The convention that a setting names; refuses one that the scheme lacks, or that names too few channels."""
     found = convention_named(scheme, setting)
     if found is None:
         if JOIN in setting:
@@ -120,6 +120,12 @@ def named_convention(setting: str, scheme: Scheme, key: str) -> Convention:
             )
         known = ["auto", *conventions(scheme)]
         raise SettingsError(f"There is no {key}={setting} in the scheme {scheme.name}. {suggestion(setting, known)}")
+    count = max(codes(held), default=0).bit_length()
+    if count > max(1, len(found.channels)):
+        names = f"names {len(found.channels)}" if found.channels else "is for masks of one integer a voxel"
+        raise SettingsError(
+            f"The masks have {count} channels or more, but {key}={setting} {names}. {_naming(scheme, key)}"
+        )
     return replace(found, why=f"set by {key}")
 
 

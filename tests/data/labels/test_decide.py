@@ -194,6 +194,40 @@ def test_paediatric_masks_without_a_label_4_are_refused_with_both_readings():
     assert in_scheme("paediatric", masks, "nnunet", {"background": 0, "ET": 1, "NET": 2, "CC": 3, "ED": 4}) == "ped2024"
 
 
+def test_masks_with_channels_need_as_many_names_as_they_have_channels():
+    nested, one_hot = {"a": frozenset({0, 256 + 1, 256 + 3, 256 + 7})}, {"a": frozenset({0, 257, 258, 260})}
+
+    def decided(setting, masks):
+        return decide(setting, "", sorted(masks), None, masks, scheme=builtin())
+
+    assert decided("auto", nested).name == "WT+TC+ET"
+    assert decided("NCR+ED+ET", one_hot).why == "set by data.labels"
+    naming = (
+        "Name them in their order: data.labels=WT+TC+ET for regions, or data.labels=background+NCR+ED+ET for labels."
+    )
+    for setting, masks, found in (
+        (
+            "auto",
+            one_hot,
+            "The masks have 3 channels or more, and their nesting does not show which region or label each is.",
+        ),
+        ("WT+TC", nested, "The masks have 3 channels or more, but data.labels=WT+TC names 2."),
+        (
+            "brats2017",
+            nested,
+            "The masks have 3 channels or more, but data.labels=brats2017 is for masks of one integer a voxel.",
+        ),
+        ("WT+NCR", nested, "data.labels=WT+NCR does not name channels of the scheme glioma."),
+    ):
+        with pytest.raises(SettingsError) as refusal:
+            decided(setting, masks)
+        assert str(refusal.value) == f"{found} {naming}"
+    with pytest.raises(
+        SettingsError, match=r"Some masks have a channel for each region, others one integer a voxel \(4\)"
+    ):
+        decided("auto", {**nested, "b": frozenset({0, 4})})
+
+
 def test_cases_of_a_series_that_the_scheme_does_not_fit_are_refused_with_the_one_that_does():
     with pytest.raises(SettingsError) as refusal:
         in_scheme("glioma", {"BraTS-PED-00001-000": {0, 1, 2, 3}})
