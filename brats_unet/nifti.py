@@ -17,11 +17,12 @@ from nibabel.wrapstruct import WrapStructError
 from brats_unet.errors import DataError
 from brats_unet.files import atomic_path
 from brats_unet.mask_channels import packed
+from brats_unet.nifti_bytes import GZIP_MAGIC, unpacked
 from brats_unet.volume import Volume, spacing_mm
 
 SUFFIXES = (".nii.gz", ".nii")
+MM_OF_UNIT = {1: 1000.0, 3: 0.001}  # of the codes for metre and micrometre; 2 is millimetre, 0 unknown
 COARSEST_STEP = 0.1  # with larger steps, rounding could turn one label into another
-GZIP_MAGIC = b"\x1f\x8b"
 # What nibabel and gzip raise for truncated files and for files that are not NIfTI.
 BROKEN: tuple[type[Exception], ...] = (
     gzip.BadGzipFile,
@@ -72,10 +73,7 @@ def is_nifti(path: Path) -> bool:
 def load_image(path: Path) -> Any:
     """The nibabel image of a file, with its bytes already unpacked; raises DataError if the file is broken."""
     try:
-        data = path.read_bytes()
-        if data[:2] == GZIP_MAGIC:
-            data = igzip.decompress(data)
-        return nibabel.Nifti1Image.from_bytes(data)
+        return nibabel.Nifti1Image.from_bytes(unpacked(path))
     except BROKEN as problem:
         raise broken(path, problem) from problem
     except OSError as problem:
@@ -106,11 +104,18 @@ def read_header(path: Path) -> Header:
     try:
         header = raw_header(path)
         shape = tuple(int(n) for n in header.get_data_shape())
-        return Header(shape, header.get_best_affine().astype(float), header.get_data_dtype())
+        return Header(shape, _affine_mm(header), header.get_data_dtype())
     except BROKEN as problem:
         raise broken(path, problem) from problem
     except OSError as problem:
         raise unreadable(path, problem) from problem
+
+
+def _affine_mm(header: nibabel.Nifti1Header) -> np.ndarray:
+    """Voxel indices to millimetres, float64; a header may say that its lengths are metres or micrometres."""
+    affine = header.get_best_affine().astype(float)
+    affine[:3] *= MM_OF_UNIT.get(int(header["xyzt_units"]) & 7, 1.0)
+    return affine
 
 
 def raw_header(path: Path) -> nibabel.Nifti1Header:
@@ -164,21 +169,12 @@ def read_array(path: Path) -> Volume:
         raise broken(path, problem) from problem
     if array.dtype.kind not in "iuf":
         raise DataError(f"{path}: voxels of type {array.dtype} (colours or complex). Expected one number per voxel.")
-    return Volume(array, image.affine.astype(float))
+    return Volume(array, _affine_mm(image.header))
 
 
 def quantised_by(path: Path) -> float:
-    """The step between stored numbers of a file whose slope is a small fraction, at most 0.1; 0.0 for other files.
-
-    Raises:
-        DataError: The file is missing, unreadable or not valid NIfTI.
-    """
-    try:
-        slope = raw_header(path).get_slope_inter()[0]
-    except BROKEN as problem:
-        raise broken(path, problem) from problem
-    except OSError as problem:
-        raise unreadable(path, problem) from problem
+    """The step between stored numbers of a valid file whose slope is a small fraction, at most 0.1; else 0.0."""
+    slope = raw_header(path).get_slope_inter()[0]
     return abs(float(slope)) if slope and 0 < abs(slope) <= COARSEST_STEP else 0.0
 
 
