@@ -20,6 +20,12 @@ def some(names: Sequence[str]) -> str:
     return ", ".join(names[:NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
+def first_lines(lines: Sequence[str]) -> list[str]:
+    """The first five lines, then one that says how many more there are."""
+    more = len(lines) - NAMED
+    return [*lines[:NAMED], *([f"… and {more} more."] if more > 0 else [])]
+
+
 class BratsError(Exception):
     """An error that a user can fix; the message says what was found, what was expected and what to do."""
 

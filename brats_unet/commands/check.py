@@ -56,7 +56,7 @@ def main(settings: Check) -> int:
             data.labels,
             scheme=scheme,
             folds=_fold_count(data),
-            with_skull=preparation.crop == "head",
+            preparation=preparation,
             progress=lambda done, total: display.progress("Opening cases", done, total),
         )
         console = display.console

@@ -9,20 +9,25 @@ from os import cpu_count
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from brats_unet.data.assignment import Subject, grouped
 from brats_unet.data.inspection import Inspection, inspect
 from brats_unet.data.labels.decide import decide
 from brats_unet.data.labels.scheme_choice import sentences_about
+from brats_unet.data.prepare.preprocess import Preparation, prepare
 from brats_unet.data.readers.discovery import Survey
-from brats_unet.data.readers.findings import Finding, Severity, error, note, warning
+from brats_unet.data.readers.findings import Finding, Severity, error, error_of, note, warning
 from brats_unet.data.readers.slice_folders import DOWNLOAD, truncated_slices
-from brats_unet.errors import BratsError
+from brats_unet.errors import BratsError, DataError
 from brats_unet.mask_channels import FIRST_CODE, MOST
 from brats_unet.modality import Modality
+from brats_unet.processes import in_processes
 from brats_unet.schemes.convention import Convention, conventions
 from brats_unet.schemes.scheme import Scheme
 from brats_unet.volume import Case
 
+COARSER = 1.5  # prepared voxels so many times as large as the case's may lose labels
 MOST_THREADS = 4  # decompression and counting release the GIL; more threads would only hold more volumes in memory
 
 
@@ -76,7 +81,7 @@ def check_cases(
     *,
     scheme: Scheme,
     folds: int | None = None,
-    with_skull: bool = False,
+    preparation: Preparation | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> CheckReport:
     """Open every scan and mask of a data folder and report all defects.
@@ -86,7 +91,7 @@ def check_cases(
         convention_setting: "auto" or the name of a label convention.
         scheme: What the masks show.
         folds: Number of folds that the cases must suffice for; None skips this check.
-        with_skull: Whether the scans are meant to show skull and air, see `inspection.inspect`.
+        preparation: How a training would prepare the cases; None: scans without skulls, and no look for lost labels.
         progress: Called with the number of cases done and their total.
 
     Raises:
@@ -97,6 +102,7 @@ def check_cases(
         decide(convention_setting, dataset.layout, [], None, {}, scheme=scheme)
     cases = sorted((*dataset.cases, *survey.incomplete), key=lambda case: case.id)
     findings = [*survey.defects, *(note("", text) for text in dataset.notes)]
+    with_skull = preparation is not None and preparation.crop == "head"
     inspections = _inspect_all([case for case in cases if case.id not in survey.broken], with_skull, progress)
     for inspection in inspections:
         findings.extend(inspection.findings)
@@ -105,6 +111,8 @@ def check_cases(
     findings += _duplicates(inspections)
     convention, about_labels = _labels(survey, convention_setting, inspections, scheme)
     findings += about_labels
+    if convention is not None and preparation is not None:
+        findings += _lost_labels(inspections, findings, preparation, convention)
     findings += _too_few(cases, folds)
     order = list(Severity)
     findings.sort(key=lambda finding: (order.index(finding.severity), finding.case))
@@ -207,6 +215,27 @@ def _labels(
             text = f"its mask holds label {listed}. Expected {expected}{f' ({convention.name})' if convention else ''}."
             found.append(error(case_id, text, "Correct the mask, or list the case under data.leave_out."))
     return convention, found
+
+
+def _lost_labels(
+    inspections: Sequence[Inspection], findings: Sequence[Finding], preparation: Preparation, convention: Convention
+) -> list[Finding]:
+    """An error for each case without one that cannot be prepared, of those whose voxels become larger."""
+    wrong = {finding.case for finding in findings if finding.severity is Severity.ERROR}
+    sound = [one for one in inspections if one.case.id not in wrong and one.labels and one.spacing_mm is not None]
+    wanted = preparation.spacing_mm or (0, 0, 0)
+    coarser = [one for one in sound if np.prod(wanted) > COARSER * np.prod(one.spacing_mm or 1)]
+    jobs = [(one.case, preparation, convention) for one in coarser]
+    found = in_processes(_prepared_or_problem, jobs, seconds_each=1.0)
+    return [error_of(jobs[index][0].id, problem) for index, problem in found if problem]
+
+
+def _prepared_or_problem(job: tuple[Case, Preparation, Convention]) -> str:
+    try:
+        prepare(*job)
+    except DataError as problem:
+        return str(problem)
+    return ""
 
 
 def _too_few(cases: Sequence[Case], folds: int | None) -> list[Finding]:

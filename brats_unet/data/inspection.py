@@ -1,15 +1,16 @@
 """Open every file of one case and report all of its defects, not only the first."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import combinations
 from pathlib import Path
 
 import numpy as np
 
-from brats_unet.data.prepare.brain import border_value
+from brats_unet.data.prepare.brain import border_value, filled, union
 from brats_unet.data.prepare.content_hash import voxel_hash
 from brats_unet.data.prepare.head_mask import head_mask
+from brats_unet.data.prepare.plausible import edges_fit, litres_sentence, refuse_edges
 from brats_unet.data.prepare.preprocess import LARGEST, refuse_other_grid
 from brats_unet.data.readers.findings import Finding, error, error_of, note, warning
 from brats_unet.errors import DataError
@@ -72,7 +73,7 @@ def inspect(case: Case, *, with_skull: bool = False) -> Inspection:
     heads: list[np.ndarray] = []
     for modality, volume in _scans(case, report):
         if first is None:
-            first = (modality, Volume(np.broadcast_to(np.uint8(0), volume.array.shape), volume.affine))
+            first = (modality, replace(volume, array=np.broadcast_to(np.uint8(0), volume.array.shape)))
             _inspect_grid(found, volume)
         elif not _same_grid(case.id, modality, volume, first, report):
             continue
@@ -87,6 +88,10 @@ def inspect(case: Case, *, with_skull: bool = False) -> Inspection:
         axial = LPS.axes[2] if found.turn is None else found.turn.axes[2]
         insides = {next(iter(found.hashes)): head_mask(heads, axial=axial)}
     _compare_scans(case.id, insides, found.hashes, report)
+    if insides and found.spacing_mm is not None and edges_fit(found.spacing_mm):
+        litres = np.count_nonzero(filled(union(list(insides.values())))) * float(np.prod(found.spacing_mm)) / 1e6
+        if text := litres_sentence(litres, with_skull=with_skull):
+            report(warning(case.id, text, "Check the spacing in its header, and what it shows."))
     if case.mask is not None:
         found.labels = _inspect_mask(case, case.mask, first, insides, report)
     return found
@@ -116,7 +121,7 @@ def _scans(case: Case, report: Report) -> Iterator[tuple[Modality, Volume]]:
             report(error(case.id, f"{path.name}: a volume of shape {array.shape}. Expected {expected}."))
             continue
         for modality, file in scans:
-            yield modality, Volume(array if file.channel is None else array[..., file.channel], volume.affine)
+            yield modality, replace(volume, array=array if file.channel is None else array[..., file.channel])
 
 
 def _inspect_grid(found: Inspection, volume: Volume) -> None:
@@ -124,8 +129,12 @@ def _inspect_grid(found: Inspection, volume: Volume) -> None:
     found.spacing_mm = volume.spacing_mm if volume.spacing_known else None
     try:
         found.turn = turn_to_lps(volume.affine)
+        if found.spacing_mm is not None:
+            refuse_edges(found.case.id, found.spacing_mm)
     except ValueError as problem:
         found.findings.append(error(found.case.id, str(problem), "Correct the affine in its header."))
+    except DataError as problem:
+        found.findings.append(error_of(found.case.id, str(problem)))
 
 
 def _same_grid(case_id: str, name: str, volume: Volume, first: tuple[str, Volume], report: Report) -> bool:

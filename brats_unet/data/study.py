@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from brats_unet.data.prepare.content_hash import HashMemo
 from brats_unet.data.prepare.preparation import Preparation, refuse_unknown_spacing
 from brats_unet.data.readers.discovery import Dataset, find_cases, slice_spacing_mm
 from brats_unet.data.readers.slice_folders import LGG
-from brats_unet.errors import DataError, SettingsError
+from brats_unet.errors import DataError, SettingsError, first_lines
 from brats_unet.files import write_json
 from brats_unet.scan_files import quantised_sentence
 from brats_unet.schemes.convention import Convention
@@ -107,11 +108,10 @@ def open_study(
             seed=seed,
             scheme=scheme,
             grid=grid_of(kind_of(scheme).grid, grid, spacing_mm, section="data."),
-            progress=lambda d, n: progress("Making phantoms", d, n),
+            progress=partial(progress, "Making phantoms"),
         )
         kinds = varieties(Path(root))
-    cache_folder = Path(cache)
-    memo = HashMemo(cache_folder / "hashes.json")
+    memo = HashMemo((cache_folder := Path(cache)) / "hashes.json")
 
     def find(folder: str) -> Dataset:
         given = slice_spacing_mm(name, spacing_mm)
@@ -159,9 +159,9 @@ def open_study(
         raise DataError(f"{root}: no case is left to train on. Lower data.folds, or add cases with masks.")
 
     chosen = [by_id[case_id] for case_id in (*division.train, *division.validation)]
-    prepared = prepare_all(
-        chosen, recipe, convention, cache_folder, progress=lambda d, n: progress("Preparing volumes", d, n)
-    )
+    prepared = prepare_all(chosen, recipe, convention, cache_folder, progress=partial(progress, "Preparing volumes"))
+    for sentence in first_lines([sentence for case in prepared for sentence in case.warnings]):
+        log(sentence)
     return Study(dataset, convention, division, document, {c.id: c for c in chosen}, {p.id: p for p in prepared})
 
 
@@ -183,7 +183,7 @@ def _discover(
         raise DataError(
             f"{dataset.root}: {len(dataset.cases)} cases, none with a mask. Expected cases with masks to train on."
         )
-    label_sets = memoised_label_sets(masks, memo, lambda d, n: progress("Reading masks", d, n))
+    label_sets = memoised_label_sets(masks, memo, partial(progress, "Reading masks"))
     convention = decide(labels, dataset.layout, sorted(masks), dataset.declared_labels, label_sets, scheme=scheme)
     log(f"Labels: {convention.name} ({convention.why}).")
     for sentence in filter(None, (quantised_sentence(masks.values()), *sentences_about(convention, label_sets))):

@@ -20,6 +20,7 @@ from brats_unet.settings import Check, Data
 from brats_unet.volume import Volume
 from tests.slices import patient, slice_file
 
+LARGE = np.diag([-17.0, -17.0, 17.0, 1.0])
 DATA = Data(
     name="brats",
     root=None,
@@ -47,7 +48,7 @@ def settings(root: Path | None, *, as_json: bool = False, report: Path | None = 
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    """Two valid cases with two modalities each."""
+    """Two valid cases with two modalities each, and voxels so large that the brain has a litre."""
     draw = np.random.default_rng(0)
     for case_id in ("BraTS20_Training_001", "BraTS20_Training_002"):
         folder = tmp_path / "data" / case_id
@@ -55,10 +56,10 @@ def root(tmp_path: Path) -> Path:
         for suffix in ("flair", "t1ce"):
             array = np.zeros((8, 8, 8), np.int16)
             array[1:7, 1:7, 1:7] = draw.integers(1, 99, (6, 6, 6))
-            nifti.write_volume(folder / f"{case_id}_{suffix}.nii.gz", Volume(array))
+            nifti.write_volume(folder / f"{case_id}_{suffix}.nii.gz", Volume(array, LARGE))
         mask = np.zeros((8, 8, 8), np.uint8)
         mask[3, 3, 3] = 4
-        nifti.write_volume(folder / f"{case_id}_seg.nii.gz", Volume(mask))
+        nifti.write_volume(folder / f"{case_id}_seg.nii.gz", Volume(mask, LARGE))
     return tmp_path / "data"
 
 

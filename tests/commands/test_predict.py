@@ -1,8 +1,10 @@
 """The command `brats-unet predict`, with a formula in place of a network: output files, refusals and resuming."""
 
 import csv
+import gzip
 import json
 import shutil
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -165,13 +167,31 @@ def test_the_networks_of_an_ensemble_share_the_prepared_case(settings, monkeypat
     assert prepared == CASES
 
 
-def test_a_broken_file_does_not_stop_the_other_cases_and_is_named_at_the_end(settings, phantom_root, tmp_path, capsys):
+def with_header(path, offset, kind, *values):
+    data = bytearray(gzip.decompress(path.read_bytes()))
+    struct.pack_into(kind, data, offset, *values)
+    path.write_bytes(gzip.compress(bytes(data)))
+
+
+# What a header may say wrongly: the unit micrometre, an affine in metres, more voxels than the file holds.
+LIES = {
+    "micrometres": lambda path: with_header(path, 123, "<B", 3),
+    "metres": lambda path: with_header(path, 123, "<B", 1),
+    "voxels": lambda path: with_header(path, 40, "<4h", 3, 30000, 30000, 30000),
+    "cut": lambda path: path.write_bytes(path.read_bytes()[:500]),
+}
+
+
+@pytest.mark.parametrize("lie", LIES)
+def test_a_file_that_lies_does_not_stop_the_other_cases_and_is_named_at_the_end(
+    lie, settings, phantom_root, tmp_path, capsys
+):
     scans = copied(phantom_root, tmp_path)
-    broken = next((scans / CASES[1]).glob("*_t1.nii*"))
-    broken.write_bytes(broken.read_bytes()[:500])
+    for wrong in sorted((scans / CASES[1]).glob("*.nii.gz")) if lie != "cut" else (scans / CASES[1]).glob("*_t1.nii*"):
+        LIES[lie](wrong)
     assert predict.main(settings(input=str(scans), json=False)) == 1
     last_line = capsys.readouterr().out.rstrip().splitlines()[-1]
-    assert last_line.startswith("Not predicted:") and broken.name in last_line
+    assert last_line.startswith("Not predicted:") and CASES[1] in last_line
     assert list(masks(tmp_path / "out")) == [CASES[0], *CASES[2:]]
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from brats_unet import nifti, scan_files
 from brats_unet.data.dataset_check import CheckReport, check_cases
+from brats_unet.data.prepare.preprocess import Preparation
 from brats_unet.data.readers.discovery import survey
 from brats_unet.data.readers.findings import Severity
 from brats_unet.errors import SettingsError
@@ -18,7 +19,8 @@ from brats_unet.volume import Volume
 
 SHAPE = (12, 12, 12)
 MODALITIES = tuple(Modality)
-LPS = np.array([[-1.0, 0, 0, 0], [0, -1, 0, 239], [0, 0, 1, 0], [0, 0, 0, 1]])
+# Voxels so large that the brain of 8 x 8 x 8 voxels has a litre.
+LPS = np.array([[-12.5, 0, 0, 0], [0, -12.5, 0, 239], [0, 0, 12.5, 0], [0, 0, 0, 1]])
 
 
 def scan(seed: int) -> np.ndarray:
@@ -252,16 +254,44 @@ def test_an_origin_of_minus_zero_equals_zero(tmp_path: Path) -> None:
 def test_cases_that_differ_in_orientation_shape_or_spacing_get_notes(tmp_path: Path) -> None:
     case(tmp_path, 1)
     folder = case(tmp_path, 2)
-    ras = np.diag([2.0, 1.0, 1.0, 1.0])
+    ras = np.diag([15.0, 12.5, 12.5, 1.0])
     for index, modality in enumerate(MODALITIES):
         write(folder, folder.name, str(modality), scan(index)[:-1], ras)
     write(folder, folder.name, "seg", labels()[:-1], ras)
     found = [(f.severity, f.found) for f in check(tmp_path).findings]
     assert found == [
         (Severity.NOTE, "2 different shapes: 12 × 12 × 12 voxels (1 cases), 11 × 12 × 12 voxels (1 cases)."),
-        (Severity.NOTE, "2 different voxel sizes: 1 × 1 × 1 mm (1 cases), 2 × 1 × 1 mm (1 cases)."),
+        (Severity.NOTE, "2 different voxel sizes: 12.5 × 12.5 × 12.5 mm (1 cases), 15 × 12.5 × 12.5 mm (1 cases)."),
         (Severity.NOTE, "1 of 2 cases are not stored in L-P-S orientation (first: BraTS20_Training_002)."),
     ]
+
+
+def rewritten(folder: Path, affine: np.ndarray) -> None:
+    for index, modality in enumerate(MODALITIES):
+        write(folder, folder.name, str(modality), scan(index), affine)
+    write(folder, folder.name, "seg", labels(), affine)
+
+
+def test_voxels_of_no_scan_and_brains_of_no_head_are_found(tmp_path: Path) -> None:
+    rewritten(case(tmp_path, 1), np.diag([-1000.0, -1000.0, 1000.0, 1.0]))
+    rewritten(case(tmp_path, 2), np.diag([-1.0, -1.0, 1.0, 1.0]))
+    found = {f.case: (f.severity, f.found) for f in check(tmp_path).findings if f.case}
+    assert found["BraTS20_Training_001"][0] is Severity.ERROR
+    assert "voxels of 1000×1000×1000 mm by its header. Expected edges from 0.05 to 30 mm" in str(found)
+    assert found["BraTS20_Training_002"] == (
+        Severity.WARNING,
+        "the scans' foreground fills only 0.00 litres. Is this a whole brain?",
+    )
+
+
+def test_labels_that_preparing_would_lose_are_found(tmp_path: Path) -> None:
+    rewritten(case(tmp_path, 1), np.diag([-1.0, -1.0, 1.0, 1.0]))
+    case(tmp_path, 2)
+    coarse = Preparation(MODALITIES, (9.0, 9.0, 9.0), "brain")
+    report = check_cases(survey(tmp_path, modalities=MODALITIES), "auto", scheme=builtin(), preparation=coarse)
+    errors = [f for f in report.findings if f.severity is Severity.ERROR]
+    assert [f.case for f in errors] == ["BraTS20_Training_001"]
+    assert "of the mask would be lost" in errors[0].found
 
 
 def test_cases_without_masks_cannot_be_trained_on(tmp_path: Path) -> None:

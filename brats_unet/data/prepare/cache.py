@@ -21,6 +21,7 @@ import numpy as np
 from brats_unet.data.prepare.case_key import case_key
 from brats_unet.data.prepare.content_hash import HashMemo, file_hash
 from brats_unet.data.prepare.grid import Grid
+from brats_unet.data.prepare.plausible import edges_fit
 from brats_unet.data.prepare.preprocess import Preparation, Prepared, prepare
 from brats_unet.errors import DataError
 from brats_unet.files import explain_write_errors, remove, require_free_space, write_json
@@ -44,6 +45,7 @@ class PreparedCase:
         folder: Folder that holds the arrays.
         grid: Prepared grid, and how it maps back to the grid of the case on disk.
         regions: Names of the predicted regions.
+        warnings: What looks wrong; see `data.prepare.plausible`.
         mapped: True if image and labels are memory-mapped, False if they are read into memory.
         copies: Copies on the training devices, one per replica: float16, shape (X, Y, Z, M + 1), with the labels as
             the last channel. Empty unless the case comes from `pipeline.on_devices`.
@@ -53,6 +55,7 @@ class PreparedCase:
     folder: Path
     grid: Grid
     regions: tuple[str, ...]
+    warnings: tuple[str, ...] = ()
     mapped: bool = True
     copies: tuple[Any, ...] = field(default=(), compare=False, repr=False)
 
@@ -135,7 +138,7 @@ def prepare_all(
     progress(done, len(cases))
     problems = []
     jobs = [(cases[i], preparation, convention, targets[i]) for i in missing]
-    for _, problem in in_processes(_build, jobs, seconds_each=SECONDS_EACH, workers=workers):
+    for _, problem in in_processes(build, jobs, seconds_each=SECONDS_EACH, workers=workers):
         if problem is None:
             done += 1
             progress(done, len(cases))
@@ -146,12 +149,9 @@ def prepare_all(
     return [open_prepared(case.id, target) for case, target in zip(cases, targets, strict=True)]
 
 
-def _build(job: tuple[Case, Preparation, Convention, Path]) -> str | None:
-    return build(*job)
-
-
-def build(case: Case, preparation: Preparation, convention: Convention, target: Path) -> str | None:
-    """Prepare one case into `target`, unless another process has just done so; returns the message of a DataError."""
+def build(job: tuple[Case, Preparation, Convention, Path]) -> str | None:
+    """Prepare one case into a folder, unless another process has just done so; returns the message of a DataError."""
+    case, preparation, convention, target = job
     with locked(target):
         if is_whole(target):
             return None
@@ -183,6 +183,7 @@ def write(prepared: Prepared, case_id: str, preparation: Preparation, target: Pa
                 "preparation": preparation.as_dict(),
                 "grid": prepared.grid.as_dict(),
                 "regions": list(prepared.foreground),
+                "warnings": list(prepared.warnings),
                 "files": files,
             }
             write_json(part / MANIFEST, manifest)
@@ -215,7 +216,7 @@ def open_prepared(case_id: str, target: Path) -> PreparedCase:
     """Open a prepared case from its folder."""
     manifest = manifest_of(target)
     regions = tuple(manifest.get("regions", builtin().predicted))  # before there were schemes: those of glioma
-    return PreparedCase(case_id, target, Grid.from_dict(manifest["grid"]), regions)
+    return PreparedCase(case_id, target, Grid.from_dict(manifest["grid"]), regions, tuple(manifest.get("warnings", ())))
 
 
 def manifest_of(target: Path) -> dict[str, Any]:
@@ -224,8 +225,10 @@ def manifest_of(target: Path) -> dict[str, Any]:
 
 
 def estimated_bytes(case: Case, preparation: Preparation) -> int:
-    """Estimated size of a prepared case on disk, from the header of its first scan."""
+    """Estimated size of a prepared case on disk, from the header of its first scan; 0 if that is refused anyway."""
     header = read_header(next(iter(case.images.values())))
+    if not edges_fit(header.spacing_mm):
+        return 0
     mm3 = float(np.prod(header.shape[:3]) * np.prod(header.spacing_mm))
     voxels = mm3 / float(np.prod(preparation.spacing_mm or header.spacing_mm)) * SHARES[preparation.crop]
     return int(voxels * (2 * len(preparation.modalities) + 2)) + 200_000

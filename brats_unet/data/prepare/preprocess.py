@@ -8,7 +8,7 @@ from brats_unet.data.prepare.brain import border_value, filled, union, without_s
 from brats_unet.data.prepare.grid import Grid
 from brats_unet.data.prepare.head_mask import head_mask
 from brats_unet.data.prepare.oblique import resliced_brain, straight_around
-from brats_unet.data.prepare.plausible import scan_warnings
+from brats_unet.data.prepare.plausible import refuse_edges, refuse_larger_than_memory, scan_warnings
 from brats_unet.data.prepare.preparation import Preparation
 from brats_unet.data.prepare.prepared_labels import foreground_positions, prepared_labels, refuse_lost_labels
 from brats_unet.data.prepare.resample import centring_lead
@@ -94,6 +94,8 @@ def prepare(
         turn = turn_to_lps(lying)
     except ValueError as problem:
         raise DataError(f"{case.id}: {case.images[here[0]].path.name}: {problem} Correct the header.") from problem
+    if reference.spacing_known:
+        refuse_edges(f"{case.id}: {case.images[here[0]].path.name}", reference.spacing_mm)
 
     insides = [scan != border_value(scan) for scan in scans]
     for modality, inside in zip(here, insides, strict=True):
@@ -126,6 +128,7 @@ def prepare(
         straight,
         reference.spacing_known,
     )
+    refuse_larger_than_memory(case.id, grid.shape, len(preparation.modalities), lengths)
     small_brain = grid.resampled(brain) >= 0.5
     image = np.zeros((*grid.shape, len(preparation.modalities)), np.float16)
     for modality, scan, inside in zip(here, scans, insides, strict=True):
@@ -149,7 +152,8 @@ def prepare(
         refuse_lost_labels(case.id, decoded, labels, grid, convention.scheme)
         foreground = foreground_positions(labels, case.id, convention.scheme)
     by_name = dict(zip(map(str, here), insides, strict=True))
-    odd = () if preparation.crop == "head" else scan_warnings(case.id, by_name, int(brain.sum()), voxel_mm3)
+    mm3, skull = voxel_mm3 if reference.spacing_known else None, preparation.crop == "head"
+    odd = scan_warnings(case.id, by_name, int(brain.sum()), mm3, with_skull=skull)
     return Prepared(image, np.ascontiguousarray(small_brain), labels, foreground, grid, odd)
 
 

@@ -3,9 +3,18 @@
 import numpy as np
 import pytest
 
-from brats_unet.data.prepare.plausible import dice_of, scan_warnings, share_on_faces
+from brats_unet.data.prepare import plausible
+from brats_unet.data.prepare.plausible import (
+    dice_of,
+    litres_sentence,
+    refuse_edges,
+    refuse_larger_than_memory,
+    scan_warnings,
+    share_on_faces,
+)
 from brats_unet.data.prepare.preprocess import Preparation, prepare
 from brats_unet.data.readers.discovery import find_cases
+from brats_unet.errors import DataError
 from brats_unet.modality import Modality
 
 
@@ -48,3 +57,32 @@ def test_share_on_faces_and_dice_by_hand():
 def test_real_brats_cases_give_no_warning(real_scans):
     for case in find_cases(real_scans / "BraTS2021", modalities=list(Modality)).cases[:3]:
         assert prepare(case, Preparation(tuple(Modality)), None).warnings == ()
+
+
+def test_edges_of_real_scans_are_accepted_and_others_refused():
+    for length in (0.05, 0.4, 1, 5, 30):
+        refuse_edges("a: x.nii.gz", (1, length, 1))
+    for length in (0.001, 0.049, 31, 1000, float("nan")):
+        with pytest.raises(
+            DataError, match=r"a: x\.nii\.gz: voxels of 1×\S+×1 mm by its header. Expected edges from 0.05 to"
+        ):
+            refuse_edges("a: x.nii.gz", (1, length, 1))
+
+
+def test_a_case_larger_than_the_memory_is_refused_before_it_is_made(monkeypatch):
+    monkeypatch.setattr(plausible, "memory_available_bytes", lambda: 2**30)
+    refuse_larger_than_memory("a", (200, 200, 150), 4, (1, 1, 1))
+    with pytest.raises(
+        DataError, match=r"a: prepared as 9000×9000×150 voxels, its 4 scans take 271.6 GiB, and 1.0 GiB"
+    ):
+        refuse_larger_than_memory("a", (9000, 9000, 150), 4, (20, 20, 1))
+
+
+@pytest.mark.parametrize(
+    ("litres", "skull", "words"),
+    [(1.2, False, ""), (4, True, ""), (2.3, False, "more than any brain. Are they"), (13, True, "more than any head."),
+     (0.5, False, "Is this a whole brain?"), (0.5, True, "Is this a whole head?")],
+)  # fmt: skip
+def test_a_brain_or_head_has_litres(litres, skull, words):
+    sentence = litres_sentence(litres, with_skull=skull)
+    assert words in sentence and bool(sentence) == bool(words)

@@ -44,7 +44,7 @@ def test_scans_are_cropped_to_the_head_and_normalised_inside_it(tmp_path):
 def test_nothing_is_said_of_skull_and_air(tmp_path):
     case = the_case(patient(tmp_path))
     assert prepare(case, RECIPE, GREY).warnings == ()
-    assert "litres" in prepare(case, replace(RECIPE, crop="brain"), GREY).warnings[0]
+    assert "not background" in prepare(case, replace(RECIPE, crop="brain"), GREY).warnings[0]
 
 
 def test_an_absent_sequence_is_a_channel_of_zeros_and_the_others_stay(tmp_path):
