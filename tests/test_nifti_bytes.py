@@ -67,10 +67,17 @@ def test_a_header_that_promises_more_than_the_memory_is_refused(tmp_path, monkey
         read_volume(tmp_path / "a.nii")
 
 
-@pytest.mark.parametrize(
-    "content",
-    [b"", b"abc", plain()[:300], gzip.compress(plain())[:60], gzip.compress(plain())[:-9], with_shape(-4, 5, 6)],
-)
+BROKEN = {
+    "nothing": b"",
+    "text": b"abc",
+    "half a header": plain()[:300],
+    "half a header, packed": gzip.compress(plain())[:60],
+    "no end mark": gzip.compress(plain())[:-9],
+    "a negative axis": with_shape(-4, 5, 6),
+}
+
+
+@pytest.mark.parametrize("content", BROKEN.values(), ids=BROKEN)
 def test_what_is_no_whole_file_is_one_sentence(tmp_path, content):
     (tmp_path / "a.nii.gz").write_bytes(content)
     with pytest.raises(DataError, match="cannot be read as NIfTI"):
