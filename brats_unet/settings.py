@@ -185,7 +185,7 @@ class Evaluate:
     output: Optional[str]
     scheme: Optional[Options]  # what the masks show; None: that of the run, or decided from the masks
     labels: Union[str, SideLabels]  # text: of both folders
-    protocol: str  # brats2020, brats2023, nnunet or seed
+    protocol: str  # auto, brats2020, brats2023, brats2026, nnunet or seed
     tolerances_mm: Any  # millimetres, one number or a list
     calibration: bool
     allow_missing: bool

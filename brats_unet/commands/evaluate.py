@@ -1,7 +1,7 @@
 """`brats-unet evaluate`: score a run on its held-out cases, or a folder of masks against another."""
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from brats_unet.inference.masks_folder import is_stale, origin_of
 from brats_unet.inference.predicting import predict_cases
 from brats_unet.inference.probability_maps import keep_nothing, keep_regions
 from brats_unet.metrics import metrics_of
-from brats_unet.metrics.protocols import protocol_named, require_tolerances
+from brats_unet.metrics.protocols import SEED, protocol_for, protocol_named, tolerances_of
 from brats_unet.private_paths import short_text
 from brats_unet.report.scores import refuse_foreign_folder, report_scores
 from brats_unet.run import PREDICTIONS, PROBABILITIES, Run, mask_file, probability_file
@@ -38,8 +38,9 @@ def main(settings: Evaluate) -> int:
             broken.
         DataError: Masks or scans are missing or broken.
     """
-    metrics_of(protocol_named(settings.protocol))  # a broken metric of a package is refused before any work
-    require_tolerances(tolerances_mm(settings))
+    protocol, _ = protocol_for(settings.protocol, "")
+    metrics_of(protocol_named(protocol))  # a broken metric of a package is refused before any work
+    tolerances_of(settings.tolerances_mm)
     if settings.run is not None:
         if settings.predictions is not None or settings.references is not None:
             raise SettingsError("Give run=…, or predictions=… and references=…, not both.")
@@ -66,6 +67,7 @@ def evaluate_run(settings: Evaluate) -> int:
             raise SettingsError(f"output is not set. Give a folder for the scores of the {len(runs)} runs: output=….")
         chosen = scored_cases(settings, runs, display.log)
         output = _output_folder(settings, chosen)
+        protocol = _protocol(settings, chosen[0].convention.scheme.name, display)
         refuse_overlap(runs, [one.cases for one in chosen])
         pairs = [pair for one in chosen for pair in _predicted(one, settings, display, workers)]
         if not workers.is_chief:
@@ -86,8 +88,8 @@ def evaluate_run(settings: Evaluate) -> int:
         report_scores(
             pairs,
             output,
-            protocol=settings.protocol,
-            tolerances_mm=tolerances_mm(settings),
+            protocol=protocol,
+            tolerances_mm=tolerances_of(settings.tolerances_mm),
             seed_scores=settings.seed_scores,
             figures=settings.figures,
             workers=settings.workers,
@@ -102,6 +104,12 @@ def evaluate_run(settings: Evaluate) -> int:
             progress=display.progress,
         )
         return 0
+
+
+def _protocol(settings: Evaluate, scheme_name: str, display: Display) -> str:
+    name, why = protocol_for(settings.protocol, scheme_name)
+    display.log(f"Protocol: {name} ({why}).")
+    return name
 
 
 def _output_folder(settings: Evaluate, chosen: Sequence[RunCases]) -> Path:
@@ -121,7 +129,7 @@ def _predicted(one: RunCases, settings: Evaluate, display: Display, workers: Wor
     convention = conventions(scheme_in(recipe))[recipe["convention"]]
     output = one.folder / PREDICTIONS
     softmax = recipe["outputs"] == "labels"
-    seed_scores = settings.seed_scores or protocol_named(settings.protocol).seed_scores
+    seed_scores = settings.seed_scores or settings.protocol == SEED
     keeps_probabilities = settings.calibration or (softmax and seed_scores)
     probabilities = output / PROBABILITIES
     origin = origin_of(
@@ -216,13 +224,14 @@ def evaluate_folders(settings: Evaluate, predictions: Path, references: Path) ->
         for note in paired.notes:
             display.log(note)
         pairs: Sequence[Pair] = paired.pairs
+        protocol = _protocol(settings, paired.convention.scheme.name, display)
         if settings.calibration:
             pairs = with_probabilities(pairs, predictions, workers=settings.workers)
         report_scores(
             pairs,
             output,
-            protocol=settings.protocol,
-            tolerances_mm=tolerances_mm(settings),
+            protocol=protocol,
+            tolerances_mm=tolerances_of(settings.tolerances_mm),
             seed_scores=settings.seed_scores,
             figures=settings.figures,
             workers=settings.workers,
@@ -235,16 +244,3 @@ def evaluate_folders(settings: Evaluate, predictions: Path, references: Path) ->
             progress=display.progress,
         )
     return 0
-
-
-def tolerances_mm(settings: Evaluate) -> list[float]:
-    """The setting `tolerances_mm`, one number or several, as a list.
-
-    Raises:
-        SettingsError: It holds something other than numbers.
-    """
-    given = settings.tolerances_mm
-    tolerances = list(given) if isinstance(given, Iterable) and not isinstance(given, str) else [given]
-    if any(isinstance(value, bool) or not isinstance(value, int | float) for value in tolerances):
-        raise SettingsError(f"tolerances_mm={given} is not a list of numbers. Give millimetres: tolerances_mm=[1,2].")
-    return [float(value) for value in tolerances]

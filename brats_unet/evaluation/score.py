@@ -1,6 +1,6 @@
 """Score label volumes: one row per case, region and metric."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -9,16 +9,15 @@ import numpy as np
 from brats_unet.errors import DataError
 from brats_unet.evaluation.grids import grid_mismatch, on_axes_of
 from brats_unet.evaluation.probabilities import calibration, read_probabilities
-from brats_unet.geometry import bounding_box, crop
+from brats_unet.evaluation.region_pairs import region_pairs
 from brats_unet.metrics import metrics_of
-from brats_unet.metrics.pair import MaskPair
-from brats_unet.metrics.protocols import TOLERANCES_MM, Protocol, protocol_named, require_tolerances
+from brats_unet.metrics.protocols import TOLERANCES_MM, protocol_named, require_tolerances
 from brats_unet.metrics.seed import SeedRow, seed_rows
 from brats_unet.modality import Modality
 from brats_unet.processes import map_in_processes
 from brats_unet.scan_files import read_mask
 from brats_unet.schemes.convention import Convention
-from brats_unet.schemes.scheme import BACKGROUND, Scheme
+from brats_unet.schemes.scheme import Scheme
 from brats_unet.volume import ImageFile, Spacing, Volume, given_spacing_mm, turn_to_lps
 
 
@@ -101,6 +100,7 @@ def score_case(
     protocol: str = "brats2020",
     tolerances_mm: Sequence[float] = TOLERANCES_MM,
     probabilities: np.ndarray | None = None,
+    missing: bool = False,
 ) -> list[Row]:
     """Score every scored region of one case in every metric of the protocol; with probabilities, in calibration too.
 
@@ -113,6 +113,7 @@ def score_case(
         protocol: Key of `metrics.protocols.PROTOCOLS`: metrics, their definitions and the rules for empty masks.
         tolerances_mm: Tolerances of the surface Dice, in millimetres.
         probabilities: Probability of each scored region, float, shape (X, Y, Z, S), 0 to 1, or None.
+        missing: Whether there is no prediction; `prediction` is empty then. See `Protocol.missing_fails`.
 
     Returns:
         Rows by region, in the order of the scheme, then by metric. An undefined score is NaN.
@@ -129,37 +130,12 @@ def score_case(
     metrics = metrics_of(rules, tolerances_mm, spacing_known=spacing_mm is not None)
     calibrated = calibration(reference, probabilities, scheme) if probabilities is not None else {}
     rows = []
-    for region, pair in region_pairs(reference, prediction, spacing_mm or (1.0, 1.0, 1.0), rules, scheme):
+    spacing = spacing_mm or (1.0, 1.0, 1.0)
+    for region, pair in region_pairs(reference, prediction, spacing, rules, scheme, missing=missing):
         for name, metric in metrics.items():
             rows.append(Row(case_id, region, name, float(metric.function(pair)), metric.unit))
         rows += [Row(case_id, region, name, value, "1") for name, value in calibrated.get(region, {}).items()]
     return rows
-
-
-def region_pairs(
-    reference: np.ndarray,
-    prediction: np.ndarray,
-    spacing_mm: tuple[float, float, float],
-    rules: Protocol,
-    scheme: Scheme,
-) -> Iterator[tuple[str, MaskPair]]:
-    """The two masks of each scored region, cropped to their content, as the metrics take them.
-
-    Args:
-        reference: Labels as in memory, shape (X, Y, Z).
-        prediction: Labels as in memory, same shape and grid.
-        spacing_mm: Voxel edge lengths along x, y, z, in millimetres.
-        rules: Protocol with the rules for empty masks.
-        scheme: What the labels are, and which regions are scored.
-    """
-    voxels = reference.size
-    tumour = (reference != BACKGROUND) | (prediction != BACKGROUND)
-    if tumour.any():  # only this box is scored; `outside_voxels` counts the rest
-        box = bounding_box(tumour)
-        reference, prediction = crop(reference, box), crop(prediction, box)
-    for region in scheme.scored:
-        masks = scheme.region_mask(reference, region), scheme.region_mask(prediction, region)
-        yield region, MaskPair(*masks, spacing_mm, rules, outside_voxels=voxels - reference.size).cropped()
 
 
 def score_cases(
@@ -230,6 +206,7 @@ def _score_or_problem(argument: tuple[Pair, str, tuple[float, ...], bool]) -> Sc
             scheme=pair.scheme,
             protocol=protocol,
             tolerances_mm=tolerances_mm,
+            missing=pair.prediction is None,
             probabilities=None if probabilities is None else pair.scheme.scored_probabilities(probabilities),
         )
         if not seed_scores:

@@ -19,6 +19,13 @@ from typing import Any
 from brats_unet.metrics.boundary_distances import ASSD, HD95, NSD
 from brats_unet.metrics.calibration import BRIER, ECE
 from brats_unet.metrics.in_plane import HD95_SLICE_PX, VOXELS_PREDICTION, VOXELS_REFERENCE
+from brats_unet.metrics.instance_metrics import (
+    INSTANCE_DICE,
+    INSTANCE_F1,
+    INSTANCES_FALSE,
+    INSTANCES_FOUND,
+    INSTANCES_MISSED,
+)
 from brats_unet.metrics.lesion_metrics import (
     LESION_DICE,
     LESION_F1,
@@ -58,6 +65,11 @@ METRICS: dict[str, Metric] = {
     "lesions_found": LESIONS_FOUND,
     "lesions_missed": LESIONS_MISSED,
     "lesions_false": LESIONS_FALSE,
+    "instance_f1": INSTANCE_F1,
+    "instance_dice": INSTANCE_DICE,
+    "instances_found": INSTANCES_FOUND,
+    "instances_missed": INSTANCES_MISSED,
+    "instances_false": INSTANCES_FALSE,
 }
 CALIBRATION: dict[str, Metric] = {"ece": ECE, "brier": BRIER}
 IN_PLANE: dict[str, Metric] = {

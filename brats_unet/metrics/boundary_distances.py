@@ -7,20 +7,20 @@ from brats_unet.metrics.protocols import SURFACE_DICE
 
 def hd95(pair: MaskPair) -> float:
     """See `surface.hausdorff95_mm`; the definition is the protocol's."""
-    ruled = pair.ruled(pair.protocol.hd95_mm)
+    ruled = pair.ruled_distance(pair.protocol.hd95_mm)
     return pair.surfaces.hausdorff95_mm(pair.protocol.hd95_definition) if ruled is None else ruled
 
 
 def assd(pair: MaskPair) -> float:
     """See `surface.Surfaces.average_mm`; definition "pooled"."""
-    ruled = pair.ruled(pair.protocol.assd_mm)
+    ruled = pair.ruled_distance(pair.protocol.assd_mm)
     return pair.surfaces.average_mm("pooled") if ruled is None else ruled
 
 
 def surface_dice(pair: MaskPair, *, tolerance_mm: float) -> float:
-    """See `surface.Surfaces.dice`."""
-    ruled = pair.ruled(pair.protocol.surface_dice)
-    return pair.surfaces.dice(tolerance_mm) if ruled is None else ruled
+    """See `surface.Surfaces.dice`; the definition is the protocol's."""
+    ruled = pair.ruled_distance(pair.protocol.surface_dice)
+    return pair.surfaces.dice(tolerance_mm, pair.protocol.surface_dice_definition) if ruled is None else ruled
 
 
 HD95 = Metric(
@@ -51,8 +51,8 @@ NSD = Metric(
     unit="1",
     range=SHARE,
     better="high",
-    definition="Surface Dice, or normalised surface Dice: share of the area of both surfaces that lies within that "
-    "many millimetres of the other surface.",
+    definition="Surface Dice, or normalised surface Dice: share of both surfaces, by their area, that lies within "
+    "that many millimetres of the other surface; under brats2026 the mean of the shares of their voxels.",
     source="Nikolov et al. 2021, doi:10.2196/26151",
     rule="surface_dice",
     per_tolerance=True,

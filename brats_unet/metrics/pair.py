@@ -1,6 +1,6 @@
 """Two masks of one region on one grid: the argument of every metric."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -8,6 +8,7 @@ import numpy as np
 from brats_unet.geometry import bounding_box, crop
 from brats_unet.metrics.counts import Counts, count, require_masks
 from brats_unet.metrics.empty import WhenEmpty
+from brats_unet.metrics.instances import InstanceScores, instance_scores
 from brats_unet.metrics.lesions import LesionScores, lesion_scores
 from brats_unet.metrics.protocols import Protocol
 from brats_unet.metrics.surface import Surfaces
@@ -24,6 +25,7 @@ class MaskPair:
         protocol: Protocol whose definitions and rules apply.
         outside_voxels: Number of voxels of the case's grid outside these arrays, which may have been cropped; they are
             in neither mask.
+        missing: Whether there is no prediction; its mask is empty then.
     """
 
     reference: np.ndarray
@@ -31,6 +33,7 @@ class MaskPair:
     spacing_mm: tuple[float, float, float]
     protocol: Protocol
     outside_voxels: int = 0
+    missing: bool = False
 
     def __post_init__(self) -> None:
         require_masks(self.reference, self.prediction)
@@ -51,11 +54,35 @@ class MaskPair:
             raise ValueError(f"The protocol {self.protocol.name} has no rules for lesions.")
         return lesion_scores(self.reference, self.prediction, self.spacing_mm, rules=self.protocol.lesions)
 
+    @cached_property
+    def instances(self) -> InstanceScores:
+        """Scores by instance, by the protocol's rules; raises ValueError if it has none."""
+        if self.protocol.instances is None:
+            raise ValueError(f"The protocol {self.protocol.name} has no rules for instances.")
+        return instance_scores(self.reference, self.prediction, rules=self.protocol.instances)
+
     def ruled(self, when_empty: WhenEmpty) -> float | None:
         """The value by a rule for empty masks, or None if neither mask is empty."""
-        return when_empty.value(
+        return self.rule(when_empty).value(
             reference_empty=self.counts.reference_empty, prediction_empty=self.counts.prediction_empty
         )
+
+    def rule(self, when_empty: WhenEmpty) -> WhenEmpty:
+        """A rule of the protocol for empty masks; all of its values are the same where a missing prediction `fails`."""
+        missed = when_empty.prediction
+        return WhenEmpty(missed, missed, missed) if self.fails else when_empty
+
+    def ruled_distance(self, when_empty: WhenEmpty) -> float | None:
+        """As `ruled`; by some protocols, masks without a common voxel are as far apart as if nothing were predicted."""
+        apart = self.protocol.apart_fails and self.counts.true_positive == 0
+        if apart and not (self.counts.reference_empty or self.counts.prediction_empty):
+            return when_empty.prediction
+        return self.ruled(when_empty)
+
+    @property
+    def fails(self) -> bool:
+        """Whether the prediction is missing, and by the protocol misses everything even where nothing is."""
+        return self.missing and self.protocol.missing_fails
 
     def cropped(self) -> "MaskPair":
         """The same pair cropped to the bounding box of both masks; no score changes."""
@@ -67,4 +94,4 @@ class MaskPair:
             box = bounding_box(union)
             reference, prediction = crop(self.reference, box), crop(self.prediction, box)
         outside = self.outside_voxels + union.size - reference.size
-        return MaskPair(reference, prediction, self.spacing_mm, self.protocol, outside)
+        return replace(self, reference=reference, prediction=prediction, outside_voxels=outside)

@@ -1,13 +1,15 @@
 """How challenges score: which metrics, by which definitions, with which values if a mask is empty; one table."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from brats_unet.errors import SettingsError
 from brats_unet.metrics.empty import UNDEFINED, WhenEmpty
 from brats_unet.spelling import suggestion
 
+SEED = "seed"  # the only protocol that always has the scores of the seed
 SURFACE_DICE = "nsd"  # in a protocol's metrics; it becomes one metric for each tolerance, see `surface_dice_name`
 TOLERANCES_MM = (1.0, 2.0)
 
@@ -28,6 +30,17 @@ class LesionRules:
 
 
 @dataclass(frozen=True)
+class InstanceRules:
+    """How instances are matched; see `instances.instance_scores`.
+
+    Attributes:
+        least_dice: Two instances can be matched if their Dice is above it.
+    """
+
+    least_dice: float
+
+
+@dataclass(frozen=True)
 class Protocol:
     """How a challenge scores.
 
@@ -39,6 +52,11 @@ class Protocol:
         dice: Rule for empty masks; `iou` to `precision` are rules too.
         lesions: Rules for lesions; None if they are not scored.
         seed_scores: Whether it includes the seed's own formulas (`metrics.seed`).
+        surface_dice_definition: See `surface.Surfaces.dice`.
+        instances: Rules for instances; None if they are not scored.
+        missing_fails: Whether a missing prediction counts as one that misses everything even in a region that the
+            reference lacks; else it is an empty mask.
+        apart_fails: Whether masks without a common voxel get the distances and the surface Dice of an empty prediction.
     """
 
     name: str
@@ -54,14 +72,20 @@ class Protocol:
     precision: WhenEmpty
     lesions: LesionRules | None = None
     seed_scores: bool = False
+    surface_dice_definition: str = "area_weighted"
+    instances: InstanceRules | None = None
+    missing_fails: bool = False
+    apart_fails: bool = False
 
 
 # √(240² + 240² + 155²) mm, the diagonal of the BraTS grid, with the digits of the organisers' tables; 2023 rounds up.
 BRATS_DIAGONAL_MM = 373.12866
 BRATS2023_DIAGONAL_MM = 374.0
+BRATS2026_DIAGONAL_MM = 373.0
 
 _VOXELS = ("sensitivity", "specificity", "precision", "accuracy", "iou")
 _VOLUMES = ("volume_reference", "volume_prediction", "volume_difference", "volume_difference_relative")
+_INSTANCES = ("instance_f1", "instance_dice", "instances_found", "instances_missed", "instances_false")
 _LESIONS = ("lesion_dice", "lesion_hd95", "lesion_f1", "lesions_found", "lesions_missed", "lesions_false")
 
 _ALL_OR_NOTHING = WhenEmpty(both=1.0, reference=0.0, prediction=0.0)
@@ -69,6 +93,7 @@ _NOTHING = WhenEmpty(both=0.0, reference=0.0, prediction=0.0)
 _UNDEFINED = WhenEmpty(both=UNDEFINED, reference=UNDEFINED, prediction=UNDEFINED)
 _FAR = WhenEmpty(both=0.0, reference=BRATS_DIAGONAL_MM, prediction=BRATS_DIAGONAL_MM)
 _FAR_2023 = WhenEmpty(both=0.0, reference=BRATS2023_DIAGONAL_MM, prediction=BRATS2023_DIAGONAL_MM)
+_FAR_2026 = WhenEmpty(both=UNDEFINED, reference=BRATS2026_DIAGONAL_MM, prediction=BRATS2026_DIAGONAL_MM)
 _UNDEFINED_BOTH = WhenEmpty(both=UNDEFINED, reference=0.0, prediction=0.0)
 
 PROTOCOLS: dict[str, Protocol] = {
@@ -99,6 +124,23 @@ PROTOCOLS: dict[str, Protocol] = {
         sensitivity=_ALL_OR_NOTHING,
         precision=_ALL_OR_NOTHING,
         lesions=LesionRules(dilations=3, ignored_mm3=50.0, penalty_mm=BRATS2023_DIAGONAL_MM),
+    ),
+    "brats2026": Protocol(
+        name="brats2026",
+        source="BraTS 2026; BraTS-evaluation 0.0.10, which calls panoptica 2.1",
+        metrics=("dice", SURFACE_DICE, "hd95", *_INSTANCES, *_VOXELS, "assd", *_VOLUMES),
+        hd95_definition="pooled",
+        dice=_UNDEFINED_BOTH,
+        iou=_UNDEFINED_BOTH,
+        hd95_mm=_FAR_2026,
+        assd_mm=_FAR_2026,
+        surface_dice=_UNDEFINED_BOTH,
+        sensitivity=WhenEmpty(both=UNDEFINED, reference=UNDEFINED, prediction=0.0),
+        precision=WhenEmpty(both=UNDEFINED, reference=0.0, prediction=UNDEFINED),
+        surface_dice_definition="mean_of_directions",
+        instances=InstanceRules(least_dice=1e-6),
+        missing_fails=True,
+        apart_fails=True,
     ),
     "nnunet": Protocol(
         name="nnunet",
@@ -131,6 +173,22 @@ PROTOCOLS: dict[str, Protocol] = {
 }
 
 
+# Protocol of the built-in schemes whose challenges score by instance; all others are scored by the first protocol.
+OF_SCHEME = dict.fromkeys(("glioma_post", "paediatric", "metastasis", "metastasis_post", "meningioma_rt"), "brats2026")
+
+
+def protocol_for(setting: str, scheme_name: str) -> tuple[str, str]:
+    """The name of the protocol for masks of a scheme, and why.
+
+    Args:
+        setting: Name of a protocol, or "auto".
+        scheme_name: Name of the scheme.
+    """
+    if setting != "auto":
+        return setting, "set by protocol"
+    return OF_SCHEME.get(scheme_name, next(iter(PROTOCOLS))), f"scheme {scheme_name}"
+
+
 def protocol_named(name: str) -> Protocol:
     """The protocol of a name.
 
@@ -140,6 +198,19 @@ def protocol_named(name: str) -> Protocol:
     if name not in PROTOCOLS:
         raise SettingsError(f"There is no protocol named {name}. {suggestion(name, PROTOCOLS)}")
     return PROTOCOLS[name]
+
+
+def tolerances_of(given: Any) -> list[float]:
+    """The setting `tolerances_mm`, one number or several, as a list.
+
+    Raises:
+        SettingsError: It holds something other than lengths of 0 mm or more, or names one twice.
+    """
+    tolerances = list(given) if isinstance(given, Iterable) and not isinstance(given, str) else [given]
+    if any(isinstance(value, bool) or not isinstance(value, int | float) for value in tolerances):
+        raise SettingsError(f"tolerances_mm={given} is not a list of numbers. Give millimetres: tolerances_mm=[1,2].")
+    require_tolerances(tolerances)
+    return [float(value) for value in tolerances]
 
 
 def surface_dice_name(tolerance_mm: float) -> str:

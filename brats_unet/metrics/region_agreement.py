@@ -9,17 +9,17 @@ _TAHA_HANBURY = "Taha and Hanbury 2015, doi:10.1186/s12880-015-0068-x"
 
 def dice(pair: MaskPair) -> float:
     """See `counts.dice`."""
-    return counts.dice(pair.counts, pair.protocol.dice)
+    return counts.dice(pair.counts, pair.rule(pair.protocol.dice))
 
 
 def iou(pair: MaskPair) -> float:
     """See `counts.iou`."""
-    return counts.iou(pair.counts, pair.protocol.iou)
+    return counts.iou(pair.counts, pair.rule(pair.protocol.iou))
 
 
 def sensitivity(pair: MaskPair) -> float:
     """See `counts.sensitivity`."""
-    return counts.sensitivity(pair.counts, pair.protocol.sensitivity)
+    return counts.sensitivity(pair.counts, pair.rule(pair.protocol.sensitivity))
 
 
 def specificity(pair: MaskPair) -> float:
@@ -29,7 +29,7 @@ def specificity(pair: MaskPair) -> float:
 
 def precision(pair: MaskPair) -> float:
     """See `counts.precision`."""
-    return counts.precision(pair.counts, pair.protocol.precision)
+    return counts.precision(pair.counts, pair.rule(pair.protocol.precision))
 
 
 def accuracy(pair: MaskPair) -> float:

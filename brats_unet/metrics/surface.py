@@ -18,6 +18,7 @@ from brats_unet.metrics.surface_points import (
 )
 
 HD95_DEFINITIONS = ("per_direction_max", "pooled", "area_weighted")
+NSD_DEFINITIONS = ("area_weighted", "mean_of_directions")
 ASSD_DEFINITIONS = ("pooled", "mean_of_directions", "area_weighted")
 OURS = PROTOCOLS["brats2020"]
 
@@ -118,25 +119,30 @@ class Surfaces:
             return float((there.mean() + back.mean()) / 2)
         return float((there.sum() + back.sum()) / (there.size + back.size))
 
-    def dice(self, tolerance_mm: float) -> float:
+    def dice(self, tolerance_mm: float, definition: str = "area_weighted") -> float:
         """Surface Dice (NSD, normalised surface Dice): the share of both surfaces that is close to the other.
-
-        The surface is on the corners of voxels, each weighed by the area of the surface there.
 
         Args:
             tolerance_mm: Largest distance at which a piece of surface counts as right, inclusive; 0 or more.
+            definition: "area_weighted": the surface is on the corners of voxels, each weighed by the surface's area
+                there; DeepMind's. "mean_of_directions": the surface is all voxels with at least one of their six faces
+                outside; the mean of both surfaces' shares of voxels; panoptica's.
 
         Returns:
             0 to 1; higher is better.
 
         Raises:
-            ValueError: The tolerance is negative or not a number.
+            ValueError: The tolerance is negative or not a number, or there is no such definition.
 
         Source:
             Nikolov et al. 2021, doi:10.2196/26151; DeepMind's `compute_surface_dice_at_tolerance`.
         """
         if not tolerance_mm >= 0:
             raise ValueError(f"A tolerance is 0 mm or more, not {tolerance_mm}.")
+        _require_known("surface Dice", definition, NSD_DEFINITIONS)
+        if definition == "mean_of_directions":
+            sides = self.voxels.there, self.voxels.back
+            return float(np.mean([np.mean(distances <= tolerance_mm) for distances in sides]))
         near, all_mm2 = 0.0, 0.0
         for distances, mm2 in _sides(self.corners):
             near += float(mm2[distances <= tolerance_mm].sum())

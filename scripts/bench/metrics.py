@@ -35,7 +35,8 @@ from rich.console import Console  # noqa: E402
 from rich.table import Table  # noqa: E402
 from scipy import ndimage  # noqa: E402
 
-from brats_unet.evaluation.score import region_pairs, score_case  # noqa: E402
+from brats_unet.evaluation.region_pairs import region_pairs  # noqa: E402
+from brats_unet.evaluation.score import score_case  # noqa: E402
 from brats_unet.metrics import metrics_of  # noqa: E402
 from brats_unet.metrics.protocols import PROTOCOLS  # noqa: E402
 from brats_unet.nifti import read_integers  # noqa: E402
