@@ -89,6 +89,7 @@ def test_only_the_scripts_for_the_environment_of_the_peers_are_not_run_here():
         "parity/brats2023.py",
         "parity/foreground_parity.py",
         "parity/metrics_parity.py",
+        "parity/peers/brats2026.py",
         "parity/peers/networks.py",
         "parity/peers/training.py",
         "parity/sampling_parity.py",

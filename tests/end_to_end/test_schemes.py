@@ -16,10 +16,12 @@ from brats_unet.data.readers.discovery import find_cases
 from brats_unet.evaluation.score import Pair, score_cases
 from brats_unet.modality import Modality
 from brats_unet.nifti import read_header, read_integers, write_volume
+from brats_unet.schemes.scheme_file import builtin
 from brats_unet.volume import Volume
 from tests.inference.scheme_examples import SCHEMES
 
-every_scheme = pytest.mark.parametrize("scheme", SCHEMES.values(), ids=SCHEMES)
+EDITIONS = SCHEMES | {name: builtin(name) for name in ("paediatric", "metastasis_post", "meningioma_rt")}
+every_scheme = pytest.mark.parametrize("scheme", EDITIONS.values(), ids=EDITIONS)
 PERFECT = {"dice": 1, "sensitivity": 1, "precision": 1, "hd95": 0}
 
 
