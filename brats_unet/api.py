@@ -29,8 +29,8 @@ from brats_unet.inference.postprocess import Postprocessing
 from brats_unet.inference.predicting import known_scans, outcome_of, prepared_for
 from brats_unet.inference.probability_maps import scan_of
 from brats_unet.modality import Modality
-from brats_unet.nifti import SUFFIXES, stem
 from brats_unet.scan_files import write_like
+from brats_unet.scan_formats import NIFTI, WRITTEN, stem, suffix_of
 from brats_unet.schemes.convention import Convention
 from brats_unet.schemes.scheme import Scheme
 from brats_unet.spelling import suggestion
@@ -91,12 +91,12 @@ class Segmentation:
         return entropy(self.probabilities, self.scheme)
 
     def save(self, path: AnyPath) -> Path:
-        """Write the labels as NIfTI with the header of the first scan.
+        """Write the labels on the grid of the first scan, as NIfTI or in another format.
 
         An existing file is replaced only when the new one is complete. Missing folders are created.
 
         Args:
-            path: File to write, with a name that ends in .nii or .nii.gz.
+            path: File to write, with a name that ends in .nii.gz, .nii, .mgz, .mgh, .mha or .nrrd.
 
         Returns:
             `path`, as a `Path`.
@@ -106,8 +106,9 @@ class Segmentation:
             MachineError: The file cannot be written.
         """
         path = Path(path)
-        if not path.name.lower().endswith(SUFFIXES) or not stem(path):
-            raise SettingsError(f"{path}: expected a file name that ends in .nii.gz or .nii.")
+        known = dict.fromkeys((*NIFTI, *WRITTEN))
+        if suffix_of(path) not in known or not stem(path):
+            raise SettingsError(f"{path}: expected a file name that ends in {', '.join(known)}.")
         if any(path.resolve().parent / stem(path) == scan.resolve().parent / stem(scan) for scan in self.scans):
             raise SettingsError(f"{path} has the name of a scan of {self.case}. Choose another name.")
         with explain_write_errors(path):

@@ -1,9 +1,8 @@
-"""Read and write NIfTI files; the only importer of nibabel."""
+"""Read and write NIfTI (1 and 2) and FreeSurfer files (.mgz, .mgh); the only importer of nibabel."""
 
 import gzip
 import logging
 import zlib
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
@@ -11,16 +10,17 @@ import nibabel
 import numpy as np
 from isal import igzip, igzip_lib
 from nibabel.filebasedimages import ImageFileError
+from nibabel.freesurfer import MGHImage
 from nibabel.spatialimages import HeaderDataError
 from nibabel.wrapstruct import WrapStructError
 
 from brats_unet.errors import DataError
 from brats_unet.files import atomic_path
 from brats_unet.mask_channels import packed
-from brats_unet.nifti_bytes import GZIP_MAGIC, unpacked
-from brats_unet.volume import Volume, spacing_mm
+from brats_unet.nifti_bytes import unpacked
+from brats_unet.scan_formats import FREESURFER, GZIP, broken, suffix_of, unreadable
+from brats_unet.volume import Header, Volume
 
-SUFFIXES = (".nii.gz", ".nii")
 MM_OF_UNIT = {1: 1000.0, 3: 0.001}  # of the codes for metre and micrometre; 2 is millimetre, 0 unknown
 COARSEST_STEP = 0.1  # with larger steps, rounding could turn one label into another
 # What nibabel and gzip raise for truncated files and for files that are not NIfTI.
@@ -28,6 +28,7 @@ BROKEN: tuple[type[Exception], ...] = (
     gzip.BadGzipFile,
     cast(type[Exception], igzip_lib.IsalError),  # its type stub declares the class as an instance
     EOFError,
+    TypeError,  # a FreeSurfer header that is cut short
     ValueError,
     zlib.error,
     ImageFileError,
@@ -44,86 +45,62 @@ GEOMETRY = (
 )
 
 
-@dataclass(frozen=True, eq=False)
-class Header:
-    """The header of a NIfTI file: shape, affine (voxel indices to R-A-S+ mm) and voxel type on disk."""
-
-    shape: tuple[int, ...]
-    affine: np.ndarray
-    dtype: np.dtype
-
-    @property
-    def spacing_mm(self) -> tuple[float, float, float]:
-        return spacing_mm(self.affine)
-
-
-def stem(path: Path) -> str:
-    """File name without `.nii` or `.nii.gz`, in upper or lower case; without its last suffix if it has neither."""
-    for suffix in SUFFIXES:
-        if path.name.lower().endswith(suffix):
-            return path.name[: -len(suffix)]
-    return path.stem
-
-
-def is_nifti(path: Path) -> bool:
-    """Whether the name ends in .nii or .nii.gz; the `._*` files of macOS do not count."""
-    return path.name.lower().endswith(SUFFIXES) and not path.name.startswith("._")
-
-
 def load_image(path: Path) -> Any:
     """The nibabel image of a file, with its bytes already unpacked; raises DataError if the file is broken."""
     try:
-        return nibabel.Nifti1Image.from_bytes(unpacked(path))
+        data = unpacked(path)
+        return _kind(data[:4]).from_bytes(data)
     except BROKEN as problem:
-        raise broken(path, problem) from problem
+        raise broken(path, _reason(problem), format="NIfTI") from problem
     except OSError as problem:
         raise unreadable(path, problem) from problem
 
 
-def unreadable(path: Path, problem: OSError) -> DataError:
-    """The error for a file that the system cannot read."""
-    return DataError(f"{path}: {problem.strerror or problem}. Expected a readable NIfTI file.")
+def _kind(first: bytes) -> Any:
+    """The image class of nibabel for a file that begins with these four bytes: the length of its header, or 1."""
+    if first == (1).to_bytes(4, "big"):
+        return MGHImage
+    if 540 in (int.from_bytes(first, "little"), int.from_bytes(first, "big")):
+        return nibabel.Nifti2Image
+    return nibabel.Nifti1Image
 
 
-def broken(path: Path, problem: BaseException) -> DataError:
-    """The error for a file that is not valid NIfTI, probably truncated."""
-    size = path.stat().st_size if path.exists() else 0
-    reason = next(iter(str(problem).splitlines()), type(problem).__name__)
-    return DataError(
-        f"{path}: cannot be read as NIfTI ({size:,} bytes; {reason}). "
-        f"It is probably truncated: copy or download it again."
-    )
+def _reason(problem: BaseException) -> str:
+    return next(iter(str(problem).splitlines()), type(problem).__name__)
 
 
 def read_header(path: Path) -> Header:
-    """Read the header only; of a .nii.gz file only the first block is unpacked.
+    """Read the header only; of a packed file only the first block is unpacked.
 
     Raises:
-        DataError: The file is missing, unreadable or not valid NIfTI.
+        DataError: The file is missing, unreadable or not valid.
     """
     try:
         header = raw_header(path)
         shape = tuple(int(n) for n in header.get_data_shape())
         return Header(shape, _affine_mm(header), header.get_data_dtype())
     except BROKEN as problem:
-        raise broken(path, problem) from problem
+        raise broken(path, _reason(problem), format="NIfTI") from problem
     except OSError as problem:
         raise unreadable(path, problem) from problem
 
 
-def _affine_mm(header: nibabel.Nifti1Header) -> np.ndarray:
+def _affine_mm(header: Any) -> np.ndarray:
     """Voxel indices to millimetres, float64; a header may say that its lengths are metres or micrometres."""
     affine = header.get_best_affine().astype(float)
-    affine[:3] *= MM_OF_UNIT.get(int(header["xyzt_units"]) & 7, 1.0)
+    if "xyzt_units" in header:  # NIfTI; FreeSurfer counts millimetres
+        affine[:3] *= MM_OF_UNIT.get(int(header["xyzt_units"]) & 7, 1.0)
     return affine
 
 
-def raw_header(path: Path) -> nibabel.Nifti1Header:
-    """The header of a .nii or .nii.gz file as a nibabel object."""
+def raw_header(path: Path) -> Any:
+    """The header of a file as a nibabel object."""
     with open(path, "rb") as file:
-        packed = file.read(2) == GZIP_MAGIC
+        packed = file.read(2) == GZIP
     with gzip.open(path, "rb") if packed else open(path, "rb") as file:
-        return nibabel.Nifti1Header.from_fileobj(file)
+        kind = _kind(file.read(4))
+        file.seek(0)
+        return kind.header_class.from_fileobj(file)
 
 
 def read_volume(path: Path, channel: int | None = None) -> Volume:
@@ -139,10 +116,11 @@ def read_volume(path: Path, channel: int | None = None) -> Volume:
     Raises:
         DataError: The file is missing, truncated or has another number of axes.
     """
-    return _one_scan(path, read_array(path), channel)
+    return one_scan(read_array(path), path, channel)
 
 
-def _one_scan(path: Path, volume: Volume, channel: int | None) -> Volume:
+def one_scan(volume: Volume, path: Path, channel: int | None) -> Volume:
+    """One scan of all that a file holds; see `read_volume`."""
     array = volume.array
     if channel is None:
         while array.ndim > 3 and array.shape[-1] == 1:
@@ -166,7 +144,8 @@ def read_array(path: Path) -> Volume:
     try:
         array = np.asanyarray(image.dataobj)
     except CUT_SHORT as problem:
-        raise broken(path, problem) from problem
+        raise broken(path, _reason(problem), format="NIfTI") from problem
+    array = array.astype(array.dtype.newbyteorder("="), copy=False) if suffix_of(path) in FREESURFER else array
     if array.dtype.kind not in "iuf":
         raise DataError(f"{path}: voxels of type {array.dtype} (colours or complex). Expected one number per voxel.")
     return Volume(array, _affine_mm(image.header))
@@ -174,7 +153,8 @@ def read_array(path: Path) -> Volume:
 
 def quantised_by(path: Path) -> float:
     """The step between stored numbers of a valid file whose slope is a small fraction, at most 0.1; else 0.0."""
-    slope = raw_header(path).get_slope_inter()[0]
+    header = raw_header(path)
+    slope = header.get_slope_inter()[0] if "scl_slope" in header else None
     return abs(float(slope)) if slope and 0 < abs(slope) <= COARSEST_STEP else 0.0
 
 
@@ -187,7 +167,11 @@ def read_integers(path: Path) -> Volume:
     Raises:
         DataError: A voxel lies further than 0.001 and half a step from an integer, is not finite or not in 0 to 255.
     """
-    volume = read_array(path)
+    return as_integers(read_array(path), path)
+
+
+def as_integers(volume: Volume, path: Path) -> Volume:
+    """All that a file holds as a mask of integers; see `read_integers`."""
     array = volume.array
     while array.ndim > 3 and array.shape[-1] == 1:
         array = array[..., 0]
@@ -196,7 +180,7 @@ def read_integers(path: Path) -> Volume:
             return Volume(packed(array), volume.affine)
         except ValueError as problem:
             raise DataError(f"{path}: {problem}.") from None
-    volume = _one_scan(path, volume, None)
+    volume = one_scan(volume, path, None)
     if volume.array.dtype.kind in "iu":
         whole = volume.array
     else:
@@ -215,32 +199,35 @@ def read_integers(path: Path) -> Volume:
 
 
 def write_volume(path: Path, volume: Volume, *, like: Path | None = None, slope: float = 1) -> None:
-    """Write `volume` to a NIfTI file, atomically.
+    """Write `volume` to a file, atomically.
 
     Args:
-        path: File to write, ending in .nii.gz or .nii.
+        path: File to write, ending in .nii.gz, .nii, .mgz or .mgh.
         volume: Voxels and affine; the voxels keep their type.
-        like: A NIfTI file whose affine, codes and units are copied instead of `volume.affine`, so that the result
-            overlays that file in any viewer. The other fields of its header, and its extensions, may name a patient,
-            a site or a path and are never copied.
-        slope: Factor by which readers multiply the stored numbers.
+        like: A file whose affine, and in NIfTI whose codes and units, are copied instead of `volume.affine`, so that
+            the result overlays that file in any viewer. The other fields of its header, and its extensions, may name a
+            patient, a site or a path and are never copied.
+        slope: Factor by which readers multiply the stored numbers; 1 for a FreeSurfer file, which has none.
     """
-    if like is None:
-        image = nibabel.Nifti1Image(volume.array, volume.affine)
-        image.header.set_xyzt_units("mm" if volume.spacing_known else "unknown")
-        image.set_sform(volume.affine, code="scanner")
-        image.set_qform(volume.affine, code="scanner")
+    header = None if like is None else raw_header(like)
+    affine = volume.affine if header is None else header.get_best_affine()
+    if suffix_of(path) in FREESURFER:
+        image: Any = MGHImage(volume.array, affine)
     else:
-        header = raw_header(like)
-        image = nibabel.Nifti1Image(volume.array, header.get_best_affine())
-        for field in GEOMETRY:
-            image.header[field] = header[field]
-        image.header["pixdim"][:4] = header["pixdim"][:4]
-    image.set_data_dtype(volume.array.dtype)
-    image.header.set_slope_inter(slope, 0)
-    image.header["cal_min"] = image.header["cal_max"] = 0
+        image = nibabel.Nifti1Image(volume.array, affine)
+        if isinstance(header, nibabel.Nifti1Header):  # of both versions
+            for field in GEOMETRY:
+                image.header[field] = header[field]
+            image.header["pixdim"][:4] = header["pixdim"][:4]
+        else:
+            image.header.set_xyzt_units("mm" if volume.spacing_known else "unknown")
+            image.set_sform(affine, code="scanner")
+            image.set_qform(affine, code="scanner")
+        image.set_data_dtype(volume.array.dtype)
+        image.header.set_slope_inter(slope, 0)
+        image.header["cal_min"] = image.header["cal_max"] = 0
     data = image.to_bytes()
-    if path.name.lower().endswith(".gz"):
+    if suffix_of(path) in (".nii.gz", ".mgz"):
         data = igzip.compress(data, 2, mtime=0)  # no time stamp: the same mask gives the same bytes
     with atomic_path(path) as temporary:
         temporary.write_bytes(data)

@@ -8,11 +8,14 @@ from isal import igzip_lib
 
 from brats_unet.errors import DataError
 from brats_unet.hardware import memory_available_bytes
+from brats_unet.scan_formats import GZIP
 
-GZIP_MAGIC = b"\x1f\x8b"
+MGH = (1).to_bytes(4, "big")  # how FreeSurfer's files begin
 LONGEST_HEADER = 544  # of NIfTI-2, with the four bytes that say whether extensions follow
 MOST_PACKED = 1032  # gzip makes at most so many bytes of one
 # Offset of dim, its type, offsets of bitpix and of vox_offset, and its type, by the size of the header.
+MGH_VOXELS, MGH_BYTES = 284, {0: 1, 1: 4, 3: 4, 4: 2}  # where they begin; bytes of one by its type
+MGH_FOOTER = 65536  # at most, of FreeSurfer's remarks behind the voxels
 LAYOUTS = {348: (40, "8h", 72, 108, "f"), 540: (16, "8q", 14, 168, "q")}
 
 
@@ -26,7 +29,7 @@ def unpacked(path: Path) -> bytes:
         igzip_lib.IsalError: The gzip stream is broken.
     """
     data = path.read_bytes()
-    packed = data[:2] == GZIP_MAGIC
+    packed = data[:2] == GZIP
     first = _gunzipped(data, LONGEST_HEADER) if packed else data[:LONGEST_HEADER]
     promised = promised_bytes(first)
     if promised is None:  # no header of NIfTI, which is found later
@@ -39,15 +42,22 @@ def unpacked(path: Path) -> bytes:
             f"{path}: its header promises {promised:,} bytes, but {free:,} bytes of memory are free. Correct its "
             f"header, or use a machine with more memory."
         )
-    return _gunzipped(data, promised + 1) if packed else data  # one more, so that the end mark is read and checked
+    if not packed:
+        return data
+    return _gunzipped(data, promised + (MGH_FOOTER if first[:4] == MGH else 1))  # so the end mark is checked too
 
 
 def promised_bytes(first: bytes) -> int | None:
-    """Bytes of an unpacked file, header and voxels, by its header; None if it is not a header of NIfTI.
+    """Bytes of an unpacked file, header and voxels, by its header; None if it is none of NIfTI or FreeSurfer.
 
     Args:
         first: The first 544 bytes of the unpacked file, or all of a shorter one.
     """
+    if first[:4] == MGH and len(first) >= MGH_VOXELS:
+        *lengths, voxel = struct.unpack_from(">5i", first, 4)
+        return (
+            None if min(lengths) < 0 or voxel not in MGH_BYTES else MGH_VOXELS + math.prod(lengths) * MGH_BYTES[voxel]
+        )
     for order in "<>":
         (size,) = struct.unpack_from(f"{order}i", first) if len(first) >= 4 else (0,)
         if size in LAYOUTS and len(first) >= size:
@@ -65,7 +75,7 @@ def promised_bytes(first: bytes) -> int | None:
 def _gunzipped(data: bytes, most: int) -> bytes:
     """At most so many bytes of a gzip file, which may hold several members."""
     parts, left = [], most
-    while left > 0 and data[:2] == GZIP_MAGIC:
+    while left > 0 and data[:2] == GZIP:
         member = igzip_lib.IgzipDecompressor(flag=igzip_lib.DECOMP_GZIP)
         parts.append(member.decompress(data, left))
         left -= len(parts[-1])

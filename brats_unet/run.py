@@ -23,9 +23,9 @@ VOLUMES = "volumes.csv"
 EVALUATION_FOLDERS = "folders"  # key of the settings.json of an evaluation of loose masks
 
 
-def mask_file(folder: Path, case_id: str) -> Path:
-    """Path of the predicted mask of a case; BraTS prescribes the file name."""
-    return folder / f"{case_id}.nii.gz"
+def mask_file(folder: Path, case_id: str, suffix: str = ".nii.gz") -> Path:
+    """Path of the predicted mask of a case; BraTS prescribes the file name in NIfTI."""
+    return folder / f"{case_id}{suffix}"
 
 
 def probability_file(folder: Path, case_id: str, region: str) -> Path:

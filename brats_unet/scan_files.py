@@ -1,4 +1,4 @@
-"""Read the scans and the mask of a case from whatever its files are: NIfTI, or a folder of TIFF slices."""
+"""Read the scans and the mask of a case from whatever its files are: see `scan_formats`, or a folder of TIFF slices."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -6,18 +6,24 @@ from pathlib import Path
 
 import numpy as np
 
-from brats_unet import nifti, tiff_slices
+from brats_unet import nifti, sitk_files, tiff_slices
 from brats_unet.errors import DataError
 from brats_unet.modality import Modality
-from brats_unet.nifti import Header
-from brats_unet.volume import ImageFile, Spacing, Volume
+from brats_unet.scan_formats import IN_ONE_FILE, ITK, NIFTI, suffix_of
+from brats_unet.volume import Header, ImageFile, Spacing, Volume
 
 CHANNELS = 3  # scans in a folder of slices
 
 
 def files_in(path: Path) -> list[Path]:
-    """The files that a path of a case stands for: itself, or the slices and masks of a folder."""
-    return tiff_slices.slices_in(path).files if path.is_dir() else [path]
+    """The files that a path of a case stands for: itself (.mhd, .nhdr: and the voxels), or the slices of a folder.
+
+    Raises:
+        DataError: The header of a file names no file for its voxels that can be read.
+    """
+    if path.is_dir():
+        return tiff_slices.slices_in(path).files
+    return sitk_files.files_of(path) if suffix_of(path) in ITK else [path]
 
 
 def stamp(path: Path) -> tuple[int, int]:
@@ -42,7 +48,7 @@ def read_scan(file: ImageFile) -> Volume:
         DataError: A file is missing or broken, or its shape is not that of a scan.
     """
     if not file.path.is_dir():
-        return nifti.read_volume(file.path, file.channel)
+        return nifti.one_scan(read_array(file), file.path, file.channel)
     volume = read_array(file)
     if file.channel is None or file.channel >= CHANNELS:
         raise DataError(f"{file.path}: channel {file.channel}. Expected one of {CHANNELS}: slices hold three scans.")
@@ -53,14 +59,14 @@ def read_array(file: ImageFile) -> Volume:
     """All that the path of a scan holds, with any number of axes; see `nifti.read_array`. Slices give (X, Y, Z, 3)."""
     if file.path.is_dir():
         return _of_slices(tiff_slices.read_scans(file.path), file.spacing_mm)
-    return nifti.read_array(file.path)
+    return sitk_files.read_array(file.path) if suffix_of(file.path) in ITK else nifti.read_array(file.path)
 
 
 def read_mask(path: Path, spacing_mm: Spacing | None = None) -> Volume:
     """A mask as integers, int16, shape (X, Y, Z); see `nifti.read_integers`.
 
     Args:
-        path: NIfTI file, or folder of slices.
+        path: File, or folder of slices.
         spacing_mm: Spacing of its scans (`ImageFile.spacing_mm`), which slices do not hold.
 
     Raises:
@@ -68,7 +74,11 @@ def read_mask(path: Path, spacing_mm: Spacing | None = None) -> Volume:
     """
     if path.is_dir():
         return _of_slices(tiff_slices.read_masks(path).astype(np.int16), spacing_mm)
-    return nifti.read_integers(path)
+    return nifti.as_integers(read_array(ImageFile(path)), path) if suffix_of(path) in ITK else nifti.read_integers(path)
+
+
+def _of_nibabel(path: Path) -> bool:
+    return not path.is_dir() and suffix_of(path) not in ITK
 
 
 def quantised_sentence(masks: Iterable[Path]) -> str:
@@ -77,7 +87,7 @@ def quantised_sentence(masks: Iterable[Path]) -> str:
     Raises:
         DataError: A file is missing or broken.
     """
-    steps = {path: step for path in masks if not path.is_dir() and (step := nifti.quantised_by(path))}
+    steps = {path: step for path in masks if _of_nibabel(path) and (step := nifti.quantised_by(path))}
     if not steps:
         return ""
     path, step = next(iter(steps.items()))
@@ -88,19 +98,38 @@ def quantised_sentence(masks: Iterable[Path]) -> str:
 def read_header(file: ImageFile) -> Header:
     """Shape, affine and voxel type of a scan without its voxels; see `nifti.read_header`."""
     if not file.path.is_dir():
-        return nifti.read_header(file.path)
+        return sitk_files.read_header(file.path) if suffix_of(file.path) in ITK else nifti.read_header(file.path)
     return Header(tiff_slices.size_in(file.path), _affine(file.spacing_mm), np.dtype(np.uint8))
 
 
 def write_like(path: Path, array: np.ndarray, scan: ImageFile, *, slope: float = 1) -> None:
-    """Write an array (X, Y, Z) on the grid of a scan as NIfTI; see `nifti.write_volume`.
+    """Write an array (X, Y, Z) on the grid of a scan, in the format of the file's name (see `mask_suffix`).
 
-    The file of a scan with an unknown spacing gets voxels of 1 × 1 × 1 in L-P-S axes, and no unit.
+    The file of a scan with an unknown spacing gets voxels of 1 × 1 × 1 in L-P-S axes, and no unit. `slope` is for NIfTI
+    alone; see `nifti.write_volume`.
     """
-    if scan.path.is_dir():
+    if suffix_of(path) in ITK:
+        sitk_files.write_volume(path, Volume(array, read_header(scan).affine))
+    elif scan.path.is_dir():
         nifti.write_volume(path, _of_slices(array, scan.spacing_mm), slope=slope)
+    elif suffix_of(scan.path) in ITK:
+        nifti.write_volume(path, Volume(array, read_header(scan).affine), slope=slope)
     else:
         nifti.write_volume(path, Volume(array), like=scan.path, slope=slope)
+
+
+def mask_suffix(setting: str, scan: Path) -> str:
+    """Ending of a mask's file name.
+
+    Args:
+        setting: "nifti", or "input": the format of the scan. The mask of a header with its voxels in another file
+            (.mhd, .nhdr) is one file (.mha, .nrrd); that of TIFF slices, and of .nii, is .nii.gz.
+        scan: Path of the scan.
+    """
+    suffix = suffix_of(scan)
+    if setting == "nifti" or scan.is_dir() or suffix in NIFTI or not suffix:
+        return NIFTI[0]
+    return IN_ONE_FILE.get(suffix, suffix)
 
 
 def _of_slices(array: np.ndarray, spacing_mm: Spacing | None) -> Volume:

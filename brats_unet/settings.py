@@ -239,6 +239,7 @@ class Predict:
     probabilities: bool
     uncertainty: bool
     masks_only: bool  # neither volumes.csv nor the record of the networks
+    mask_format: Literal["nifti", "input"]
     overwrite: bool
     device: str
     trust: bool  # run a SavedModel, which can hold any program
@@ -285,6 +286,7 @@ class Fuse:
     per: Literal["regions", "labels"]
     labels: Any  # label convention of the inputs, or auto; or a list with one for each input
     write: str  # label convention to write; auto: that of the first input
+    mask_format: Literal["nifti", "input"]
     references: Optional[str]
     allow_missing: bool
     overwrite: bool

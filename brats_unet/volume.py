@@ -16,10 +16,10 @@ class ImageFile:
     """One scan on disk.
 
     Attributes:
-        path: NIfTI file, or folder of TIFF slices.
+        path: File of a format in `scan_formats`, or folder of TIFF slices.
         channel: Channel of a 4-D file, as in the Medical Segmentation Decathlon, or of RGB slices; None for a 3-D file.
         spacing_mm: Edge lengths of a voxel of slices, which do not hold them, along L, P, S, in millimetres; None if
-            they are unknown, and for NIfTI files.
+            they are unknown, and for other files.
     """
 
     path: Path
@@ -34,7 +34,7 @@ class Case:
     Attributes:
         id: Unique in its dataset; also the file name of the prediction.
         images: The scans by modality; discovery refuses cases that lack a requested one.
-        mask: The expert mask (NIfTI file or folder of slices), or None for a case to predict.
+        mask: The expert mask (a file or a folder of slices), or None for a case to predict.
         patient: All cases of one patient are in the same fold; equals `id` if the names do not show the patient.
         stratum: Group that every fold gets its share of: the grade "HGG" or "LGG" if a name mapping or a folder name
             shows it, institution and grade in the LGG MRI Segmentation data set; None if it is unknown.
@@ -61,6 +61,19 @@ class Case:
 def given_spacing_mm(images: Mapping[Modality, ImageFile] | None) -> Spacing | None:
     """Spacing that a setting gives to the scans of a case, and so to its mask; see `ImageFile.spacing_mm`."""
     return next((file.spacing_mm for file in (images or {}).values()), None)
+
+
+@dataclass(frozen=True, eq=False)
+class Header:
+    """The header of a scan or mask: shape, affine (voxel indices to R-A-S+ mm) and voxel type on disk."""
+
+    shape: tuple[int, ...]
+    affine: np.ndarray
+    dtype: np.dtype
+
+    @property
+    def spacing_mm(self) -> Spacing:
+        return spacing_mm(self.affine)
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,10 +3,10 @@
 import socket
 from concurrent.futures import ThreadPoolExecutor
 
-from brats_unet.cluster import Cluster
+from brats_unet.distributed.cluster import Cluster
+from brats_unet.distributed.meeting import meet
+from brats_unet.distributed.workers import Workers
 from brats_unet.errors import BratsError
-from brats_unet.meeting import meet
-from brats_unet.workers import Workers
 
 
 def free_ports(count):

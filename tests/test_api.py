@@ -62,7 +62,7 @@ def test_a_saved_mask_has_the_grid_and_header_of_the_case(result, written, phant
     path = result.save(tmp_path / "new" / "mask.nii.gz")
     assert path.read_bytes() == (written / f"{CASE}.nii.gz").read_bytes()
     assert result.spacing_mm == read_header(path).spacing_mm
-    with pytest.raises(BratsError, match=r"ends in .nii.gz or .nii"):
+    with pytest.raises(BratsError, match=r"ends in .nii.gz, .nii, .mgz"):
         result.save(tmp_path / "mask.png")
     with pytest.raises(BratsError, match="has the name of a scan of"):
         result.save(files(phantom_root)["t2"])

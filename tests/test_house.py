@@ -109,6 +109,7 @@ def test_nothing_is_left_unfinished():
         ("hydra", {"cli/hydra.py"}),
         ("omegaconf", {"cli/hydra.py"}),
         ("nibabel", {"nifti.py"}),
+        ("SimpleITK", {"sitk_files.py"}),
         ("PIL", {"tiff_slices.py", "report/page.py"}),
         ("yaml", {"cli/yaml_files.py", "hand_written.py", "schemes/scheme_file.py"}),
     ],

@@ -7,18 +7,17 @@ import pytest
 from brats_unet.errors import DataError, MachineError
 from brats_unet.nifti import (
     GEOMETRY,
-    is_nifti,
     quantised_by,
     read_array,
     read_header,
     read_integers,
     read_volume,
-    stem,
     write_volume,
 )
 from brats_unet.volume import Volume
 
 AFFINE = np.array([[-1.0, 0, 0, 5], [0, -1.0, 0, 239], [0, 0, 2.0, -3], [0, 0, 0, 1]])
+OBLIQUE = np.array([[-1.2, 0.3, 0.2, 5], [0.1, -1.0, 0.6, 239], [0.4, 0.2, 2.0, -3], [0, 0, 0, 1]])
 SCAN = np.arange(24, dtype=np.int16).reshape(2, 3, 4)
 ENDINGS = ["nii", "nii.gz"]
 
@@ -94,7 +93,7 @@ def test_a_truncated_header_is_refused(tmp_path):
 
 
 def test_a_file_that_is_not_nifti_raises_an_error_and_prints_nothing(tmp_path, capfd):
-    (tmp_path / "scan.nii").write_text("version https://git-lfs.github.com/spec/v1\n" * 20)
+    (tmp_path / "scan.nii").write_text("words of nobody\n" * 40)
     with pytest.raises(DataError, match="cannot be read as NIfTI"):
         read_volume(tmp_path / "scan.nii")
     assert capfd.readouterr() == ("", "")
@@ -306,20 +305,43 @@ def test_writing_below_a_file_is_refused(tmp_path):
         write_volume(tmp_path / "file" / "scan.nii.gz", Volume(np.zeros((2, 2, 2), np.int16)))
 
 
-@pytest.mark.parametrize(
-    ("name", "expected"),
-    [
-        ("a.nii.gz", "a"),
-        ("a.nii", "a"),
-        ("a.b.NII.GZ", "a.b"),
-        ("BraTS20_355_t1.nii", "BraTS20_355_t1"),
-        ("a.csv", "a"),
-    ],
-)
-def test_stem_removes_the_whole_suffix(tmp_path, name, expected):
-    assert stem(tmp_path / name) == expected
+def test_nifti_2_is_read_like_nifti_1_and_a_mask_copies_its_geometry(tmp_path):
+    image = nibabel.Nifti2Image(SCAN, OBLIQUE)
+    image.header.set_xyzt_units("mm")
+    for path in (tmp_path / "scan.nii", tmp_path / "scan.nii.gz"):
+        path.write_bytes(gzip.compress(image.to_bytes()) if path.suffix == ".gz" else image.to_bytes())
+        read = read_volume(path)
+        np.testing.assert_array_equal(read.array, SCAN)
+        np.testing.assert_allclose(read.affine, OBLIQUE)
+        assert read_header(path).shape == (2, 3, 4) and read_header(path).dtype == np.int16
+    write_volume(tmp_path / "mask.nii.gz", Volume((SCAN % 3).astype(np.uint8)), like=tmp_path / "scan.nii")
+    mask = nibabel.load(tmp_path / "mask.nii.gz")
+    assert isinstance(mask, nibabel.Nifti1Image) and mask.header.get_xyzt_units()[0] == "mm"
+    np.testing.assert_allclose(mask.affine, OBLIQUE, atol=1e-5)
 
 
-def test_shadow_files_of_macos_are_not_nifti(tmp_path):
-    assert is_nifti(tmp_path / "a.nii.gz") and is_nifti(tmp_path / "A.NII")
-    assert not is_nifti(tmp_path / "._a.nii.gz") and not is_nifti(tmp_path / "a.gz") and not is_nifti(tmp_path / "nii")
+@pytest.mark.parametrize("ending", ["mgz", "mgh"])
+def test_freesurfer_files_are_read_and_written(tmp_path, ending):
+    path = tmp_path / f"scan.{ending}"
+    write_volume(path, Volume(SCAN, OBLIQUE))
+    assert (path.read_bytes()[:2] == b"\x1f\x8b") == (ending == "mgz")
+    data = gzip.decompress(path.read_bytes()) if ending == "mgz" else path.read_bytes()
+    np.testing.assert_array_equal(np.asarray(nibabel.MGHImage.from_bytes(data).dataobj), SCAN)
+    read = read_volume(path)
+    np.testing.assert_array_equal(read.array, SCAN)
+    assert read.array.dtype == np.int16  # in the byte order of the machine
+    np.testing.assert_allclose(read.affine, OBLIQUE, atol=1e-5)
+    assert read_header(path).shape == (2, 3, 4)
+    write_volume(tmp_path / "mask.nii.gz", Volume((SCAN % 3).astype(np.uint8)), like=path)
+    mask = nibabel.load(tmp_path / "mask.nii.gz")
+    np.testing.assert_allclose(mask.affine, OBLIQUE, atol=1e-5)
+    assert int(mask.header["sform_code"]) == 1 and mask.header.get_xyzt_units()[0] == "mm"
+
+
+@pytest.mark.parametrize("keep", [0, 3, 50, 284, 300, 331])
+def test_a_truncated_freesurfer_file_is_refused(tmp_path, keep):
+    path = tmp_path / "scan.mgh"
+    write_volume(path, Volume(SCAN, AFFINE))
+    path.write_bytes(path.read_bytes()[:keep])
+    with pytest.raises(DataError, match=r"scan\.mgh.*truncated: copy or download it again"):
+        read_volume(path)

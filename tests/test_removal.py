@@ -13,7 +13,7 @@ from brats_unet.files import atomic_folder, remove, remove_file, write_json
 from brats_unet.inference import masks_folder
 from brats_unet.inference.masks_folder import prepare_masks_folder
 from brats_unet.report.scores import _remove_earlier_files
-from brats_unet.run import Run
+from brats_unet.run import Run, mask_file
 
 
 @pytest.fixture
@@ -109,7 +109,7 @@ def test_predict_unlinks_a_folder_of_maps_that_is_a_link(earlier, outside, tmp_p
     write_json(output / ("predictions.json" if earlier else "other.json"), {"networks": [{"weights": "run/old"}]})
     for name in ("probabilities", "uncertainty", "a.nii.gz"):
         (output / name).symlink_to(outside / "case.png" if name == "a.nii.gz" else outside)
-    prepare_masks_folder(output, {"networks": [{"weights": "run/new"}]}, ["a"], overwrite=True)
+    prepare_masks_folder(output, {"networks": [{"weights": "run/new"}]}, [mask_file(output, "a")], overwrite=True)
     assert names(output) == (["predictions.json"] if earlier else ["other.json", "predictions.json"])
     assert names(outside) == ["case.png"] and (outside / "case.png").read_text() == "mine"
 

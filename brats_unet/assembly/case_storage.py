@@ -4,11 +4,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from brats_unet.assembly.topology import topology_of
-from brats_unet.cluster import on_one_machine
 from brats_unet.data.patches.pipeline import on_devices
 from brats_unet.data.patches.sampling import Sampler
 from brats_unet.data.patches.storage import choose_storage, in_memory
 from brats_unet.data.prepare.cache import PreparedCase
+from brats_unet.distributed.cluster import on_one_machine
 from brats_unet.hardware import gpus, memory_available_bytes
 from brats_unet.models.network_shape import NetworkShape
 from brats_unet.settings import Train

@@ -9,10 +9,10 @@ from pathlib import Path
 from brats_unet.binding import flat
 from brats_unet.data.prepare.content_hash import file_hash
 from brats_unet.data.study import Study
+from brats_unet.distributed.workers import Workers
 from brats_unet.files import atomic_path, remove_file
 from brats_unet.run import Run
 from brats_unet.settings import Train
-from brats_unet.workers import Workers
 
 PLACES = ("data.root", "data.cache")  # settings that may differ: where a machine has its copy of the scans
 

@@ -10,6 +10,7 @@ import numpy as np
 from brats_unet import models
 from brats_unet.data.augment.augmentation import Augmentation
 from brats_unet.data.patches.sampling import Sampler
+from brats_unet.distributed.workers import Workers
 from brats_unet.errors import SettingsError
 from brats_unet.files import explain_write_errors
 from brats_unet.losses.compound import deep_supervision
@@ -28,7 +29,6 @@ from brats_unet.training.pseudo_dice import PatchValidation, patch_measure
 from brats_unet.training.rules import rules_of
 from brats_unet.training.step import LossScale, PerSample, Step, build_step
 from brats_unet.training.strategy import Devices, choose_devices
-from brats_unet.workers import Workers
 
 
 def devices_of(hardware: Hardware, workers: Workers | None = None) -> Devices:

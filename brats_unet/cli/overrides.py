@@ -22,7 +22,21 @@ PATH_SETTING = {
     "check": "data.root",
     "phantom": "output",
 }
-FILE_SUFFIXES = (".yaml", ".yml", ".json", ".csv", ".nii", ".gz", ".keras", ".onnx", ".html")
+FILE_SUFFIXES = (
+    ".yaml",
+    ".yml",
+    ".json",
+    ".csv",
+    ".nii",
+    ".gz",
+    ".mgz",
+    ".mha",
+    ".mhd",
+    ".nrrd",
+    ".keras",
+    ".onnx",
+    ".html",
+)
 TAKE_SEVERAL = ("evaluate", "tune", "fuse")  # commands whose `PATH_SETTING` may be a list
 
 

@@ -13,10 +13,10 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from brats_unet.joining import joined
+from brats_unet.distributed.joining import joined
+from brats_unet.distributed.workers import DEADLINE_SECONDS, Workers
 from brats_unet.report.console import PlainConsole, plain_column
 from brats_unet.safe_text import visible
-from brats_unet.workers import DEADLINE_SECONDS, Workers
 
 
 class Display:

@@ -9,6 +9,7 @@ from brats_unet.assembly.networks import open_networks, postprocessing_of, run_p
 from brats_unet.assembly.scored_cases import RunCases, scored_cases, trained_on_sentence
 from brats_unet.commands.display import Display, open_display, open_shared_display
 from brats_unet.data.run_cases import refuse_overlap, training_cases
+from brats_unet.distributed.workers import Workers
 from brats_unet.errors import DataError, SettingsError
 from brats_unet.evaluation.folders import pair_folders
 from brats_unet.evaluation.mean_shape_file import cached_mean_shape
@@ -27,7 +28,6 @@ from brats_unet.run import PREDICTIONS, PROBABILITIES, Run, mask_file, probabili
 from brats_unet.schemes.convention import conventions
 from brats_unet.schemes.scheme_file import scheme_in, scheme_of
 from brats_unet.settings import Evaluate, SideLabels
-from brats_unet.workers import Workers
 
 
 def main(settings: Evaluate) -> int:

@@ -23,15 +23,16 @@ from brats_unet.evaluation.mask_sources import (
 from brats_unet.files import read_json, remove_file, write_json
 from brats_unet.metrics.counts import count, dice
 from brats_unet.metrics.protocols import protocol_named
-from brats_unet.nifti import read_integers, write_volume
 from brats_unet.private_paths import short_text
-from brats_unet.run import FUSION_MARK
+from brats_unet.run import FUSION_MARK, mask_file
+from brats_unet.scan_files import mask_suffix, read_mask, write_like
+from brats_unet.scan_formats import WRITTEN
 from brats_unet.schemes.convention import Convention, conventions
 from brats_unet.schemes.scheme import Scheme
 from brats_unet.schemes.scheme_file import scheme_of
 from brats_unet.settings import Fuse
 from brats_unet.spelling import suggestion
-from brats_unet.volume import Volume
+from brats_unet.volume import ImageFile
 
 FUSION = "fusion"  # name of the fused masks among the inputs, in tables and JSON
 
@@ -90,7 +91,8 @@ def _fuse(settings: Fuse, display: Display) -> int:
                 scores[one.name].append(_dice(against, mask, scheme))
             scores[FUSION].append(_dice(against, fused, scheme))
             like = present[0].masks[case_id]
-            write_volume(output / f"{case_id}.nii.gz", Volume(written.encode(fused)), like=like)
+            file = mask_file(output, case_id, mask_suffix(settings.mask_format, like))
+            write_like(file, written.encode(fused), ImageFile(like))
         display.progress("Fusing", done, len(cases))
 
     means = {name: _mean(rows, scheme) for name, rows in scores.items()}
@@ -148,7 +150,8 @@ def _prepare_folder(output: Path, origin: Mapping[str, Any], *, overwrite: bool)
             raise SettingsError(f"{output} is not empty. Choose another output folder, or add overwrite=true.")
         if (output / FUSION_MARK).exists():
             for case_id in read_json(output / FUSION_MARK, what=str(output)).get("weights", {}):
-                remove_file(output / f"{Path(case_id).name}.nii.gz")
+                for suffix in WRITTEN:
+                    remove_file(mask_file(output, Path(case_id).name, suffix))
     write_json(output / FUSION_MARK, dict(origin))
 
 
@@ -160,7 +163,7 @@ def _read_case(
     Raises:
         DataError: A mask is broken or lies on another grid.
     """
-    volumes = [read_integers(one.masks[case_id]) for one in inputs]
+    volumes = [read_mask(one.masks[case_id]) for one in inputs]
     refuse_other_grids(case_id, inputs, volumes)
     labels = np.stack(
         [

@@ -9,17 +9,17 @@ from brats_unet.assembly.networks import open_for_prediction, run_paths
 from brats_unet.commands.display import Display, open_shared_display
 from brats_unet.data.readers.discovery import Dataset
 from brats_unet.data.readers.incomplete import cases_to_predict, named_case
+from brats_unet.distributed.workers import Workers
 from brats_unet.errors import DataError, SettingsError
 from brats_unet.inference.masks_folder import origin_of
 from brats_unet.inference.network import Network
-from brats_unet.inference.predicting import Predicted, known_scans, predict_cases
+from brats_unet.inference.predicting import Predicted, known_scans, masks_to_write, predict_cases
 from brats_unet.inference.probability_maps import keep_all, keep_regions, keep_uncertainty
 from brats_unet.modality import Modality
-from brats_unet.run import PROBABILITIES, UNCERTAINTY, mask_file
+from brats_unet.run import PROBABILITIES, UNCERTAINTY
 from brats_unet.schemes.convention import Convention
 from brats_unet.settings import Predict
 from brats_unet.volume import Case
-from brats_unet.workers import Workers
 
 REVIEWS_SHOWN = 10  # cases to check that are named on the terminal; volumes.csv names all
 
@@ -62,7 +62,7 @@ def _predict(settings: Predict, display: Display, workers: Workers) -> int:
         display.log(note)
     if not dataset.cases:
         raise DataError(f"{settings.input}: no case found. Give a folder of cases, or the folder of one case.")
-    refuse_masks_over_scans(output, dataset.cases)
+    refuse_masks_over_scans(output, dataset.cases, settings.mask_format)
 
     writers = {PROBABILITIES: keep_regions, UNCERTAINTY: keep_uncertainty}
     kept = [name for name in writers if getattr(settings, name)]
@@ -74,9 +74,11 @@ def _predict(settings: Predict, display: Display, workers: Workers) -> int:
         rules=rules,
         origin=origin_of(
             paths, networks, checkpoint=settings.checkpoint, convention=convention.name, rules=rules, kept=kept
-        ),
+        )
+        | ({} if settings.mask_format == "nifti" else {"mask_format": settings.mask_format}),
         overwrite=settings.overwrite,
         masks_only=settings.masks_only,
+        mask_format=settings.mask_format,
         keep=keep_all([writers[name](output / name, convention.scheme) for name in kept]),
         log=display.log,
         progress=lambda count, total: display.progress("Predicting", count, total),
@@ -126,14 +128,12 @@ def refuse_output_in_input(output: Path, source: Path) -> None:
         raise SettingsError(f"output={output} lies in the folder of the scans, {source}. Choose a folder outside it.")
 
 
-def refuse_masks_over_scans(output: Path, cases: Sequence[Case]) -> None:
+def refuse_masks_over_scans(output: Path, cases: Sequence[Case], mask_format: str) -> None:
     """Raise SettingsError if a mask would replace a scan; overwrite=true does not allow it either."""
     scans = {file.path.resolve() for case in cases for file in case.images.values()}
-    for case in cases:
-        if mask_file(output, case.id).resolve() in scans:
-            raise SettingsError(
-                f"{mask_file(output, case.id)} is a scan. Choose another output folder, or case=<name>."
-            )
+    for mask in masks_to_write(output, cases, mask_format).values():
+        if mask.resolve() in scans:
+            raise SettingsError(f"{mask} is a scan. Choose another output folder, or case=<name>.")
 
 
 def _print_result(settings: Predict, display: Display, done: Predicted, output: Path, convention: Convention) -> None:

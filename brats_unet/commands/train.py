@@ -29,6 +29,7 @@ from brats_unet.data.augment.augmentation import refuse_blank_samples
 from brats_unet.data.fingerprint import refuse_other_dataset
 from brats_unet.data.prepare.preprocess import Preparation
 from brats_unet.data.study import open_study
+from brats_unet.distributed.workers import Workers
 from brats_unet.errors import Interrupted
 from brats_unet.files import write_json
 from brats_unet.inference.keras_network import network_of
@@ -49,7 +50,6 @@ from brats_unet.training.held_out_dice import held_out_dice
 from brats_unet.training.loop import train
 from brats_unet.training.schedules import SCHEDULES
 from brats_unet.training.step import LossScale
-from brats_unet.workers import Workers
 
 
 def main(settings: Train, stop: StopRequest) -> int:

@@ -14,9 +14,9 @@ from brats_unet.data.readers.task_folder import declared_labels, read_descriptio
 from brats_unet.errors import DataError, SettingsError, some
 from brats_unet.evaluation.grids import grid_mismatch
 from brats_unet.evaluation.mask_scheme import recorded_convention, recorded_scheme, scheme_shown
-from brats_unet.nifti import is_nifti, stem
 from brats_unet.processes import map_in_processes
 from brats_unet.scan_files import read_mask
+from brats_unet.scan_formats import is_scan, stem
 from brats_unet.schemes.convention import Convention
 from brats_unet.schemes.scheme import Scheme
 from brats_unet.volume import Volume
@@ -53,15 +53,15 @@ def sources_of(sources: Sequence[str], labels: Sequence[str], scheme: Scheme | N
         log: Called with a sentence that names the scheme if it was decided, and one per source with its convention.
 
     Raises:
-        DataError: Files and folders are mixed, a file is not NIfTI, or a folder has no mask.
+        DataError: Files and folders are mixed, a file is no mask, or a folder has no mask.
         SettingsError: The scheme, or the convention of a source, is ambiguous, or two recorded schemes differ.
     """
     paths = [Path(source) for source in sources]
     files = [path for path in paths if path.is_file()]
-    if files and (len(files) < len(paths) or not all(map(is_nifti, files))):
+    if files and (len(files) < len(paths) or not all(map(is_scan, files))):
         raise DataError(
-            "inputs: found files mixed with folders, or files that are not NIfTI. "
-            "Give only folders, or only NIfTI masks of one case."
+            "inputs: found files mixed with folders, or files that are no masks. "
+            "Give only folders, or only masks of one case (.nii.gz, .nii, .mgz, .mha, .mhd or .nrrd)."
         )
     if files:
         case_id = _common_start([stem(path) for path in paths]).rstrip("-_.") or "fused"

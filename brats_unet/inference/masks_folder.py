@@ -9,11 +9,12 @@ from brats_unet.files import read_json, remove, remove_file, write_json
 from brats_unet.inference.loading import weights_file
 from brats_unet.inference.network import Network
 from brats_unet.inference.postprocess import Postprocessing, named_as_now
-from brats_unet.run import PREDICTIONS_MARK, PROBABILITIES, UNCERTAINTY, VOLUMES, mask_file
+from brats_unet.run import PREDICTIONS_MARK, PROBABILITIES, UNCERTAINTY, VOLUMES
+from brats_unet.scan_formats import WRITTEN
 
 
 def prepare_masks_folder(
-    output: Path, origin: dict[str, Any], case_ids: Sequence[str] = (), *, overwrite: bool, record: bool = True
+    output: Path, origin: dict[str, Any], masks: Sequence[Path] = (), *, overwrite: bool, record: bool = True
 ) -> None:
     """Prepare the output folder and write the record of where its masks come from.
 
@@ -24,7 +25,7 @@ def prepare_masks_folder(
     Args:
         output: Output folder.
         origin: Networks and settings that make the masks, in plain types; see `origin_of`.
-        case_ids: Ids of the cases to predict.
+        masks: Files of the masks of the cases to predict.
         overwrite: Replace what is in the folder.
         record: Write the record. Without it, the folder must be new or empty, or `overwrite` set.
 
@@ -36,8 +37,9 @@ def prepare_masks_folder(
     mark = output / PREDICTIONS_MARK
     if mark.exists():
         if overwrite:
-            for mask in output.glob("*.nii.gz"):
-                remove_file(mask)
+            for mask in output.iterdir():
+                if mask.name.lower().endswith(WRITTEN) and (mask.is_symlink() or not mask.is_dir()):
+                    remove_file(mask)
             for path in (*output.glob(f"{VOLUMES}*"), output / PROBABILITIES, output / UNCERTAINTY):
                 remove(path)
         elif not record:
@@ -58,8 +60,8 @@ def prepare_masks_folder(
                 f"{output} is not empty and was not written by `brats-unet predict`. Choose another output folder, or "
                 f"add the masks to it with overwrite=true."
             )
-        for case_id in case_ids:
-            remove_file(mask_file(output, case_id))
+        for mask in masks:
+            remove_file(mask)
         for folder in (output / PROBABILITIES, output / UNCERTAINTY):
             if folder.is_symlink():  # else maps would be written through it
                 remove_file(folder)

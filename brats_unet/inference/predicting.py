@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from brats_unet.data.prepare.preprocess import Preparation, Prepared, prepare
+from brats_unet.distributed.workers import Workers
 from brats_unet.errors import DataError, SettingsError
 from brats_unet.inference.confidence import RegionFacts, facts_of, review_reasons
 from brats_unet.inference.ensemble import EnsemblePrediction, predict_ensemble
@@ -20,11 +21,10 @@ from brats_unet.inference.volumes_csv import collect_volumes, read_volumes, volu
 from brats_unet.modality import Modality
 from brats_unet.prefetch import prefetched
 from brats_unet.run import mask_file
-from brats_unet.scan_files import spacing_known, write_like
+from brats_unet.scan_files import mask_suffix, spacing_known, write_like
 from brats_unet.schemes.convention import Convention
 from brats_unet.schemes.scheme import Scheme
 from brats_unet.volume import Case
-from brats_unet.workers import Workers
 
 
 def prepared_for(networks: Sequence[Network], case: Case) -> dict[Preparation, Prepared]:
@@ -85,6 +85,11 @@ def refuse_rules_in_mm3(rules: Postprocessing, *, spacing_known: bool) -> None:
         )
 
 
+def masks_to_write(output: Path, cases: Sequence[Case], mask_format: str) -> dict[str, Path]:
+    """The file of each case's mask by case id; see `scan_files.mask_suffix` for `mask_format`."""
+    return {case.id: mask_file(output, case.id, mask_suffix(mask_format, scan_of(case).path)) for case in cases}
+
+
 @dataclass(frozen=True)
 class Predicted:
     """Result of `predict_cases`.
@@ -112,6 +117,7 @@ def predict_cases(
     origin: dict[str, Any],
     overwrite: bool = False,
     masks_only: bool = False,
+    mask_format: str = "nifti",
     keep: Keep = keep_nothing,
     log: Callable[[str], None],
     progress: Callable[[int, int], None],
@@ -132,6 +138,7 @@ def predict_cases(
         origin: Networks and settings that make the masks, in plain types; see `masks_folder.origin_of`.
         overwrite: Replace existing masks.
         masks_only: Write neither volumes.csv nor the record of the networks; an interrupted call cannot be continued.
+        mask_format: "nifti", or "input": the format of the scans; see `scan_files.mask_suffix`.
         keep: Writes what is kept of each case besides its mask.
         log: Called with one sentence per warning about the scans.
         progress: Called with the number of finished cases and the number of all cases, without those of other workers.
@@ -145,11 +152,12 @@ def predict_cases(
             other files, or masks of another origin.
     """
     refuse_rules_in_mm3(rules, spacing_known=all(spacing_known(case.images) for case in cases))
+    masks = masks_to_write(output, cases, mask_format)
     together = workers or Workers()
     if together.is_chief:
-        prepare_masks_folder(output, origin, [case.id for case in cases], overwrite=overwrite, record=not masks_only)
+        prepare_masks_folder(output, origin, list(masks.values()), overwrite=overwrite, record=not masks_only)
         collect_volumes(output)  # of workers that were stopped
-    existing = set(together.of_chief("masks", [case.id for case in cases if mask_file(output, case.id).exists()]))
+    existing = set(together.of_chief("masks", [case_id for case_id, mask in masks.items() if mask.exists()]))
     rows = read_volumes(output) if together.is_chief else {}
     failed: dict[str, str] = {}
     waiting = together.share([case for case in cases if case.id not in existing])
@@ -172,7 +180,7 @@ def predict_cases(
         lines = volume_rows(case.id, outcome.facts, outcome.review)
         if not masks_only:
             write_volumes(output, {**rows, case.id: lines}, together.index)
-        write_like(mask_file(output, case.id), convention.encode(outcome.labels), scan_of(case))
+        write_like(masks[case.id], convention.encode(outcome.labels), scan_of(case))
         return lines
 
     with ThreadPoolExecutor(1, "trace") as tracing:

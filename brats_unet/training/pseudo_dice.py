@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from brats_unet.data.patches.pipeline import read_batch
 from brats_unet.data.patches.sampling import Sampler
+from brats_unet.distributed.workers import Workers
 from brats_unet.losses.loss import Outputs
 from brats_unet.metrics.counts import Counts, dice
 from brats_unet.metrics.protocols import PROTOCOLS
@@ -23,7 +24,6 @@ from brats_unet.schemes.scheme import Scheme
 from brats_unet.training.averaging import Average
 from brats_unet.training.scalar_events import ScalarEvents
 from brats_unet.training.step import PerSample
-from brats_unet.workers import Workers
 
 KEEP = 0.9  # share of the running mean that one measurement keeps
 RULE = PROTOCOLS["nnunet"].dice  # for empty masks

@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 
 import tensorflow as tf
 
+from brats_unet.distributed.workers import Workers
 from brats_unet.errors import MachineError, SettingsError
 from brats_unet.hardware import cpu_has_bfloat16
 from brats_unet.training.tf_experimental import device_details, grow_memory_as_needed, multi_worker_strategy
-from brats_unet.workers import Workers
 
 POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16", "float16": "mixed_float16"}
 

@@ -79,7 +79,7 @@ def test_a_run_folder_that_one_worker_does_not_see_is_refused(two, tmp_path):
 
 
 def test_a_process_alone_opens_its_study_at_once(tmp_path):
-    from brats_unet.workers import Workers
+    from brats_unet.distributed.workers import Workers
 
     assert open_together(Workers(), tmp_path / "cache", lambda: "study") == "study"
     assert not (tmp_path / "cache").exists()

@@ -46,6 +46,7 @@ def settings(folders, **changes) -> Fuse:
         "scheme": None,
         "labels": "auto",
         "write": "auto",
+        "mask_format": "nifti",
         "references": None,
         "allow_missing": False,
         "overwrite": False,
@@ -247,3 +248,16 @@ def test_the_majority_by_label_of_five_real_entries_is_their_published_fusion(re
     assert main(settings(tmp_path, inputs=entries, per="labels")) == 0
     published = read_integers(folder / "TCGA-DU-7294_pred-fusion-mav.nii.gz").array
     np.testing.assert_array_equal(read_integers(tmp_path / "out" / "TCGA-DU-7294_pred.nii.gz").array, published)
+
+
+@pytest.mark.parametrize("mask_format", ["nifti", "input"])
+def test_masks_in_several_formats_are_fused_and_go_back_as_asked(folders, mask_format):
+    for path in sorted((folders / "a").iterdir()):
+        write_volume(path.with_name(path.name.replace(".nii.gz", ".mgz")), Volume(read_integers(path).array))
+        path.unlink()
+    assert main(settings(folders, mask_format=mask_format)) == 0
+    suffix = ".mgz" if mask_format == "input" else ".nii.gz"
+    assert sorted(p.name for p in (folders / "out").glob("BraTS*")) == [f"{case}{suffix}" for case in CASES]
+    assert np.array_equal(read_integers(folders / "out" / f"{CASES[0]}{suffix}").array, LABELS)
+    assert main(settings(folders, mask_format="nifti", overwrite=True)) == 0
+    assert sorted(p.name for p in (folders / "out").glob("BraTS*")) == [f"{case}.nii.gz" for case in CASES]

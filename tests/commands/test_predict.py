@@ -20,7 +20,8 @@ from brats_unet.inference import predicting
 from brats_unet.inference.network import Network
 from brats_unet.inference.postprocess import Postprocessing
 from brats_unet.modality import Modality
-from brats_unet.nifti import read_header, read_integers, read_volume
+from brats_unet.nifti import read_header, read_integers, read_volume, write_volume
+from brats_unet.scan_files import read_mask
 from brats_unet.schemes.convention import conventions
 from brats_unet.settings import Predict
 from tests.inference.scheme_examples import SCHEMES
@@ -83,6 +84,7 @@ def settings(formula, phantom_root, tmp_path):
             "probabilities": False,
             "uncertainty": False,
             "masks_only": False,
+            "mask_format": "nifti",
             "overwrite": False,
             "device": "cpu",
             "trust": False,
@@ -391,3 +393,56 @@ def test_rules_in_mm3_are_refused_for_slices_of_unknown_spacing(formula, setting
     ):
         predict.main(given)
     assert not (tmp_path / "out").exists()
+
+
+def written_again(root, folder, ending, write):
+    """The phantoms with every scan and mask in another format; returns their folder."""
+    for path in sorted(root.glob("*/*.nii.gz")):
+        write(folder / path.parent.name / path.name.replace(".nii.gz", ending), read_volume(path))
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("ending", "own"), [(".mha", ".mha"), (".mhd", ".mha"), (".nrrd", ".nrrd"), (".mgz", ".mgz"), (".nii", ".nii.gz")]
+)
+def test_scans_in_every_format_get_the_masks_of_nifti(settings, phantom_root, tmp_path, ending, own):
+    assert predict.main(settings()) == 0
+    plain = find_masks(tmp_path / "out")
+    if ending in (".mha", ".mhd", ".nrrd"):
+        sitk = pytest.importorskip("SimpleITK")
+
+    def write(path, volume):
+        if ending in (".mgz", ".nii"):
+            write_volume(path, volume)
+            return
+        write_volume(tmp_path / "one.nii", volume)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        sitk.WriteImage(sitk.ReadImage(str(tmp_path / "one.nii")), str(path))
+
+    folder = written_again(phantom_root, tmp_path / "again", ending, write)
+    assert len(find_cases(folder, modalities=tuple(Modality), masks_required=True).cases) == len(CASES)
+    for mask_format, suffix in (("nifti", ".nii.gz"), ("input", own)):
+        output = tmp_path / mask_format
+        assert predict.main(settings(input=str(folder), output=str(output), mask_format=mask_format)) == 0
+        assert sorted(path.name for path in output.glob("BraTS*")) == [f"{case}{suffix}" for case in CASES]
+        for case_id, mask in find_masks(output).items():
+            one, other = read_mask(plain[case_id]), read_mask(mask)
+            np.testing.assert_array_equal(one.array, other.array)
+            np.testing.assert_allclose(one.affine, other.affine, atol=1e-4)
+    if own != ".nii.gz":
+        with pytest.raises(SettingsError, match="other networks or settings"):
+            predict.main(settings(input=str(folder), output=str(tmp_path / "input")))
+
+
+def test_a_folder_of_web_pages_and_pointers_names_each_file_and_predicts_the_others(
+    settings, phantom_root, tmp_path, capsys
+):
+    folder = tmp_path / "scans"
+    shutil.copytree(phantom_root, folder)
+    (folder / CASES[0] / f"{CASES[0]}_t1.nii.gz").write_text("<!DOCTYPE html><html>Sign in</html>")
+    (folder / CASES[1] / f"{CASES[1]}_t2.nii.gz").write_text("version https://git-lfs.github.com/spec/v1\n")
+    assert predict.main(settings(input=str(folder), json=True)) == 1
+    failed = json.loads(capsys.readouterr().out)["failed"]
+    assert list(failed) == CASES[:2]
+    assert failed[CASES[0]].endswith("is a web page, not a scan. Download it again, signed in if the site asks for it.")
+    assert failed[CASES[1]].endswith("is a Git LFS pointer, not the scan itself. Fetch the scans: git lfs pull.")

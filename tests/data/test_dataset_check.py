@@ -145,7 +145,7 @@ def negative_mask(folder: Path) -> None:
         (constant, "the t1 scan is constant: no brain in it."),
         (not_a_number, "the t1 scan holds 3 voxels that are NaN, infinite or beyond 1e+30."),
         (truncated, "cannot be read as NIfTI"),
-        (no_nifti, "cannot be read as NIfTI (43 bytes"),
+        (no_nifti, "is a Git LFS pointer, not the scan itself"),
         (missing, "no t1 scan. Expected BraTS20_Training_002_t1.nii.gz beside the other three."),
         (other_shape, "the t1 is (11, 12, 12) voxels, the flair (12, 12, 12)."),
         (other_place, "the t1 is not aligned with the flair"),
@@ -268,7 +268,7 @@ def test_cases_that_differ_in_orientation_shape_or_spacing_get_notes(tmp_path: P
 
 def rewritten(folder: Path, affine: np.ndarray) -> None:
     for index, modality in enumerate(MODALITIES):
-        write(folder, folder.name, str(modality), scan(index), affine)
+        write(folder, folder.name, str(modality), scan(10 * int(folder.name[-3:]) + index), affine)
     write(folder, folder.name, "seg", labels(), affine)
 
 

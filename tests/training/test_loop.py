@@ -14,6 +14,7 @@ from safetensors.numpy import load_file
 
 from brats_unet.data.augment.mirror import mirror
 from brats_unet.data.patches.sampling import Sampler
+from brats_unet.distributed.workers import Workers
 from brats_unet.errors import Interrupted
 from brats_unet.losses import region_dice_bce
 from brats_unet.losses.compound import deep_supervision
@@ -31,7 +32,6 @@ from brats_unet.training.pseudo_dice import PatchScores, PatchValidation, patch_
 from brats_unet.training.schedules import polynomial
 from brats_unet.training.step import LossScale, build_step
 from brats_unet.training.strategy import Devices
-from brats_unet.workers import Workers
 
 ONE = Devices(tf.distribute.get_strategy(), 1, "float32", False, "CPU")
 STEPS = 6

@@ -15,7 +15,7 @@ import pytest
 import tensorflow as tf
 
 from brats_unet.data.augment.mirror import mirror, none
-from brats_unet.joining import joined
+from brats_unet.distributed.joining import joined
 from brats_unet.losses import region_dice_bce
 from brats_unet.losses.compound import deep_supervision
 from brats_unet.models.unet import unet3d
@@ -174,7 +174,7 @@ def test_two_workers_give_the_numbers_of_one_device_over_twenty_steps_also_with_
 def test_a_package_of_another_version_on_one_worker_is_refused_by_name_before_the_first_step(tmp_path):
     (tmp_path / "keras-2.0.dist-info").mkdir()
     (tmp_path / "keras-2.0.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: keras\nVersion: 2.0\n")
-    script = "from brats_unet.joining import joined\nwith joined(True, log=print): print('a step')"
+    script = "from brats_unet.distributed.joining import joined\nwith joined(True, log=print): print('a step')"
     processes, addresses = start(["-c", script], environment={1: {"PYTHONPATH": f"{tmp_path}:{CHECKOUT}"}})
     for code, out, err in ended(processes):
         assert code == 1 and "a step" not in out

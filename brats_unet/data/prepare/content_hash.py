@@ -18,10 +18,18 @@ DIGEST_BYTES = 16
 
 
 def file_hash(path: Path) -> str:
-    """BLAKE2b hash of a file's bytes, 32 hexadecimal digits; of a folder of slices, of their names and hashes."""
-    if path.is_dir():
-        names = "".join(f"{file.name} {file_hash(file)}\n" for file in files_in(path))
+    """BLAKE2b hash of a file's bytes, 32 hexadecimal digits; of several files, of their names and hashes.
+
+    Several are a folder of slices, and a header with its voxels in another file (.mhd, .nhdr).
+    """
+    files = files_in(path)
+    if files != [path]:
+        names = "".join(f"{file.name} {_hash(file)}\n" for file in files)
         return hashlib.blake2b(names.encode(), digest_size=DIGEST_BYTES).hexdigest()
+    return _hash(path)
+
+
+def _hash(path: Path) -> str:
     with open(path, "rb") as file:
         return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=DIGEST_BYTES)).hexdigest()
 

@@ -1,10 +1,11 @@
-"""Find the cases of a data folder in any known layout; NIfTI files are found by their names, without decoding a scan.
+"""Find the cases of a data folder in any known layout; scans are found by their names, without decoding a scan.
 
-Supported layouts: BraTS 2018-2021 and BraTS 2023+ naming (flat or nested up to five folders deep; .nii or .nii.gz; also
-files inside a folder with the file's own name), MSD Task01 and nnU-Net raw folders, and the TIFF slices of the LGG MRI
-Segmentation data set. Nothing is written to the folder.
+Supported layouts: BraTS 2018-2021 and BraTS 2023+ naming (flat or nested up to five folders deep; any format of
+`scan_formats`; also files inside a folder with the file's own name), MSD Task01 and nnU-Net raw folders, and the TIFF
+slices of the LGG MRI Segmentation data set. Nothing is written to the folder.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,15 +21,11 @@ from brats_unet.data.readers.tree import Tree, walk
 from brats_unet.errors import DataError, SettingsError
 from brats_unet.modality import Modality
 from brats_unet.scan_files import spacing_known
+from brats_unet.scan_formats import Foreign, foreign
 from brats_unet.volume import Case, Spacing
 
 __all__ = ["Dataset", "Survey", "find_cases", "find_masks", "survey"]
-NEEDS_CONVERSION = {
-    ".mha": "MetaImage files, the format of BRATS 2012-2015",
-    ".dcm": "DICOM files",
-    ".nrrd": "NRRD files",
-}
-NEEDS_UNPACKING = (".zip", ".tar", ".gz", ".tgz", ".7z", ".rar")
+LOOKED_AT = 50  # files without a known ending whose first bytes are read
 
 
 @dataclass(frozen=True)
@@ -232,11 +229,18 @@ def nothing_recognised(tree: Tree, *, slices: bool = False) -> str:
         kind, wanted = "TIFF", "Expected <patient>/<patient>_<n>.tif and <patient>_<n>_mask.tif."
     if tree.files:
         names = ", ".join(file.path.name for file in tree.files[:3])
-        return f"{len(tree.files)} NIfTI files, none named like a scan of a case ({names}, …). {wanted}"
-    for ending, what in NEEDS_CONVERSION.items():
-        if count := tree.others[ending]:
-            return f"no {kind} file, but {count} {what} ({ending}). Convert them to .nii.gz first."
-    for ending in NEEDS_UNPACKING:
-        if count := tree.others[ending]:
-            return f"no {kind} file, but {count} archives ({ending}). Unpack them first."
+        return f"{len(tree.files)} scans or masks, none named like a scan of a case ({names}, …). {wanted}"
+    found = _foreign_files(tree)
+    if found:
+        (what, ending), count = found.most_common(1)[0]
+        return f"no {kind} file, but {count} {what.many} ({ending}). {what.way or wanted}"
     return f"no {kind} file up to five folders deep. {wanted}"
+
+
+def _foreign_files(tree: Tree) -> Counter[tuple[Foreign, str]]:
+    """Number of files by what they are, if it is known, and by their ending, or name if they have none."""
+    found: Counter[tuple[Foreign, str]] = Counter()
+    for ending, count in tree.others.most_common(LOOKED_AT):
+        if what := foreign(tree.first[ending]):
+            found[what, ending if ending.startswith(".") else "without an ending"] += count
+    return found

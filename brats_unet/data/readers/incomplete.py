@@ -9,7 +9,7 @@ from brats_unet.data.readers.findings import refuse
 from brats_unet.data.readers.naming import scan_name
 from brats_unet.errors import DataError, SettingsError
 from brats_unet.modality import Modality
-from brats_unet.nifti import is_nifti, stem
+from brats_unet.scan_formats import foreign, is_scan, stem
 from brats_unet.volume import Case, ImageFile
 
 
@@ -60,7 +60,7 @@ def named_case(
     Raises:
         SettingsError: A required scan is not given, two scans are the same file, or the name is empty, "." or ".." or
             contains a slash.
-        DataError: A file does not exist or is not named .nii or .nii.gz.
+        DataError: A file does not exist, or is not named like one of a known format.
     """
     missing = [modality for modality in modalities if modality not in files]
     if len(missing) == len(modalities) or (missing and not fill_missing):
@@ -69,9 +69,11 @@ def named_case(
             f"{missing[0]}=/scans/a_{missing[0]}.nii.gz."
             + ("" if fill_missing else " It was not trained with missing scans (augmentation.modality_dropout).")
         )
-    wrong = [f"{key}={path}" for key, path in files.items() if not (Path(path).is_file() and is_nifti(Path(path)))]
+    wrong = {f"{key}={path}": Path(path) for key, path in files.items() if not _is_file_of_scan(Path(path))}
     if wrong:
-        raise DataError(f"{', '.join(wrong)}: expected a .nii or .nii.gz file. Correct the path.")
+        kinds = {kind for path in wrong.values() if path.is_file() and (kind := foreign(path))}
+        way = " ".join(f"It is {kind.one}. {kind.way}" for kind in kinds) or "Correct the path."
+        raise DataError(f"{', '.join(wrong)}: expected a file in .nii.gz, .nii, .mgz, .mha, .mhd or .nrrd. {way}")
     images = {modality: ImageFile(Path(files[modality])) for modality in modalities if modality in files}
     by_path: dict[Path, Modality] = {}
     for modality, file in images.items():
@@ -84,3 +86,7 @@ def named_case(
     if not name or name in (".", "..") or any(mark in name for mark in "/\\"):
         raise SettingsError(f"case={name} cannot be the name of a mask file. Give a name without slashes.")
     return Case(name, images)
+
+
+def _is_file_of_scan(path: Path) -> bool:
+    return path.is_file() and is_scan(path)

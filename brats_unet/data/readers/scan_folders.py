@@ -8,7 +8,7 @@ from brats_unet.data.readers.findings import Finding, error
 from brats_unet.data.readers.naming import MISNAMED_MASKS, NEW_SUFFIXES, OLD_SUFFIXES, patient_of, scan_name
 from brats_unet.data.readers.tree import NiftiFile, Tree
 from brats_unet.modality import Modality
-from brats_unet.nifti import SUFFIXES
+from brats_unet.scan_formats import NIFTI, suffix_of
 from brats_unet.volume import Case, ImageFile
 
 OLD, NEW = "brats2018-2021", "brats2023+"
@@ -119,7 +119,7 @@ def _assign_misnamed_masks(by_id: dict[str, _Files], found: ScanFolders) -> None
 def _missing_scan(case_id: str, files: _Files, modality: Modality, modalities: Sequence[Modality]) -> Finding:
     present = [m for m in modalities if m in files.scans]
     sibling = next(iter(files.scans.values()))
-    ending = next((s for s in SUFFIXES if sibling.path.name.lower().endswith(s)), ".nii.gz")
+    ending = suffix_of(sibling.path) or NIFTI[0]
     table = NEW_SUFFIXES if files.is_new else OLD_SUFFIXES
     suffix = next(word for word, stands_for in table.items() if stands_for == modality)
     prefix = f"{case_id}{files.separator}" if files.separator else ""

@@ -10,7 +10,7 @@ from isal import isal_zlib
 
 from brats_unet.data.readers.findings import Finding, error
 from brats_unet.errors import DataError
-from brats_unet.nifti import SUFFIXES, is_nifti, stem
+from brats_unet.scan_formats import NIFTI, is_scan, stem, suffix_of
 from brats_unet.tiff_slices import is_tiff
 
 DEPTH = 5  # levels of folders below the root that are searched
@@ -18,11 +18,13 @@ DEPTH = 5  # levels of folders below the root that are searched
 
 @dataclass(frozen=True)
 class NiftiFile:
-    """A NIfTI file; if a mirror put it into a folder of its own, named like a file (`X_t1.nii/`), the folder counts.
+    """A scan or mask: NIfTI or another format of `scan_formats`.
+
+    If a mirror put it into a folder of its own, named like a file (`X_t1.nii/`), the folder counts.
 
     Attributes:
         path: Path of the file itself.
-        stem: Name of the file, or of its folder named like a file, without `.nii` or `.nii.gz`.
+        stem: Name of the file, or of its folder named like a file, without the ending of its format.
         folder: Folder that contains the file, or its folder named like a file.
     """
 
@@ -37,10 +39,11 @@ class Tree:
 
     Attributes:
         root: The data folder.
-        files: NIfTI files, one for each (folder, stem), sorted by path.
+        files: Scans and masks, one for each (folder, stem), sorted by path.
         pictures: TIFF files, sorted by path.
         tables: CSV files, sorted by path.
         others: Number of other files by their suffix, or by their name if they have none.
+        first: The first file of each entry of `others`.
         defects: Files and folders that cannot be used, as errors with case "".
         notes: Sentences about irregularities that were accepted.
     """
@@ -50,6 +53,7 @@ class Tree:
     pictures: list[Path] = field(default_factory=list)
     tables: list[Path] = field(default_factory=list)
     others: Counter[str] = field(default_factory=Counter)
+    first: dict[str, Path] = field(default_factory=dict)
     defects: list[Finding] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
@@ -102,11 +106,11 @@ def _collect_files(
         if entry.name.startswith(".") or entry.name == "__MACOSX":
             continue
         if entry.is_dir():
-            if entry.name.lower().endswith(SUFFIXES):
+            if suffix_of(path):
                 _take_folder_as_file(tree, path, folder)
             elif depth < DEPTH and not skip(entry.name):
                 _collect_files(tree, path, depth + 1, seen, skip)
-        elif is_nifti(path):
+        elif is_scan(path):
             if entry.is_file():
                 tree.files.append(NiftiFile(path, stem(path), folder))
             else:
@@ -118,12 +122,14 @@ def _collect_files(
         elif path.suffix.lower() == ".csv":
             tree.tables.append(path)
         else:
-            tree.others[path.suffix.lower() or entry.name] += 1
+            kind = path.suffix.lower() or entry.name
+            tree.others[kind] += 1
+            tree.first.setdefault(kind, path)
 
 
 def _take_folder_as_file(tree: Tree, folder: Path, parent: Path) -> None:
     """Add the only NIfTI file inside a folder named like a file: `X_t1.nii/any_name.nii` counts as X_t1.nii."""
-    inside = [path for path in sorted(folder.iterdir()) if is_nifti(path) and path.is_file()]
+    inside = [path for path in sorted(folder.iterdir()) if is_scan(path) and path.is_file()]
     if len(inside) == 1:
         tree.files.append(NiftiFile(inside[0], stem(folder), parent))
         return
@@ -138,12 +144,20 @@ def _take_folder_as_file(tree: Tree, folder: Path, parent: Path) -> None:
 
 
 def _resolve_twins(tree: Tree) -> None:
-    """If a scan exists both as .nii and .nii.gz, keep the .nii; different content is a defect."""
+    """If a scan exists both as .nii and .nii.gz, keep the .nii; different content is a defect.
+
+    NIfTI files go before the same scan in another format.
+    """
     by_name: dict[tuple[Path, str], list[NiftiFile]] = {}
     for file in tree.files:
         by_name.setdefault((file.folder, file.stem), []).append(file)
     kept = []
     for twins in by_name.values():
+        standard = [file for file in twins if suffix_of(file.path) in NIFTI]
+        if standard and len(standard) < len(twins):
+            other = next(file for file in twins if file not in standard)
+            tree.notes.append(f"{standard[0].path.name} is used, not {other.path.name} beside it.")
+            twins = standard
         plain = min(twins, key=lambda file: (file.path.name.lower().endswith(".gz"), file.path))
         kept.append(plain)
         others = [file for file in twins if file is not plain]

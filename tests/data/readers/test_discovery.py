@@ -226,9 +226,12 @@ def test_files_with_other_names_are_skipped_with_a_note(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("VSD.Brain.XX.O.MR_Flair.54512.mha", "Convert them"),
-        ("slice1.dcm", "Convert them"),
-        ("BraTS2020.zip", "Unpack them"),
+        ("VSD.Brain.XX.O.MR_Flair.54512.mha", "none named like a scan of a case"),
+        ("slice1.dcm", r"no NIfTI file, but 1 DICOM files \(\.dcm\)\. Convert the series with dcm2niix"),
+        ("volume_1_slice_2.h5", r"1 HDF5 files \(\.h5\)\. Convert the arrays with nibabel"),
+        ("volume.npy", "1 NumPy arrays"),
+        ("scan.img", "1 Analyze or NIfTI pairs"),
+        ("BraTS2020.zip", r"archives \(\.zip\)\. Unpack it first"),
         ("scan.nii.gz", "none named like a scan of a case"),
         ("readme.txt", "no NIfTI file"),
     ],

@@ -70,8 +70,11 @@ def test_a_missing_file_is_refused_unless_fill_missing(phantom_root):
 
 def test_a_wrong_path_is_named(phantom_root, tmp_path):
     files = scans(phantom_root / "BraTS20_Training_001") | {Modality.T1: str(tmp_path / "none.nii")}
-    with pytest.raises(DataError, match=r"t1=.*none\.nii: expected a \.nii"):
+    with pytest.raises(DataError, match=r"t1=.*none\.nii: expected a file in \.nii\.gz, .*Correct the path"):
         named_case(files, ALL, name=None, fill_missing=False)
+    (tmp_path / "none.dcm").write_bytes(bytes(128) + b"DICM")
+    with pytest.raises(DataError, match=r"none\.dcm: expected .* or \.nrrd\. It is DICOM\. Convert the series"):
+        named_case(files | {Modality.T1: str(tmp_path / "none.dcm")}, ALL, name=None, fill_missing=False)
 
 
 @pytest.mark.parametrize("name", ["../evil", "a/b", "..", ""])

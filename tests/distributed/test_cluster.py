@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from brats_unet.cluster import cluster_of, first_host, host_and_port, on_one_machine
+from brats_unet.distributed.cluster import cluster_of, first_host, host_and_port, on_one_machine
 from brats_unet.errors import MachineError, SettingsError
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
-from brats_unet.cluster import Cluster, host_and_port
+from brats_unet.distributed.cluster import Cluster, host_and_port
 from brats_unet.errors import MachineError
 
 LONGEST = 2**20  # bytes of the first line that is read from a stranger

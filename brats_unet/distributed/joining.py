@@ -7,10 +7,10 @@ from contextlib import contextmanager, suppress
 from importlib.metadata import PackageNotFoundError, version
 
 from brats_unet import __version__
-from brats_unet.cluster import cluster_of
+from brats_unet.distributed.cluster import cluster_of
+from brats_unet.distributed.meeting import meet
+from brats_unet.distributed.workers import DEADLINE_SECONDS, GRACE_SECONDS, Workers
 from brats_unet.errors import BratsError, Interrupted, LostWorkerError
-from brats_unet.meeting import meet
-from brats_unet.workers import DEADLINE_SECONDS, GRACE_SECONDS, Workers
 
 PACKAGES = ("tensorflow", "keras", "numpy")  # of one version on all workers, as brats-unet itself
 

@@ -15,8 +15,8 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, TypeVar
 
+from brats_unet.distributed.meeting import Line
 from brats_unet.errors import BratsError, LostWorkerError, SettingsError
-from brats_unet.meeting import Line
 
 Item = TypeVar("Item")
 

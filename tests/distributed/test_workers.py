@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import pytest
 
-from brats_unet.cluster import Cluster
+from brats_unet.distributed.cluster import Cluster
+from brats_unet.distributed.meeting import meet
+from brats_unet.distributed.workers import Workers
 from brats_unet.errors import BratsError, LostWorkerError, MachineError, SettingsError
-from brats_unet.meeting import meet
-from brats_unet.workers import Workers
 from tests.loopback import at_once, clusters, left, met
 
 
@@ -89,7 +89,7 @@ def test_the_sentence_of_the_one_that_fails_reaches_all(three):
 
 
 def test_a_process_that_waits_elsewhere_is_ended_with_that_sentence(monkeypatch, capsys):
-    monkeypatch.setattr("brats_unet.workers.GRACE_SECONDS", 0.05)
+    monkeypatch.setattr("brats_unet.distributed.workers.GRACE_SECONDS", 0.05)
     workers, ended = met(2)
     workers[0].fail("it was stopped.", 75)
     deadline = time.monotonic() + 20
