@@ -23,8 +23,9 @@ AboveZero = Annotated[float, Range(0, above_least=True)]
 class Data:
     """Where the scans are, what they mean, how they are prepared and divided into folds (conf/data/)."""
 
-    name: str  # reader: brats, lgg or phantom
+    name: str  # reader: brats, files, lgg or phantom
     root: Optional[str]
+    files: Optional[Options]  # patterns by scan, see data.readers.file_patterns; None unless name is files
     labels: str  # label convention, or auto
     modalities: list[str]
     leave_out: list[str]  # case ids to leave out
@@ -160,6 +161,7 @@ class OtherData:
     leave_out: Optional[list[str]]  # case ids
     cache: Optional[str]  # folder that remembers hashes of scans; None: that of the run
     spacing_mm: Optional[list[AboveZero]]  # as in Data; None: that of the run for its own cases, else unknown
+    files: Optional[Options]  # patterns by scan, as in Data; None: those of the run
 
 
 @dataclass
@@ -224,6 +226,7 @@ class Predict:
 
     run: Any  # run folder, exported network, .keras file with its recipe.json beside it, or a list (ensemble)
     input: Optional[str]
+    files: Optional[Options]  # patterns by scan, as in Data
     spacing_mm: Optional[list[AboveZero]]  # voxel edge lengths of scans that do not hold them
     flair: Optional[str]
     t1: Optional[str]

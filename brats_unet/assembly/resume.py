@@ -45,6 +45,7 @@ EARLIER = {
     "sampling.rate_for_batch": None,
     "hardware.synchronized_norm": False,
     "init_freeze_steps": 0,
+    "data.files": None,
     "data.grid": None,
     "data.spacing_mm": None,
     "augmentation.in_plane": False,

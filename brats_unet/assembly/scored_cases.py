@@ -64,7 +64,9 @@ def scored_cases(settings: Evaluate, runs: Sequence[Run], log: Callable[[str], N
     _refuse_schemes(settings, runs, schemes)
     data = settings.data
     if data.root is None:
-        if given := [key for key in ("labels", "leave_out", "cache", "spacing_mm") if getattr(data, key) is not None]:
+        if given := [
+            key for key in ("labels", "files", "leave_out", "cache", "spacing_mm") if getattr(data, key) is not None
+        ]:
             raise SettingsError(f"data.{given[0]} is set, but data.root is not. Give both, or neither.")
         return [
             RunCases(run, tuple(held_out_cases(run)), _recorded(run), run.evaluation_folder(settings.checkpoint))
@@ -104,7 +106,9 @@ def _elsewhere(run: Run, root: str, data: OtherData, log: Callable[[str], None])
     """The cases of `data.root`, and their label convention."""
     cache = Path(data.cache or run.settings()["data"]["cache"])
     memo = HashMemo(cache / "hashes.json")
-    there = cases_elsewhere(run, root, leave_out=data.leave_out or [], spacing_mm=data.spacing_mm, memo=memo)
+    there = cases_elsewhere(
+        run, root, leave_out=data.leave_out or [], spacing_mm=data.spacing_mm, files=data.files, memo=memo
+    )
     masks = {case.id: case.mask for case in there.cases if case.mask is not None}
     if data.cache is not None or cache.is_dir():
         memo.save()

@@ -15,6 +15,7 @@ from brats_unet.spelling import suggestion
 
 GLIOMA = "glioma"  # the default, whose phantoms lie in phantoms/
 OWN_EXPERIMENT = {"lgg": "lgg2d"}  # data that the general recipes do not suit, and the experiment made for it
+FILES = "files"  # data set of any file names, and the setting that gives their patterns
 PLAN_FIRST = "auto"  # plan=auto: make the plan, then take it
 
 
@@ -24,14 +25,37 @@ def with_implied(conf: Conf, overrides: list[Override], *, multirun: bool) -> li
     Raises:
         SettingsError: The plan's file cannot be read, or holds a key that is no setting.
     """
+    overrides = with_patterns(conf, overrides)
     return with_machine_defaults(conf, with_plan(conf, overrides, multirun=multirun))
+
+
+def with_patterns(conf: Conf, overrides: list[Override]) -> list[Override]:
+    """The overrides with patterns of file names as quoted text, for their braces, and `files=bids` as its preset."""
+    section = next((name for name in conf.sections if name.split(".")[-1] == FILES), None)
+    if section is None:
+        return overrides
+    found = []
+    for override in overrides:
+        value = (override.value or "").strip()
+        if value in ("", "null") or value[0] in "'\"":
+            found.append(override)
+        elif override.key == section and not value.startswith("{"):
+            found.append(replace(override, prefix="++", key=f"{section}.preset"))
+        elif override.key.startswith(f"{section}."):
+            given = value[1:-1].split(",") if value.startswith("[") and value.endswith("]") else value
+            text = [one.strip().strip("'\"") for one in given] if isinstance(given, list) else given
+            found.append(replace(override, prefix="++", value=in_hydras_grammar(text)))
+        else:
+            found.append(override)
+    return found
 
 
 def with_machine_defaults(conf: Conf, overrides: list[Override]) -> list[Override]:
     """Choices that follow from the machine and from other settings, where the user made none.
 
     The experiment is that of the data (OWN_EXPERIMENT), or nnunet if there is a GPU, else quick. A data.root without
-    data= means the user's own scans (data=brats), unless the experiment names its data set itself.
+    data= means the user's own scans (data=brats, or data=files with data.files), unless the experiment names its data
+    set itself.
     """
     keys = {override.key for override in overrides}
     data = next((o.choices for o in overrides if o.key == "data"), [])
@@ -42,8 +66,11 @@ def with_machine_defaults(conf: Conf, overrides: list[Override]) -> list[Overrid
         added.append(Override("", "experiment", None, own))
     experiments = [name for o in (*added, *overrides) if o.key == "experiment" for name in o.choices]
     named = any("data" in conf.choices_of("experiment", experiment) for experiment in experiments)
-    if conf.defaults.get("data") == "phantom" and "data" not in keys and "data.root" in keys and not named:
-        added.append(Override("", "data", None, "brats"))
+    if "data" in conf.defaults and "data" not in keys and not named:
+        if any(key.startswith(f"data.{FILES}.") for key in keys):
+            added.append(Override("", "data", None, FILES))
+        elif conf.defaults["data"] == "phantom" and "data.root" in keys:
+            added.append(Override("", "data", None, "brats"))
     return [*added, *_phantoms_of_scheme(conf, overrides), *overrides]
 
 

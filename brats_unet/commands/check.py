@@ -14,6 +14,7 @@ from brats_unet.data.dataset_check import CheckReport, check_cases
 from brats_unet.data.folds import ALL, refuse_invalid_fold
 from brats_unet.data.prepare.preprocess import Preparation
 from brats_unet.data.readers.discovery import slice_spacing_mm, survey
+from brats_unet.data.readers.file_patterns import data_patterns
 from brats_unet.data.readers.findings import Finding, Severity
 from brats_unet.data.readers.slice_folders import LGG
 from brats_unet.errors import SettingsError
@@ -52,6 +53,7 @@ def main(settings: Check) -> int:
                 leave_out=data.leave_out,
                 spacing_mm=slice_spacing_mm(data.name, data.spacing_mm),
                 slices=data.name == LGG,
+                patterns=data_patterns(data.name, data.files),
             ),
             data.labels,
             scheme=scheme,

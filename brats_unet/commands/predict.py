@@ -8,6 +8,7 @@ from pathlib import Path
 from brats_unet.assembly.networks import open_for_prediction, run_paths
 from brats_unet.commands.display import Display, open_shared_display
 from brats_unet.data.readers.discovery import Dataset
+from brats_unet.data.readers.file_patterns import Patterns, patterns_of
 from brats_unet.data.readers.incomplete import cases_to_predict, named_case
 from brats_unet.distributed.workers import Workers
 from brats_unet.errors import DataError, SettingsError
@@ -40,6 +41,7 @@ def main(settings: Predict) -> int:
 def _predict(settings: Predict, display: Display, workers: Workers) -> int:
     workers.agree("settings", asdict(settings), "Start every worker with the same command.")
     files = _named_files(settings)
+    patterns = patterns_of(settings.files, key="files")
     refuse_maps_beside_masks(settings)
     paths = run_paths(settings.run)
     output = Path(settings.output)
@@ -57,7 +59,7 @@ def _predict(settings: Predict, display: Display, workers: Workers) -> int:
         log=display.log,
     )
 
-    dataset = _dataset(settings, files, networks)
+    dataset = _dataset(settings, files, patterns, networks)
     for note in dataset.notes:
         display.log(note)
     if not dataset.cases:
@@ -96,6 +98,8 @@ def _named_files(settings: Predict) -> dict[Modality, str]:
         SettingsError: Both scans and a folder were given, or neither.
     """
     files = {m: path for m in Modality if (path := getattr(settings, m)) is not None}
+    if files and settings.files:
+        raise SettingsError("files names the scans of a folder. Give input=… with it, or the files of one case alone.")
     if (settings.input is None) == (not files):
         found = "both input and files" if files else "neither input nor files"
         raise SettingsError(
@@ -105,11 +109,19 @@ def _named_files(settings: Predict) -> dict[Modality, str]:
     return files
 
 
-def _dataset(settings: Predict, files: dict[Modality, str], networks: Sequence[Network]) -> Dataset:
+def _dataset(
+    settings: Predict, files: dict[Modality, str], patterns: Patterns | None, networks: Sequence[Network]
+) -> Dataset:
     """The cases to predict, with the modalities that the networks know."""
     modalities, fill = known_scans(networks)
     if settings.input is not None:
-        return cases_to_predict(settings.input, modalities, fill_missing=fill, spacing_mm=settings.spacing_mm)
+        return cases_to_predict(
+            settings.input,
+            modalities,
+            fill_missing=fill,
+            spacing_mm=settings.spacing_mm,
+            patterns=patterns,
+        )
     case = named_case(files, modalities, name=settings.case, fill_missing=fill)
     return Dataset(next(iter(case.images.values())).path.parent, "", (case,))
 

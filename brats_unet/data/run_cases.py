@@ -7,6 +7,7 @@ from typing import Any
 
 from brats_unet.data.prepare.content_hash import HashMemo
 from brats_unet.data.readers.discovery import Dataset, find_cases, slice_spacing_mm
+from brats_unet.data.readers.file_patterns import patterns_of
 from brats_unet.data.readers.naming import patient_of
 from brats_unet.errors import DataError, SettingsError
 from brats_unet.files import read_json
@@ -79,7 +80,13 @@ class Elsewhere:
 
 
 def cases_elsewhere(
-    run: Run, root: str, *, leave_out: Sequence[str], spacing_mm: Sequence[float] | None, memo: HashMemo
+    run: Run,
+    root: str,
+    *,
+    leave_out: Sequence[str],
+    spacing_mm: Sequence[float] | None,
+    files: Mapping[str, Any] | None = None,
+    memo: HashMemo,
 ) -> Elsewhere:
     """The cases of a folder, and what the run knows of them.
 
@@ -91,6 +98,7 @@ def cases_elsewhere(
         root: The folder.
         leave_out: Ids of cases to leave out.
         spacing_mm: As in `discovery.find_cases`; None for the run's own cases is what the run was trained with.
+        files: Patterns of the file names, as in `settings.Data`; None takes those of the run.
         memo: Content hashes of scans; the caller saves it.
 
     Raises:
@@ -98,7 +106,13 @@ def cases_elsewhere(
     """
     settings, division = run.settings()["data"], _division(run)
     modalities = [Modality(name) for name in settings["modalities"]]
-    dataset = find_cases(root, modalities=modalities, leave_out=leave_out, spacing_mm=spacing_mm)
+    dataset = find_cases(
+        root,
+        modalities=modalities,
+        leave_out=leave_out,
+        spacing_mm=spacing_mm,
+        patterns=patterns_of(files or settings.get("files")),
+    )
     found = {case.id: case for case in dataset.cases if case.mask is not None}
     if not found:
         raise DataError(
@@ -161,6 +175,7 @@ def _with_masks(run: Run, root: str) -> dict[str, Case]:
         modalities=modalities,
         leave_out=settings["leave_out"],
         spacing_mm=slice_spacing_mm(settings["name"], settings.get("spacing_mm")),  # earlier versions have none
+        patterns=patterns_of(settings.get("files")),
     )
     return {case.id: case for case in dataset.cases if case.mask is not None}
 

@@ -18,6 +18,7 @@ from brats_unet.data.prepare.cache import PreparedCase, prepare_all
 from brats_unet.data.prepare.content_hash import HashMemo
 from brats_unet.data.prepare.preparation import Preparation, refuse_unknown_spacing
 from brats_unet.data.readers.discovery import Dataset, find_cases, slice_spacing_mm
+from brats_unet.data.readers.file_patterns import data_patterns
 from brats_unet.data.readers.slice_folders import LGG
 from brats_unet.errors import DataError, SettingsError, first_lines
 from brats_unet.files import write_json
@@ -27,8 +28,7 @@ from brats_unet.schemes.scheme import Scheme
 from brats_unet.volume import Case
 
 Log = Callable[[str], None]
-# (name of the step, items done, items in total)
-Progress = Callable[[str, int, int], None]
+Progress = Callable[[str, int, int], None]  # (name of the step, items done, items in total)
 
 
 @dataclass(frozen=True)
@@ -79,6 +79,7 @@ def open_study(
     grid: Sequence[int] | None,
     spacing_mm: Sequence[float] | None,
     scheme: Scheme,
+    files: Mapping[str, Any] | None = None,
     log: Log,
     progress: Progress,
     accept: Callable[[Dataset], None] = lambda dataset: None,
@@ -97,6 +98,7 @@ def open_study(
         MachineError: There is not enough disk space for the prepared volumes.
     """
     recipe = Preparation.of(modalities, preparation)
+    patterns = data_patterns(name, files)
     refuse_invalid_fold(fold=fold, folds=folds, splits=splits, validation_root=validation_root)
     if root is None:
         raise SettingsError("data.root is not set. Give the folder of the scans: data.root=/path/to/BraTS2020.")
@@ -111,18 +113,18 @@ def open_study(
             progress=partial(progress, "Making phantoms"),
         )
         kinds = varieties(Path(root))
+    discover = partial(find_cases, modalities=recipe.modalities, leave_out=leave_out, slices=name == LGG)
     memo = HashMemo((cache_folder := Path(cache)) / "hashes.json")
 
     def find(folder: str) -> Dataset:
-        given = slice_spacing_mm(name, spacing_mm)
-        slices, wanted = name == LGG, recipe.modalities
-        found = find_cases(folder, modalities=wanted, leave_out=leave_out, spacing_mm=given, slices=slices)
+        found = discover(folder, spacing_mm=slice_spacing_mm(name, spacing_mm), patterns=patterns)
         refuse_unknown_spacing(found, recipe)
         return found
 
     dataset, convention, label_sets = _discover(find(root), labels, scheme, memo, log, progress, accept)
     by_id = {case.id: case for case in dataset.cases if case.mask is not None}
 
+    document: Mapping[str, Any] = {}
     if validation_root is not None:
         outside, outside_convention, _ = _discover(find(validation_root), labels, scheme, memo, log, progress)
         held_out = {case.id: case for case in outside.cases if case.mask is not None}
@@ -138,14 +140,11 @@ def open_study(
                 f"Expected one label convention. Set data.labels=… if one was detected wrongly, or convert one folder."
             )
         division = Split(tuple(sorted(by_id)), tuple(sorted(held_out)))
-        document: Mapping[str, Any] = {"train": division.train, "validation": division.validation}
         by_id |= held_out
     elif splits is not None:
         division = read_split_file(Path(splits), sorted(by_id), fold)
-        document = {"train": division.train, "validation": division.validation}
     elif fold == ALL or folds is None:
         division = Split(tuple(sorted(by_id)), ())
-        document = {"train": division.train, "validation": division.validation}
     else:
         subjects = _subjects(by_id, kinds, label_sets, convention, memo)
         document = write_or_verify(
@@ -155,6 +154,7 @@ def open_study(
             seed=fold_seed,
         )
         division = split(document, fold)
+    document = document or {"train": division.train, "validation": division.validation}
     if not division.train:
         raise DataError(f"{root}: no case is left to train on. Lower data.folds, or add cases with masks.")
 

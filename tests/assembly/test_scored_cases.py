@@ -60,7 +60,7 @@ def settings(root=None, *, labels=None, leave_out=None, cache=None, spacing_mm=N
     values = dict.fromkeys(Evaluate.__dataclass_fields__) | {"checkpoint": "last"}
     return Evaluate(
         **values
-        | {"data": OtherData(None if root is None else str(root), labels, leave_out, cache, spacing_mm)}
+        | {"data": OtherData(None if root is None else str(root), labels, leave_out, cache, spacing_mm, None)}
         | changes
     )
 

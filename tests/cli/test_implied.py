@@ -143,3 +143,35 @@ def test_a_sweep_names_its_runs_by_what_differs_alone(monkeypatch):
         "tag='sampling.batch=4'",
         "tag='sampling.batch=4'",
     ]
+
+
+# Patterns of file names
+
+
+def test_patterns_are_taken_as_they_are_typed_and_mean_data_files(told):
+    line = "train data.root=x 'data.files.flair={case}_FLAIR.nii.gz' 'data.files.t1=[*_T1, {case=a*}-T1]' data.files.mask=*_seg?"
+    data = settings(line, told)["data"]
+    assert (data["name"], data["files"]) == (
+        "files",
+        {"flair": "{case}_FLAIR.nii.gz", "t1": ["*_T1", "{case=a*}-T1"], "mask": "*_seg?"},
+    )
+
+
+@pytest.mark.parametrize("command", ["train", "check", "plan", "doctor"])
+def test_a_preset_is_given_by_its_name_alone(told, command):
+    data = settings(f"{command} data.root=x data.files=bids data.files.mask=*_mask", told)["data"]
+    assert (data["name"], data["files"]) == ("files", {"preset": "bids", "mask": "*_mask"})
+
+
+def test_predict_and_evaluate_take_patterns_too(told):
+    line = "predict run=r input=i output=o files=bids 'files.flair={case}_FLAIR'"
+    assert settings(line, told)["files"] == {"preset": "bids", "flair": "{case}_FLAIR"}
+    assert settings("evaluate run=r data.root=x data.files=deepmedic", told)["data"]["files"] == {"preset": "deepmedic"}
+    assert settings("evaluate run=r data.root=x", told)["data"]["files"] is None
+
+
+def test_without_patterns_nothing_changes(told):
+    data = settings("train data.root=x", told)["data"]
+    assert (data["name"], data["files"]) == ("brats", None)
+    assert settings("train data.root=x data.files=null", told)["data"]["files"] is None
+    assert settings("train", told)["data"]["name"] == "phantom"

@@ -24,6 +24,7 @@ LARGE = np.diag([-17.0, -17.0, 17.0, 1.0])
 DATA = Data(
     name="brats",
     root=None,
+    files=None,
     labels="auto",
     modalities=["flair", "t1ce"],
     leave_out=[],

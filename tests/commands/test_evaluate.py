@@ -36,7 +36,7 @@ def settings(folders, **changes) -> Evaluate:
         "mode": "auto",
         "mirror": "auto",
         "postprocess": "auto",
-        "data": OtherData(None, None, None, None, None),
+        "data": OtherData(*[None] * 6),
         "predictions": str(folders / "predictions"),
         "references": str(folders / "references"),
         "output": str(folders / "out"),
@@ -233,4 +233,4 @@ def test_a_mask_with_an_integer_outside_the_scheme_is_refused(folders):
 
 def test_cases_for_a_run_are_refused_without_a_run(folders):
     with pytest.raises(SettingsError, match=r"data\.root=… holds cases for a run to score\. Give run=… too"):
-        main(settings(folders, data=OtherData("/data", None, None, None, None)))
+        main(settings(folders, data=OtherData("/data", *[None] * 5)))

@@ -73,6 +73,7 @@ def settings(formula, phantom_root, tmp_path):
         values = {
             "run": str(tmp_path / "run"),
             "input": str(phantom_root),
+            "files": None,
             "spacing_mm": None,
             **dict.fromkeys((*map(str, Modality), "case")),
             "output": str(tmp_path / "out"),
@@ -446,3 +447,19 @@ def test_a_folder_of_web_pages_and_pointers_names_each_file_and_predicts_the_oth
     assert list(failed) == CASES[:2]
     assert failed[CASES[0]].endswith("is a web page, not a scan. Download it again, signed in if the site asks for it.")
     assert failed[CASES[1]].endswith("is a Git LFS pointer, not the scan itself. Fetch the scans: git lfs pull.")
+
+
+def test_a_folder_of_any_names_is_predicted_by_patterns(settings, phantom_root, tmp_path):
+    assert predict.main(settings()) == 0
+    words = {"flair": "fla", "t1": "pre", "t1ce": "post", "t2": "two"}
+    for folder in sorted(phantom_root.glob("BraTS20*")):
+        for part, word in words.items():
+            path = tmp_path / "flat" / f"{word}-{folder.name}.nii.gz"
+            path.parent.mkdir(exist_ok=True)
+            shutil.copy(folder / f"{folder.name}_{part}.nii.gz", path)
+    files = {part: f"{word}-{{case}}.nii.gz" for part, word in words.items()}
+    assert predict.main(settings(input=str(tmp_path / "flat"), output=str(tmp_path / "other"), files=files)) == 0
+    for case_id, mask in find_masks(tmp_path / "out").items():
+        assert mask.read_bytes() == (tmp_path / "other" / f"{case_id}.nii.gz").read_bytes()
+    with pytest.raises(SettingsError, match=r"There is no files=bid\. Did you mean bids\?"):
+        predict.main(settings(files={"preset": "bid"}))

@@ -8,7 +8,7 @@ import pytest
 
 from brats_unet.data.study import open_study
 from brats_unet.errors import SettingsError
-from brats_unet.nifti import read_integers, write_volume
+from brats_unet.nifti import read_integers, read_volume, write_volume
 from brats_unet.schemes.scheme_file import builtin, scheme_of
 from brats_unet.volume import Volume
 
@@ -83,3 +83,25 @@ def test_masks_with_a_channel_for_each_region_are_prepared_like_others(phantom_r
     assert study.convention.written.name == "brats2017" and study.split == expected.split
     for case_id, case in study.prepared.items():
         np.testing.assert_array_equal(np.asarray(case.labels), np.asarray(expected.prepared[case_id].labels))
+
+
+@pytest.mark.parametrize(
+    ("naming", "files"),
+    [
+        ("{id}/{part}.mgz", {"flair": "FLAIR", "t1ce": "T1post", "mask": "truth"}),
+        ("all/{id}-{part}-x.nii", {"flair": "{case}-FLAIR-x", "t1ce": "{case}-T1post-x", "mask": "{case}-truth-*"}),
+        ("{part}/{id}.nii.gz", {"flair": "FLAIR/{case}", "t1ce": "T1post/{case}.nii.gz", "mask": "truth/{case}"}),
+    ],
+)
+def test_phantoms_under_any_names_are_prepared_like_those_of_brats(phantom_root, tmp_path, naming, files):
+    parts = {"flair": "FLAIR", "t1ce": "T1post", "seg": "truth"}
+    for folder in sorted(phantom_root.glob("BraTS20*")):
+        for part, word in parts.items():
+            path = tmp_path / "scans" / naming.format(id=folder.name, part=word)
+            write_volume(path, read_volume(folder / f"{folder.name}_{part}.nii.gz"))
+    plain = study_of(phantom_root, tmp_path / "one")
+    study = study_of(tmp_path / "scans", tmp_path / "two", name="files", files=files)
+    assert (study.split, study.convention.name) == (plain.split, plain.convention.name)
+    for case_id, prepared in plain.prepared.items():
+        np.testing.assert_array_equal(study.prepared[case_id].image, prepared.image)
+        np.testing.assert_array_equal(study.prepared[case_id].labels, prepared.labels)

@@ -2,30 +2,32 @@
 
 Supported layouts: BraTS 2018-2021 and BraTS 2023+ naming (flat or nested up to five folders deep; any format of
 `scan_formats`; also files inside a folder with the file's own name), MSD Task01 and nnU-Net raw folders, and the TIFF
-slices of the LGG MRI Segmentation data set. Nothing is written to the folder.
+slices of the LGG MRI Segmentation data set; and any folder by patterns of file names. Nothing is written to the folder.
 """
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from brats_unet.data.readers import task_folder
+from brats_unet.data.readers.file_patterns import FILES, Patterns
+from brats_unet.data.readers.file_presets import MASK
 from brats_unet.data.readers.findings import Finding, error, refuse
 from brats_unet.data.readers.grades import folder_grade, grade_table, lgg_strata
 from brats_unet.data.readers.mask_folder import find_masks
+from brats_unet.data.readers.pattern_folders import PatternFolders, read_pattern_folders
+from brats_unet.data.readers.pattern_guess import guessed_settings
 from brats_unet.data.readers.scan_folders import ScanFolders, read_scan_folders
 from brats_unet.data.readers.slice_folders import LGG, SliceFolders, read_slice_folders
 from brats_unet.data.readers.task_folder import Labels, TaskCases
 from brats_unet.data.readers.tree import Tree, walk
+from brats_unet.data.readers.unknown_folder import nothing_recognised
 from brats_unet.errors import DataError, SettingsError
 from brats_unet.modality import Modality
 from brats_unet.scan_files import spacing_known
-from brats_unet.scan_formats import Foreign, foreign
 from brats_unet.volume import Case, Spacing
 
 __all__ = ["Dataset", "Survey", "find_cases", "find_masks", "survey"]
-LOOKED_AT = 50  # files without a known ending whose first bytes are read
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,7 @@ class Dataset:
 
     Attributes:
         root: The data folder.
-        layout: "brats2018-2021", "brats2023+", "msd", "nnunet" or "lgg".
+        layout: "brats2018-2021", "brats2023+", "msd", "nnunet", "lgg" or "files".
         cases: Cases sorted by id; each has every requested modality, in the order of `Modality`; the mask may be None.
         declared_labels: "labels" of dataset.json: name -> integer, or the integers of a region; None if there are none.
         notes: Sentences about irregularities that were accepted.
@@ -82,6 +84,7 @@ def find_cases(
     masks_required: bool = False,
     spacing_mm: Sequence[float] | None = None,
     slices: bool = False,
+    patterns: Patterns | None = None,
 ) -> Dataset:
     """The cases of a data folder or of the folder of a single case; any defects are listed in one error message.
 
@@ -93,13 +96,16 @@ def find_cases(
         spacing_mm: Edge lengths of a voxel along L, P, S, in millimetres, for scans that do not hold them (TIFF); None
             if they are unknown.
         slices: Whether the scans must be TIFF slices, as with data=lgg.
+        patterns: Patterns of the file names, for a folder in none of the known layouts.
 
     Raises:
         SettingsError: `spacing_mm` is given, but the scans hold their spacing, or it is not three lengths; or there are
             NIfTI files where slices are expected.
         DataError: The path does not exist, is a file or an empty folder, holds no recognised case, or has defects.
     """
-    found = survey(root, modalities=modalities, leave_out=leave_out, spacing_mm=spacing_mm, slices=slices)
+    found = survey(
+        root, modalities=modalities, leave_out=leave_out, spacing_mm=spacing_mm, slices=slices, patterns=patterns
+    )
     defects = list(found.defects)
     if masks_required:
         for case in found.dataset.cases:
@@ -116,31 +122,38 @@ def survey(
     leave_out: Sequence[str] = (),
     spacing_mm: Sequence[float] | None = None,
     slices: bool = False,
+    patterns: Patterns | None = None,
+    key: str = "data.files",
 ) -> Survey:
-    """Like `find_cases`, but defects of cases are returned; only defects of the whole folder raise DataError."""
+    """Like `find_cases`, but defects of cases are returned; only defects of the whole folder raise DataError.
+
+    `key` is the setting of the current command that takes patterns, for messages.
+    """
     root = Path(root)
     wanted = [modality for modality in Modality if modality in set(modalities)]
-    tree, base = _tree_of(root)
-    found: TaskCases | ScanFolders | SliceFolders
+    tree, base = (walk(root), None) if patterns else _tree_of(root)
+    found: TaskCases | ScanFolders | SliceFolders | PatternFolders
     if slices and tree.files:
         where = "beside TIFF files" if tree.pictures else "and no TIFF files"
         raise SettingsError(
             f"data=lgg reads folders of TIFF slices, but {root} holds {len(tree.files)} NIfTI files {where}. Set "
             f"data=brats, or give a folder of slices alone."
         )
-    if tree.pictures and not tree.files:
+    if tree.pictures and not tree.files and patterns is None:
         found = read_slice_folders(tree, wanted, _three(spacing_mm))
     elif spacing_mm is not None:
         raise SettingsError(
             f"spacing_mm is set, but {root} holds NIfTI files, which have their own spacing. Set it to null."
         )
+    elif patterns is not None:
+        found = read_pattern_folders(tree, patterns, wanted)
     elif base is not None:
         found = task_folder.read_task(tree, base, wanted)
     else:
         found = read_scan_folders(tree, wanted)
     if not (found.cases or found.incomplete):
         refuse(root, [*tree.defects, *found.defects])
-        raise DataError(f"{root}: {nothing_recognised(tree, slices=slices)}")
+        raise DataError(f"{root}: {nothing_recognised(tree, slices=slices, key=key)}")
 
     left_out = set(leave_out)
     known = {case.id for case in (*found.cases, *found.incomplete)}
@@ -153,7 +166,10 @@ def survey(
     defects = [*tree.defects, *(defect for defect in found.defects if defect.case not in left_out)]
     if not cases and not incomplete:
         raise DataError(f"{root}: data.leave_out names all {len(known)} cases. Remove at least one from the list.")
-    defects = _merged(defects, [*cases, *incomplete], wanted, found.layout)
+    if found.layout != FILES:
+        defects = _merged(defects, [*cases, *incomplete], wanted, found.layout, tree, key)
+        if not any(case.mask for case in (*cases, *incomplete)) and (way := guessed_settings(tree, key, [MASK])):
+            notes.append(f"No file is named like a mask of BraTS. These settings may find the masks: {way}")
     without = sum(case.mask is None for case in cases)
     if 0 < without < len(cases):
         notes.append(f"{without} of {len(cases)} cases have no mask: they can only be used for prediction.")
@@ -209,7 +225,12 @@ def _graded(tree: Tree, cases: list[Case], notes: list[str]) -> list[Case]:
 
 
 def _merged(
-    defects: list[Finding], cases: Sequence[Case], modalities: Sequence[Modality], layout: str
+    defects: list[Finding],
+    cases: Sequence[Case],
+    modalities: Sequence[Modality],
+    layout: str,
+    tree: Tree,
+    key: str,
 ) -> list[Finding]:
     """The defects, with one for the whole folder instead of one per case if no case has a requested modality."""
     lacking = [m for m in modalities if len(cases) > 1 and not any(m in case.images for case in cases)]
@@ -218,29 +239,7 @@ def _merged(
     kept = [d for d in defects if not any(d.found.startswith(f"no {modality} scan.") for modality in lacking)]
     rest = ",".join(m for m in modalities if m not in lacking)
     remedy = f"Set {'data=lgg, or ' if layout == LGG else ''}data.modalities=[{rest}]."
+    if way := guessed_settings(tree, key, lacking):
+        remedy += f" Or read the folder by patterns: {way}"
     whole = error("", f"None of the {len(cases)} cases has a {' or '.join(lacking)} scan.", remedy)
     return [whole, *kept]
-
-
-def nothing_recognised(tree: Tree, *, slices: bool = False) -> str:
-    """What a folder without recognised cases holds and what to do; the message text that follows its path."""
-    kind, wanted = "NIfTI", "Expected BraTS file names (<case>_flair.nii.gz or <case>-t2f.nii.gz) or a folder imagesTr."
-    if slices:
-        kind, wanted = "TIFF", "Expected <patient>/<patient>_<n>.tif and <patient>_<n>_mask.tif."
-    if tree.files:
-        names = ", ".join(file.path.name for file in tree.files[:3])
-        return f"{len(tree.files)} scans or masks, none named like a scan of a case ({names}, …). {wanted}"
-    found = _foreign_files(tree)
-    if found:
-        (what, ending), count = found.most_common(1)[0]
-        return f"no {kind} file, but {count} {what.many} ({ending}). {what.way or wanted}"
-    return f"no {kind} file up to five folders deep. {wanted}"
-
-
-def _foreign_files(tree: Tree) -> Counter[tuple[Foreign, str]]:
-    """Number of files by what they are, if it is known, and by their ending, or name if they have none."""
-    found: Counter[tuple[Foreign, str]] = Counter()
-    for ending, count in tree.others.most_common(LOOKED_AT):
-        if what := foreign(tree.first[ending]):
-            found[what, ending if ending.startswith(".") else "without an ending"] += count
-    return found

@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from brats_unet.data.readers.discovery import Dataset, find_cases, survey
+from brats_unet.data.readers.discovery import Dataset, survey
+from brats_unet.data.readers.file_patterns import Patterns
 from brats_unet.data.readers.findings import refuse
 from brats_unet.data.readers.naming import scan_name
 from brats_unet.errors import DataError, SettingsError
@@ -19,6 +20,7 @@ def cases_to_predict(
     *,
     fill_missing: bool,
     spacing_mm: Sequence[float] | None = None,
+    patterns: Patterns | None = None,
 ) -> Dataset:
     """The cases of a data folder or of the folder of a single case, as in `discovery.find_cases`.
 
@@ -27,16 +29,20 @@ def cases_to_predict(
         modalities: Scans that the networks expect.
         fill_missing: Whether to accept a case that lacks some of these scans, but not all; a note names each such case.
         spacing_mm: As in `discovery.find_cases`.
+        patterns: As in `discovery.find_cases`; that of the mask is not used.
 
     Raises:
         DataError: As in `discovery.find_cases`; a missing scan is a defect only if `fill_missing` is False.
     """
+    patterns = patterns and replace(patterns, mask=())
+    found = survey(root, modalities=modalities, spacing_mm=spacing_mm, patterns=patterns, key="files")
     if not fill_missing:
-        return find_cases(root, modalities=modalities, spacing_mm=spacing_mm)
-    found = survey(root, modalities=modalities, spacing_mm=spacing_mm)
+        refuse(found.dataset.root, found.defects)
+        return found.dataset
     partial = [case for case in found.incomplete if case.images]
     lacking = tuple(f"no {modality} scan." for modality in modalities)
-    others = [d for d in found.defects if not d.found.startswith((*lacking, "None of the "))]
+    no_pattern = tuple(f"{patterns.key} has no pattern for {modality}." for modality in modalities if patterns)
+    others = [d for d in found.defects if not d.found.startswith((*lacking, *no_pattern, "None of the "))]
     refuse(found.dataset.root, others)
     notes = [
         f"{case.id}: no {' and no '.join(m for m in modalities if m not in case.images)} scan; zeros are used instead."
