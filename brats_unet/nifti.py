@@ -3,6 +3,7 @@
 import gzip
 import logging
 import zlib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -131,7 +132,7 @@ def one_scan(volume: Volume, path: Path, channel: int | None) -> Volume:
         if array.ndim != 4 or channel >= array.shape[3]:
             raise DataError(f"{path}: a volume of shape {array.shape}. Expected four axes with channel {channel}.")
         array = array[..., channel]
-    return Volume(array, volume.affine)
+    return replace(volume, array=array)
 
 
 def read_array(path: Path) -> Volume:
@@ -177,7 +178,7 @@ def as_integers(volume: Volume, path: Path) -> Volume:
         array = array[..., 0]
     if array.ndim == 4:
         try:
-            return Volume(packed(array), volume.affine)
+            return replace(volume, array=packed(array))
         except ValueError as problem:
             raise DataError(f"{path}: {problem}.") from None
     volume = one_scan(volume, path, None)
@@ -195,7 +196,7 @@ def as_integers(volume: Volume, path: Path) -> Volume:
             raise DataError(f"{path}: holds {value}, not an integer. Expected a mask of labels, not a scan.")
     if whole.size and (whole.min() < 0 or whole.max() > 255):
         raise DataError(f"{path}: labels from {whole.min()} to {whole.max()}. Expected labels from 0 to 255.")
-    return Volume(whole.astype(np.int16), volume.affine)
+    return replace(volume, array=whole.astype(np.int16))
 
 
 def write_volume(path: Path, volume: Volume, *, like: Path | None = None, slope: float = 1) -> None:

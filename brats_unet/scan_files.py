@@ -13,6 +13,7 @@ from brats_unet.scan_formats import IN_ONE_FILE, ITK, NIFTI, suffix_of
 from brats_unet.volume import Header, ImageFile, Spacing, Volume
 
 CHANNELS = 3  # scans in a folder of slices
+ARRAYS = ".npy"  # of masks, to score them
 
 
 def files_in(path: Path) -> list[Path]:
@@ -66,19 +67,32 @@ def read_mask(path: Path, spacing_mm: Spacing | None = None) -> Volume:
     """A mask as integers, int16, shape (X, Y, Z); see `nifti.read_integers`.
 
     Args:
-        path: File, or folder of slices.
-        spacing_mm: Spacing of its scans (`ImageFile.spacing_mm`), which slices do not hold.
+        path: File, NumPy array (.npy), or folder of slices.
+        spacing_mm: Spacing of its scans (`ImageFile.spacing_mm`), which slices and arrays do not hold.
 
     Raises:
         DataError: A file is missing or broken, or holds no mask.
     """
     if path.is_dir():
         return _of_slices(tiff_slices.read_masks(path).astype(np.int16), spacing_mm)
+    if path.suffix.lower() == ARRAYS:
+        return nifti.as_integers(_of_slices(_saved_array(path), spacing_mm), path)
     return nifti.as_integers(read_array(ImageFile(path)), path) if suffix_of(path) in ITK else nifti.read_integers(path)
 
 
+def _saved_array(path: Path) -> np.ndarray:
+    """The array of a .npy file; only numbers are read, never objects, which could run code."""
+    try:
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError) as problem:
+        raise DataError(f"{path}: cannot be read as a NumPy array of numbers ({problem}). Save it again.") from problem
+    if array.dtype.kind not in "iufb":
+        raise DataError(f"{path}: voxels of type {array.dtype}. Expected one number per voxel.")
+    return np.asarray(array, np.uint8 if array.dtype.kind == "b" else None)
+
+
 def _of_nibabel(path: Path) -> bool:
-    return not path.is_dir() and suffix_of(path) not in ITK
+    return not path.is_dir() and suffix_of(path) not in ITK and path.suffix.lower() != ARRAYS
 
 
 def quantised_sentence(masks: Iterable[Path]) -> str:

@@ -187,6 +187,7 @@ class Evaluate:
     output: Optional[str]
     scheme: Optional[Options]  # what the masks show; None: that of the run, or decided from the masks
     labels: Union[str, SideLabels]  # text: of both folders
+    spacing_mm: Optional[list[AboveZero]]  # of masks that are NumPy arrays
     protocol: str  # auto, brats2020, brats2023, brats2026, nnunet or seed
     tolerances_mm: Any  # millimetres, one number or a list
     calibration: bool

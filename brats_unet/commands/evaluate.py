@@ -8,6 +8,7 @@ from pathlib import Path
 from brats_unet.assembly.networks import open_networks, postprocessing_of, run_paths, with_inference_options
 from brats_unet.assembly.scored_cases import RunCases, scored_cases, trained_on_sentence
 from brats_unet.commands.display import Display, open_display, open_shared_display
+from brats_unet.data.readers.discovery import three_lengths
 from brats_unet.data.run_cases import refuse_overlap, training_cases
 from brats_unet.distributed.workers import Workers
 from brats_unet.errors import DataError, SettingsError
@@ -217,6 +218,7 @@ def evaluate_folders(settings: Evaluate, predictions: Path, references: Path) ->
             scheme=None if settings.scheme is None else scheme_of(settings.scheme),
             labels=labels.references,
             prediction_labels=labels.predictions,
+            spacing_mm=None if settings.spacing_mm is None else three_lengths(settings.spacing_mm),
             allow_missing=settings.allow_missing,
             workers=settings.workers,
             progress=lambda done, total: display.progress("Reading masks", done, total),

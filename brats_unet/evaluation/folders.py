@@ -22,7 +22,7 @@ from brats_unet.processes import map_in_processes
 from brats_unet.scan_files import quantised_sentence, read_mask
 from brats_unet.schemes.convention import Convention, numbers
 from brats_unet.schemes.scheme import Scheme
-from brats_unet.volume import Case, Volume
+from brats_unet.volume import Case, Spacing, Volume
 
 LISTED = 50  # most problems that one message lists
 
@@ -68,6 +68,7 @@ def pair_folders(
     scheme: Scheme | None = None,
     labels: str = "auto",
     prediction_labels: str = "auto",
+    spacing_mm: Spacing | None = None,
     allow_missing: bool = False,
     workers: int = 0,
     progress: Callable[[int, int], None] | None = None,
@@ -81,6 +82,7 @@ def pair_folders(
         labels: Label convention of the references; "auto" finds it in the way that training does.
         prediction_labels: Label convention of the predictions; "auto" takes what was recorded beside them, else that of
             the references if it fits, else the only one that does.
+        spacing_mm: Edge lengths of a voxel along x, y, z, in millimetres, of NumPy arrays; None if they are unknown.
         allow_missing: Score an empty prediction where one is missing, instead of stopping.
         workers: Processes that read the files; 0 starts one per core.
         progress: Called with (done, total) after each file.
@@ -153,7 +155,7 @@ def pair_folders(
     pairs = []
     sequences = [modality for modality in Modality if any(modality in case.images for case in cases.values())]
     for case_id, path in expected.items():
-        pair = Pair(case_id, path, found.get(case_id), None, convention, own)
+        pair = Pair(case_id, path, found.get(case_id), None, convention, own, spacing_mm=spacing_mm)
         if case := cases.get(case_id):
             lacking = tuple(modality for modality in sequences if modality not in case.images)
             pair = replace(pair, images=case.images, stratum=case.stratum or "", absent=lacking)

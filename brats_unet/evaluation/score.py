@@ -45,6 +45,7 @@ class Pair:
         prediction_convention: What the integers of the prediction mean.
         probabilities: Probability file of each predicted region, on the grid of the case, or None.
         softmax: Whether the probabilities come from a softmax over the classes, so that they give class probabilities.
+        spacing_mm: Edge lengths of a voxel along x, y, z, in millimetres, of masks that are NumPy arrays.
         stratum: As in `volume.Case`; "" if it is unknown. `absent`: the same, and None.
     """
 
@@ -58,6 +59,7 @@ class Pair:
     softmax: bool = True
     stratum: str = ""
     absent: tuple[Modality, ...] | None = None
+    spacing_mm: Spacing | None = None
 
     def __post_init__(self) -> None:
         if not self.scheme.means_the_same(other := self.prediction_convention.scheme):
@@ -177,12 +179,13 @@ def read_labels(pair: Pair) -> tuple[Volume, Volume]:
     Raises:
         DataError: A file cannot be read, holds a label unknown to its convention, or the grids differ.
     """
-    stored = read_mask(pair.reference, given_spacing_mm(pair.images))
+    spacing_mm = pair.spacing_mm or given_spacing_mm(pair.images)
+    stored = read_mask(pair.reference, spacing_mm)
     labels = pair.reference_convention.decode(stored.array, where=str(pair.reference))
     reference = replace(stored, array=labels)
     if pair.prediction is None:
         return reference, replace(reference, array=np.zeros_like(reference.array))
-    stored = on_axes_of(labels.shape, reference.affine, read_mask(pair.prediction))
+    stored = on_axes_of(labels.shape, reference.affine, read_mask(pair.prediction, spacing_mm))
     if mismatch := grid_mismatch(reference.array.shape, reference.affine, stored.array.shape, stored.affine):
         raise DataError(f"{pair.case_id}: {pair.prediction} does not lie on the grid of {pair.reference}: {mismatch}")
     return reference, Volume(pair.prediction_convention.decode(stored.array, where=str(pair.prediction)), stored.affine)

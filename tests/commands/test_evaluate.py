@@ -43,6 +43,7 @@ def settings(folders, **changes) -> Evaluate:
         "scheme": None,
         "labels": "auto",
         "protocol": "brats2020",
+        "spacing_mm": None,
         "tolerances_mm": [1, 2],
         "calibration": False,
         "allow_missing": False,

@@ -290,3 +290,19 @@ def test_masks_with_a_channel_for_each_region_are_read_by_their_nesting(tmp_path
         pair_folders(tmp_path / "p", tmp_path / "r", prediction_labels="auto")
     given = pair_folders(tmp_path / "p", tmp_path / "r", prediction_labels="background+NCR+ED+ET")
     np.testing.assert_array_equal(read_labels(given.pairs[0])[1].array, reference.array)
+
+
+def test_numpy_arrays_are_masks_whose_spacing_is_given(tmp_path):
+    for folder in ("p", "r"):
+        (tmp_path / folder).mkdir()
+        for case in CASES:
+            np.save(tmp_path / folder / f"{case}{'_seg' if folder == 'r' else ''}.npy", mask(1, 2, 4))
+    paired = pair_folders(tmp_path / "p", tmp_path / "r", spacing_mm=(1.0, 2.0, 3.0))
+    reference, prediction = read_labels(paired.pairs[0])
+    assert reference.spacing_mm == prediction.spacing_mm == (1.0, 2.0, 3.0) and reference.spacing_known
+    assert (reference.array == mask(1, 2, 4)).all()
+    unknown = read_labels(pair_folders(tmp_path / "p", tmp_path / "r").pairs[0])[0]
+    assert unknown.known_spacing_mm is None
+    np.save(tmp_path / "p" / f"{CASES[0]}.npy", np.array([[["code"]]], object), allow_pickle=True)
+    with pytest.raises(DataError, match="cannot be read as a NumPy array of numbers"):
+        pair_folders(tmp_path / "p", tmp_path / "r")

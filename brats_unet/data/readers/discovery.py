@@ -140,7 +140,7 @@ def survey(
             f"data=brats, or give a folder of slices alone."
         )
     if tree.pictures and not tree.files and patterns is None:
-        found = read_slice_folders(tree, wanted, _three(spacing_mm))
+        found = read_slice_folders(tree, wanted, three_lengths(spacing_mm))
     elif spacing_mm is not None:
         raise SettingsError(
             f"spacing_mm is set, but {root} holds NIfTI files, which have their own spacing. Set it to null."
@@ -202,7 +202,8 @@ def _tree_of(root: Path) -> tuple[Tree, Path | None]:
     return tree, bases[0] if bases else None
 
 
-def _three(spacing_mm: Sequence[float] | None) -> Spacing | None:
+def three_lengths(spacing_mm: Sequence[float] | None) -> Spacing | None:
+    """The setting `spacing_mm` as three lengths; refuses another number of them."""
     if spacing_mm is None:
         return None
     if len(spacing_mm) != 3:

@@ -1,7 +1,7 @@
 """Find the masks in a flat or nested folder by case id, to score one folder of masks against another."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from brats_unet.data.readers.findings import Finding, error, refuse
@@ -9,6 +9,7 @@ from brats_unet.data.readers.naming import MISNAMED_MASKS, NNUNET_NAME, ScanName
 from brats_unet.data.readers.task_folder import IMAGES
 from brats_unet.data.readers.tree import NiftiFile, Tree, walk
 from brats_unet.errors import DataError
+from brats_unet.scan_files import ARRAYS
 from brats_unet.tiff_slices import slices_in
 
 # Names of probability and uncertainty files that prediction programs write beside their masks.
@@ -21,7 +22,8 @@ def find_masks(root: str | Path) -> dict[str, Path]:
     Masks are `<id>.nii[.gz]`, `<id>_seg` and `<id>-seg`, flat or nested, `<id>/seg.nii.gz`, and the misnamed mask of
     case 355 of BraTS 2020. Scans (`<id>_flair`, `<id>-t1c`, …), the folders imagesTr and imagesTs, and probability and
     uncertainty files are skipped. If the folder also holds scans, `<id>.nii[.gz]` is a mask only if `<id>` is the id of
-    a case with scans. Without NIfTI files, each folder of TIFF slices that has masks is the mask of its case.
+    a case with scans. Without such files, each folder of TIFF slices that has masks is the mask of its case; without
+    slices, NumPy arrays of these names are masks.
 
     Raises:
         DataError: The path is not a readable folder, it holds no mask, or cases have two masks (all are listed).
@@ -30,6 +32,8 @@ def find_masks(root: str | Path) -> dict[str, Path]:
     tree = walk(root, skip=lambda name: name in IMAGES)
     if tree.pictures and not tree.files:
         return _slice_folders(tree)
+    if not tree.files and (arrays := sorted(root.rglob(f"*{ARRAYS}"))):
+        return _arrays(root, arrays)
     defects: list[Finding] = list(tree.defects)
     named: list[tuple[NiftiFile, ScanName]] = []
     plain: list[NiftiFile] = []
@@ -68,6 +72,18 @@ def _slice_folders(tree: Tree) -> dict[str, Path]:
     if not found:
         raise DataError(f"{tree.root}: no mask. Expected <patient>_<n>_mask.tif beside the slices.")
     return found
+
+
+def _arrays(root: Path, files: Sequence[Path]) -> dict[str, Path]:
+    """NumPy arrays of masks by case id."""
+    found: dict[str, Path] = {}
+    for path in files:
+        name = scan_name(path.stem)
+        case_id = path.stem if name is None else name.id or path.parent.resolve().name
+        if case_id in found:
+            raise DataError(f"{root}: {case_id} has two masks: {found[case_id]} and {path}. Expected one.")
+        found[case_id] = path
+    return dict(sorted(found.items()))
 
 
 def _owner(file: NiftiFile, name: ScanName, root: Path, scans: Iterable[tuple[NiftiFile, str]]) -> str:
