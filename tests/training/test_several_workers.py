@@ -26,7 +26,7 @@ from brats_unet.training.step import LossScale, build_step, per_replica
 from brats_unet.training.strategy import choose_devices
 
 CHECKOUT = Path(__file__).resolve().parents[2]
-STEPS, BATCH = 20, 4
+STEPS, BATCH = 20, 8
 PLAIN = {"precision": "float32", "jit": "off", "replicas": None}
 
 
@@ -128,12 +128,12 @@ def overflow(devices):
             keras.ops.cast(labels[..., None], "float32") * keras.ops.cast(logits, "float32"), (1, 2, 3, 4)
         )
 
-    options = {"optimizer": optimizer, "augmentation": none(), "seed": 0, "batch": 2, "loss_scale": scale}
+    options = {"optimizer": optimizer, "augmentation": none(), "seed": 0, "batch": 4, "loss_scale": scale}
     step = build_step(devices=devices, model=model, loss=loss, **options)
-    images, found = np.ones((2, 2, 2, 2, 1), np.float16), []
+    images, found = np.ones((4, 2, 2, 2, 1), np.float16), []
     for second in (255, 1):
         before = float(model.get_weights()[0].ravel()[0])
-        labels = np.reshape(np.array([1, second], np.uint8), (2, 1, 1, 1)) * np.ones((2, 2, 2, 2), np.uint8)
+        labels = np.reshape(np.array([1, second, 1, 1], np.uint8), (4, 1, 1, 1)) * np.ones((4, 2, 2, 2), np.uint8)
         step(*shares(devices, 0, images, labels))
         found.append([scale.value, before - float(model.get_weights()[0].ravel()[0])])
     return found
@@ -160,15 +160,41 @@ def measured_on_a_worker():
         return measured(replace(devices, precision="float32"))
 
 
+def measured_on_logical_devices():
+    count = int(os.environ["DEVICES"])
+    devices = choose_devices(device="mirrored", **PLAIN | {"replicas": count})
+    assert devices.replicas == count
+    return measured(replace(devices, precision="float32"))
+
+
+def assert_equal(found, expected):
+    for name, (steps, means) in expected[0].items():
+        assert len(steps) == STEPS and min(norm for _, norm in steps) > 0.05, "every update should be clipped"
+        np.testing.assert_allclose(found[0][name][0], steps, rtol=1e-5, err_msg=name)
+        np.testing.assert_allclose(found[0][name][1], means, rtol=1e-5, err_msg=name)
+    (scale, skipped), (after, change) = expected[1]
+    assert found[1] == expected[1] and scale == after == 2.0**11 and skipped == 0 != change
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("count", [2, 4])
+def test_logical_devices_give_the_numbers_of_one_over_twenty_steps_also_with_an_overflow_on_one(count):
+    script = "import json, runpy, sys; print(json.dumps(runpy.run_path(sys.argv[1])['measured_on_logical_devices']()))"
+    variables = {**os.environ, "DEVICES": str(count), "PYTHONPATH": str(CHECKOUT)}
+    command = [sys.executable, "-W", "ignore", "-c", script, __file__]
+    done = subprocess.run(command, env=variables, capture_output=True, text=True, check=True)
+    assert_equal(json.loads(done.stdout.splitlines()[-1]), plain(measured(choose_devices(device="cpu", **PLAIN))))
+
+
+def plain(value):
+    return json.loads(json.dumps(value))
+
+
 @pytest.mark.slow
 def test_two_workers_give_the_numbers_of_one_device_over_twenty_steps_also_with_an_overflow_on_one_of_them():
-    expected, scales = measured(choose_devices(device="cpu", **PLAIN))
-    for found, found_scales in function_on_two("measured_on_a_worker"):
-        for name, (steps, means) in expected.items():
-            assert len(steps) == STEPS and min(norm for _, norm in steps) > 0.05, "every update should be clipped"
-            np.testing.assert_allclose(found[name][0], steps, rtol=1e-5, err_msg=name)
-            np.testing.assert_allclose(found[name][1], means, rtol=1e-5, err_msg=name)
-        assert found_scales == scales == [[2.0**11, 0.0], [2.0**11, 4.0]]
+    expected = plain(measured(choose_devices(device="cpu", **PLAIN)))
+    for found in function_on_two("measured_on_a_worker"):
+        assert_equal(found, expected)
 
 
 def test_a_package_of_another_version_on_one_worker_is_refused_by_name_before_the_first_step(tmp_path):
