@@ -9,7 +9,8 @@ import numpy as np
 from scipy import ndimage
 
 from brats_unet.geometry import bounding_box
-from brats_unet.nifti import is_nifti, read_integers
+from brats_unet.nifti import read_integers
+from brats_unet.scan_formats import is_scan
 from brats_unet.schemes.scheme_file import builtin
 
 Masks = tuple[str, np.ndarray, np.ndarray, tuple[float, float, float]]
@@ -66,7 +67,7 @@ def stored(folders: list[Path]) -> Iterator[Masks]:
     by_parent: dict[Path, list[Path]] = {}
     for folder in folders:
         for path in sorted(folder.rglob("*.nii*")):
-            if is_nifti(path) and ("_seg" in path.name or "pred" in path.name):
+            if is_scan(path) and ("_seg" in path.name or "pred" in path.name):
                 by_parent.setdefault(path.parent, []).append(path)
     for paths in by_parent.values():
         volumes = {path: read_integers(path) for path in paths}
