@@ -181,7 +181,7 @@ class Segmenter:
     def _case(self, case: AnyPath | Mapping[str, AnyPath], name: str | None) -> Case:
         modalities, fill = known_scans(self.networks)
         if isinstance(case, Mapping):
-            known = {str(modality): modality for modality in Modality}
+            known = {str(modality): modality for modality in (*Modality, *modalities)}
             for key in case:
                 if key not in known:
                     raise SettingsError(f"There is no modality named {key}. {suggestion(str(key), known)}")

@@ -44,7 +44,7 @@ def main(settings: Check) -> int:
     refuse_invalid_fold(fold=data.fold, folds=data.folds, splits=data.splits, validation_root=data.validation_root)
     began = time.monotonic()
     scheme = scheme_of(settings.scheme)
-    preparation = Preparation.of(data.modalities, data.preparation)
+    preparation = Preparation.of(data.modalities, data.preparation, data.files)
     with open_display(json=settings.json) as display:
         report = check_cases(
             survey(

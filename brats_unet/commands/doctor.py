@@ -40,7 +40,7 @@ def main(settings: Doctor) -> int:
         SettingsError: A training would refuse these settings.
     """
     models.describe(settings.model["name"], options_of(settings.model)).refuse_patch(settings.sampling.patch)
-    preparation = Preparation.of(settings.data.modalities, settings.data.preparation)
+    preparation = Preparation.of(settings.data.modalities, settings.data.preparation, settings.data.files)
     check_numbers(settings, settings.hardware.replicas or 1)
     check_parts(settings)
     with open_display(json=settings.json) as display:

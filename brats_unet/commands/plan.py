@@ -96,7 +96,7 @@ def make_plan(settings: Plan, display: Display) -> Planned:
     planned_model(settings.model, described.strides, settings.model.get("features", [1] * len(described.strides)))
     check_parts(settings)
     augmentation = build("augmentation", known_augmentations(), settings.augmentation)
-    preparation = Preparation.of(settings.data.modalities, settings.data.preparation)
+    preparation = Preparation.of(settings.data.modalities, settings.data.preparation, settings.data.files)
     limit = memory_limit(settings)
     check_numbers(
         replace(settings, sampling=replace(settings.sampling, batch=limit.replicas, accumulate=1)), limit.replicas

@@ -122,6 +122,11 @@ def _dataset(
             spacing_mm=settings.spacing_mm,
             patterns=patterns,
         )
+    if own := [m for m in modalities if m not in tuple(Modality)]:
+        raise SettingsError(
+            f"The network expects {', '.join(own)}, too, which no setting of one file has. Give input=<folder> and a "
+            f"pattern for each scan, such as files.{own[0]}='*_{own[0]}.nii.gz'."
+        )
     case = named_case(files, modalities, name=settings.case, fill_missing=fill)
     return Dataset(next(iter(case.images.values())).path.parent, "", (case,))
 

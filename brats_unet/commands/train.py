@@ -89,7 +89,7 @@ def _train(settings: Train, display: Display, workers: Workers, stop: StopReques
     schedule = build("schedule", SCHEDULES, settings.schedule)
     scheme = scheme_of(settings.scheme)
     rules = Postprocessing.from_dict(settings.postprocessing or {}, scheme)
-    preparation = Preparation.of(settings.data.modalities, settings.data.preparation)
+    preparation = Preparation.of(settings.data.modalities, settings.data.preparation, settings.data.files)
     devices = devices_of(settings.hardware, workers)
     with devices.strategy.scope():
         optimizer = optimizer_of(settings)
@@ -119,7 +119,9 @@ def _train(settings: Train, display: Display, workers: Workers, stop: StopReques
     study = open_together(workers, Path(settings.data.cache), open_one)
     held_out = study.validation[: settings.validation.cases]
     largest = [max(case.grid.shape[axis] for case in study.train) for axis in range(3)]
-    augmentation = augmentation.for_patches(settings.sampling.patch, largest, settings.sampling.overhang)
+    augmentation = augmentation.for_channels(len(settings.data.modalities)).for_patches(
+        settings.sampling.patch, largest, settings.sampling.overhang
+    )
 
     # Assemble the step, and restore the state from a checkpoint if there is one.
     average = None if optimizer.ema is None else Average(model, optimizer.ema, devices.strategy)

@@ -97,7 +97,7 @@ def open_study(
         SettingsError: A setting does not fit the data.
         MachineError: There is not enough disk space for the prepared volumes.
     """
-    recipe = Preparation.of(modalities, preparation)
+    recipe = Preparation.of(modalities, preparation, files)
     patterns = data_patterns(name, files)
     refuse_invalid_fold(fold=fold, folds=folds, splits=splits, validation_root=validation_root)
     if root is None:

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Literal
 
-from brats_unet.evaluation.case_facts import CaseFacts
+from brats_unet.evaluation.case_facts import NONE, CaseFacts
 from brats_unet.evaluation.score import Row
 from brats_unet.metrics.glossary import PREDICTION_SIZES, REFERENCE_SIZES
-from brats_unet.modality import SCANS, Modality
+from brats_unet.modality import in_order, in_words
 
 LEAST_COHORT = 20  # with fewer cases, groups are too small to be compared
 WORST = 10  # most cases of the group with the lowest scores, which is at most a quarter
@@ -167,14 +167,14 @@ def contrasts(cohort: Cohort) -> list[Contrast]:
 
 def _sequences(cohort: Cohort, everyone: Sequence[CohortCase]) -> list[Contrast]:
     """Cases that lack a sequence; each sequence on its own if several are absent somewhere."""
-    absent = [modality for modality in Modality if any(modality in _absent(case) for case in everyone)]
+    absent = in_order(name for case in everyone for name in _absent(case) if name != NONE)
 
     def lacks(wanted: Collection[str], facts: CaseFacts) -> float:
         return float(any(name in wanted for name in facts.absent.split())) if facts.absent else math.nan
 
     found = [_counts(cohort, "cases", "lacks a sequence", _fact(partial(lacks, absent)))]
     if len(absent) > 1:
-        found += [_counts(cohort, "cases", f"lacks {SCANS[one]}", _fact(partial(lacks, [one]))) for one in absent]
+        found += [_counts(cohort, "cases", f"lacks {in_words(one)}", _fact(partial(lacks, [one]))) for one in absent]
     return found
 
 

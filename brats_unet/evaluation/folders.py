@@ -17,7 +17,7 @@ from brats_unet.evaluation.mask_scheme import recorded_convention, recorded_sche
 from brats_unet.evaluation.name_pairs import pair_names
 from brats_unet.evaluation.score import Pair
 from brats_unet.evaluation.side_labels import prediction_convention
-from brats_unet.modality import Modality
+from brats_unet.modality import Modality, in_order
 from brats_unet.processes import map_in_processes
 from brats_unet.scan_files import quantised_sentence, read_mask
 from brats_unet.schemes.convention import Convention, numbers
@@ -153,7 +153,7 @@ def pair_folders(
     if lost := regionless_sentence(own, predicted):
         notes.append(f"In the predictions: {lost}")
     pairs = []
-    sequences = [modality for modality in Modality if any(modality in case.images for case in cases.values())]
+    sequences = in_order(modality for case in cases.values() for modality in case.images)
     for case_id, path in expected.items():
         pair = Pair(case_id, path, found.get(case_id), None, convention, own, spacing_mm=spacing_mm)
         if case := cases.get(case_id):

@@ -18,7 +18,7 @@ from brats_unet.inference.network import Network
 from brats_unet.inference.postprocess import Postprocessing, labels_of
 from brats_unet.inference.probability_maps import Keep, keep_nothing, scan_of
 from brats_unet.inference.volumes_csv import collect_volumes, read_volumes, volume_rows, write_volumes
-from brats_unet.modality import Modality
+from brats_unet.modality import Modality, in_order
 from brats_unet.prefetch import prefetched
 from brats_unet.run import mask_file
 from brats_unet.scan_files import mask_suffix, spacing_known, write_like
@@ -36,7 +36,7 @@ def prepared_for(networks: Sequence[Network], case: Case) -> dict[Preparation, P
 def known_scans(networks: Sequence[Network]) -> tuple[list[Modality], bool]:
     """The modalities that at least one network takes, and whether every network accepts missing scans."""
     known = {modality for network in networks for modality in network.preparation.modalities}
-    return [m for m in Modality if m in known], all(network.fills_missing for network in networks)
+    return in_order(known), all(network.fills_missing for network in networks)
 
 
 @dataclass(frozen=True, eq=False)

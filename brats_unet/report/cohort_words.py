@@ -8,7 +8,7 @@ import numpy as np
 
 from brats_unet.evaluation.case_facts import NONE, CaseFacts
 from brats_unet.evaluation.cohort import THIRD, Cohort, CohortCase, Contrast, contrasts
-from brats_unet.modality import SCANS, Modality
+from brats_unet.modality import in_words
 from brats_unet.report.scheme_words import first_upper
 
 THIN_SPACE = "\u202f"  # between thousands; lines do not break there
@@ -72,7 +72,7 @@ def notes(case: CohortCase) -> list[str]:
     found = [f"no {one.region} in reference" for one in case.regions if not one.reference]
     found += [f"{one.region} not predicted" for one in case.regions if one.reference and not one.prediction]
     if facts.absent not in ("", NONE):
-        found.append(f"lacks {' and '.join(SCANS[Modality(name)] for name in facts.absent.split())}")
+        found.append(f"lacks {' and '.join(in_words(name) for name in facts.absent.split())}")
     if any(one.at_volume_edge for one in each):
         found.append("at the edge of the volume")
     return found

@@ -8,7 +8,7 @@ import numpy as np
 
 from brats_unet.errors import DataError
 from brats_unet.evaluation.score import Pair, read_labels
-from brats_unet.modality import Modality
+from brats_unet.modality import Modality, in_order
 from brats_unet.processes import map_in_processes
 from brats_unet.scan_files import read_scan
 from brats_unet.schemes.scheme import Scheme
@@ -89,5 +89,5 @@ def draw_case(drawing: Drawing) -> None:
 def scans_to_draw(given: Collection[Modality], scheme: Scheme) -> list[Modality]:
     """The scans that a figure shows: those on which the scored regions are seen best, or as many others."""
     best = {scheme.regions[region].seen_on for region in scheme.scored}
-    known = [modality for modality in PREFERRED if modality in given]
+    known = list(dict.fromkeys([m for m in (*PREFERRED, *in_order(given)) if m in given]))
     return sorted(known, key=lambda modality: modality not in best)[: len(best)]

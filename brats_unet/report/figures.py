@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from brats_unet.modality import SCANS, Modality
+from brats_unet.modality import Modality, in_words
 from brats_unet.report.curves import ORANGE, SKY, save_figure, training_curves
 from brats_unet.report.looks import DASHES, LINE, Dash, readable
 from brats_unet.report.panels import (
@@ -188,8 +188,8 @@ def _heading(panel: Panel, scores: Mapping[tuple[str, str], float]) -> str:
     if panel.mask:
         return f"all regions\n{panel.mask}"
     if not panel.region:
-        return SCANS[panel.modality] if panel.modality is not None else ""
-    name = f"{panel.region} on {SCANS[panel.modality]}" if panel.modality is not None else panel.region
+        return in_words(panel.modality) if panel.modality is not None else ""
+    name = f"{panel.region} on {in_words(panel.modality)}" if panel.modality is not None else panel.region
     dice = scores.get((panel.region, "dice"))
     found = [f"Dice {dice:.3f}"] if dice is not None else []
     for metric, unit in (("hd95", "mm"), ("hd95_slice_px", "px")):

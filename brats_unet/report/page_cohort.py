@@ -8,7 +8,7 @@ from brats_unet.evaluation.case_facts import NONE
 from brats_unet.evaluation.cohort import LEAST_COHORT, Cohort, CohortCase, RegionOfCase
 from brats_unet.evaluation.record import Evaluation
 from brats_unet.metrics.glossary import distance_of
-from brats_unet.modality import SCANS, Modality
+from brats_unet.modality import in_order, in_words
 from brats_unet.report import cohort_words
 from brats_unet.report.looks import css_class
 from brats_unet.report.volume_charts import dice_by_size, thirds
@@ -114,9 +114,9 @@ def case_columns(cohort: Cohort, scheme: Scheme, narrow: int) -> dict[str, Any]:
     each = len(regions) <= narrow
     known = {case.case: case.largest.facts for case in cohort.cases}
     strata = sorted({facts.stratum for facts in known.values() if facts and facts.stratum})
-    lacking = [m for m in Modality if any(facts and m in facts.absent.split() for facts in known.values())]
+    lacking = in_order(m for facts in known.values() if facts for m in facts.absent.split() if m != NONE)
     worst = {case.case for case in cohort.worst}
-    sequences = [(f"lacks {m}", f"lacks {SCANS[m]}") for m in lacking]
+    sequences = [(f"lacks {m}", f"lacks {in_words(m)}") for m in lacking]
     filters = [
         ("Cases", [("worst", f"the worst {len(worst)}")] if worst else []),
         ("Sequences", [*sequences, ("complete", "none absent")] if sequences else []),
@@ -128,7 +128,7 @@ def case_columns(cohort: Cohort, scheme: Scheme, narrow: int) -> dict[str, Any]:
     for case in cohort.cases:
         facts = known[case.case]
         absent = [] if facts is None or facts.absent == NONE else facts.absent.split()
-        shown = {"absent": " ".join(SCANS[Modality(m)] for m in absent), "stratum": facts.stratum if facts else ""}
+        shown = {"absent": " ".join(in_words(m) for m in absent), "stratum": facts.stratum if facts else ""}
         tags = [*(f"lacks {m}" for m in absent), *_mask_tags(case)]
         tags += ["worst"] if case.case in worst else []
         tags += ["complete"] if facts and facts.absent == NONE else []

@@ -10,7 +10,7 @@ import numpy as np
 from brats_unet.errors import DataError
 from brats_unet.evaluation.score import Pair, read_labels
 from brats_unet.geometry import bounding_box, crop
-from brats_unet.modality import Modality
+from brats_unet.modality import Modality, in_order
 from brats_unet.report.planes import drawn_spacing, windowed, with_margin
 from brats_unet.scan_files import read_scan
 from brats_unet.volume import turn_to_lps
@@ -52,8 +52,8 @@ def packed_case(pair: Pair) -> Packed | str:
         reference, prediction = read_labels(pair)
         turn = turn_to_lps(reference.affine)
         volumes: dict[Modality, np.ndarray] = {}
-        for modality in Modality:
-            if pair.images and modality in pair.images:
+        for modality in in_order(pair.images or ()):
+            if pair.images:
                 file = pair.images[modality]
                 array = read_scan(file).array
                 if array.shape != reference.array.shape:

@@ -136,7 +136,7 @@ def _region(name: Any, index: int, given: Any) -> Any:
     if isinstance(given, list):
         given = {"labels": given}
     style = {"colour": COLOURS[index % len(COLOURS)], "outline": OUTLINES[index % len(OUTLINES)]}
-    base = {"words": str(name), **style, "seen_on": Modality.FLAIR.value, "also": _exactly(name)}
+    base = {"words": str(name), **style, "seen_on": str(Modality.FLAIR), "also": _exactly(name)}
     return {**base, **given} if isinstance(given, Mapping) else given
 
 

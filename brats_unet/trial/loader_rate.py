@@ -18,7 +18,7 @@ CASES = 3
 
 def loader_rate(settings: Train, margin: Sequence[int], seconds: float) -> float:
     """Patches per second, read from disk for `seconds`; the noise cases are written beside the cache, then deleted."""
-    preparation = Preparation.of(settings.data.modalities, settings.data.preparation)
+    preparation = Preparation.of(settings.data.modalities, settings.data.preparation, settings.data.files)
     sampling = settings.sampling
     x, y, z = sampling.patch
     a, b, c = margin

@@ -103,9 +103,9 @@ def step_parts(settings: Train, largest: Sequence[int]) -> StepParts:
     loss = build("loss", known_losses(), settings.loss)
     augmentation = build("augmentation", known_augmentations(), settings.augmentation)
     sampling = settings.sampling
-    augmentation = augmentation.for_patches(sampling.patch, largest, sampling.overhang)
-    network_shape = models.describe(settings.model["name"], options_of(settings.model))
     channels = len(settings.data.modalities)
+    augmentation = augmentation.for_channels(channels).for_patches(sampling.patch, largest, sampling.overhang)
+    network_shape = models.describe(settings.model["name"], options_of(settings.model))
     with devices.strategy.scope():
         optimizer = optimizer_of(settings)
         model = initial_network(settings, loss.outputs, devices.policy)

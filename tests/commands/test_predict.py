@@ -463,3 +463,22 @@ def test_a_folder_of_any_names_is_predicted_by_patterns(settings, phantom_root, 
         assert mask.read_bytes() == (tmp_path / "other" / f"{case_id}.nii.gz").read_bytes()
     with pytest.raises(SettingsError, match=r"There is no files=bid\. Did you mean bids\?"):
         predict.main(settings(files={"preset": "bid"}))
+
+
+def test_scans_of_own_names_reach_the_network_and_a_missing_one_is_named(formula, settings, phantom_root, tmp_path):
+    recipe, shapes = formula
+    recipe["preparation"] = Preparation((*Modality, Modality("ADC"), Modality("CT")), SPACING).as_dict()
+    words = {"flair": "fla", "t1": "pre", "t1ce": "post", "t2": "two"}
+    files = {part: f"{{case}}-{word}" for part, word in words.items()} | {"CT": "{case}-ct", "ADC": "{case}-adc"}
+    folder = phantom_root / CASES[0]
+    (tmp_path / "flat").mkdir()
+    for part, word in {**words, "t1ce ": "ct", "t2 ": "adc"}.items():
+        shutil.copy(folder / f"{CASES[0]}_{part.strip()}.nii.gz", tmp_path / "flat" / f"one-{word}.nii.gz")
+    given = settings(input=str(tmp_path / "flat"), files=files)
+    assert predict.main(given) == 0
+    assert {shape[-1] for shape in shapes} == {6}
+    (tmp_path / "flat" / "one-adc.nii.gz").unlink()
+    with pytest.raises(BratsError, match=r"files\.ADC='\{case\}-adc' takes none of the 5 files"):
+        predict.main(settings(input=str(tmp_path / "flat"), files=files, output=str(tmp_path / "other")))
+    with pytest.raises(SettingsError, match=r"expects ADC, CT, too, .* Give input=<folder> and .* files\.ADC="):
+        predict.main(settings(input=None, flair=str(folder / f"{CASES[0]}_flair.nii.gz")))

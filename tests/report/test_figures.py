@@ -227,3 +227,8 @@ def test_curves_show_every_region_of_any_scheme(tmp_path, schemes):
         picture = imread(tmp_path / f"{name}.png")
         for region in scheme.scored:
             assert near(picture, readable(scheme.regions[region].colour, "#ffffff", LINE)) > 50, region
+
+
+def test_scans_of_own_names_are_drawn_after_the_contrasts_of_brats():
+    assert scans_to_draw([Modality("CT"), Modality("ADC")], builtin()) == ["ADC", "CT"]
+    assert scans_to_draw([Modality("ADC"), Modality.T1CE, Modality.FLAIR], builtin()) == ["flair", "t1ce"]

@@ -83,6 +83,10 @@ class Augmentation:
             image, labels = run(transform, image, labels, drawn)
         return image, labels
 
+    def for_channels(self, channels: int) -> "Augmentation":
+        """The same augmentation for images of so many channels."""
+        return replace(self, rest=tuple(transform.for_channels(channels) for transform in self.rest))
+
     def for_patches(self, patch: Sequence[int], largest: Sequence[int], overhang: bool = False) -> "Augmentation":
         """The same augmentation with a margin, so that a rotated patch has no empty corners inside the brain.
 

@@ -17,7 +17,7 @@ from brats_unet.data.augment.options import Blur, Factors, Gamma, LowResolution,
 from brats_unet.data.augment.transform import Parameters, Sample, Tensor, Transform, around_1, between
 from brats_unet.modality import Modality
 
-M = len(Modality)
+M = len(Modality)  # channels that uniform numbers are drawn for; `Transform.for_channels` adds those of more
 TRUNCATE = 6  # width of a blur's kernel, in sigmas
 Change = Callable[[Tensor, Parameters, Tensor], Tensor]
 
@@ -52,15 +52,16 @@ def gaussian_blur(blur: Blur) -> Transform:
     reach = math.ceil((TRUNCATE * blur.sigma[1] + 1.5) / 2)
 
     def draw(u: Tensor) -> Parameters:
-        taken = u[:, 1 : 1 + M] < blur.per_channel
-        sigma = ops.reshape(between(u[:, 1 + M :], blur.sigma), (-1, M, 3))
+        m = u.shape[1] // 4
+        taken = u[:, 1 : 1 + m] < blur.per_channel
+        sigma = ops.reshape(between(u[:, 1 + m :], blur.sigma), (-1, m, 3))
         return {"drawn": (u[:, 0] < blur.probability) & ops.any(taken, axis=1), "taken": taken, "sigma": sigma}
 
     def change(image: Tensor, parameters: Parameters, normals: Tensor) -> Tensor:
         kernels = [blur_matrices(n, parameters["sigma"][:, axis], reach) for axis, n in enumerate(image.shape[:3])]
         return mixed(image, kernels, parameters["taken"])
 
-    return Transform("blur", 1 + 4 * M, draw, within_brain(change))
+    return Transform("blur", 1 + 4 * M, draw, within_brain(change), per_channel=4)
 
 
 def brightness(factors: Factors) -> Transform:
@@ -115,16 +116,17 @@ def shift(options: Shift) -> Transform:
     """Add a normal number to each modality that is chosen (additive brightness)."""
 
     def draw(u: Tensor) -> Parameters:
-        taken = u[:, 1 : 1 + M] < options.per_channel
-        radius = ops.sqrt(-2 * ops.log(1 - u[:, 1 + M : 1 + 2 * M]))
-        normal = radius * ops.cos(2 * math.pi * u[:, 1 + 2 * M :])  # Box-Muller transform
+        m = u.shape[1] // 3
+        taken = u[:, 1 : 1 + m] < options.per_channel
+        radius = ops.sqrt(-2 * ops.log(1 - u[:, 1 + m : 1 + 2 * m]))
+        normal = radius * ops.cos(2 * math.pi * u[:, 1 + 2 * m :])  # Box-Muller transform
         drawn = (u[:, 0] < options.probability) & ops.any(taken, axis=1)
         return {"drawn": drawn, "shift": ops.where(taken, options.sigma * normal, 0.0)}
 
     def change(image: Tensor, parameters: Parameters, normals: Tensor) -> Tensor:
         return image + parameters["shift"][: image.shape[-1]]
 
-    return Transform("shift", 1 + 3 * M, draw, within_brain(change))
+    return Transform("shift", 1 + 3 * M, draw, within_brain(change), per_channel=3)
 
 
 def low_resolution(options: LowResolution, in_plane: bool = False) -> Transform:
@@ -134,9 +136,10 @@ def low_resolution(options: LowResolution, in_plane: bool = False) -> Transform:
     """
 
     def draw(u: Tensor) -> Parameters:
-        taken = u[:, 1 : 1 + M] < options.per_channel
+        m = u.shape[1] // 2
+        taken = u[:, 1 : 1 + m] < options.per_channel
         drawn = (u[:, 0] < options.probability) & ops.any(taken, axis=1)
-        return {"drawn": drawn, "taken": taken, "zoom": between(u[:, 1 + M :], options.zoom)}
+        return {"drawn": drawn, "taken": taken, "zoom": between(u[:, 1 + m :], options.zoom)}
 
     def change(image: Tensor, parameters: Parameters, normals: Tensor) -> Tensor:
         zooms = [
@@ -147,7 +150,7 @@ def low_resolution(options: LowResolution, in_plane: bool = False) -> Transform:
         matrices = [coarse_matrices(n, zoom) for n, zoom in zip(image.shape[:3], zooms, strict=True)]
         return mixed(image, matrices, parameters["taken"])
 
-    return Transform("low_resolution", 1 + 2 * M, draw, within_brain(change))
+    return Transform("low_resolution", 1 + 2 * M, draw, within_brain(change), per_channel=2)
 
 
 def modality_dropout(probability: float) -> Transform:
@@ -161,14 +164,15 @@ def modality_dropout(probability: float) -> Transform:
         kept = (numbers >= probability) | (numbers == ops.max(numbers))
         return ops.where(kept, image, ops.zeros((), image.dtype)), labels
 
-    return Transform("modality_dropout", M, draw, apply)
+    return Transform("modality_dropout", M, draw, apply, per_channel=1)
 
 
 def _by_factors(name: str, probability: float, ends: Sequence[float], change: Change) -> Transform:
     def draw(u: Tensor) -> Parameters:
-        return {"drawn": u[:, 0] < probability, "factors": around_1(u[:, 1 : 1 + M], u[:, 1 + M :], ends)}
+        m = u.shape[1] // 2
+        return {"drawn": u[:, 0] < probability, "factors": around_1(u[:, 1 : 1 + m], u[:, 1 + m :], ends)}
 
-    return Transform(name, 1 + 2 * M, draw, within_brain(change))
+    return Transform(name, 1 + 2 * M, draw, within_brain(change), per_channel=2)
 
 
 def mean_of(image: Tensor) -> Tensor:

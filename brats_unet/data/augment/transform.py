@@ -1,10 +1,12 @@
 """One transform of a sample, apart from how it is drawn and where it runs; and how numbers are drawn from a range."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from keras import ops
+
+from brats_unet.modality import Modality
 
 Tensor = Any
 Parameters = Mapping[str, Tensor]
@@ -33,6 +35,7 @@ class Transform:
         finish: Function applied to the result of `apply`; None if there is none. It is separate because a compiler
             would repeat it for every value that is read.
         otherwise: Function applied to the samples that are not drawn.
+        per_channel: Uniform numbers that each channel takes; `draw` divides those that it is given.
     """
 
     name: str
@@ -42,6 +45,11 @@ class Transform:
     normals: Callable[[tuple[int, ...]], tuple[int, ...]] | None = None
     finish: Callable[[Tensor, Tensor], Sample] | None = None
     otherwise: Callable[[Tensor, Tensor], Sample] = unchanged
+    per_channel: int = 0
+
+    def for_channels(self, channels: int) -> "Transform":
+        """The same transform for images of more channels than the four of BraTS; fewer leave numbers over."""
+        return replace(self, uniforms=self.uniforms + self.per_channel * max(0, channels - len(Modality)))
 
     def whole(self, image: Tensor, labels: Tensor, parameters: Parameters, normals: Tensor) -> Sample:
         """`apply`, then `finish`."""

@@ -1,13 +1,13 @@
 """The settings of the preparation: which scans, on which grid, cropped and normalised how."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Annotated, Any, Literal, Optional, get_args
 
 from brats_unet.binding import Range, bind
 from brats_unet.data.readers.discovery import Dataset
 from brats_unet.errors import SettingsError
-from brats_unet.modality import Modality
+from brats_unet.modality import RESERVED, Modality, in_order
 from brats_unet.volume import Spacing
 
 # Increase this when the same settings give different prepared volumes; it is part of the cache key.
@@ -45,13 +45,20 @@ class Preparation:
     normalise: str = "zscore"
 
     @classmethod
-    def of(cls, modalities: Sequence[str], options: Mapping[str, Any]) -> "Preparation":
+    def of(
+        cls, modalities: Sequence[str], options: Mapping[str, Any], own: Collection[str] | None = None
+    ) -> "Preparation":
         """From modality names in any order and the options `spacing_mm`, `crop` and `normalise`.
+
+        Args:
+            modalities: The four contrasts of BraTS, and names in `own`.
+            options: The options.
+            own: Further names that scans may have: the keys of `data.files`.
 
         Raises:
             SettingsError: A modality, an option or a choice is unknown, or the spacing is not three positive numbers.
         """
-        known = {str(m) for m in Modality}
+        known = {*map(str, Modality), *(set(own or ()) - set(RESERVED))}
         wrong = [m for m in modalities if m not in known]
         if wrong or not modalities or len(set(modalities)) != len(modalities):
             raise SettingsError(
@@ -59,7 +66,7 @@ class Preparation:
                 f"Choose from {', '.join(sorted(known))}."
             )
         checked = bind(Options, options, "data.preparation.")
-        ordered = tuple(m for m in Modality if m in set(modalities))
+        ordered = tuple(in_order(modalities))
         if checked.spacing_mm is None:
             return cls(ordered, None, checked.crop, checked.normalise)
         spacing = tuple(checked.spacing_mm)
@@ -74,7 +81,8 @@ class Preparation:
     @classmethod
     def from_dict(cls, plain: Mapping[str, Any]) -> "Preparation":
         """Inverse of `as_dict`."""
-        return cls.of(plain["modalities"], {option.name: plain[option.name] for option in fields(Options)})
+        names = plain["modalities"]
+        return cls.of(names, {option.name: plain[option.name] for option in fields(Options)}, own=names)
 
 
 def refuse_unknown_spacing(dataset: Dataset, recipe: Preparation) -> None:

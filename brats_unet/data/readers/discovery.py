@@ -23,7 +23,7 @@ from brats_unet.data.readers.task_folder import Labels, TaskCases
 from brats_unet.data.readers.tree import Tree, walk
 from brats_unet.data.readers.unknown_folder import nothing_recognised
 from brats_unet.errors import DataError, SettingsError
-from brats_unet.modality import Modality
+from brats_unet.modality import Modality, in_order
 from brats_unet.scan_files import spacing_known
 from brats_unet.volume import Case, Spacing
 
@@ -37,7 +37,7 @@ class Dataset:
     Attributes:
         root: The data folder.
         layout: "brats2018-2021", "brats2023+", "msd", "nnunet", "lgg" or "files".
-        cases: Cases sorted by id; each has every requested modality, in the order of `Modality`; the mask may be None.
+        cases: Cases sorted by id; each has every requested modality, in the order of `in_order`; the mask may be None.
         declared_labels: "labels" of dataset.json: name -> integer, or the integers of a region; None if there are none.
         notes: Sentences about irregularities that were accepted.
     """
@@ -130,7 +130,7 @@ def survey(
     `key` is the setting of the current command that takes patterns, for messages.
     """
     root = Path(root)
-    wanted = [modality for modality in Modality if modality in set(modalities)]
+    wanted = in_order(modalities)
     tree, base = (walk(root), None) if patterns else _tree_of(root)
     found: TaskCases | ScanFolders | SliceFolders | PatternFolders
     if slices and tree.files:

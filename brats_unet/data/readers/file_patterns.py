@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from brats_unet.data.readers.file_presets import MASK, PRESETS
+from brats_unet.data.readers.naming import channel_modality
 from brats_unet.data.readers.tree import NiftiFile, Tree
 from brats_unet.errors import SettingsError
 from brats_unet.modality import Modality
@@ -108,14 +109,25 @@ def patterns_of(setting: Mapping[str, Any] | None, *, key: str = "data.files") -
     if preset and preset not in PRESETS:
         raise SettingsError(f"There is no {key}={preset}. {suggestion(str(preset), PRESETS)}")
     texts: dict[str, Any] = {**(PRESETS[preset].files if preset else {}), **given}
-    known = [*map(str, Modality), MASK]
-    if unknown := [name for name in texts if name not in known]:
-        raise SettingsError(f"There is no scan named {unknown[0]}. {suggestion(unknown[0], [*known, PRESET])}")
+    for name in texts:
+        _refuse_name(key, name)
     compiled = {name: _all_of(f"{key}.{name}", value) for name, value in texts.items()}
     scans = {Modality(name): patterns for name, patterns in compiled.items() if name != MASK}
     if not scans:
         raise SettingsError(f"{key} has no pattern for a scan. Give one, such as {key}.flair='*_FLAIR.nii.gz'.")
     return Patterns(scans, compiled.get(MASK, ()), key, str(preset))
+
+
+def _refuse_name(key: str, name: str) -> None:
+    """Raise SettingsError unless a key is "mask", a contrast of BraTS, or an own name that is no other word for one."""
+    if name == MASK or name in tuple(Modality):
+        return
+    if contrast := channel_modality(name):
+        raise SettingsError(f"{key}.{name}: this scan is named {contrast}. Write {key}.{contrast}.")
+    try:
+        Modality(name)
+    except ValueError as problem:
+        raise SettingsError(f"{key}.{name}: {problem}") from None
 
 
 def data_patterns(name: str, files: Mapping[str, Any] | None, *, key: str = "data.files") -> Patterns | None:

@@ -34,7 +34,9 @@ def cases_to_predict(
     Raises:
         DataError: As in `discovery.find_cases`; a missing scan is a defect only if `fill_missing` is False.
     """
-    patterns = patterns and replace(patterns, mask=())
+    if patterns:
+        scans = {name: patterns.scans[name] for name in patterns.scans if name in modalities}
+        patterns = replace(patterns, scans=scans, mask=())
     found = survey(root, modalities=modalities, spacing_mm=spacing_mm, patterns=patterns, key="files")
     if not fill_missing:
         refuse(found.dataset.root, found.defects)
@@ -83,7 +85,7 @@ def named_case(
     images = {modality: ImageFile(Path(files[modality])) for modality in modalities if modality in files}
     by_path: dict[Path, Modality] = {}
     for modality, file in images.items():
-        if (other := by_path.setdefault(file.path.resolve(), modality)) is not modality:
+        if (other := by_path.setdefault(file.path.resolve(), modality)) != modality:
             raise SettingsError(f"{other} and {modality} are the same file, {file.path}. Give each scan its own file.")
     if name is None:
         first = next(iter(images.values())).path

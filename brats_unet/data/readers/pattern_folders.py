@@ -5,15 +5,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from brats_unet.data.readers.file_patterns import FILES, Match, Patterns, matches, path_text
+from brats_unet.data.readers.file_patterns import FILES, PRESET, Match, Patterns, matches, path_text
 from brats_unet.data.readers.file_presets import MASK
 from brats_unet.data.readers.findings import Finding, error
 from brats_unet.data.readers.naming import patient_of
 from brats_unet.data.readers.tree import Tree
 from brats_unet.modality import Modality
+from brats_unet.spelling import suggestion
 from brats_unet.volume import Case, ImageFile
 
 SHOWN = 3  # files that a sentence names
+KNOWN_KEYS = (*map(str, Modality), MASK, PRESET)
 
 
 @dataclass
@@ -54,6 +56,10 @@ def read_pattern_folders(tree: Tree, patterns: Patterns, modalities: Sequence[Mo
             )
         elif not taken[modality]:
             found.defects.append(_nothing(tree, patterns, modality))
+    for name in patterns.scans:
+        if name not in modalities and name not in tuple(Modality):
+            unread = f"{patterns.key}.{name} names a scan that data.modalities=[{','.join(modalities)}] lacks."
+            found.defects.append(error("", unread, f"Add it there, or leave it out. {suggestion(name, KNOWN_KEYS)}"))
     if patterns.mask and not masks:
         if patterns.preset:
             found.notes.append(f"No file has the name of a mask of {patterns.preset} ({patterns.text(MASK)}).")

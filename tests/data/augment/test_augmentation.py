@@ -216,3 +216,25 @@ def test_on_jax_it_does_what_it_does_on_tensorflow(tmp_path):
     theirs = np.load(tmp_path / "out.npz")
     assert np.abs(theirs["images"] - found).max() < 2e-3  # through nine transforms one after another
     assert np.mean(theirs["labels"] != moved) < 1e-3  # of those that lie half-way between two voxels
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_up_to_four_channels_take_the_same_numbers_and_more_take_more(name):
+    augmentation = built(name, modality_dropout=0.5)
+    assert all(augmentation.for_channels(n).uniforms == augmentation.uniforms for n in (1, 4))
+    per_channel = sum(transform.per_channel for transform in augmentation.rest)
+    assert per_channel > 0
+    assert augmentation.for_channels(6).uniforms == augmentation.uniforms + 2 * per_channel
+
+
+def test_every_transform_of_six_channels_changes_the_fifth_and_sixth():
+    images, labels = brains(samples=2, channels=6)
+    recipe = settings("nnunet", modality_dropout=0.0)
+    for part in ("noise", "blur", "brightness", "contrast", "low_resolution", "gamma_inverted", "gamma", "shift"):
+        off = {
+            f"{other}__probability": 0.0 for other, value in recipe.items() if isinstance(value, dict) and other != part
+        }
+        sure = {f"{part}__{key}": 1.0 for key in ("probability", "per_channel") if key in recipe[part]}
+        augmentation = built("nnunet", **off, **sure).for_channels(6)
+        found, _ = applied(augmentation, numbers(augmentation, 2), images, labels)
+        assert all(not np.array_equal(found[..., channel], images[..., channel]) for channel in range(6)), part

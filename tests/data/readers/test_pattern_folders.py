@@ -252,7 +252,12 @@ def test_prediction_needs_no_mask_and_takes_zeros_for_a_scan_without_a_pattern(t
     ("files", "message"),
     [
         ({"preset": "bid"}, "There is no data.files=bid. Did you mean bids?"),
-        ({"flare": "*"}, "There is no scan named flare. Did you mean flair?"),
+        ({"T1C": "*"}, "data.files.T1C: this scan is named t1ce. Write data.files.t1ce."),
+        (
+            {"2d": "*"},
+            "data.files.2d: '2d' is no name of a scan. Expected letters, digits, _ and -, with a letter first.",
+        ),
+        ({"seg": "*"}, "data.files.seg: 'seg' is no name of a scan."),
         ({"mask": "*_seg"}, "data.files has no pattern for a scan. Give one, such as"),
         ({"flair": ""}, "data.files.flair= is no pattern."),
         ({"flair": []}, "data.files.flair=[] is no pattern."),
@@ -277,6 +282,36 @@ def test_patterns_go_with_their_reader_alone():
         data_patterns("files", None)
     with pytest.raises(SettingsError, match="data.files is set, but data=brats knows the file names"):
         data_patterns("brats", {"preset": "bids"})
+
+
+# Own names
+
+
+def test_scans_have_any_names_and_follow_the_contrasts_of_brats(tmp_path):
+    put(tmp_path, *(f"{p}/{part}.nii.gz" for p in "ab" for part in ("ct", "adc", "t2star", "fl", "truth")))
+    files = {"T2star": "t2star", "CT": "ct", "flair": "fl", "ADC": "adc", "mask": "truth"}
+    for modalities in (("CT", "ADC", "flair", "T2star"), ("flair", "T2star", "CT", "ADC")):
+        (case, _) = found(tmp_path, files, modalities).cases
+        assert list(names(case).items()) == [
+            ("flair", "fl.nii.gz"),
+            ("ADC", "adc.nii.gz"),
+            ("CT", "ct.nii.gz"),
+            ("T2star", "t2star.nii.gz"),
+        ]
+    (tmp_path / "b" / "adc.nii.gz").unlink()
+    assert refusal(tmp_path, files, ("flair", "ADC", "CT", "T2star")) == (
+        "b: no ADC scan. Expected a file 'adc'. Add it, or list the case under data.leave_out."
+    )
+
+
+def test_an_own_name_that_is_not_read_is_refused_with_what_was_meant(tmp_path):
+    put(tmp_path, "a/fl.nii", "a/seg.nii")
+    assert refusal(tmp_path, {"flair": "fl", "msk": "seg"}, ALL[:1]) == (
+        "data.files.msk names a scan that data.modalities=[flair] lacks. Add it there, or leave it out. "
+        "Did you mean mask?"
+    )
+    patterns = patterns_of({"flair": "fl", "ADC": "adc"}, key="files")  # of another network
+    assert len(cases_to_predict(tmp_path, ALL[:1], fill_missing=False, patterns=patterns).cases) == 1
 
 
 # Folders that no reader knows
