@@ -49,7 +49,7 @@ ANSWERS = {
     "train batch_size=4": "Did you mean sampling.batch?",
     "train gpus=2": "Did you mean hardware=auto|cpu|gpu|mirrored|workers?",
     "train data_dir=/x": "Did you mean data.root?",
-    "train dataset=x": "Did you mean data=brats|lgg|phantom?",
+    "train dataset=x": "Did you mean data=brats|files|lgg|phantom?",
     "train amp=true": "Did you mean hardware.precision?",
     "train pretrained=x": "Did you mean init?",
     "train epochs=5": "Training counts in steps (updates of the weights), not in epochs: steps=1000, or minutes=30",
