@@ -1,6 +1,7 @@
 """Disturb two worker processes on loopback, and compare with a training that nothing disturbed.
 
-    python scripts/worker_proofs.py [--output runs/worker_proofs] [--times 20] [--steps 200] [--long 2000] [--seed 0]
+    python scripts/worker_proofs.py [PROOF…] [--output runs/worker_proofs] [--times 20] [--steps 200] [--long 2000]
+        [--seed 0]
 
 Trains a tiny network on phantoms with `hardware=workers`, in float32, and prints one line for each proof:
 
@@ -11,7 +12,7 @@ Trains a tiny network on phantoms with `hardware=workers`, in float32, and print
   memory            memory of both workers after a tenth of a long training and at its end.
   predict           20 cases by one worker and by two: the masks must be equal; seconds of both.
 
-Takes an hour or more on two cores. Exits with 1 if a proof fails.
+Without a name, all of them. Takes an hour or more on two cores. Exits with 1 if a proof fails.
 """
 
 import argparse
@@ -34,6 +35,7 @@ from brats_unet.nifti import read_integers
 from brats_unet.run import Run
 
 DEADLINE_SECONDS = 60
+PROOFS = ("SIGKILL", "SIGTERM", "slow", "memory", "predict")
 TINY = (
     *("experiment=none", "data=brats", "data.folds=2", "data.preparation.spacing_mm=[5,5,5]", "model.features=[4,8]"),
     *("model.strides=[1,2]", "sampling.patch=[16,16,16]", "sampling.batch=4", "validation.every=0.5"),
@@ -113,6 +115,7 @@ def memory(command: list[str], run: Run, steps: int) -> list[list[int]]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("proofs", nargs="*", choices=[*PROOFS, []], metavar="PROOF", help=f"of {', '.join(PROOFS)}")
     parser.add_argument("--output", type=Path, default=Path("runs/worker_proofs"))
     parser.add_argument("--times", type=int, default=20)
     parser.add_argument("--steps", type=int, default=200)
@@ -140,9 +143,10 @@ def main() -> int:
         found, expected = np.array(losses(run)), np.array(losses(undisturbed))
         return float(np.max(np.abs(found / expected - 1))) if found.shape == expected.shape else float("inf")
 
+    wanted = args.proofs or PROOFS
     command, undisturbed = training("undisturbed")
     seconds_to_end(start(*command))
-    for kind in (signal.SIGKILL, signal.SIGTERM):
+    for kind in (one for one in (signal.SIGKILL, signal.SIGTERM) if one.name in wanted):
         seconds, gaps = [], []
         for turn in range(args.times):
             command, run = training(f"{kind.name}-{turn}")
@@ -150,24 +154,31 @@ def main() -> int:
             gaps.append(against_undisturbed(run))
         ok = max(seconds) < DEADLINE_SECONDS and max(gaps) <= 1e-5
         told(kind.name, ok, f"{args.times} times, at most {max(seconds):.1f} s to end, losses within {max(gaps):.1e}")
-    command, run = training("slow")
-    slowed(command)
-    told("slow", against_undisturbed(run) <= 1e-5, f"losses within {against_undisturbed(run):.1e}")
-    command, run = training("long", args.long)
-    early, late = memory(command, run, args.long)
-    grown = max(b - a for a, b in zip(early, late, strict=True))
-    told("memory", grown < 64, f"{args.long} steps, {early} MiB early and {late} MiB late")
-    times = []
-    for count in (1, 2):
-        device = ["device=workers"] if count > 1 else ["device=cpu"]
-        given = [f"run={undisturbed.folder}", f"input={scans}", f"output={args.output / f'masks{count}'}"]
-        times.append(seconds_to_end(start("predict", *given, *device, workers=count)))
-    names = sorted(path.name for path in (args.output / "masks1").glob("*.nii.gz"))
-    equal = names == sorted(path.name for path in (args.output / "masks2").glob("*.nii.gz")) and all(
-        np.array_equal(*(read_integers(args.output / f"masks{count}" / name).array for count in (1, 2)))
-        for name in names
-    )
-    told("predict", equal and len(names) == 20, f"{len(names)} masks, {times[0]:.1f} s by one, {times[1]:.1f} s by two")
+    if "slow" in wanted:
+        command, run = training("slow")
+        slowed(command)
+        told("slow", against_undisturbed(run) <= 1e-5, f"losses within {against_undisturbed(run):.1e}")
+    if "memory" in wanted:
+        command, run = training("long", args.long)
+        early, late = memory(command, run, args.long)
+        grown = max(b - a for a, b in zip(early, late, strict=True))
+        told("memory", grown < 64, f"{args.long} steps, {early} MiB early and {late} MiB late")
+    if "predict" in wanted:
+        times = []
+        for count in (1, 2):
+            device = ["device=workers"] if count > 1 else ["device=cpu"]
+            given = [f"run={undisturbed.folder}", f"input={scans}", f"output={args.output / f'masks{count}'}"]
+            times.append(seconds_to_end(start("predict", *given, *device, workers=count)))
+        names = sorted(path.name for path in (args.output / "masks1").glob("*.nii.gz"))
+        equal = names == sorted(path.name for path in (args.output / "masks2").glob("*.nii.gz")) and all(
+            np.array_equal(*(read_integers(args.output / f"masks{count}" / name).array for count in (1, 2)))
+            for name in names
+        )
+        told(
+            "predict",
+            equal and len(names) == 20,
+            f"{len(names)} masks, {times[0]:.1f} s by one, {times[1]:.1f} s by two",
+        )
     return 0 if all(passed) else 1
 
 
