@@ -39,6 +39,8 @@ def find_masks(root: str | Path) -> dict[str, Path]:
     plain: list[NiftiFile] = []
     scans: list[tuple[NiftiFile, str]] = []
     for file in tree.files:
+        if PROBABILITIES.fullmatch(file.stem):  # also of a region whose name is that of masks, GTV
+            continue
         name = scan_name(file.stem)
         if name is None:
             plain.append(file)
@@ -51,7 +53,7 @@ def find_masks(root: str | Path) -> dict[str, Path]:
     for file, name in named:
         _add(found, _owner(file, name, root, scans), file, defects)
     for file in plain:
-        if PROBABILITIES.fullmatch(file.stem) or (cases and file.stem not in cases):
+        if cases and file.stem not in cases:
             continue
         _add(found, file.stem, file, defects)
     refuse(root, defects)

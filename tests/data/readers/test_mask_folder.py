@@ -84,3 +84,13 @@ def test_nnunet_scans_are_not_taken_for_masks(tmp_path: Path) -> None:
 def test_masks_of_real_folders_are_found(real_scans: Path) -> None:
     assert len(find_masks(real_scans / "BraTS2021")) == 8
     assert len(find_masks(real_scans / "predictions")) == 6
+
+
+def test_the_probabilities_of_a_region_named_gtv_are_no_masks(tmp_path):
+    for name in (
+        "BraTS-MEN-RT-0001-1.nii.gz",
+        "BraTS-MEN-RT-0001-1_probability_GTV.nii.gz",
+        "BraTS-MEN-RT-0002-1_gtv.nii.gz",
+    ):
+        (tmp_path / name).touch()
+    assert list(find_masks(tmp_path)) == ["BraTS-MEN-RT-0001-1", "BraTS-MEN-RT-0002-1"]
