@@ -27,7 +27,8 @@ from brats_unet.private_paths import short_text
 from brats_unet.report.scores import refuse_foreign_folder, report_scores
 from brats_unet.run import PREDICTIONS, PROBABILITIES, Run, mask_file, probability_file
 from brats_unet.schemes.convention import conventions
-from brats_unet.schemes.scheme_file import scheme_in, scheme_of
+from brats_unet.schemes.scheme import Scheme
+from brats_unet.schemes.scheme_file import builtin, scheme_in, scheme_of
 from brats_unet.settings import Evaluate, SideLabels
 
 
@@ -39,7 +40,7 @@ def main(settings: Evaluate) -> int:
             broken.
         DataError: Masks or scans are missing or broken.
     """
-    protocol, _ = protocol_for(settings.protocol, "")
+    protocol, _ = protocol_for(settings.protocol, builtin())
     metrics_of(protocol_named(protocol))  # a broken metric of a package is refused before any work
     tolerances_of(settings.tolerances_mm)
     if settings.run is not None:
@@ -68,7 +69,7 @@ def evaluate_run(settings: Evaluate) -> int:
             raise SettingsError(f"output is not set. Give a folder for the scores of the {len(runs)} runs: output=….")
         chosen = scored_cases(settings, runs, display.log)
         output = _output_folder(settings, chosen)
-        protocol = _protocol(settings, chosen[0].convention.scheme.name, display)
+        protocol = _protocol(settings, chosen[0].convention.scheme, display)
         refuse_overlap(runs, [one.cases for one in chosen])
         pairs = [pair for one in chosen for pair in _predicted(one, settings, display, workers)]
         if not workers.is_chief:
@@ -107,8 +108,8 @@ def evaluate_run(settings: Evaluate) -> int:
         return 0
 
 
-def _protocol(settings: Evaluate, scheme_name: str, display: Display) -> str:
-    name, why = protocol_for(settings.protocol, scheme_name)
+def _protocol(settings: Evaluate, scheme: Scheme, display: Display) -> str:
+    name, why = protocol_for(settings.protocol, scheme)
     display.log(f"Protocol: {name} ({why}).")
     return name
 
@@ -130,7 +131,7 @@ def _predicted(one: RunCases, settings: Evaluate, display: Display, workers: Wor
     convention = conventions(scheme_in(recipe))[recipe["convention"]]
     output = one.folder / PREDICTIONS
     softmax = recipe["outputs"] == "labels"
-    seed_scores = settings.seed_scores or settings.protocol == SEED
+    seed_scores = settings.seed_scores or protocol_for(settings.protocol, convention.scheme)[0] == SEED
     keeps_probabilities = settings.calibration or (softmax and seed_scores)
     probabilities = output / PROBABILITIES
     origin = origin_of(
@@ -226,7 +227,7 @@ def evaluate_folders(settings: Evaluate, predictions: Path, references: Path) ->
         for note in paired.notes:
             display.log(note)
         pairs: Sequence[Pair] = paired.pairs
-        protocol = _protocol(settings, paired.convention.scheme.name, display)
+        protocol = _protocol(settings, paired.convention.scheme, display)
         if settings.calibration:
             pairs = with_probabilities(pairs, predictions, workers=settings.workers)
         report_scores(

@@ -7,8 +7,10 @@ from typing import Any
 
 from brats_unet.errors import SettingsError
 from brats_unet.metrics.empty import UNDEFINED, WhenEmpty
+from brats_unet.schemes.scheme import Scheme
 from brats_unet.spelling import suggestion
 
+AUTO = "auto"  # setting that takes the protocol of the scheme
 SEED = "seed"  # the only protocol that always has the scores of the seed
 SURFACE_DICE = "nsd"  # in a protocol's metrics; it becomes one metric for each tolerance, see `surface_dice_name`
 TOLERANCES_MM = (1.0, 2.0)
@@ -173,20 +175,14 @@ PROTOCOLS: dict[str, Protocol] = {
 }
 
 
-# Protocol of the built-in schemes whose challenges score by instance; all others are scored by the first protocol.
-OF_SCHEME = dict.fromkeys(("glioma_post", "paediatric", "metastasis", "metastasis_post", "meningioma_rt"), "brats2026")
-
-
-def protocol_for(setting: str, scheme_name: str) -> tuple[str, str]:
+def protocol_for(setting: str, scheme: Scheme) -> tuple[str, str]:
     """The name of the protocol for masks of a scheme, and why.
 
     Args:
-        setting: Name of a protocol, or "auto".
-        scheme_name: Name of the scheme.
+        setting: Name of a protocol, or "auto" for that of the scheme.
+        scheme: What the masks show.
     """
-    if setting != "auto":
-        return setting, "set by protocol"
-    return OF_SCHEME.get(scheme_name, next(iter(PROTOCOLS))), f"scheme {scheme_name}"
+    return (setting, "set by protocol") if setting != AUTO else (scheme.protocol, f"scheme {scheme.name}")
 
 
 def protocol_named(name: str) -> Protocol:

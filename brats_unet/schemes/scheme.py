@@ -10,6 +10,7 @@ import numpy as np
 from brats_unet.schemes.region import Region, Tissue
 
 BACKGROUND = 0  # the label of a voxel in no tissue, in every scheme
+PROTOCOL_NAMES = ("brats2020", "brats2023", "brats2026", "nnunet", "seed")  # what they are: metrics.protocols
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,7 @@ class Scheme:
         scored: Names of the regions that are scored.
         small_total: Names of the predicted regions that post-processing may remove where their total volume is small.
         integers: By label convention, the integers of each label in files.
+        protocol: One of `PROTOCOL_NAMES`: how masks are scored unless the user sets another.
     """
 
     name: str
@@ -39,6 +41,7 @@ class Scheme:
     scored: tuple[str, ...]
     small_total: tuple[str, ...]
     integers: Mapping[str, Mapping[str, tuple[int, ...]]]
+    protocol: str = PROTOCOL_NAMES[0]
 
     def as_dict(self) -> dict[str, Any]:
         """Plain types, for JSON; `scheme_file.scheme_of` is the inverse."""

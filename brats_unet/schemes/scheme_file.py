@@ -13,7 +13,7 @@ from brats_unet.files import conf_folder
 from brats_unet.hand_written import what_is, yaml_text, yaml_values
 from brats_unet.modality import Modality
 from brats_unet.schemes.region import Outline, Region, Tissue
-from brats_unet.schemes.scheme import Scheme
+from brats_unet.schemes.scheme import PROTOCOL_NAMES, Scheme
 from brats_unet.schemes.scheme_problems import NAME, Key, problems
 from brats_unet.spelling import suggestion
 
@@ -93,6 +93,7 @@ def scheme_of(plain: Mapping[str, Any], *, where: Any = lambda key: ".".join(("s
         classes=tuple(whole["classes"]),
         scored=tuple(whole["scored"]),
         small_total=tuple(whole["small_total"]),
+        protocol=whole["protocol"],
         integers={
             name: {label: tuple(values) for label, values in table.items()} for name, table in whole["integers"].items()
         },
@@ -101,7 +102,7 @@ def scheme_of(plain: Mapping[str, Any], *, where: Any = lambda key: ".".join(("s
 
 def completed(plain: Mapping[str, Any]) -> dict[str, Any]:
     """The keys of a scheme with those that were left out filled in; what cannot be understood stays for `problems`."""
-    whole: dict[str, Any] = {"name": "own", "source": "", "small_total": [], **plain}
+    whole: dict[str, Any] = {"name": "own", "source": "", "protocol": PROTOCOL_NAMES[0], "small_total": [], **plain}
     labels, regions = whole.get("labels"), whole.get("regions")
     if not isinstance(labels, Mapping) or not isinstance(regions, Mapping):
         return whole

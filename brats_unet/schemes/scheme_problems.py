@@ -8,10 +8,11 @@ from warnings import catch_warnings
 from brats_unet.hand_written import what_is
 from brats_unet.modality import Modality
 from brats_unet.schemes.region import Outline
+from brats_unet.schemes.scheme import PROTOCOL_NAMES
 from brats_unet.spelling import suggestion
 
 Key = tuple[str, ...]
-KEYS = ("name", "source", "labels", "regions", "predicted", "classes", "scored", "small_total", "integers")
+KEYS = ("name", "source", "labels", "regions", "predicted", "classes", "scored", "protocol", "small_total", "integers")
 LABEL_KEYS = ("value", "words", "also")
 REGION_KEYS = ("labels", "words", "colour", "outline", "seen_on", "also")
 LARGEST_VALUE, LARGEST_INTEGER = 254, 255
@@ -106,6 +107,9 @@ def _lists(whole: Mapping[str, Any], written: Collection[str]) -> Iterator[tuple
     for name in ("name", "source"):
         if not isinstance(whole[name], str):
             yield (name,), f"Expected text, found {what_is(whole[name])}."
+    if whole["protocol"] not in PROTOCOL_NAMES:
+        text = f"There is no protocol {whole['protocol']}. {suggestion(str(whole['protocol']), PROTOCOL_NAMES)}"
+        yield ("protocol",), text
     for key, known, what in (
         ("predicted", regions, "region"),
         ("scored", regions, "region"),

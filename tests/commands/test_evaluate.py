@@ -235,3 +235,16 @@ def test_a_mask_with_an_integer_outside_the_scheme_is_refused(folders):
 def test_cases_for_a_run_are_refused_without_a_run(folders):
     with pytest.raises(SettingsError, match=r"data\.root=… holds cases for a run to score\. Give run=… too"):
         main(settings(folders, data=OtherData("/data", *[None] * 5)))
+
+
+def test_the_scheme_chooses_the_protocol_and_the_command_says_which_and_why(folders, capsys):
+    mine = builtin().as_dict() | {"name": "mine", "protocol": "brats2026"}
+    for changes, told in (
+        ({}, "Protocol: brats2020 (scheme glioma)."),
+        ({"scheme": mine}, "Protocol: brats2026 (scheme mine)."),
+        ({"scheme": mine, "protocol": "nnunet"}, "Protocol: nnunet (set by protocol)."),
+    ):
+        assert main(settings(folders, **{"protocol": "auto", **changes})) == 0
+        assert told in capsys.readouterr().out
+        recorded = json.loads((folders / "out" / "summary.json").read_text())
+        assert recorded["protocol"]["name"] == told.split()[1]

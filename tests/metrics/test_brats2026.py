@@ -7,6 +7,7 @@ import pytest
 
 from brats_unet.evaluation.score import score_case
 from brats_unet.metrics.protocols import PROTOCOLS, protocol_for
+from brats_unet.schemes.scheme import PROTOCOL_NAMES
 from brats_unet.schemes.scheme_file import builtin, builtin_names
 
 POST = builtin("glioma_post")
@@ -58,6 +59,10 @@ def test_the_surface_dice_is_the_mean_of_the_shares_of_both_surfaces():
 @pytest.mark.parametrize("name", builtin_names())
 def test_the_scheme_chooses_the_protocol_unless_it_is_set(name):
     instances = name in ("glioma_post", "paediatric", "metastasis", "metastasis_post", "meningioma_rt")
-    assert protocol_for("auto", name) == ("brats2026" if instances else "brats2020", f"scheme {name}")
-    assert protocol_for("nnunet", name) == ("nnunet", "set by protocol")
-    assert protocol_for("auto", "mine")[0] == "brats2020" and set(PROTOCOLS) >= {protocol_for("auto", name)[0]}
+    assert protocol_for("auto", builtin(name)) == ("brats2026" if instances else "brats2020", f"scheme {name}")
+    assert protocol_for("nnunet", builtin(name)) == ("nnunet", "set by protocol")
+
+
+def test_a_scheme_may_name_every_protocol_and_no_other():
+    assert tuple(PROTOCOLS) == PROTOCOL_NAMES
+    assert all(protocol.name == name for name, protocol in PROTOCOLS.items())

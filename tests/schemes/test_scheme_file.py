@@ -42,6 +42,13 @@ def test_labels_and_regions_are_enough() -> None:
     assert len(looks) == 2
 
 
+def test_a_scheme_without_a_protocol_is_scored_as_before_there_was_one() -> None:
+    assert scheme_of(SHORT).protocol == "brats2020"
+    recorded = {key: value for key, value in builtin("glioma_post").as_dict().items() if key != "protocol"}
+    assert builtin("glioma_post").protocol == "brats2026" and scheme_of(recorded).protocol == "brats2020"
+    assert scheme_of(recorded).meaning == builtin("glioma_post").meaning
+
+
 def test_a_label_may_be_its_integer_and_the_name_is_that_of_the_file(tmp_path: Path) -> None:
     path = tmp_path / "mine.yaml"
     path.write_text("labels: {A: 3, B: 7}\nregions: {both: [A, B], A: [A]}\n")
@@ -103,6 +110,11 @@ def test_what_recorded_no_scheme_is_glioma() -> None:
         ),
         ("labels: {A: {value: 1, also: '('}}\nregions: {R: [A]}\n", ["line 1: ( is no regular expression"]),
         ("labels: {A: 1}\nregions: {R: [A]}\nsmall_total: [Q]\n", ["line 3: There is no predicted region Q."]),
+        (
+            "labels: {A: 1}\nregions: {R: [A]}\nprotocol: brats2025\n",
+            ["line 3: There is no protocol brats2025. Did you mean brats2026?"],
+        ),
+        ("labels: {A: 1}\nregions: {R: [A]}\nprotocol: [nnunet]\n", ["line 3: There is no protocol ['nnunet']."]),
         ("- A\n", ["found a list (A). Expected at least the keys labels and regions."]),
         ("labels: [\n", ["line 2: not valid YAML: did not find expected node content."]),
         ("labels: {A: 1}\n", ["Expected at least one of the regions, as NAME: …; found nothing."]),
