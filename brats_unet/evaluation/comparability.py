@@ -1,11 +1,16 @@
 """Check that evaluations can be paired: same cases, reference masks and protocol, and no missing score."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import MISSING, fields
 from typing import Any
 
 from brats_unet.errors import DataError, some
 from brats_unet.evaluation.record import Evaluation
 from brats_unet.metrics.glossary import REFERENCE_SIZES
+from brats_unet.metrics.protocols import Protocol
+
+# Rules that a summary of an earlier version does not record, because there was only one choice.
+WITHOUT = {one.name: one.default for one in fields(Protocol) if one.default is not MISSING}
 
 
 def regions_in_all(evaluations: Sequence[Evaluation], names: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -131,11 +136,12 @@ def _protocol_problems(
     if one is None or two is None:
         notes.append(f"{first_name} or {second_name} does not record its protocol: it was not compared.")
         return []
-    if one == two:
-        return []
     if one.get("name") != two.get("name"):
         return [f"{first_name} was scored by {one.get('name')}, {second_name} by {two.get('name')}."]
-    keys = [key for key in {**one, **two} if one.get(key) != two.get(key)]
+    one, two = {**WITHOUT, **one}, {**WITHOUT, **two}
+    keys = [key for key in one | two if one.get(key) != two.get(key)]
+    if not keys:
+        return []
     return [f"{first_name} and {second_name} follow {one.get('name')} with different rules for {', '.join(keys)}."]
 
 

@@ -10,7 +10,7 @@ from scipy.stats import wilcoxon
 from brats_unet.errors import SettingsError
 from brats_unet.evaluation.bootstrap import METHOD, Interval, mean_interval
 from brats_unet.evaluation.comparability import refuse_incomparable, regions_in_all
-from brats_unet.evaluation.ranking import Ranked, case_ranks, exchanges, ranking
+from brats_unet.evaluation.ranking import Ranked, absent_from_both, case_ranks, exchanges, ranking
 from brats_unet.evaluation.record import Evaluation
 from brats_unet.metrics.glossary import MEANINGS
 from brats_unet.spelling import suggestion
@@ -147,7 +147,7 @@ def compare(evaluations: Sequence[Evaluation], *, metrics: Sequence[str] = ("dic
         for r, region in enumerate(regions)
         for m, metric in enumerate(metrics)
     ]
-    ranks = case_ranks(table, falling)
+    ranks = case_ranks(table, falling, absent_from_both(evaluations, cases, regions))
     return Comparison(
         names=names,
         cases=cases,

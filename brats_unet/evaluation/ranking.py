@@ -9,6 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import rankdata
 
+from brats_unet.evaluation.record import Evaluation
+from brats_unet.metrics.glossary import PREDICTION_SIZES, REFERENCE_SIZES
+
 DRAWS, SEED = 9999, 0  # random exchanges of the permutation test, and their seed
 EXACT_UP_TO = 13  # up to this many cases n, the test makes all 2^n exchanges
 
@@ -30,12 +33,35 @@ class Ranked:
     first_in: int
 
 
-def case_ranks(table: np.ndarray, falling: Sequence[bool]) -> np.ndarray:
+def absent_from_both(
+    evaluations: Sequence[Evaluation], cases: Sequence[str], regions: Sequence[str]
+) -> np.ndarray | None:
+    """Whether neither mask has a region, bool, shape (runs, cases, regions); None if the protocol does not rank by it.
+
+    Args:
+        evaluations: At least one; all follow the protocol of the first.
+        cases: Case ids.
+        regions: Names of the regions.
+    """
+    if not evaluations[0].summary.get("protocol", {}).get("absent_ranks_first"):
+        return None
+    found = []
+    for evaluation in evaluations:
+        zero = {key for key, value in evaluation.values().items() if value == 0}
+        empty = [{key[:2] for key in zero if key[2] in sizes} for sizes in (REFERENCE_SIZES, PREDICTION_SIZES)]
+        both = empty[0] & empty[1]
+        found.append([[(case, region) in both for region in regions] for case in cases])
+    return np.array(found, bool)
+
+
+def case_ranks(table: np.ndarray, falling: Sequence[bool], absent: np.ndarray | None = None) -> np.ndarray:
     """Mean rank of each run in each case, over regions and metrics. Rank 1 is best; equal scores share a mean rank.
 
     Args:
         table: Scores, shape (runs, cases, regions, metrics); NaN (undefined) ranks last.
         falling: For each metric, whether lower is better.
+        absent: Whether neither mask has the region, shape (runs, cases, regions), or None. An undefined score then says
+            that the prediction is right, and ranks first; where a run predicts such a region, its score ranks behind.
 
     Returns:
         Mean ranks, shape (runs, cases). A score that is undefined for every run is left out of the mean; a case with no
@@ -44,6 +70,8 @@ def case_ranks(table: np.ndarray, falling: Sequence[bool]) -> np.ndarray:
     sign = np.where(falling, 1.0, -1.0)
     undefined = np.isnan(table)
     ordered = np.where(undefined, np.inf, np.round(table * sign, 9))
+    if absent is not None:
+        ordered[undefined & absent[..., None]] = -np.inf
     ranks = rankdata(ordered, method="average", axis=0)
     ranks[:, undefined.all(axis=0)] = np.nan
     counted = ~np.isnan(ranks)

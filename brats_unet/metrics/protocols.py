@@ -59,6 +59,7 @@ class Protocol:
         missing_fails: Whether a missing prediction counts as one that misses everything even in a region that the
             reference lacks; else it is an empty mask.
         apart_fails: Whether masks without a common voxel get the distances and the surface Dice of an empty prediction.
+        absent_ranks_first: Whether an undefined score of two empty masks ranks first and not last, see `evaluation.ranking`.
     """
 
     name: str
@@ -78,6 +79,7 @@ class Protocol:
     instances: InstanceRules | None = None
     missing_fails: bool = False
     apart_fails: bool = False
+    absent_ranks_first: bool = False
 
 
 # √(240² + 240² + 155²) mm, the diagonal of the BraTS grid, with the digits of the organisers' tables; 2023 rounds up.
@@ -143,6 +145,7 @@ PROTOCOLS: dict[str, Protocol] = {
         instances=InstanceRules(least_dice=1e-6),
         missing_fails=True,
         apart_fails=True,
+        absent_ranks_first=True,
     ),
     "nnunet": Protocol(
         name="nnunet",

@@ -2,18 +2,21 @@
 
 import json
 import math
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from scipy.stats import wilcoxon
 
 from brats_unet.errors import DataError, SettingsError
 from brats_unet.evaluation.paired import compare, holm
 from brats_unet.evaluation.record import Evaluation
-from brats_unet.evaluation.score import Row
+from brats_unet.evaluation.score import Row, score_case
+from brats_unet.metrics.protocols import PROTOCOLS
 from brats_unet.schemes.scheme_file import builtin, scheme_of
 
+POST = builtin("glioma_post")
 RULES = {"name": "brats2020", "dice": {"both": 1.0}}
 
 
@@ -150,6 +153,50 @@ def test_one_protocol_with_different_rules_is_refused_and_the_rule_is_named():
     other = {"name": "brats2020", "dice": {"both": 0.0}}
     with pytest.raises(DataError, match="follow brats2020 with different rules for dice"):
         compare([evaluation("a", [0.5]), evaluation("b", [0.5], protocol=other)])
+
+
+def test_evaluations_of_a_version_with_fewer_rules_can_be_compared():
+    now = json.loads(json.dumps(asdict(PROTOCOLS["brats2020"])))
+    later = ("surface_dice_definition", "instances", "missing_fails", "apart_fails", "absent_ranks_first")
+    before = {key: value for key, value in now.items() if key not in later}
+    assert compare([evaluation("a", [0.5], protocol=before), evaluation("b", [0.5], protocol=now)]).notes == ()
+    other = now | {"apart_fails": True}
+    with pytest.raises(DataError, match="follow brats2020 with different rules for apart_fails"):
+        compare([evaluation("a", [0.5], protocol=before), evaluation("b", [0.5], protocol=other)])
+
+
+def scored(name, predictions):
+    """An evaluation by brats2026 of predictions for one reference that lacks RC and one that has it."""
+    reference = [np.zeros((8, 8, 8), np.uint8) for _ in range(2)]
+    reference[1][1:4, 1:4, 1:4] = POST.labels["RC"].value
+    rows = [
+        row
+        for index, boxes in enumerate(predictions)
+        for row in score_case(
+            f"case{index}", reference[index], painted(boxes), (1.0,) * 3, scheme=POST, protocol="brats2026"
+        )
+    ]
+    summary = {"references": {"case0": "x", "case1": "y"}, "protocol": asdict(PROTOCOLS["brats2026"])}
+    return Evaluation(name, Path(name) / "scores.csv", tuple(rows), summary | {"scheme": POST.as_dict()})
+
+
+def painted(box):
+    labels = np.zeros((8, 8, 8), np.uint8)
+    if box:
+        labels[box[0] : box[1], 1:4, 1:4] = POST.labels["RC"].value
+    return labels
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_run_that_finds_a_cavity_where_none_is_ranks_behind_one_that_does_not(order):
+    metrics = ["dice", "nsd_1mm", "hd95", "instance_f1", "instance_dice", "instances_false"]
+    right, false = scored("right", [None, (1, 4)]), scored("false", [(2, 4), (1, 4)])
+    found = compare([right, false][::order], metrics=metrics)
+    assert [one.name for one in found.ranking] == ["right", "false"]
+    dice = next(one for one in found.differences if (one.region, one.metric) == ("RC", "dice"))
+    assert (dice.n, dice.undefined, dice.mean) == (1, 1, 0.0)
+    extra = next(one for one in found.differences if (one.region, one.metric) == ("RC", "instances_false"))
+    assert (extra.falling, extra.wins + extra.losses, extra.losses) == (True, 1, int(order == 1))
 
 
 def test_without_hashes_the_reference_volumes_are_compared_and_a_note_says_so():

@@ -33,6 +33,15 @@ def test_an_undefined_score_ranks_last_and_one_undefined_for_all_runs_is_left_ou
     assert case_ranks(table([NAN], [NAN]), [False]).tolist() == [[1.5], [1.5]]
 
 
+def test_where_neither_mask_has_a_region_an_undefined_score_ranks_before_every_score():
+    scores = table([NAN, NAN], [0.0, 0.9], [NAN, 0.8])  # by run, then case
+    absent = np.array([[[True], [False]], [[False], [False]], [[True], [False]]])
+    assert case_ranks(scores, [False], absent).tolist() == [[1.5, 3], [3, 1], [1.5, 2]]
+    assert case_ranks(table([NAN], [373.0]), [True], absent[:2, :1]).tolist() == [[1], [2]]
+    both = case_ranks(table([NAN], [NAN]), [False], np.ones((2, 1, 1), bool))
+    assert both.tolist() == [[1.5], [1.5]]
+
+
 def test_places_follow_the_mean_rank_and_ties_share_the_better_place():
     found = ranking(["a", "b", "c"], np.array([[2.0, 2.0], [1.0, 3.0], [3.0, 1.0]]))
     assert [one.place for one in found] == [1, 1, 1]
