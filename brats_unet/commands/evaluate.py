@@ -221,17 +221,16 @@ def evaluate_folders(settings: Evaluate, predictions: Path, references: Path) ->
             prediction_labels=labels.predictions,
             spacing_mm=None if settings.spacing_mm is None else three_lengths(settings.spacing_mm),
             allow_missing=settings.allow_missing,
+            protocol=settings.protocol,
             workers=settings.workers,
             progress=lambda done, total: display.progress("Reading masks", done, total),
         )
         for note in paired.notes:
             display.log(note)
-        pairs: Sequence[Pair] = paired.pairs
         protocol = _protocol(settings, paired.convention.scheme, display)
-        if settings.calibration:
-            pairs = with_probabilities(pairs, predictions, workers=settings.workers)
+        pairs = paired.pairs
         report_scores(
-            pairs,
+            with_probabilities(pairs, predictions, workers=settings.workers) if settings.calibration else pairs,
             output,
             protocol=protocol,
             tolerances_mm=tolerances_of(settings.tolerances_mm),
@@ -240,6 +239,7 @@ def evaluate_folders(settings: Evaluate, predictions: Path, references: Path) ->
             workers=settings.workers,
             title=predictions.resolve().name,
             not_scored=paired.not_scored,
+            failed=paired.failed,
             shapes_left_out="Two folders of masks have no training cases.",
             command=sys.argv[1:],
             notes=display.notes,

@@ -2,27 +2,26 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from pathlib import Path
 
-import numpy as np
-
-from brats_unet.data.labels.decide import decide, integers_of
+from brats_unet.data.labels.decide import decide
 from brats_unet.data.labels.scheme_choice import decide_scheme, regionless_sentence, sentences_about
 from brats_unet.data.readers.discovery import find_masks, survey
 from brats_unet.data.readers.task_folder import declared_labels, read_description
 from brats_unet.errors import BratsError, DataError, SettingsError, some
 from brats_unet.evaluation.grids import grid_mismatch, on_axes_of
+from brats_unet.evaluation.mask_checks import inspected, label_problem, left_out
 from brats_unet.evaluation.mask_scheme import recorded_convention, recorded_scheme
 from brats_unet.evaluation.name_pairs import pair_names
 from brats_unet.evaluation.score import Pair
 from brats_unet.evaluation.side_labels import prediction_convention
+from brats_unet.metrics.protocols import FIRST
 from brats_unet.modality import Modality, in_order
 from brats_unet.processes import map_in_processes
-from brats_unet.scan_files import quantised_sentence, read_mask
-from brats_unet.schemes.convention import Convention, numbers
+from brats_unet.scan_files import quantised_sentence
+from brats_unet.schemes.convention import Convention
 from brats_unet.schemes.scheme import Scheme
-from brats_unet.volume import Case, Spacing, Volume
+from brats_unet.volume import Case, Spacing
 
 LISTED = 50  # most problems that one message lists
 
@@ -37,6 +36,7 @@ class Paired:
         notes: What the masks were found to be, how they were paired, and regions that no reference shows, as sentences.
         missing: Cases without a prediction; an empty prediction is scored for them.
         not_scored: Predictions without a reference.
+        failed: Cases that cannot be scored and are left out, each with the reason; see `Protocol.failing_left_out`.
     """
 
     pairs: tuple[Pair, ...]
@@ -44,21 +44,7 @@ class Paired:
     notes: tuple[str, ...]
     missing: tuple[str, ...]
     not_scored: tuple[str, ...]
-
-
-@dataclass(frozen=True, eq=False)
-class _Mask:
-    """Grid and integers of one mask file; `problem` is the error message if it cannot be read, else ""."""
-
-    shape: tuple[int, ...] = ()
-    affine: np.ndarray = field(default_factory=lambda: np.eye(4))
-    integers: frozenset[int] = frozenset()
-    problem: str = ""
-
-    @cached_property
-    def volume(self) -> Volume:
-        """Its grid without its voxels."""
-        return Volume(np.broadcast_to(np.uint8(0), self.shape), self.affine)
+    failed: Mapping[str, str] = field(default_factory=dict)
 
 
 def pair_folders(
@@ -70,6 +56,7 @@ def pair_folders(
     prediction_labels: str = "auto",
     spacing_mm: Spacing | None = None,
     allow_missing: bool = False,
+    protocol: str = FIRST,
     workers: int = 0,
     progress: Callable[[int, int], None] | None = None,
 ) -> Paired:
@@ -84,6 +71,7 @@ def pair_folders(
             the references if it fits, else the only one that does.
         spacing_mm: Edge lengths of a voxel along x, y, z, in millimetres, of NumPy arrays; None if they are unknown.
         allow_missing: Score an empty prediction where one is missing, instead of stopping.
+        protocol: Name of a protocol, or "auto" for that of the scheme; some leave out cases that cannot be scored.
         workers: Processes that read the files; 0 starts one per core.
         progress: Called with (done, total) after each file.
 
@@ -105,12 +93,13 @@ def pair_folders(
             f"{_some(expected)} in {references}. Expected files named <case>.nii.gz or <case>_seg.nii.gz in both."
         )
     files = [*(expected[case_id] for case_id in expected), *found.values()]
-    inspected = map_in_processes(_inspected, files, seconds_each=0.04, workers=workers, progress=progress)
-    masks = dict(zip(files, inspected, strict=True))
-    problems = [mask.problem for mask in masks.values() if mask.problem]
+    read = map_in_processes(inspected, files, seconds_each=0.04, workers=workers, progress=progress)
+    masks = dict(zip(files, read, strict=True))
+    owners = [*expected, *found]
+    problems = [(owner, mask.problem) for owner, mask in zip(owners, read, strict=True) if mask.problem]
     if missing and not allow_missing:
-        problems += [f"{case_id}: no prediction in {predictions}." for case_id in missing]
-        problems += ambiguous
+        problems += [("", f"{case_id}: no prediction in {predictions}.") for case_id in missing]
+        problems += [("", text) for text in ambiguous]
     turned = []
     for case_id, path in found.items():
         reference, prediction = masks[expected[case_id]], masks[path]
@@ -119,7 +108,7 @@ def pair_folders(
             turned += [case_id] if placed is not prediction.volume else []
             mismatch = grid_mismatch(reference.shape, reference.affine, placed.array.shape, placed.affine)
             where = f"{case_id}: {path} does not lie on the grid of {expected[case_id]}: {mismatch}"
-            problems += [where] if mismatch else []
+            problems += [(case_id, where)] if mismatch else []
 
     layout, declared, cases = _dataset(references)
     convention, own, predicted = None, None, {}
@@ -138,15 +127,19 @@ def pair_folders(
     except BratsError as problem:
         if not problems:
             raise
-        problems.append(str(problem))
+        problems.append(("", str(problem)))
     if convention is not None:
         for case_id, path in expected.items():
-            problems += _label_problem(case_id, path, masks[path].integers, convention, "references")
+            problems += label_problem(case_id, path, masks[path].integers, convention, "references")
     if own is not None:
         for case_id, path in found.items():
-            problems += _label_problem(case_id, path, masks[path].integers, own, "predictions")
-    _refuse(problems, missing, not_scored, allow_missing)
-    assert convention is not None and own is not None  # _refuse has raised otherwise
+            problems += label_problem(case_id, path, masks[path].integers, own, "predictions")
+    failed = left_out(problems, len(expected), protocol, convention)
+    if failed is None:
+        raise _refusal([text for _, text in problems], missing, not_scored, allow_missing)
+    expected = {case_id: path for case_id, path in expected.items() if case_id not in failed}
+    sets, predicted = ({key: one[key] for key in one if key in expected} for one in (sets, predicted))
+    assert convention is not None and own is not None  # else a problem is of no single case
     notes += [f"Labels: {convention.name} ({convention.why}).", *sentences_about(convention, sets)]
     if own.name != convention.name:
         notes.append(f"Labels of the predictions: {own.name} ({own.why}).")
@@ -160,7 +153,8 @@ def pair_folders(
             lacking = tuple(modality for modality in sequences if modality not in case.images)
             pair = replace(pair, images=case.images, stratum=case.stratum or "", absent=lacking)
         pairs.append(pair)
-    return Paired(tuple(pairs), convention, tuple(notes), missing, not_scored)
+    missing = tuple(case_id for case_id in missing if case_id not in failed)
+    return Paired(tuple(pairs), convention, tuple(notes), missing, not_scored, failed)
 
 
 def _masks_of(*folders: Path) -> list[dict[str, Path]]:
@@ -174,14 +168,6 @@ def _masks_of(*folders: Path) -> list[dict[str, Path]]:
     if problems:
         raise DataError("\n".join(problems))
     return masks
-
-
-def _inspected(path: Path) -> _Mask:
-    try:
-        volume = read_mask(path)
-    except DataError as problem:
-        return _Mask(problem=str(problem))
-    return _Mask(volume.array.shape, volume.affine, integers_of(volume.array))
 
 
 def _renamed(names: Mapping[str, str]) -> list[str]:
@@ -202,16 +188,6 @@ def _turned(case_ids: Sequence[str], found: Mapping[str, Path]) -> list[str]:
     return [f"{these} voxel axes in another order or direction than {theirs} ({name}): turned, not resampled."]
 
 
-def _label_problem(case_id: str, path: Path, integers: frozenset[int], convention: Convention, side: str) -> list[str]:
-    wrong = sorted(integers - set(convention.to_label))
-    if not wrong:
-        return []
-    return [
-        f"{case_id}: {path} holds label {numbers(wrong)}. The {side} follow {convention.name} ({convention.why}), "
-        f"which has {numbers(convention.to_label)}. Convert the file, or set labels.{side}= or scheme=."
-    ]
-
-
 def _dataset(
     references: Path,
 ) -> tuple[str, Mapping[str, int | list[int]] | None, dict[str, Case]]:
@@ -224,10 +200,10 @@ def _dataset(
     return found.dataset.layout, found.dataset.declared_labels, {case.id: case for case in cases if case.images}
 
 
-def _refuse(problems: Sequence[str], missing: Sequence[str], not_scored: Sequence[str], allow_missing: bool) -> None:
-    """Raise one DataError with all problems."""
-    if not problems:
-        return
+def _refusal(
+    problems: Sequence[str], missing: Sequence[str], not_scored: Sequence[str], allow_missing: bool
+) -> DataError:
+    """One error with all problems."""
     lines = [listed(list(dict.fromkeys(problems)))]
     if missing and not allow_missing:
         advice = "allow_missing=true scores missing predictions as empty masks."
@@ -235,7 +211,7 @@ def _refuse(problems: Sequence[str], missing: Sequence[str], not_scored: Sequenc
             have = "prediction has" if len(not_scored) == 1 else "predictions have"
             advice = f"{len(not_scored)} {have} no reference ({_some(not_scored)}): check the file names. {advice}"
         lines.append(advice)
-    raise DataError("\n".join(lines))
+    return DataError("\n".join(lines))
 
 
 def listed(lines: Sequence[str]) -> str:

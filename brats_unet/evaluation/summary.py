@@ -30,8 +30,9 @@ class Summary:
         scheme: What the masks show, and which regions are scored.
         protocol: Scoring protocol.
         cases: Case ids, in the order of scoring.
-        missing: Cases without a prediction; an empty mask was scored.
+        missing: Cases without a prediction; an empty mask was scored, or by `Protocol.missing_fails` a miss.
         not_scored: Predictions without a reference.
+        failed: Cases that could not be scored and are in no mean, each with the reason.
         regions: Statistics by region, then metric, over all cases.
         where_present: Statistics by region, then metric, over the cases whose reference has the region.
         units: Unit of each metric; "1" for a share.
@@ -54,6 +55,7 @@ class Summary:
     cases: tuple[str, ...]
     missing: tuple[str, ...]
     not_scored: tuple[str, ...]
+    failed: Mapping[str, str]
     regions: Mapping[str, Mapping[str, Statistics]]
     where_present: Mapping[str, Mapping[str, Statistics]]
     units: Mapping[str, str]
@@ -76,6 +78,7 @@ class Summary:
             "cases": len(self.cases),
             "missing_predictions_counted_as_empty": list(self.missing),
             "predictions_without_a_reference": list(self.not_scored),
+            "cases_that_could_not_be_scored": dict(self.failed),
             "regions": {
                 region: {
                     "empty_references": self.empty_references[region],
@@ -131,6 +134,7 @@ def summarise(
     note: str = "",
     missing: Sequence[str] = (),
     not_scored: Sequence[str] = (),
+    failed: Mapping[str, str] | None = None,
     trivial: Sequence[TrivialScored] = (),
     trivial_left_out: str = "",
     trained_on: Mapping[str, str] | None = None,
@@ -145,6 +149,7 @@ def summarise(
         note: A caveat to read with the scores, or "".
         missing: Cases without a prediction, for which an empty mask was scored.
         not_scored: Predictions without a reference.
+        failed: Cases that could not be scored, each with the reason.
         trivial: Scores of the trivial predictors on the same cases.
         trivial_left_out: Why the mean shape was not scored on any case, or "".
         trained_on: Cases that the network was trained on, each with what shows it.
@@ -166,6 +171,7 @@ def summarise(
         cases=tuple(case.case_id for case in scored),
         missing=tuple(missing),
         not_scored=tuple(not_scored),
+        failed=dict(failed or {}),
         regions=_by_region(rows, scheme),
         where_present=_by_region([row for row in rows if (row.case, row.region) not in absent], scheme),
         units={row.metric: row.unit for row in rows},

@@ -7,10 +7,11 @@ from typing import Any
 
 from brats_unet.errors import SettingsError
 from brats_unet.metrics.empty import UNDEFINED, WhenEmpty
-from brats_unet.schemes.scheme import Scheme
+from brats_unet.schemes.scheme import PROTOCOL_NAMES, Scheme
 from brats_unet.spelling import suggestion
 
 AUTO = "auto"  # setting that takes the protocol of the scheme
+FIRST = PROTOCOL_NAMES[0]  # of schemes that name none, and of evaluations from before there were others
 SEED = "seed"  # the only protocol that always has the scores of the seed
 SURFACE_DICE = "nsd"  # in a protocol's metrics; it becomes one metric for each tolerance, see `surface_dice_name`
 TOLERANCES_MM = (1.0, 2.0)
@@ -59,7 +60,8 @@ class Protocol:
         missing_fails: Whether a missing prediction counts as one that misses everything even in a region that the
             reference lacks; else it is an empty mask.
         apart_fails: Whether masks without a common voxel get the distances and the surface Dice of an empty prediction.
-        absent_ranks_first: Whether an undefined score of two empty masks ranks first and not last, see `evaluation.ranking`.
+        failing_left_out: Whether a case that cannot be scored is left out and named; else it stops the evaluation.
+        absent_ranks_first: Whether an undefined score of two empty masks ranks first, not last; `evaluation.ranking`.
     """
 
     name: str
@@ -79,6 +81,7 @@ class Protocol:
     instances: InstanceRules | None = None
     missing_fails: bool = False
     apart_fails: bool = False
+    failing_left_out: bool = False
     absent_ranks_first: bool = False
 
 
@@ -145,6 +148,7 @@ PROTOCOLS: dict[str, Protocol] = {
         instances=InstanceRules(least_dice=1e-6),
         missing_fails=True,
         apart_fails=True,
+        failing_left_out=True,
         absent_ranks_first=True,
     ),
     "nnunet": Protocol(

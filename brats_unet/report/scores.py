@@ -31,7 +31,7 @@ from brats_unet.metrics import package_facts
 from brats_unet.metrics.empty import is_undefined
 from brats_unet.metrics.protocols import TOLERANCES_MM, protocol_named
 from brats_unet.metrics.seed import SeedRow
-from brats_unet.private_paths import short_command
+from brats_unet.private_paths import short_command, short_text
 from brats_unet.report.cohort_tables import print_cohort
 from brats_unet.report.console import PlainConsole
 from brats_unet.report.drawing import Drawing, draw_cases
@@ -56,6 +56,7 @@ def report_scores(
     title: str = "",
     note: str = "",
     not_scored: Sequence[str] = (),
+    failed: Mapping[str, str] | None = None,
     shapes: Mapping[str, MeanShape] | None = None,
     shapes_left_out: str = "",
     trained_on: Mapping[str, str] | None = None,
@@ -67,7 +68,8 @@ def report_scores(
     """Score pairs of masks, write the results and print them. Nothing is written before every case has been scored.
 
     Args:
-        pairs: References and predictions to compare; for a pair without a prediction, an empty mask is scored.
+        pairs: References and predictions to compare; for a pair without a prediction, an empty mask is scored, or what
+            the protocol says of it.
         output: Folder to write to, created if needed; None prints the tables only.
         protocol: Key of `metrics.protocols.PROTOCOLS`; "seed" always computes the seed-notebook scores.
         tolerances_mm: Tolerances of the surface Dice, in millimetres.
@@ -78,6 +80,7 @@ def report_scores(
         title: What is evaluated, for tables and figures.
         note: A caveat to read with the scores.
         not_scored: Predictions without a reference.
+        failed: Cases that could not be scored and are left out, each with the reason.
         shapes: Mean shape for each case, made from training cases that do not include it.
         shapes_left_out: Why there is no mean shape, or "".
         trained_on: Cases that the network was trained on, each with what shows it.
@@ -120,6 +123,7 @@ def report_scores(
         note=note,
         missing=missing,
         not_scored=not_scored,
+        failed={case_id: short_text(reason) for case_id, reason in (failed or {}).items()},
         trivial=trivial,
         trivial_left_out=shapes_left_out,
         trained_on=trained_on,

@@ -8,17 +8,12 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from brats_unet.errors import some
-from brats_unet.evaluation.bootstrap import LEAST_CASES
 from brats_unet.evaluation.case_statistics import Statistics
 from brats_unet.evaluation.summary import Summary
-from brats_unet.evaluation.trivial import MEAN_SHAPE
-from brats_unet.metrics.empty import is_undefined
-from brats_unet.metrics.glossary import NO_SPACING, distance_of
-from brats_unet.metrics.in_plane import WHEN_EMPTY
 from brats_unet.metrics.protocols import SURFACE_DICE
+from brats_unet.report.caveats import sentences
 from brats_unet.report.console import plain_table
-from brats_unet.report.scheme_words import predictors, target
+from brats_unet.report.scheme_words import predictors
 from brats_unet.report.seed_scores_table import seed_table
 from brats_unet.safe_text import visible
 
@@ -180,59 +175,6 @@ def _interval(found: Statistics, factor: float, decimals: int) -> str:
     return f"{low} – {high}"
 
 
-def sentences(summary: Summary) -> list[str]:
-    """Caveats to read with the scores: rules that applied, cases left out, missing files."""
-    rule, distances, unit, found = summary.protocol.dice, summary.protocol.hd95_mm, "mm", []
-    if distance_of(summary.units) != "hd95":
-        distances, unit, found = WHEN_EMPTY, "px", [NO_SPACING]
-    if any(summary.empty_references.values()) or any(summary.empty_predictions.values()):
-        found.append(
-            f"By the rules of {summary.protocol.name}, a region absent from both masks scores Dice "
-            f"{_rule_text(rule.both)} and HD95 {_rule_text(distances.both, unit)}; a region absent from only one mask "
-            f"scores Dice {_rule_text(rule.reference)} and HD95 {_rule_text(distances.reference, unit)}."
-        )
-    undefined: dict[str, list[str]] = {}
-    for region, metrics in summary.regions.items():
-        for metric, stats in metrics.items():
-            if stats.undefined:
-                where = f"{region} in {stats.undefined} of {stats.undefined + stats.n} cases"
-                undefined.setdefault(where, []).append(metric)
-    if undefined:
-        listed = "; ".join(f"{where} ({', '.join(names)})" for where, names in undefined.items())
-        found.append(f"Undefined, so left out of the means: {listed}.")
-    if summary.missing:
-        found.append(f"Missing predictions, scored as empty masks: {some(summary.missing)}.")
-    if summary.not_scored:
-        found.append(
-            f"Predictions without a reference, not scored: {len(summary.not_scored)} ({some(summary.not_scored)})."
-        )
-    if summary.seed_left_out:
-        case_id, why = next(iter(summary.seed_left_out.items()))
-        found.append(f"Cases without seed-notebook scores: {len(summary.seed_left_out)} ({case_id}: {why}).")
-    if summary.trivial:
-        found.append(_trivial_sentence(summary, target(summary.scheme)))
-    if len(summary.cases) < LEAST_CASES:
-        found.append(f"Fewer than {LEAST_CASES} cases, so there is no confidence interval.")
-    if summary.note:
-        found.append(summary.note)
-    return found
-
-
-def _trivial_sentence(summary: Summary, target: str) -> str:
-    if MEAN_SHAPE in summary.trivial:
-        n, total = summary.trivial_n[MEAN_SHAPE], len(summary.cases)
-        partly = f" (scored on {n} of {total} cases)" if n < total else ""
-        return (
-            f"Yellow rows are predictions that ignore the scan: no {target} at all, and the mean {target} shape of the "
-            f"training cases{partly}."
-        )
-    why = next(iter(summary.trivial_left_out.values()), "")
-    return (
-        f"The yellow rows are a prediction that ignores the scan: no {target} at all. "
-        f"The mean shape of the training cases was not scored{f': {why}' if why else '.'}"
-    )
-
-
 def _mean(found: Statistics, factor: float, decimals: int) -> str:
     spread = "" if found.sd is None else f" ± {_number(found.sd, factor, decimals)}"
     return _number(found.mean, factor, decimals) + spread
@@ -244,7 +186,3 @@ def _number(value: float | None, factor: float, decimals: int) -> str:
 
 def _n(found: Statistics) -> str:
     return f"{found.n} of {found.n + found.undefined}" if found.undefined else str(found.n)
-
-
-def _rule_text(rule: float, unit: str = "") -> str:
-    return "undefined" if is_undefined(rule) else f"{rule:.9g} {unit}".strip()

@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 
 from brats_unet.commands.evaluate import main
+from brats_unet.commands.report import main as report
 from brats_unet.errors import DataError, SettingsError
 from brats_unet.nifti import read_integers, write_volume
 from brats_unet.run import PROBABILITIES, probability_file
 from brats_unet.schemes.scheme_file import builtin, scheme_of
-from brats_unet.settings import Evaluate, OtherData
+from brats_unet.settings import Evaluate, OtherData, Report
 from brats_unet.volume import Volume
 
 
@@ -54,6 +55,12 @@ def settings(folders, **changes) -> Evaluate:
         "json": False,
     }
     return Evaluate(**{**values, **changes})
+
+
+def page_of(folders) -> str:
+    """The report page of the evaluation, with single spaces."""
+    assert report(Report(str(folders / "out"), None, 0, None, None, False)) == 0
+    return " ".join((folders / "out" / "report.html").read_text().split())
 
 
 def test_a_perfect_predictor_scores_perfectly_through_the_command(folders, capsys):
@@ -248,3 +255,28 @@ def test_the_scheme_chooses_the_protocol_and_the_command_says_which_and_why(fold
         assert told in capsys.readouterr().out
         recorded = json.loads((folders / "out" / "summary.json").read_text())
         assert recorded["protocol"]["name"] == told.split()[1]
+
+
+def test_a_case_that_cannot_be_scored_is_told_recorded_and_shown_on_the_page(folders, capsys):
+    (folders / "predictions" / "BraTS20_Training_001.nii.gz").write_bytes(b"junk")
+    assert main(settings(folders, protocol="brats2026")) == 0
+    told = " ".join(capsys.readouterr().out.split())
+    assert (
+        "By the rules of brats2026, 1 case that cannot be scored is left out of all means: BraTS20_Training_001."
+        in told
+    )
+    recorded = json.loads((folders / "out" / "summary.json").read_text())
+    reason = recorded["cases_that_could_not_be_scored"]["BraTS20_Training_001"]
+    assert recorded["cases"] == 1 and "BraTS20_Training_001.nii.gz" in reason and str(folders) not in reason
+    assert "_001" not in (folders / "out" / "scores.csv").read_text()
+    assert "Left out, because it cannot be scored: BraTS20_Training_001." in page_of(folders)
+
+
+def test_a_missing_prediction_is_a_miss_of_every_region_by_the_rules_of_2026_and_the_page_says_so(folders, capsys):
+    (folders / "predictions" / "BraTS20_Training_001.nii.gz").unlink()
+    for protocol, scored_as in (("brats2026", "misses of every region"), ("brats2020", "empty masks")):
+        assert main(settings(folders, protocol=protocol, allow_missing=True)) == 0
+        assert f"Missing predictions, scored as {scored_as}: BraTS20_Training_001." in " ".join(
+            capsys.readouterr().out.split()
+        )
+        assert f"Missing predictions, scored as {scored_as}: BraTS20_Training_001." in page_of(folders)

@@ -32,6 +32,14 @@ def folder(tmp_path):
     return tmp_path
 
 
+def test_an_evaluation_of_an_earlier_version_has_a_page(folder):
+    summary = json.loads((folder / "summary.json").read_text())
+    del summary["cases_that_could_not_be_scored"], summary["protocol"]["missing_fails"]
+    write_json(folder / "summary.json", summary | {"missing_predictions_counted_as_empty": ["a"]})
+    assert main(["report", f"run={folder}", "--json"]) == 0
+    assert "Missing predictions, scored as empty masks: a." in (folder / "report.html").read_text()
+
+
 def test_the_page_is_written_to_the_folder_and_json_describes_it(folder, capsys):
     assert main(["report", f"run={folder}", "--json"]) == 0
     document = json.loads(capsys.readouterr().out)

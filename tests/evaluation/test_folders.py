@@ -306,3 +306,46 @@ def test_numpy_arrays_are_masks_whose_spacing_is_given(tmp_path):
     np.save(tmp_path / "p" / f"{CASES[0]}.npy", np.array([[["code"]]], object), allow_pickle=True)
     with pytest.raises(DataError, match="cannot be read as a NumPy array of numbers"):
         pair_folders(tmp_path / "p", tmp_path / "r")
+
+
+def broken(folders):
+    """One prediction on another grid, one with an unknown label; the third case is sound."""
+    write_volume(prediction_of(folders, CASES[0]), Volume(mask(1, 2, 4, shape=(8, 8, 9))))
+    write_volume(prediction_of(folders, CASES[1]), Volume(mask(1, 99)))
+
+
+def test_by_the_rules_of_2026_cases_that_cannot_be_scored_are_left_out_and_named(folders):
+    broken(folders)
+    paired = pair_folders(*folders, protocol="brats2026")
+    assert [pair.case_id for pair in paired.pairs] == [CASES[2]]
+    assert list(paired.failed) == list(CASES[:2])
+    assert "8×8×9 voxels, not 8×8×8" in paired.failed[CASES[0]] and "holds label 99" in paired.failed[CASES[1]]
+
+
+@pytest.mark.parametrize("protocol", ["auto", "brats2020", "brats2023", "nnunet", "seed"])
+def test_by_all_other_rules_such_cases_stop_the_evaluation(folders, protocol):
+    broken(folders)
+    with pytest.raises(DataError, match="8×8×9 voxels, not 8×8×8(.|\n)*holds label 99"):
+        pair_folders(*folders, protocol=protocol)  # auto: the masks show the scheme glioma
+
+
+def test_a_file_that_cannot_be_read_leaves_out_its_case_on_either_side(folders):
+    prediction_of(folders, CASES[0]).write_bytes(b"junk")
+    (folders[1] / f"{CASES[1]}_seg.nii.gz").write_bytes(b"\x1f\x8bbroken")
+    prediction_of(folders, CASES[1]).unlink()
+    paired = pair_folders(*folders, protocol="brats2026", allow_missing=True)
+    assert (list(paired.failed), paired.missing) == ([CASES[1], CASES[0]], ())
+
+
+def test_a_missing_prediction_is_refused_by_the_rules_of_2026_too_and_with_it_all_other_problems(folders):
+    broken(folders)
+    prediction_of(folders, CASES[2]).unlink()
+    with pytest.raises(DataError, match=f"{CASES[2]}: no prediction(.|\n)*holds label 99"):
+        pair_folders(*folders, protocol="brats2026")
+
+
+def test_if_no_case_can_be_scored_the_evaluation_stops(folders):
+    for case in CASES:
+        write_volume(prediction_of(folders, case), Volume(mask(1, 99)))
+    with pytest.raises(DataError, match="holds label 99"):
+        pair_folders(*folders, protocol="brats2026")
