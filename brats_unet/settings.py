@@ -189,7 +189,7 @@ class Evaluate:
     labels: Union[str, SideLabels]  # text: of both folders
     spacing_mm: Optional[list[AboveZero]]  # of masks that are NumPy arrays
     protocol: str  # auto, brats2020, brats2023, brats2026, nnunet or seed
-    tolerances_mm: Any  # millimetres, one number or a list
+    tolerances_mm: Any  # millimetres, one number or a list; None: those of the protocol
     calibration: bool
     allow_missing: bool
     figures: bool

@@ -7,7 +7,6 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import cc3d
 import numpy as np
 
 from brats_unet.data.prepare.brain import border_value, eroded
@@ -15,6 +14,7 @@ from brats_unet.data.prepare.head_mask import head_mask
 from brats_unet.errors import DataError
 from brats_unet.evaluation.score import Pair, read_labels
 from brats_unet.geometry import bounding_box
+from brats_unet.metrics.components import numbered_components
 from brats_unet.processes import map_in_processes
 from brats_unet.scan_files import read_scan
 from brats_unet.volume import turn_to_lps
@@ -99,8 +99,8 @@ def _facts(pair: Pair) -> list[CaseFacts]:
                 absent=absent,
                 slices=mask.shape[2],
                 slices_reference=int(mask.any(axis=(0, 1)).sum()),
-                components_reference=_components(mask),
-                components_prediction=_components(scheme.region_mask(predicted, region)),
+                components_reference=numbered_components(mask)[1],
+                components_prediction=numbered_components(scheme.region_mask(predicted, region))[1],
                 at_volume_edge=int(mask.any() and not _inner(mask)),
                 at_head_edge=UNKNOWN if inside is None else float((mask & ~_core(inside)).any()),
                 left=left,
@@ -148,7 +148,3 @@ def _inner(mask: np.ndarray) -> bool:
 def _core(inside: np.ndarray) -> np.ndarray:
     """The head without the voxels that touch what is outside it; the edge of the volume is not outside."""
     return eroded(np.pad(inside, 1, mode="edge"))[1:-1, 1:-1, 1:-1]
-
-
-def _components(mask: np.ndarray) -> int:
-    return int(cc3d.connected_components(mask, connectivity=26, return_N=True)[1])

@@ -10,7 +10,11 @@ from brats_unet.metrics.glossary import REFERENCE_SIZES
 from brats_unet.metrics.protocols import Protocol
 
 # Rules that a summary of an earlier version does not record, because there was only one choice.
-WITHOUT = {one.name: one.default for one in fields(Protocol) if one.default is not MISSING}
+WITHOUT = {
+    one.name: list(one.default) if isinstance(one.default, tuple) else one.default
+    for one in fields(Protocol)
+    if one.default is not MISSING
+}
 
 
 def regions_in_all(evaluations: Sequence[Evaluation], names: Sequence[str]) -> tuple[list[str], list[str]]:

@@ -22,6 +22,8 @@ from brats_unet.metrics.in_plane import HD95_SLICE_PX, VOXELS_PREDICTION, VOXELS
 from brats_unet.metrics.instance_metrics import (
     INSTANCE_DICE,
     INSTANCE_F1,
+    INSTANCE_HD95,
+    INSTANCE_NSD,
     INSTANCES_FALSE,
     INSTANCES_FOUND,
     INSTANCES_MISSED,
@@ -35,7 +37,7 @@ from brats_unet.metrics.lesion_metrics import (
     LESIONS_MISSED,
 )
 from brats_unet.metrics.metric import Metric
-from brats_unet.metrics.protocols import PROTOCOLS, SURFACE_DICE, TOLERANCES_MM, Protocol
+from brats_unet.metrics.protocols import PROTOCOLS, TOLERANCES_MM, Protocol
 from brats_unet.metrics.region_agreement import ACCURACY, DICE, IOU, PRECISION, SENSITIVITY, SPECIFICITY
 from brats_unet.metrics.region_volumes import (
     VOLUME_DIFFERENCE,
@@ -67,6 +69,8 @@ METRICS: dict[str, Metric] = {
     "lesions_false": LESIONS_FALSE,
     "instance_f1": INSTANCE_F1,
     "instance_dice": INSTANCE_DICE,
+    "instance_nsd": INSTANCE_NSD,
+    "instance_hd95": INSTANCE_HD95,
     "instances_found": INSTANCES_FOUND,
     "instances_missed": INSTANCES_MISSED,
     "instances_false": INSTANCES_FALSE,
@@ -77,6 +81,7 @@ IN_PLANE: dict[str, Metric] = {
     "voxels_reference": VOXELS_REFERENCE,
     "voxels_prediction": VOXELS_PREDICTION,
 }
+PER_TOLERANCE = tuple(f"{name}_" for name, metric in METRICS.items() if metric.per_tolerance)  # before the tolerance
 EXPECTED = "a brats_unet.metrics.metric.Metric whose function returns a float"
 
 
@@ -88,7 +93,7 @@ def metrics_of(
     Args:
         protocol: Names its metrics, which come first, in its order; then our metrics that no protocol names, then those
             of installed packages.
-        tolerances_mm: Tolerances of the surface Dice, if the protocol has it: one metric each.
+        tolerances_mm: Tolerances of the surface Dice, if the protocol has it: one metric each, also of instances.
         spacing_known: False leaves out the metrics that need the size of a voxel, and adds IN_PLANE.
 
     Raises:
@@ -111,7 +116,7 @@ def of_packages() -> dict[str, Metric]:
     """
     found = {}
     for name, entries in offers("metric").items():
-        taken = name in {**METRICS, **CALIBRATION, **IN_PLANE} or name.startswith(f"{SURFACE_DICE}_")
+        taken = name in {**METRICS, **CALIBRATION, **IN_PLANE} or name.startswith(PER_TOLERANCE)
         entry = only_offer("metric", name, entries, ours=taken)
         record = loaded("metric", entry, EXPECTED)
         if not isinstance(record, Metric):

@@ -5,9 +5,8 @@ The words of the metrics stand in their records; here are those of the definitio
 
 from collections.abc import Collection
 
-from brats_unet.metrics import CALIBRATION, IN_PLANE, METRICS
+from brats_unet.metrics import CALIBRATION, IN_PLANE, METRICS, PER_TOLERANCE
 from brats_unet.metrics.metric import Metric
-from brats_unet.metrics.protocols import SURFACE_DICE
 
 VOXELS = "Voxels in both masks, in the prediction only, in the reference only, and in neither."  # TP, FP, FN, TN
 MEANINGS: dict[str, Metric] = {**METRICS, **CALIBRATION, **IN_PLANE}
@@ -84,4 +83,10 @@ def distance_of(metrics: Collection[str]) -> str:
 
 def meaning_of(metric: str) -> Metric | None:
     """The record of a name in scores.csv; None for a score of another package."""
-    return MEANINGS.get(SURFACE_DICE if metric.startswith(f"{SURFACE_DICE}_") else metric)
+    return MEANINGS.get(tolerance_of(metric)[0])
+
+
+def tolerance_of(metric: str) -> tuple[str, str]:
+    """The name of a metric without its tolerance, and the tolerance in mm as text: ("nsd", "1"), or ("dice", "")."""
+    prefix = next((prefix for prefix in PER_TOLERANCE if metric.startswith(prefix)), "")
+    return (prefix[:-1], metric.removeprefix(prefix).removesuffix("mm")) if prefix else (metric, "")

@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 
-import cc3d
 import numpy as np
 from scipy.ndimage import find_objects
 
+from brats_unet.metrics.components import numbered_components
 from brats_unet.metrics.counts import require_masks
 from brats_unet.metrics.protocols import LesionRules
 from brats_unet.metrics.surface import Surfaces
@@ -67,11 +67,11 @@ def lesion_scores(
         rachitsaluja/BraTS-2023-Metrics, the challenge's own script; it compares its threshold of 50 "voxels" with mm³.
     """
     require_masks(reference, prediction)
-    components, last = _components(prediction)
+    components, last = numbered_components(prediction)
     if not reference.any():
         return _means([], missed=0, false=last, found=0, rules=rules)
     # The dilation of a lesion is the component that it was taken from, so one dilation is enough for all.
-    zones, lesions = _components(grown(reference, rules.dilations))
+    zones, lesions = numbered_components(grown(reference, rules.dilations))
     touching = np.unique(zones[prediction].astype(np.int64) * (last + 1) + components[prediction])
     touching = touching[touching > last]  # zone 0 is outside every lesion
     partners: dict[int, list[int]] = {}
@@ -116,11 +116,6 @@ def _spread(mask: np.ndarray, axis: int) -> np.ndarray:
     wider[tuple(high)] |= mask[tuple(low)]
     wider[tuple(low)] |= mask[tuple(high)]
     return wider
-
-
-def _components(mask: np.ndarray) -> tuple[np.ndarray, int]:
-    labels, count = cc3d.connected_components(mask, connectivity=26, return_N=True)
-    return labels, int(count)
 
 
 def _joint(boxes: list[tuple[slice, ...]]) -> tuple[slice, ...]:

@@ -59,7 +59,7 @@ class MaskPair:
         """Scores by instance, by the protocol's rules; raises ValueError if it has none."""
         if self.protocol.instances is None:
             raise ValueError(f"The protocol {self.protocol.name} has no rules for instances.")
-        return instance_scores(self.reference, self.prediction, rules=self.protocol.instances)
+        return instance_scores(self.reference, self.prediction, self.spacing_mm, rules=self.protocol.instances)
 
     def ruled(self, when_empty: WhenEmpty) -> float | None:
         """The value by a rule for empty masks, or None if neither mask is empty."""

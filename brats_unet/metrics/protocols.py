@@ -38,9 +38,11 @@ class InstanceRules:
 
     Attributes:
         least_dice: Two instances can be matched if their Dice is above it.
+        penalty_mm: Distance scored if there are instances but none is matched.
     """
 
     least_dice: float
+    penalty_mm: float
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,7 @@ class Protocol:
     Attributes:
         name: Name in the setting `protocol`.
         source: Where the rules come from.
-        metrics: Names from `metrics.METRICS`, in the order of the rows; "nsd" is scored at each tolerance.
+        metrics: Names from `metrics.METRICS`, in the order of the rows; surface Dice is scored at each tolerance.
         hd95_definition: See `surface.hausdorff95_mm`.
         dice: Rule for empty masks; `iou` to `precision` are rules too.
         lesions: Rules for lesions; None if they are not scored.
@@ -61,6 +63,7 @@ class Protocol:
             reference lacks; else it is an empty mask.
         apart_fails: Whether masks without a common voxel get the distances and the surface Dice of an empty prediction.
         failing_left_out: Whether a case that cannot be scored is left out and named; else it stops the evaluation.
+        default_tolerances_mm: Tolerances of the surface Dice unless others are given.
         absent_ranks_first: Whether an undefined score of two empty masks ranks first, not last; `evaluation.ranking`.
     """
 
@@ -83,6 +86,7 @@ class Protocol:
     apart_fails: bool = False
     failing_left_out: bool = False
     absent_ranks_first: bool = False
+    default_tolerances_mm: tuple[float, ...] = TOLERANCES_MM
 
 
 # √(240² + 240² + 155²) mm, the diagonal of the BraTS grid, with the digits of the organisers' tables; 2023 rounds up.
@@ -92,7 +96,10 @@ BRATS2026_DIAGONAL_MM = 373.0
 
 _VOXELS = ("sensitivity", "specificity", "precision", "accuracy", "iou")
 _VOLUMES = ("volume_reference", "volume_prediction", "volume_difference", "volume_difference_relative")
-_INSTANCES = ("instance_f1", "instance_dice", "instances_found", "instances_missed", "instances_false")
+_INSTANCES = (
+    *("instance_f1", "instance_dice", "instance_nsd", "instance_hd95"),
+    *("instances_found", "instances_missed", "instances_false"),
+)
 _LESIONS = ("lesion_dice", "lesion_hd95", "lesion_f1", "lesions_found", "lesions_missed", "lesions_false")
 
 _ALL_OR_NOTHING = WhenEmpty(both=1.0, reference=0.0, prediction=0.0)
@@ -145,10 +152,11 @@ PROTOCOLS: dict[str, Protocol] = {
         sensitivity=WhenEmpty(both=UNDEFINED, reference=UNDEFINED, prediction=0.0),
         precision=WhenEmpty(both=UNDEFINED, reference=0.0, prediction=UNDEFINED),
         surface_dice_definition="mean_of_directions",
-        instances=InstanceRules(least_dice=1e-6),
+        instances=InstanceRules(least_dice=1e-6, penalty_mm=BRATS2026_DIAGONAL_MM),
         missing_fails=True,
         apart_fails=True,
         failing_left_out=True,
+        default_tolerances_mm=(1.0,),
         absent_ranks_first=True,
     ),
     "nnunet": Protocol(
@@ -203,12 +211,14 @@ def protocol_named(name: str) -> Protocol:
     return PROTOCOLS[name]
 
 
-def tolerances_of(given: Any) -> list[float]:
-    """The setting `tolerances_mm`, one number or several, as a list.
+def tolerances_of(given: Any, protocol: str = FIRST) -> list[float]:
+    """The setting `tolerances_mm`, one number or several, as a list; if it is None, those of the protocol.
 
     Raises:
         SettingsError: It holds something other than lengths of 0 mm or more, or names one twice.
     """
+    if given is None:
+        return list(protocol_named(protocol).default_tolerances_mm)
     tolerances = list(given) if isinstance(given, Iterable) and not isinstance(given, str) else [given]
     if any(isinstance(value, bool) or not isinstance(value, int | float) for value in tolerances):
         raise SettingsError(f"tolerances_mm={given} is not a list of numbers. Give millimetres: tolerances_mm=[1,2].")

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from brats_unet.evaluation.case_statistics import Statistics
 from brats_unet.evaluation.summary import Summary
+from brats_unet.metrics.glossary import tolerance_of
 from brats_unet.metrics.protocols import SURFACE_DICE
 from brats_unet.report.caveats import sentences
 from brats_unet.report.console import plain_table
@@ -33,6 +34,7 @@ LINES = (
     ("lesions_false", "False lesions", 1.0, 1, False),
     ("instance_f1", "Instance F1", 1.0, 3, False),
     ("instance_dice", "Dice of matched instances", 1.0, 3, False),
+    ("instance_hd95", "HD95 of matched instances, mm", 1.0, 1, False),
     ("instances_found", "Instances found", 1.0, 1, False),
     ("instances_missed", "Instances missed", 1.0, 1, False),
     ("instances_false", "False instances", 1.0, 1, False),
@@ -100,8 +102,9 @@ def lines_of(units: Mapping[str, str]) -> list[tuple[str, str, float, int, bool]
 
 
 def _other(metric: str, unit: str) -> str:
-    if metric.startswith(f"{SURFACE_DICE}_"):
-        return f"NSD at {metric.removeprefix(f'{SURFACE_DICE}_').removesuffix('mm')} mm"
+    name, tolerance = tolerance_of(metric)
+    if tolerance:
+        return f"{'NSD' if name == SURFACE_DICE else 'NSD of matched instances'} at {tolerance} mm"
     return metric if unit == "1" else f"{metric}, {unit}"
 
 
