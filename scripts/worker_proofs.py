@@ -5,9 +5,9 @@
 
 Trains a tiny network on phantoms with `hardware=workers`, in float32, and prints one line for each proof:
 
-  SIGKILL, SIGTERM  one worker, drawn at random, gets the signal at a random moment; both must have ended within the
-                    deadline. The same command is then started again, and must end with the losses of the undisturbed
-                    training.
+  SIGKILL, SIGTERM  one worker, drawn at random, gets the signal at a random moment after the first step; both must have
+                    ended within the deadline. The same command is then started again, and must end with the losses of
+                    the undisturbed training.
   slow              one worker may use half of a core's time; the losses must be equal.
   memory            memory of both workers after a tenth of a long training and at its end.
   predict           20 cases by one worker and by two: the masks must be equal; seconds of both.
@@ -73,14 +73,14 @@ def losses(run: Run) -> list[float]:
 
 
 def disturbed(command: list[str], run: Run, kind: signal.Signals, draw: random.Random) -> float:
-    """Send the signal to a random worker at a random step; both end, and the same command continues.
+    """Send the signal to a random worker after a random step; both end, and the same command continues.
 
     Returns:
         Seconds until both have ended; infinite if the other worker did not end with exit code 75.
     """
     processes = start(*command)
     last_step = int(command[-1].removeprefix("steps="))
-    moment = draw.randrange(last_step * 3 // 4)
+    moment = draw.randrange(1, last_step * 3 // 4)
     while len(losses(run)) < moment and all(process.poll() is None for process in processes):
         time.sleep(0.05)
     victim = draw.randrange(2)
