@@ -26,7 +26,7 @@ from brats_unet.inference.confidence import entropy
 from brats_unet.inference.ensemble import predict_ensemble
 from brats_unet.inference.network import Network
 from brats_unet.inference.postprocess import Postprocessing
-from brats_unet.inference.predicting import known_scans, outcome_of, prepared_for
+from brats_unet.inference.predicting import known_scans, outcome_of, prepared_for, trained_patterns
 from brats_unet.inference.probability_maps import scan_of
 from brats_unet.modality import Modality
 from brats_unet.scan_files import write_like
@@ -187,7 +187,7 @@ class Segmenter:
                     raise SettingsError(f"There is no modality named {key}. {suggestion(str(key), known)}")
             files = {known[key]: str(path) for key, path in case.items()}
             return named_case(files, modalities, name=name, fill_missing=fill)
-        dataset = cases_to_predict(Path(case), modalities, fill_missing=fill)
+        dataset = cases_to_predict(Path(case), modalities, fill_missing=fill, trained=trained_patterns(self.networks))
         for note in dataset.notes:
             self.log(note)
         if len(dataset.cases) != 1:

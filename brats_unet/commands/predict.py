@@ -14,7 +14,7 @@ from brats_unet.distributed.workers import Workers
 from brats_unet.errors import DataError, SettingsError
 from brats_unet.inference.masks_folder import origin_of
 from brats_unet.inference.network import Network
-from brats_unet.inference.predicting import Predicted, known_scans, masks_to_write, predict_cases
+from brats_unet.inference.predicting import Predicted, known_scans, masks_to_write, predict_cases, trained_patterns
 from brats_unet.inference.probability_maps import keep_all, keep_regions, keep_uncertainty
 from brats_unet.modality import Modality
 from brats_unet.run import PROBABILITIES, UNCERTAINTY
@@ -121,6 +121,7 @@ def _dataset(
             fill_missing=fill,
             spacing_mm=settings.spacing_mm,
             patterns=patterns,
+            trained=trained_patterns(networks),
         )
     if own := [m for m in modalities if m not in tuple(Modality)]:
         raise SettingsError(

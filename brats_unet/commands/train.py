@@ -28,6 +28,7 @@ from brats_unet.data.augment import known as known_augmentations
 from brats_unet.data.augment.augmentation import refuse_blank_samples
 from brats_unet.data.fingerprint import refuse_other_dataset
 from brats_unet.data.prepare.preprocess import Preparation
+from brats_unet.data.readers.file_patterns import data_patterns
 from brats_unet.data.study import open_study
 from brats_unet.distributed.workers import Workers
 from brats_unet.errors import Interrupted
@@ -149,6 +150,8 @@ def _train(settings: Train, display: Display, workers: Workers, stop: StopReques
         convention=study.convention.written.name,
         precision=devices.precision,
     ) | {"modality_dropout": augmentation.modality_dropout, "postprocessing": rules.as_dict(scheme)}
+    if patterns := data_patterns(settings.data.name, settings.data.files):
+        run_recipe["files"] = patterns.scans_as_dict()
     # Validation and prediction use the averaged weights, if there are any.
     evaluated_model = model if average is None else initial_network(settings, loss.outputs, devices.policy)
     predictor = network_of(evaluated_model, run_recipe, display.log)

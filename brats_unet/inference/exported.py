@@ -7,18 +7,18 @@ another program.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
-from itertools import product
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from brats_unet.data.readers.file_patterns import patterns_of
 from brats_unet.errors import CheckpointError, MachineError, SettingsError
 from brats_unet.files import read_json
 from brats_unet.inference.named_files import file_in
 from brats_unet.inference.postprocess import Postprocessing
 from brats_unet.inference.recipe_text import recipe_sentences
-from brats_unet.schemes.convention import Convention, conventions
+from brats_unet.schemes.convention import conventions
 from brats_unet.schemes.scheme_file import scheme_in
 from brats_unet.spelling import suggestion
 
@@ -108,12 +108,14 @@ def open_exported(path: Path, description: Path) -> Exported:
             "convention": content["labels"]["convention"],
             "precision": "float32",
             "modality_dropout": float(content["modality_dropout"]),
+            "files": content.get("files"),
         }
         scheme = scheme_in(content)
         name, rank = network["format"], int(network["rank"])
         named = path.suffix in NETWORK_FILES and path.is_file()
         file = path if named else file_in(description.parent, network["file"], named_by=description)
         Postprocessing.from_dict(content["postprocessing"], scheme, where=str(description))
+        patterns_of(recipe.get("files"))
     except (KeyError, TypeError, ValueError, AttributeError, SettingsError) as problem:
         raise CheckpointError(
             f"{description}: not the description of an exported network ({type(problem).__name__}: {problem}). "
@@ -181,6 +183,7 @@ def describe_export(
                 "meaning": "probability, from 0 to 1, that the voxel belongs to the region; do not apply a sigmoid",
             },
         },
+        **({"files": recipe["files"]} if "files" in recipe else {}),
         "preparation": dict(preparation),
         "model": dict(recipe["model"]),
         "modality_dropout": recipe.get("modality_dropout", 0),
@@ -192,20 +195,11 @@ def describe_export(
             "integers": {
                 scheme.words_of(value): int(convention.encode(np.array(value))) for value in scheme.class_values
             },
-            **({} if scheme.is_tree else {"by_regions": _integers_of_regions(convention)}),
+            **({} if scheme.is_tree else {"by_regions": convention.integers_of_regions()}),
         },
         "how": recipe_sentences(recipe, rank),
         "source": dict(source),
     }
-
-
-def _integers_of_regions(convention: Convention) -> dict[str, int]:
-    """The integer in a file for every combination of predicted regions, such as "R1+R3"; "" is the background."""
-    predicted = convention.scheme.predicted
-    masks = np.array(list(product((False, True), repeat=len(predicted))))
-    integers = convention.encode(convention.scheme.labels_from_masks(masks))
-    names = ["+".join(name for name, inside in zip(predicted, mask, strict=True) if inside) for mask in masks]
-    return {name: int(integer) for name, integer in zip(names, integers, strict=True)}
 
 
 def refuse_format(name: str) -> None:

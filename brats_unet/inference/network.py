@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from brats_unet.data.prepare.preprocess import Preparation
+from brats_unet.data.readers.file_patterns import Patterns, patterns_of
 from brats_unet.inference.prediction_memory import WholeVolume
 from brats_unet.inference.predictor import Forward, MemoryFull, SumOfTiles, refuse_invalid_inference, tiled, whole
 from brats_unet.inference.tta import axes_of, mirrored
@@ -66,6 +67,11 @@ class Network:
     def scheme(self) -> Scheme:
         """What it segments; the channels of its answers are `scheme.predicted`."""
         return scheme_in(self.recipe)
+
+    @cached_property
+    def patterns(self) -> Patterns | None:
+        """Patterns of the scans' names in its training data; None if these had the names of a known layout."""
+        return patterns_of(self.recipe.get("files"), key="files")
 
     @property
     def fills_missing(self) -> bool:

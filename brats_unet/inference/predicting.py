@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from brats_unet.data.prepare.preprocess import Preparation, Prepared, prepare
+from brats_unet.data.readers.file_patterns import Patterns
 from brats_unet.distributed.workers import Workers
 from brats_unet.errors import DataError, SettingsError
 from brats_unet.inference.confidence import RegionFacts, facts_of, review_reasons
@@ -37,6 +38,11 @@ def known_scans(networks: Sequence[Network]) -> tuple[list[Modality], bool]:
     """The modalities that at least one network takes, and whether every network accepts missing scans."""
     known = {modality for network in networks for modality in network.preparation.modalities}
     return in_order(known), all(network.fills_missing for network in networks)
+
+
+def trained_patterns(networks: Sequence[Network]) -> Patterns | None:
+    """Patterns of the scans' names in the training of the first network that has any; None if none has."""
+    return next((network.patterns for network in networks if network.patterns), None)
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import pairwise
+from itertools import pairwise, product
 
 import numpy as np
 
@@ -120,6 +120,14 @@ class Convention:
         if without:
             raise ValueError(f"The {self.name} convention has no integer for label {numbers(without)}.")
         return integers
+
+    def integers_of_regions(self) -> dict[str, int]:
+        """The integer for every combination of predicted regions, such as "R1+R3"; "" is the background."""
+        predicted = self.scheme.predicted
+        masks = np.array(list(product((False, True), repeat=len(predicted))))
+        integers = self.encode(self.scheme.labels_from_masks(masks))
+        names = ["+".join(name for name, inside in zip(predicted, mask, strict=True) if inside) for mask in masks]
+        return {name: int(integer) for name, integer in zip(names, integers, strict=True)}
 
 
 def convention_named(scheme: Scheme, name: str) -> Convention | None:

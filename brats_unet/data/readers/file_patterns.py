@@ -90,6 +90,10 @@ class Patterns:
         patterns = self.mask if name == MASK else self.scans[Modality(name)]
         return " or ".join(repr(pattern.text) for pattern in patterns)
 
+    def scans_as_dict(self) -> dict[str, list[str]]:
+        """Patterns of the scans in plain types, for the recipe of a network; `patterns_of` is the inverse."""
+        return {str(scan): [pattern.text for pattern in patterns] for scan, patterns in self.scans.items()}
+
 
 def patterns_of(setting: Mapping[str, Any] | None, *, key: str = "data.files") -> Patterns | None:
     """The patterns that a setting gives; None without any.

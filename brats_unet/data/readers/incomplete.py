@@ -5,9 +5,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from brats_unet.data.readers.discovery import Dataset, survey
-from brats_unet.data.readers.file_patterns import Patterns
+from brats_unet.data.readers.file_patterns import Patterns, matches
 from brats_unet.data.readers.findings import refuse
 from brats_unet.data.readers.naming import scan_name
+from brats_unet.data.readers.tree import walk
 from brats_unet.errors import DataError, SettingsError
 from brats_unet.modality import Modality
 from brats_unet.scan_formats import foreign, is_scan, stem
@@ -21,6 +22,7 @@ def cases_to_predict(
     fill_missing: bool,
     spacing_mm: Sequence[float] | None = None,
     patterns: Patterns | None = None,
+    trained: Patterns | None = None,
 ) -> Dataset:
     """The cases of a data folder or of the folder of a single case, as in `discovery.find_cases`.
 
@@ -30,10 +32,15 @@ def cases_to_predict(
         fill_missing: Whether to accept a case that lacks some of these scans, but not all; a note names each such case.
         spacing_mm: As in `discovery.find_cases`.
         patterns: As in `discovery.find_cases`; that of the mask is not used.
+        trained: Patterns of the training data. Without `patterns`, they hold if they take a file of the folder, or
+            name a scan that no known layout has.
 
     Raises:
         DataError: As in `discovery.find_cases`; a missing scan is a defect only if `fill_missing` is False.
     """
+    if patterns is None and trained is not None:
+        tree, own = walk(Path(root)), set(trained.scans) - set(Modality)
+        patterns = trained if own or any(matches(tree, those) for those in trained.scans.values()) else None
     if patterns:
         scans = {name: patterns.scans[name] for name in patterns.scans if name in modalities}
         patterns = replace(patterns, scans=scans, mask=())
