@@ -9,6 +9,8 @@ from brats_unet.errors import SettingsError
 from brats_unet.evaluation.mask_scheme import recorded_convention
 from brats_unet.mask_channels import codes
 from brats_unet.schemes.convention import Convention, conventions, numbers
+from brats_unet.schemes.scheme import Scheme
+from brats_unet.schemes.scheme_file import builtin, builtin_names
 
 AUTO, KEY = "auto", "labels.predictions"
 
@@ -29,7 +31,8 @@ def prediction_convention(
         every integer into a region come first.
 
     Raises:
-        SettingsError: There is no such convention, or several readings are possible; the message lists them.
+        SettingsError: There is no such convention, or several readings are possible, also by a scheme with more labels
+            than that of the references; the message lists them.
     """
     known = conventions(reference.scheme)
     held = frozenset().union(*label_sets.values())
@@ -47,6 +50,15 @@ def prediction_convention(
     readings: dict[tuple[int, ...], Convention] = {}
     for one in in_regions or fitting:
         readings.setdefault(tuple(one.to_label[integer] for integer in sorted(held)), one)
+    wider = _wider_scheme(reference, held)
+    if readings and wider:
+        readable = " or ".join(f"{KEY}={one.name}" for one in readings.values())
+        new = [region for region in wider.predicted if region not in reference.scheme.predicted]
+        raise SettingsError(
+            f"The predictions hold labels {numbers(held)}; the references follow {reference.name} ({reference.why}), "
+            f"which has {numbers(reference.to_label)}. If one of them is {' or '.join(new)}, which the scheme "
+            f"{reference.scheme.name} lacks, set scheme={wider.name}; else set {readable}."
+        )
     if len(readings) == 1:
         return replace(next(iter(readings.values())), why=f"labels {numbers(held)}")
     if not readings:  # each mask is then named with the labels that do not fit
@@ -56,6 +68,15 @@ def prediction_convention(
         f"The predictions hold labels {numbers(held)}; the references follow {reference.name} ({reference.why}), which "
         f"has {numbers(reference.to_label)}. Set {choices}."
     )
+
+
+def _wider_scheme(reference: Convention, held: frozenset[int]) -> Scheme | None:
+    """The built-in scheme of the same tumour with more labels, one of whose conventions has every integer, if the
+    predictions hold all integers of the references and more."""
+    if not set(reference.to_label) < held:
+        return None
+    wider = (builtin(name) for name in builtin_names() if name.startswith(f"{reference.scheme.name}_"))
+    return next((one for one in wider if any(held <= set(c.to_label) for c in conventions(one).values())), None)
 
 
 def _one_hot(held: frozenset[int], reference: Convention) -> bool:

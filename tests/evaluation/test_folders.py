@@ -161,6 +161,25 @@ def test_a_reading_of_the_predictions_that_is_not_the_only_one_is_refused_with_t
         pair_folders(*folders, prediction_labels="msdd")
 
 
+def test_a_cavity_that_the_references_lack_is_not_taken_for_a_tumour(folders):
+    for case in CASES:
+        write_volume(folders[1] / f"{case}_seg.nii.gz", Volume(mask(1, 2, 3)))
+        cavity = mask(1, 2, 3)
+        cavity[0, 0, 0] = 4
+        write_volume(prediction_of(folders, case), Volume(cavity))
+    with pytest.raises(SettingsError) as refusal:
+        pair_folders(*folders, labels="brats2023")
+    assert str(refusal.value) == (
+        "The predictions hold labels 0 1 2 3 4; the references follow brats2023 (set by labels.references), which has "
+        "0 1 2 3. If one of them is RC, which the scheme glioma lacks, set scheme=glioma_post; else set "
+        "labels.predictions=brats2015."
+    )
+    paired = pair_folders(*folders, labels="brats2023", prediction_labels="brats2015")
+    assert paired.pairs[0].prediction_convention.name == "brats2015"
+    with pytest.raises(SettingsError, match=r"set scheme=metastasis_post; else set labels\.predictions=brats2024\.$"):
+        pair_folders(*folders, scheme=builtin("metastasis"), labels="brats2023")
+
+
 def test_the_convention_recorded_beside_predictions_counts(folders):
     rewritten(folders, 1, 2)
     flat = folders[0].parent / "flat"
