@@ -13,6 +13,7 @@ import pytest
 from brats_unet.binding import bind
 from brats_unet.cli import arguments, checks, hydra
 from brats_unet.cli.conf_files import COMMANDS, Conf
+from brats_unet.cli.plain_paths import SETTINGS
 from brats_unet.cli.yaml_files import read
 from brats_unet.files import conf_folder
 
@@ -280,6 +281,8 @@ def commands_shown():
 def test_every_command_we_show_is_one_that_works(line):
     request = arguments.split(shlex.split(line)[1:])
     assert request.command in COMMANDS
+    if request.command in SETTINGS:  # its paths need not exist here
+        request.arguments = [word for word in request.arguments if "=" in word]
     checks.checked(request)
 
 

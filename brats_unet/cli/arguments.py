@@ -5,7 +5,7 @@ import shlex
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from brats_unet.cli import synonyms
+from brats_unet.cli import plain_paths, synonyms
 from brats_unet.cli.conf_files import COMMANDS, Conf
 from brats_unet.errors import SettingsError
 from brats_unet.spelling import nearest, suggestion
@@ -40,7 +40,6 @@ HYDRAS_FLAGS = {
     "--experimental-rerun": "Give the same command again: it resumes the run.",
 }
 DASHES = "\u2010\u2011\u2012\u2013\u2014\u2212"  # hyphens, dashes and the minus sign that text programs put in
-GATHERED = {"compare": "runs"}  # setting that takes all bare words of a command
 
 
 @dataclass(frozen=True)
@@ -128,7 +127,6 @@ def split(argv: list[str]) -> Request:
             request.arguments.append(argument)
     if request.flags.pop("--json", None) is not None:
         request.arguments.append("json=true")
-    request.arguments = _gathered(request.arguments, GATHERED.get(request.command or ""))
     _refuse_unknown_flag_values(request)
     return request
 
@@ -144,23 +142,12 @@ def _refuse_unknown_flag_values(request: Request) -> None:
         raise SettingsError("-sc stands alone: brats-unet -sc install=bash")
 
 
-def _gathered(arguments: list[str], setting: str | None) -> list[str]:
-    """Bare words become one `setting=[…]`, for a command that takes several; the rest stays as typed."""
-    bare = bare_words(arguments) if setting else []
-    if not bare:
-        return arguments
-    return [f"{setting}={list_text(bare)}", *(argument for argument in arguments if argument not in bare)]
-
-
-def bare_words(arguments: list[str]) -> list[str]:
-    """The arguments that are no key=value."""
-    return [argument for argument in arguments if "=" not in argument and not argument.startswith("~")]
-
-
-def list_text(words: list[str]) -> str:
-    """A list of texts in Hydra's grammar, each in quotes."""
-    quoted = ["'" + word.replace("\\", "\\\\").replace("'", "\\'") + "'" for word in words]
-    return f"[{','.join(quoted)}]"
+def gather_paths(request: Request) -> None:
+    """Make the plain paths of a command line values of the settings that they are meant for; see `plain_paths`."""
+    if request.command in plain_paths.SETTINGS:
+        conf = request.conf
+        names = known_names(conf).union(*(conf.choices(group) for group in conf.defaults))
+        request.arguments = plain_paths.gathered(request.command, request.arguments, names)
 
 
 def _no_flag(argument: str, following: str | None, request: Request) -> str:

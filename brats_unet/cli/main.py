@@ -57,6 +57,7 @@ def _answer(argv: list[str], stop: StopRequest) -> int:
     if request.command is None:
         print(help.overview(), end="")
         return 0
+    arguments.gather_paths(request)
     if "--help" in request.flags:
         conf = request.conf
         overrides = [parsed(text, index, request) for index, text in enumerate(request.arguments)]

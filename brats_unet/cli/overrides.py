@@ -4,21 +4,14 @@ import re
 import shlex
 from pathlib import Path
 
-from brats_unet.cli.arguments import OVERRIDE, Override, Request, bare_words, known_names, list_text
+from brats_unet.cli.arguments import OVERRIDE, Override, Request, known_names
 from brats_unet.errors import SettingsError
 
-# Setting that a bare path was most likely meant for, by command.
+# Setting that a bare path was most likely meant for, by command; all other commands take paths as they are.
 PATH_SETTING = {
     "train": "data.root",
     "plan": "data.root",
     "doctor": "data.cache",
-    "evaluate": "run",
-    "compare": "runs",
-    "report": "run",
-    "predict": "input",
-    "tune": "run",
-    "export": "run",
-    "fuse": "inputs",
     "check": "data.root",
     "phantom": "output",
 }
@@ -37,7 +30,6 @@ FILE_SUFFIXES = (
     ".onnx",
     ".html",
 )
-TAKE_SEVERAL = ("evaluate", "tune", "fuse")  # commands whose `PATH_SETTING` may be a list
 
 
 def parsed(argument: str, index: int, request: Request) -> Override:
@@ -77,7 +69,7 @@ def _meant(argument: str, request: Request) -> str:
     if not re.search(r"[^\W\d]", argument):  # no letter: no path
         return f"See `brats-unet {command} --help`."
     is_path = Path(argument).exists() or Path(argument).suffix in FILE_SUFFIXES or "/" in argument or "\\" in argument
-    if is_path or not OVERRIDE.fullmatch(argument):
+    if command in PATH_SETTING and (is_path or not OVERRIDE.fullmatch(argument)):
         return f"Did you mean {_path_setting(argument, request)}?"
     for group in conf.defaults:
         if argument in conf.choices(group):
@@ -90,20 +82,11 @@ def _meant(argument: str, request: Request) -> str:
 
 
 def _path_setting(argument: str, request: Request) -> str:
-    """`setting=path` for a bare path, quoted for the shell; all bare words where the setting takes several."""
+    """`setting=path` for a bare path, quoted for the shell."""
     command, path = request.command or "", Path(argument)
     setting = PATH_SETTING[command]
-    is_run = (path / "settings.json").is_file()
-    if command == "predict" and (is_run or path.suffix == ".keras"):
-        setting = "run"
     if command in ("train", "doctor", "plan") and path.suffix in (".yaml", ".yml"):
         setting = "plan" if command == "train" else "experiment"
-    if command == "train" and is_run:
+    if command == "train" and (path / "settings.json").is_file():
         setting = "init"
-    words = bare_words(request.arguments)
-    if command in TAKE_SEVERAL and (len(words) > 1 or command == "fuse"):
-        if all(re.fullmatch(r"[\w./~-]+", word) for word in words):
-            return f"'{setting}=[{','.join(words)}]'"
-        text = f"{setting}={list_text(words)}"
-        return shlex.quote(text) if set(text) & set('"$`\\!') else f'"{text}"'
     return shlex.quote(f"{setting}={argument}")

@@ -112,8 +112,8 @@ REFUSALS = {
     "train model.featurs=[8]": "Did you mean model.features? An option that its YAML file leaves out is given with a plus",
     "train optimizer.momentum=0": "optimizer=adam has no setting optimizer.momentum; optimizer=sgd has one.",
     "train /data/scans": "Expected key=value, but found /data/scans. Did you mean data.root=/data/scans?",
-    "predict /scans": "Did you mean input=/scans?",
-    "evaluate runs/x": "Did you mean run=runs/x?",
+    "predict /scans/a": "/scans/a: there is no such file or folder. There is no folder /scans either.",
+    "evaluate runs/x": "runs/x: there is no such file or folder. There is no folder runs either.",
     "train brats": "Did you mean data=brats?",
     "train data.root= /x": "There is a space after data.root= Write data.root=/x as one word.",
     "train data.root =/x": "There is a space after data.root. Write data.root=/x as one word.",
@@ -357,14 +357,6 @@ def test_completion_prints_a_script_that_the_shell_can_read(shell, capsys):
 def test_json_is_a_flag_of_every_command(command):
     assert Conf(command).types["json"] is bool
     assert arguments.split([command, "--json", "a=b"]).arguments == ["a=b", "json=true"]
-
-
-def test_bare_words_after_compare_are_its_runs_and_elsewhere_stay_as_typed():
-    assert arguments.split(["compare", "a", "metrics=[dice]", "b'c"]).arguments == [
-        "runs=['a','b\\'c']",
-        "metrics=[dice]",
-    ]
-    assert arguments.split(["train", "a"]).arguments == ["a"]
 
 
 # Stopped, and machines that lack something

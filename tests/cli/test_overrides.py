@@ -3,9 +3,9 @@
 import pytest
 
 from brats_unet.cli import main as cli
-from brats_unet.cli.arguments import GATHERED
 from brats_unet.cli.conf_files import COMMANDS, Conf
-from brats_unet.cli.overrides import PATH_SETTING, TAKE_SEVERAL
+from brats_unet.cli.overrides import PATH_SETTING
+from brats_unet.cli.plain_paths import SETTINGS
 
 PATHS = {"folder": "scans", "file": "scan.nii.gz", "missing": "no/such", "run": "runs/demo"}
 
@@ -19,39 +19,25 @@ def paths(empty_folder):
     (empty_folder / "runs" / "demo" / "settings.json").write_text("{}")
 
 
-def test_every_command_names_the_setting_that_a_bare_path_is_meant_for():
-    assert list(PATH_SETTING) and set(PATH_SETTING) == set(COMMANDS)
-    assert all(setting in Conf(command).types for command, setting in PATH_SETTING.items())
+def test_every_command_takes_paths_or_names_the_setting_that_one_is_meant_for():
+    assert PATH_SETTING.keys() | SETTINGS.keys() == set(COMMANDS) and not PATH_SETTING.keys() & SETTINGS.keys()
+    for meant in (PATH_SETTING, SETTINGS):
+        assert all(setting in Conf(command).types for command, setting in meant.items())
 
 
 @pytest.mark.parametrize("path", PATHS)
-@pytest.mark.parametrize("command", COMMANDS)
-def test_a_bare_path_is_answered_with_its_setting_or_gathered(command, path, paths, told, capsys):
-    code = cli.main([command, PATHS[path]])
-    if command in GATHERED:
-        assert code == 0 and told[0].runs == [PATHS[path]]
-        return
-    setting = PATH_SETTING[command]
-    if path == "run":
-        setting = {"train": "init", "predict": "run"}.get(command, setting)
-    expected = f"{setting}={PATHS[path]}" if command != "fuse" else f"'inputs=[{PATHS[path]}]'"
-    error = capsys.readouterr().err
-    assert code == 2 and told == []
-    assert error == f"error: Expected key=value, but found {PATHS[path]}. Did you mean {expected}?\n"
-
-
-@pytest.mark.parametrize("command", TAKE_SEVERAL)
-def test_several_bare_paths_become_one_list(command, paths, told, capsys):
-    assert cli.main([command, "scans", "no/such", "output=x"]) == 2
-    assert f"Did you mean '{PATH_SETTING[command]}=[scans,no/such]'?" in capsys.readouterr().err
+@pytest.mark.parametrize("command", PATH_SETTING)
+def test_a_bare_path_is_answered_with_the_setting_that_it_is_meant_for(command, path, paths, told, capsys):
+    setting = "init" if (command, path) == ("train", "run") else PATH_SETTING[command]
+    assert cli.main([command, PATHS[path]]) == 2 and told == []
+    expected = f"error: Expected key=value, but found {PATHS[path]}. Did you mean {setting}={PATHS[path]}?\n"
+    assert capsys.readouterr().err == expected
 
 
 def test_a_suggested_path_is_quoted_for_the_shell(empty_folder, told, capsys):
     (empty_folder / "my scans").mkdir()
     cli.main(["train", "my scans"])
-    cli.main(["fuse", "my scans", "b"])
-    error = capsys.readouterr().err
-    assert "'data.root=my scans'?" in error and """"inputs=['my scans','b']"?""" in error
+    assert "'data.root=my scans'?" in capsys.readouterr().err
 
 
 ANSWERS = {
@@ -69,7 +55,10 @@ ANSWERS = {
     ("train", "-"): "See `brats-unet train --help`.",
     ("train", "help"): "See `brats-unet train --help`.",
     ("phantom", "5"): "See `brats-unet phantom --help`.",
-    ("predict", "model.keras"): "Did you mean run=model.keras?",
+    ("predict", "model.keras"): "model.keras: there is no such file or folder. . holds nothing.",
+    ("evaluate", "run", "=", "a"): "There is a space after run. Write run=a as one word.",
+    ("evaluate", "mirror"): "Give it a value: mirror=…",
+    ("fuse", "glioma"): "Did you mean scheme=glioma?",
 }
 
 
