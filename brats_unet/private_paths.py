@@ -1,6 +1,6 @@
 """Paths in files that others may read: by their last component only, since folders may name patients, users and sites.
 
-Only a `settings.json` (and a plan, which is a settings file too) holds paths as the user typed them.
+Only a `settings.json` holds whole paths; a plan, which is a settings file too, holds them as the user typed them.
 """
 
 import re

@@ -165,6 +165,21 @@ class OtherData:
 
 
 @dataclass
+class MovedData:
+    """Where the data of a run are now, for `brats-unet tune`; None: where they were."""
+
+    root: Optional[str]
+    cache: Optional[str]  # folder that remembers hashes of scans
+
+
+@dataclass
+class MovedScans:
+    """Where the scored scans are now, for `brats-unet report`; None: where they were."""
+
+    root: Optional[str]
+
+
+@dataclass
 class SideLabels:
     """Label conventions of two folders of masks; "auto" detects one."""
 
@@ -214,6 +229,7 @@ class Report:
     """Settings of `brats-unet report`."""
 
     run: str  # run folder, or folder of an evaluation
+    data: MovedScans
     output: Optional[str]  # HTML file to write
     viewer: FromZero  # cases whose scans can be scrolled
     cases: Optional[list[str]]  # ids of these cases, instead of `viewer`
@@ -256,6 +272,7 @@ class Tune:
 
     run: Any  # run folder, or a list of runs of different folds
     checkpoint: Literal["last", "best"]
+    data: MovedData
     metric: Literal["dice", "hd95", "rank"]
     folds: Annotated[int, Range(2)]
     rules: list[str]  # names of `inference.postprocess.Postprocessing`, in the order they are searched

@@ -25,6 +25,10 @@ FREE = {
     "sampling.accumulate",
     "sampling.keep",
     "plan",
+    "data.root",  # the cases must be the same, see data.recorded_cases; so for the next four
+    "data.validation_root",
+    "data.splits",
+    "data.leave_out",
     "data.cache",
     "hardware.device",
     "hardware.jit",
@@ -38,6 +42,7 @@ FREE = {
     "validation.patches_every",
     "validation.patch_batches",
 }
+PLACES = ("root", "validation_root", "splits", "cache")  # paths among the settings of the data
 # Values of settings that a run of an earlier version lacks: what it did.
 EARLIER = {
     "rules": 1,
@@ -51,16 +56,6 @@ EARLIER = {
     "augmentation.in_plane": False,
     "postprocessing": None,
 }
-
-
-def run_folder(settings: Train) -> Path:
-    """`runs/<name>[-<tag>]`; the default name is made of experiment or plan, data, fold and seed, without a date."""
-    data = settings.data
-    recipe = Path(settings.plan).stem if settings.plan else settings.experiment
-    name = settings.name or f"{recipe}-{data.name}-fold{data.fold}-seed{settings.seed}"
-    if settings.tag:
-        name = f"{name}-{settings.tag.replace('/', '_')}"
-    return Path(settings.runs) / name
 
 
 def rules_version(run: Run, settings: Train) -> int:
@@ -106,12 +101,32 @@ def prepare_run_folder(run: Run, settings: Train) -> None:
     before, now = run.settings(), asdict(settings)
     old, new = _comparable(before), _comparable(now)
     differ = sorted(key for key in old.keys() | new.keys() if key not in FREE and old.get(key) != new.get(key))
+    if "init" in differ and _same_network(before.get("init"), now["init"]):
+        differ.remove("init")
     if differ:
         listed = "\n".join(f"  {key}: {_difference(key, before, now)}" for key in differ)
         raise SettingsError(
             f"{run.folder} is a run with other settings:\n{listed}\n"
             f"Choose another name with name=…, use the settings of that run, or start again with overwrite=true."
         )
+
+
+def recorded_settings(settings: Train) -> dict[str, Any]:
+    """The settings for `settings.json`: paths are whole, so that the run can be opened from any folder."""
+    values = asdict(settings)
+    for section, key in (*(("data", key) for key in PLACES), ("", "init")):
+        within = values[section] if section else values
+        if within[key] is not None:
+            within[key] = str(Path(within[key]).expanduser().resolve())
+    return values
+
+
+def _same_network(before: str | None, now: str | None) -> bool:
+    """Whether `init` names one network: one place, or the same name if the place is gone, as on another machine."""
+    if before is None or now is None:
+        return before == now
+    old, new = Path(before).resolve(), Path(now).resolve()
+    return old == new or (old.name == new.name and not old.exists())
 
 
 def _comparable(settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -150,6 +150,8 @@ def _of_folder(
     before = read_json(mark, what=str(folder), advice="Give another folder: output=….") if mark.exists() else {}
     if settings.output is None and before and before.get("data") != identity:
         raise SettingsError(f"{folder} holds the scores of another folder named {root.name}. Give output=….")
+    if there.held_out and there.changes:
+        log(f"{root.name} is not just the data of {run.name}: {there.changes}. All of its cases are scored.")
     if there.trained_on:
         log(trained_on_sentence(there.trained_on, len(there.cases)))
     return RunCases(

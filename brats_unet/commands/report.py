@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from brats_unet.commands.display import open_display
-from brats_unet.errors import SettingsError
+from brats_unet.errors import DataError, SettingsError
 from brats_unet.evaluation.record import PAGE, open_evaluation, require_whole
 from brats_unet.files import size_text
 from brats_unet.report.page import write_page
@@ -17,7 +17,7 @@ def main(settings: Report) -> int:
     """Write the page; always exit code 0.
 
     Raises:
-        DataError: The run was not evaluated, or its evaluation is incomplete.
+        DataError: The run was not evaluated, its evaluation is incomplete, or there is no `data.root`.
         SettingsError: `output` is not an HTML file, or `cases` names a case without scores.
         MachineError: The disk is full.
     """
@@ -29,6 +29,8 @@ def main(settings: Report) -> int:
         raise SettingsError(f"output={path}: give the name of an HTML file, such as report.html.")
     runs = (Run(folder), Run(folder.resolve().parent))  # evaluation_best/ lies in its run folder
     run = next((run for run in runs if run.was_started), None)
+    if settings.data.root is not None and not Path(settings.data.root).is_dir():
+        raise DataError(f"data.root={settings.data.root}: no such folder. Give the folder of the scored scans.")
     with open_display(json=settings.json) as display:
         page = write_page(
             evaluation,
@@ -37,6 +39,7 @@ def main(settings: Report) -> int:
             viewer=settings.viewer,
             cases=settings.cases,
             pictures=settings.pictures,
+            data_root=None if settings.data.root is None else Path(settings.data.root),
             command=sys.argv[1:],
             progress=display.progress,
         )

@@ -1,7 +1,7 @@
 """`brats-unet train`: train a network and write it to a run folder."""
 
 import json
-from dataclasses import asdict, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -10,7 +10,8 @@ from brats_unet.assembly.case_storage import held_out_sampler, store_cases, trai
 from brats_unet.assembly.number_checks import check_numbers, refuse_wrong_gradients
 from brats_unet.assembly.provenance import training_environment
 from brats_unet.assembly.restoring import restored
-from brats_unet.assembly.resume import prepare_run_folder, rules_version, run_folder
+from brats_unet.assembly.resume import prepare_run_folder, recorded_settings, rules_version
+from brats_unet.assembly.run_names import run_folder
 from brats_unet.assembly.shared_work import agree_on_run, agree_on_settings, open_together
 from brats_unet.assembly.start_sentences import start_sentences
 from brats_unet.assembly.training_parts import (
@@ -29,6 +30,7 @@ from brats_unet.data.augment.augmentation import refuse_blank_samples
 from brats_unet.data.fingerprint import refuse_other_dataset
 from brats_unet.data.prepare.preprocess import Preparation
 from brats_unet.data.readers.file_patterns import data_patterns
+from brats_unet.data.recorded_cases import recorded_cases
 from brats_unet.data.study import open_study
 from brats_unet.distributed.workers import Workers
 from brats_unet.errors import Interrupted
@@ -111,6 +113,7 @@ def _train(settings: Train, display: Display, workers: Workers, stop: StopReques
     # Find, check and prepare the cases.
     open_one = partial(
         open_study,
+        recorded=None if settings.overwrite else recorded_cases(run),
         **vars(settings.data),
         scheme=scheme,
         log=display.log,
@@ -158,7 +161,7 @@ def _train(settings: Train, display: Display, workers: Workers, stop: StopReques
 
     # Record what the run is made of.
     if run.writes:
-        write_json(run.settings_file, asdict(settings))
+        write_json(run.settings_file, recorded_settings(settings))
         write_json(run.recipe_file, run_recipe)
         write_json(run.folds_file, {**study.folds, "train": study.split.train, "validation": study.split.validation})
         parts = {kind: getattr(settings, kind)["name"] for kind in ("model", "loss", "augmentation")}

@@ -13,7 +13,8 @@ from rich.table import Table
 
 from brats_unet.assembly.networks import open_networks, refuse_other_schemes, run_paths, with_inference_options
 from brats_unet.commands.display import Display, open_display
-from brats_unet.data.run_cases import held_out_cases, refuse_overlap
+from brats_unet.data.prepare.content_hash import HashMemo
+from brats_unet.data.run_cases import held_out_cases, moved_cases, refuse_overlap
 from brats_unet.errors import CheckpointError, DataError, SettingsError
 from brats_unet.files import atomic_path, remove_file, write_json
 from brats_unet.geometry import bounding_box, crop
@@ -29,7 +30,7 @@ from brats_unet.scan_files import read_mask, spacing_known
 from brats_unet.schemes.convention import conventions
 from brats_unet.schemes.scheme import Scheme
 from brats_unet.schemes.scheme_file import scheme_in
-from brats_unet.settings import Tune
+from brats_unet.settings import MovedData, Tune
 from brats_unet.volume import Case
 
 TUNING = "tuning"  # sub-folder of a run: probabilities of the held-out cases
@@ -53,7 +54,7 @@ def _tune(settings: Tune, display: Display) -> int:
     refuse_other_schemes(schemes)
     scheme = schemes[0]
     refuse_invalid(scheme=scheme, metric=settings.metric, folds=settings.folds, rules=settings.rules)
-    cases = [held_out_cases(run) for run in runs]
+    cases = [_held_out(run, settings.data) for run in runs]
     refuse_overlap(runs, cases)
     every = [case for of_run in cases for case in of_run]
     rules = rules_to_search(every, metric=settings.metric, rules=settings.rules, log=display.log)
@@ -87,6 +88,20 @@ def _tune(settings: Tune, display: Display) -> int:
     else:
         _print_result(display, tuned, runs)
     return 0
+
+
+def _held_out(run: Run, data: MovedData) -> list[Case]:
+    """The cases that a run held out, where they are now."""
+    if data.root is None and data.cache is None:
+        return held_out_cases(run)
+    if data.root is None:
+        raise SettingsError("data.cache is set, but data.root is not. Give both, or neither.")
+    cache = Path(data.cache or run.settings()["data"]["cache"])
+    memo = HashMemo(cache / "hashes.json")
+    cases = moved_cases(run, data.root, memo)
+    if data.cache is not None or cache.is_dir():  # else the run came from another machine: nothing is remembered
+        memo.save()
+    return cases
 
 
 def rules_to_search(cases: Sequence[Case], *, metric: str, rules: list[str], log: Callable[[str], None]) -> list[str]:

@@ -9,6 +9,7 @@ from brats_unet.data.prepare.content_hash import HashMemo
 from brats_unet.data.readers.discovery import Dataset, find_cases, slice_spacing_mm
 from brats_unet.data.readers.file_patterns import patterns_of
 from brats_unet.data.readers.naming import patient_of
+from brats_unet.data.recorded_cases import Changes
 from brats_unet.errors import DataError, SettingsError
 from brats_unet.files import read_json
 from brats_unet.modality import Modality
@@ -57,6 +58,26 @@ def training_cases(run: Run, root: str | None = None) -> list[Case]:
     return [found[case_id] for case_id in wanted]
 
 
+def moved_cases(run: Run, root: str, memo: HashMemo) -> list[Case]:
+    """The held-out cases of a run, with masks, in another folder than the one it was trained on.
+
+    Args:
+        run: A run.
+        root: The folder.
+        memo: Content hashes of scans; the caller saves it.
+
+    Raises:
+        DataError: The folder does not hold them; those that are missing, new or changed are named.
+    """
+    there = cases_elsewhere(run, root, leave_out=[], spacing_mm=None, memo=memo)
+    if not there.own:
+        raise DataError(
+            f"{root} does not hold the data of {run.folder}: {there.changes}. Give the folder of the cases that it "
+            f"held out, with data.root=…."
+        )
+    return list(there.cases)
+
+
 @dataclass(frozen=True)
 class Elsewhere:
     """The cases of a folder that is named to a run after its training.
@@ -69,6 +90,7 @@ class Elsewhere:
         trained_on: Of `cases`, those that the run was trained on, each with what shows it: "same scan", "same case id",
             "same case id, other scan" or "same patient".
         held_out: Ids of those of `cases` that the run held out.
+        changes: What differs from the run's own cases; without training cases that are not there.
     """
 
     dataset: Dataset
@@ -77,6 +99,7 @@ class Elsewhere:
     with_training: bool
     trained_on: Mapping[str, str]
     held_out: frozenset[str]
+    changes: Changes
 
 
 def cases_elsewhere(
@@ -122,22 +145,26 @@ def cases_elsewhere(
     recorded = {one["case"]: one for one in division.get("subjects", [])}
     scans = _scan_hashes(found, memo) if recorded else {}
     wanted = held_out - set(leave_out)
-    own = (
-        bool(wanted)
-        and wanted <= set(found) <= train | held_out | set(settings["leave_out"])
-        and all(scans[case] in recorded[case]["duplicates"].split() for case in wanted & set(recorded))
+    known = train | held_out | set(settings["leave_out"])
+    compared = sorted(wanted & set(recorded) & set(found))
+    changes = Changes(
+        missing=tuple(sorted(wanted - set(found))),
+        new=tuple(sorted(set(found) - known)),
+        changed=tuple(case for case in compared if scans[case] not in recorded[case]["duplicates"].split()),
     )
+    own = bool(wanted) and not changes
     if own and not dataset.spacing_known:
         found = _with_masks(run, root)
     chosen = sorted(wanted if own else found)
-    known = {} if own else _trained_on(found, scans, train, recorded)
+    trained_on = {} if own else _trained_on(found, scans, train, recorded)
     return Elsewhere(
         dataset,
         tuple(found[case] for case in chosen),
         own,
         train <= set(found),
-        known,
+        trained_on,
         frozenset(held_out & set(found)),
+        changes,
     )
 
 

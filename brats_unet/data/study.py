@@ -1,6 +1,5 @@
 """Prepare a dataset for training: find cases, decide the label convention, assign folds, prepare volumes."""
 
-import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -8,18 +7,23 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from brats_unet.data.folds import ALL, Split, Subject, read_split_file, refuse_invalid_fold, split, write_or_verify
+from brats_unet.data.assignment import Subject
+from brats_unet.data.division import divide
+from brats_unet.data.folds import Split, refuse_invalid_fold
 from brats_unet.data.labels.decide import decide, label_set
 from brats_unet.data.labels.scheme_choice import sentences_about
 from brats_unet.data.phantom.phantom_case import kind_of
 from brats_unet.data.phantom.phantoms import varieties, write_dataset
 from brats_unet.data.phantom.scan_grid import grid_of
 from brats_unet.data.prepare.cache import PreparedCase, prepare_all
+from brats_unet.data.prepare.case_key import case_content
 from brats_unet.data.prepare.content_hash import HashMemo
 from brats_unet.data.prepare.preparation import Preparation, refuse_unknown_spacing
+from brats_unet.data.read_only import refuse_writing_into_data
 from brats_unet.data.readers.discovery import Dataset, find_cases, slice_spacing_mm
 from brats_unet.data.readers.file_patterns import data_patterns
 from brats_unet.data.readers.slice_folders import LGG
+from brats_unet.data.recorded_cases import CONTENTS, RecordedCases
 from brats_unet.errors import DataError, SettingsError, first_lines
 from brats_unet.files import write_json
 from brats_unet.scan_files import quantised_sentence
@@ -80,6 +84,7 @@ def open_study(
     spacing_mm: Sequence[float] | None,
     scheme: Scheme,
     files: Mapping[str, Any] | None = None,
+    recorded: RecordedCases | None = None,
     log: Log,
     progress: Progress,
     accept: Callable[[Dataset], None] = lambda dataset: None,
@@ -88,20 +93,23 @@ def open_study(
 
     Args:
         scheme: What the masks show.
+        recorded: The cases of the run that is resumed; None for a new run.
         log: Called with each sentence to report: notes of discovery and the label convention.
         progress: Called with the name of the current step, the number of items done and their total.
         accept: Called with the dataset before any volume is read; may raise to reject it.
 
     Raises:
-        DataError: There is nothing to train on, or cases are broken; the message names all of them.
+        DataError: There is nothing to train on, cases are broken, or they are not those of the run; the message names
+            them.
         SettingsError: A setting does not fit the data.
         MachineError: There is not enough disk space for the prepared volumes.
     """
+    if root is None:
+        raise SettingsError("data.root is not set. Give the folder of the scans: data.root=/path/to/BraTS2020.")
+    refuse_writing_into_data((root, validation_root), {"data.cache": cache})
     recipe = Preparation.of(modalities, preparation, files)
     patterns = data_patterns(name, files)
     refuse_invalid_fold(fold=fold, folds=folds, splits=splits, validation_root=validation_root)
-    if root is None:
-        raise SettingsError("data.root is not set. Give the folder of the scans: data.root=/path/to/BraTS2020.")
     kinds: Mapping[str, str] = {}
     if name == "phantom":
         write_dataset(
@@ -124,45 +132,40 @@ def open_study(
     dataset, convention, label_sets = _discover(find(root), labels, scheme, memo, log, progress, accept)
     by_id = {case.id: case for case in dataset.cases if case.mask is not None}
 
-    document: Mapping[str, Any] = {}
+    outside: dict[str, Case] = {}
     if validation_root is not None:
-        outside, outside_convention, _ = _discover(find(validation_root), labels, scheme, memo, log, progress)
-        held_out = {case.id: case for case in outside.cases if case.mask is not None}
-        both = sorted(set(held_out) & set(by_id))
-        if both:
-            raise DataError(
-                f"{validation_root}: {len(both)} cases are also in data.root (first: {both[0]}). "
-                f"Held-out cases must not be trained on: remove them from one of the two folders."
-            )
-        if outside_convention.name != convention.name:
+        held_out, other, _ = _discover(find(validation_root), labels, scheme, memo, log, progress)
+        if other.name != convention.name:
             raise SettingsError(
-                f"The masks in {root} follow {convention.name}, those in {validation_root} {outside_convention.name}. "
+                f"The masks in {root} follow {convention.name}, those in {validation_root} {other.name}. "
                 f"Expected one label convention. Set data.labels=… if one was detected wrongly, or convert one folder."
             )
-        division = Split(tuple(sorted(by_id)), tuple(sorted(held_out)))
-        by_id |= held_out
-    elif splits is not None:
-        division = read_split_file(Path(splits), sorted(by_id), fold)
-    elif fold == ALL or folds is None:
-        division = Split(tuple(sorted(by_id)), ())
-    else:
-        subjects = _subjects(by_id, kinds, label_sets, convention, memo)
-        document = write_or_verify(
-            cache_folder / f"folds-{_dataset_name(root)}-{folds}-{fold_seed}.json",
-            subjects,
-            folds=folds,
-            seed=fold_seed,
-        )
-        division = split(document, fold)
-    document = document or {"train": division.train, "validation": division.validation}
-    if not division.train:
-        raise DataError(f"{root}: no case is left to train on. Lower data.folds, or add cases with masks.")
+        outside = {case.id: case for case in held_out.cases if case.mask is not None}
+    division, document = divide(
+        by_id,
+        outside,
+        lambda: _subjects(by_id, kinds, label_sets, convention, memo),
+        recorded,
+        root=root,
+        validation_root=validation_root,
+        splits=splits,
+        folds=folds,
+        fold=fold,
+        fold_seed=fold_seed,
+        cache=cache_folder,
+    )
 
-    chosen = [by_id[case_id] for case_id in (*division.train, *division.validation)]
+    every = by_id | outside
+    chosen = [every[case_id] for case_id in (*division.train, *division.validation)]
     prepared = prepare_all(chosen, recipe, convention, cache_folder, progress=partial(progress, "Preparing volumes"))
     for sentence in first_lines([sentence for case in prepared for sentence in case.warnings]):
         log(sentence)
-    return Study(dataset, convention, division, document, {c.id: c for c in chosen}, {p.id: p for p in prepared})
+    of_run = {case.id: case for case in chosen}
+    memo = HashMemo(memo.file)  # with what preparing has added
+    if recorded:
+        recorded.refuse_other_content(root, of_run, memo)
+    document = {**document, CONTENTS: {case.id: case_content(case, memo) for case in chosen}}
+    return Study(dataset, convention, division, document, of_run, {case.id: case for case in prepared})
 
 
 def _discover(
@@ -242,9 +245,3 @@ def _subjects(
         subjects.append(Subject(case_id, case.patient, stratum, memo.voxels(first.path, first.channel)))
     memo.save()
     return subjects
-
-
-def _dataset_name(root: str) -> str:
-    """Name of a dataset in the cache: its folder name and 8 hexadecimal digits that identify its path."""
-    path = Path(root).resolve()
-    return f"{path.name}-{hashlib.blake2b(str(path).encode(), digest_size=4).hexdigest()}"

@@ -66,13 +66,17 @@ def described_files(pairs: Sequence[Pair], output: Path) -> dict[str, Any]:
     }
 
 
-def pairs_of(evaluation: Evaluation) -> dict[str, Pair]:
+def pairs_of(evaluation: Evaluation, data_root: Path | None = None) -> dict[str, Pair]:
     """Inverse of `described_files`: pairs by case; empty if the summary does not record the paths.
 
     Paths in a folder that no settings.json names any more stay as recorded, `{folder}/…`, where no file is found.
     Summaries of earlier versions hold whole paths.
+
+    Args:
+        evaluation: The evaluation.
+        data_root: Where its scans and expert masks are now; None: where they were.
     """
-    folders, scheme = folders_of(evaluation), evaluation.scheme
+    folders, scheme = folders_of(evaluation, data_root), evaluation.scheme
 
     def path(recorded: str) -> Path:
         found = NAMED.fullmatch(recorded)
@@ -107,15 +111,20 @@ def _spacing_mm(recorded: Sequence[float] | None) -> Spacing | None:
     return None if recorded is None else (recorded[0], recorded[1], recorded[2])
 
 
-def folders_of(evaluation: Evaluation) -> dict[str, Path]:
-    """The folders in which the masks and scans of an evaluation lie, as far as they are known, by name."""
+def folders_of(evaluation: Evaluation, data_root: Path | None = None) -> dict[str, Path]:
+    """The folders in which the masks and scans of an evaluation lie, as far as they are known, by name.
+
+    `data_root` takes the place of those that hold the scored scans and expert masks.
+    """
     output = evaluation.file.parent
-    own = _settings(output).get(EVALUATION_FOLDERS, {})
-    return {
-        EVALUATION: output.absolute(),
-        **_folders_of_run(output),
-        **{name: Path(folder) for name, folder in own.items() if isinstance(folder, str)},
-    }
+    recorded = _settings(output).get(EVALUATION_FOLDERS, {})
+    own = {name: Path(folder) for name, folder in recorded.items() if isinstance(folder, str)}
+    folders = {EVALUATION: output.absolute(), **_folders_of_run(output), **own}
+    if data_root is None:
+        return folders
+    of_run = "data.validation_root" if "data.validation_root" in folders else "data.root"
+    names = [name for name in ("images", "references") if name in own] or [of_run]
+    return folders | dict.fromkeys(names, data_root.absolute())
 
 
 def _folders_of_run(output: Path) -> dict[str, Path]:

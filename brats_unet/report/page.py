@@ -66,6 +66,7 @@ def write_page(
     viewer: int = 5,
     cases: Sequence[str] | None = None,
     pictures: int | None = None,
+    data_root: Path | None = None,
     command: Sequence[str] = (),
     progress: Progress | None = None,
 ) -> Page:
@@ -79,6 +80,7 @@ def write_page(
         cases: Ids of the cases in the scan viewer, instead of `viewer`.
         pictures: Number of worst cases and of best cases that are shown as figures; None: as
             `page_cohort.drawn_groups` says.
+        data_root: Folder of the scans and expert masks; None: where they were when they were scored.
         command: Command-line arguments that wrote the report, without the program name.
         progress: Called with (task, done, total).
 
@@ -96,7 +98,7 @@ def write_page(
         were = "was" if len(unknown) == 1 else "were"
         raise SettingsError(f"cases: {some(unknown)} {were} not scored. {suggestion(unknown[0], order)}")
     log = progress or (lambda what, done, total: None)
-    pairs = pairs_of(evaluation)
+    pairs = pairs_of(evaluation, data_root)
     chosen = list(dict.fromkeys(cases)) if cases is not None else _spread(order, viewer)
     packed, problems = _packed([pairs[case] for case in chosen if case in pairs], log)
     groups = page_cohort.drawn_groups(cohort, pictures)
@@ -106,7 +108,8 @@ def write_page(
         *unseen,
         *(f"{case}: the evaluation does not record the path of its masks." for case in chosen if case not in pairs),
     ]
-    folders = list(folders_of(evaluation).values())  # named by their last component, also in texts of earlier versions
+    # Named by their last component, also in texts of earlier versions.
+    folders = list(folders_of(evaluation, data_root).values())
     niivue = _resource("vendor/niivue.umd.js.gz") if packed else b""
     html = _template().render(
         title=evaluation.summary.get("title") or evaluation.name,

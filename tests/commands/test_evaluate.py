@@ -15,7 +15,7 @@ from brats_unet.errors import DataError, SettingsError
 from brats_unet.nifti import read_integers, write_volume
 from brats_unet.run import PROBABILITIES, probability_file
 from brats_unet.schemes.scheme_file import builtin, scheme_of
-from brats_unet.settings import Evaluate, OtherData, Report
+from brats_unet.settings import Evaluate, MovedScans, OtherData, Report
 from brats_unet.volume import Volume
 
 
@@ -59,7 +59,7 @@ def settings(folders, **changes) -> Evaluate:
 
 def page_of(folders) -> str:
     """The report page of the evaluation, with single spaces."""
-    assert report(Report(str(folders / "out"), None, 0, None, None, False)) == 0
+    assert report(Report(str(folders / "out"), MovedScans(None), None, 0, None, None, False)) == 0
     return " ".join((folders / "out" / "report.html").read_text().split())
 
 

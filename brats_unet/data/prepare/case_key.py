@@ -1,4 +1,4 @@
-"""The key of a prepared case in the cache: a hash of all that its arrays depend on."""
+"""Hashes of a case: of its content, and of all that its prepared arrays depend on, which is its key in the cache."""
 
 import hashlib
 import json
@@ -24,6 +24,13 @@ def case_key(case: Case, preparation: Preparation, convention: Convention, memo:
         facts.append(meaning)
     text = json.dumps(facts, sort_keys=True)
     return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+
+
+def case_content(case: Case, memo: HashMemo) -> str:
+    """Hash of the content of a case's scans and mask, wherever they are: 32 hexadecimal digits."""
+    scans = sorted((str(modality), memo.hash(file.path), file.channel) for modality, file in case.images.items())
+    text = json.dumps([scans, memo.hash(case.mask) if case.mask else None])
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 
 def _meaning(convention: Convention | None) -> dict[str, Any] | None:
