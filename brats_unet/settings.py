@@ -315,6 +315,18 @@ class Fuse:
 
 
 @dataclass
+class Runs:
+    """Settings of `brats-unet runs`."""
+
+    folder: str
+    sort: str  # key of report.run_table.SORTS
+    state: Optional[str]  # one of report.run_facts.STATES
+    match: Optional[str]  # text in the name or the settings
+    output: Optional[str]  # CSV file to write
+    json: bool
+
+
+@dataclass
 class Check:
     """Settings of `brats-unet check`."""
 

@@ -9,6 +9,7 @@ from brats_unet.binding import flat
 from brats_unet.errors import SettingsError
 from brats_unet.files import remove, remove_leftovers
 from brats_unet.run import Run
+from brats_unet.run_lock import LOCK
 from brats_unet.schemes.differences import differences
 from brats_unet.schemes.scheme_file import scheme_in
 from brats_unet.settings import Train
@@ -42,7 +43,6 @@ FREE = {
     "validation.patches_every",
     "validation.patch_batches",
 }
-PLACES = ("root", "validation_root", "splits", "cache")  # paths among the settings of the data
 # Values of settings that a run of an earlier version lacks: what it did.
 EARLIER = {
     "rules": 1,
@@ -90,12 +90,13 @@ def prepare_run_folder(run: Run, settings: Train) -> None:
     own = {Path(path).resolve() for path in (settings.data.root, settings.data.cache) if path}
     for folder in (run.folder, run.figures_folder):
         remove_leftovers(folder)
-    if not run.folder.exists() or all(path.resolve() in own for path in run.folder.iterdir()):
+    lock = run.folder / LOCK
+    if not run.folder.exists() or all(path.resolve() in own or path == lock for path in run.folder.iterdir()):
         return
     if not run.was_started:
         raise SettingsError(f"{run.folder}: the folder holds other files and no run. Choose another name with name=….")
     if settings.overwrite:
-        _delete(run.folder, {*own, run.settings_file.absolute()})
+        _delete(run.folder, {*own, run.settings_file.absolute(), lock.absolute()})
         remove(run.settings_file)
         return
     before, now = run.settings(), asdict(settings)
@@ -109,16 +110,6 @@ def prepare_run_folder(run: Run, settings: Train) -> None:
             f"{run.folder} is a run with other settings:\n{listed}\n"
             f"Choose another name with name=…, use the settings of that run, or start again with overwrite=true."
         )
-
-
-def recorded_settings(settings: Train) -> dict[str, Any]:
-    """The settings for `settings.json`: paths are whole, so that the run can be opened from any folder."""
-    values = asdict(settings)
-    for section, key in (*(("data", key) for key in PLACES), ("", "init")):
-        within = values[section] if section else values
-        if within[key] is not None:
-            within[key] = str(Path(within[key]).expanduser().resolve())
-    return values
 
 
 def _same_network(before: str | None, now: str | None) -> bool:

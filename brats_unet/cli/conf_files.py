@@ -16,6 +16,7 @@ COMMANDS: dict[str, type] = {
     "doctor": settings.Doctor,
     "evaluate": settings.Evaluate,
     "compare": settings.Compare,
+    "runs": settings.Runs,
     "report": settings.Report,
     "predict": settings.Predict,
     "tune": settings.Tune,

@@ -1,19 +1,15 @@
-"""Long because Hydra and OmegaConf are imported here alone: compose settings, run sweeps, translate their errors.
+"""Long because Hydra and OmegaConf are imported here alone: compose settings, run several jobs, translate their errors.
 
-Overrides go in and plain settings come out. Of several jobs each gets a process of its own.
+Overrides go in and plain settings come out.
 """
 
-import json
 import logging
 import os
 import re
 import shlex
-import signal
-import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import contextmanager
-from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin
 
@@ -33,12 +29,9 @@ from omegaconf.errors import (
 from brats_unet.binding import NEEDED
 from brats_unet.cli.arguments import Override, Request
 from brats_unet.cli.conf_files import SCHEME, SCHEME_SUFFIXES
-from brats_unet.cli.launchers import ONE_AFTER_ANOTHER, launcher_of, log_folder, sweep_folder
-from brats_unet.errors import STOPPED_AT_ONCE, Interrupted, SettingsError, Stopped
+from brats_unet.errors import SettingsError
 from brats_unet.files import conf_folder
-from brats_unet.safe_text import visible
 from brats_unet.schemes.scheme_file import read_scheme, scheme_of
-from brats_unet.stopping import StopRequest
 
 # Hydra's own folders and logging are off: brats-unet makes the run folder, and a refused command leaves nothing.
 QUIET = (
@@ -48,7 +41,6 @@ QUIET = (
     "hydra/job_logging=none",
     "hydra/hydra_logging=none",
 )
-IN_RUN_NAME = ("experiment", "data", "data.name", "data.fold", "seed", "name")
 PLAIN = re.compile(r"[\w./-]+")  # a choice that needs no quotes
 ALREADY_HYDRAS = ("'", '"', "[", "{")
 
@@ -68,7 +60,7 @@ def settings_of(request: Request, overrides: list[Override]) -> dict[str, Any]:
         except OmegaConfBaseException as problem:  # raised here, Hydra would print a line of its own
             found.append(problem)
 
-    _run(request, [], _for_hydra(request, overrides), keep)
+    _run(request, [], for_hydra(request, overrides), keep)
     with _hydra_errors_as_settings_errors():
         if isinstance(found[0], OmegaConfBaseException):
             raise found[0]
@@ -86,92 +78,33 @@ def show(request: Request, overrides: list[Override]) -> None:
             flags += [name, request.flags[name]]
     if "--cfg" in request.flags:
         flags.append("--resolve")
-    _run(request, flags, _for_hydra(request, overrides), lambda conf: None)
+    _run(request, flags, for_hydra(request, overrides), lambda conf: None)
 
 
-def sweep(request: Request, overrides: list[Override]) -> int:
-    """Run every combination of the values given, each in a process and a run folder of its own.
+def run_jobs(request: Request, settings: list[str], given: list[str], job: Callable[[int, list[str]], Any]) -> None:
+    """Run every combination of the values given, by the launcher of `hydra/launcher=`, by default one after another.
 
-    Hydra's sweeper makes the combinations, and the launcher of `hydra/launcher=` runs them, by default one after
-    another. A job that fails does not end the others; a job that is stopped does.
-
-    Returns:
-        0, or 1 if any job failed or was lost; the failed jobs are listed with their overrides.
+    Args:
+        request: The command line.
+        settings: Settings of Hydra itself, in its grammar.
+        given: Overrides in Hydra's grammar; see `for_hydra`.
+        job: Called with the number of each job, from 0, and its overrides; maybe in another process.
 
     Raises:
-        MachineError: The package of the launcher is not installed.
-        Stopped: A signal came to this process or to a job. The job has ended, and no other is started.
-        KeyboardInterrupt: A second Ctrl-C came.
+        SettingsError: Hydra refuses the overrides.
+        RuntimeError: joblib or submitit lost a job.
     """
-    launcher, lost = launcher_of(overrides), ""
-    with sweep_folder(launcher) as outcomes:
-        logs = log_folder(launcher, outcomes, datetime.now())
-        where = [] if any(o.key == "hydra.sweep.dir" for o in overrides) else [f"hydra.sweep.dir={_quoted(str(logs))}"]
-        where.append("hydra.sweep.subdir=.")
-        own = request.flags.get("--config-dir")
-        given = _for_hydra(request, overrides)
 
-        def job(conf: DictConfig) -> int:
-            del conf  # the fresh process composes its own
-            job_overrides = list(HydraConfig.get().overrides.task)
-            if "tag" in request.conf.types and (tag := _tag(job_overrides, given)):
-                job_overrides.append(f"tag={_quoted(tag)}")
-            command = [sys.executable, "-m", "brats_unet", request.command or "", *job_overrides]
-            command += ["--config-dir", own] if own else []
-            number = HydraConfig.get().job.num
-            _print_result(f"\n── job {number + 1}: {_typed(job_overrides)}")
-            code = _child(command)
-            (outcomes / f"{number:06}.json").write_text(json.dumps({"overrides": job_overrides, "code": code}))
-            return code
+    def task(conf: DictConfig) -> Any:
+        del conf  # a job composes its own
+        return job(HydraConfig.get().job.num, list(HydraConfig.get().overrides.task))
 
-        try:
-            _run(request, ["--multirun"], [*where, *given], job)
-        except RuntimeError as problem:  # of joblib and submitit, for a job that was killed
-            if launcher == ONE_AFTER_ANOTHER:
-                raise
-            lost = type(problem).__name__
-        done = [json.loads(path.read_text()) for path in sorted(outcomes.glob("*.json"))]
-    failed = [one for one in done if one["code"] != 0]
-    _print_result(f"\n{len(done) - len(failed)} of {len(done)} jobs done.")
-    for one in failed:
-        _print_result(f"failed (exit {one['code']}): brats-unet {request.command} {_typed(one['overrides'])}")
-    if lost:
-        _print_result(
-            f"hydra/launcher={launcher} lost a job that was killed or never started ({lost}). Run the same command "
-            f"again to continue."
-        )
-    if logs.is_dir():
-        _print_result(f"Logs of the jobs: {logs}/.submitit")
-    return 1 if failed or lost else 0
+    _run(request, ["--multirun"], [*settings, *given], task)
 
 
-def _tag(job_overrides: list[str], given: list[str]) -> str | None:
-    """The overrides in which the jobs differ and that a run's name does not already hold; None if there are none."""
-    if any(text.startswith("tag=") for text in job_overrides):
-        return None
-    parsed = OverridesParser.create().parse_overrides(given)
-    swept = {one.key_or_group for one in parsed if one.is_sweep_override()} - set(IN_RUN_NAME)
-    return ",".join(text.lstrip("+") for text in job_overrides if text.split("=")[0].lstrip("+~") in swept) or None
-
-
-def _child(command: list[str]) -> int:
-    """Run a job and return its exit code; raises Stopped once it has ended if it or this process was asked to stop."""
-    with StopRequest() as stop, stop.deferred():
-        process = subprocess.Popen(command)
-        try:
-            with stop.raising():
-                code = process.wait()
-        except Stopped:
-            if stop.signal and stop.signal != signal.SIGINT:  # Ctrl-C reaches every process of a terminal
-                process.send_signal(stop.signal)
-            code = process.wait()
-    if stop.requested or code in (Interrupted.exit_code, STOPPED_AT_ONCE):
-        raise Stopped
-    return code
-
-
-def _print_result(text: str) -> None:
-    print(visible(text), file=sys.stderr, flush=True)
+def swept_keys(given: list[str]) -> list[str]:
+    """The keys to which overrides in Hydra's grammar give several values."""
+    return [one.key_or_group for one in OverridesParser.create().parse_overrides(given) if one.is_sweep_override()]
 
 
 def _run(request: Request, flags: list[str], overrides: list[str], task: Callable[[DictConfig], Any]) -> None:
@@ -247,14 +180,15 @@ def _logging_restored():
         root.handlers[:] = handlers
 
 
-def _for_hydra(request: Request, overrides: list[Override]) -> list[str]:
+def for_hydra(request: Request, overrides: list[Override]) -> list[str]:
+    """The overrides in Hydra's grammar, with the meaning that the user typed; schemes outside conf/ become choices."""
     types = request.conf.types
     groups = request.conf.defaults
     texts = []
     for override in overrides:
         if override.key == SCHEME:
             _offer_schemes([choice for choice in override.choices if choice.endswith(SCHEME_SUFFIXES)])
-            names = (name if PLAIN.fullmatch(name) else _quoted(name) for name in override.choices)
+            names = (name if PLAIN.fullmatch(name) else quoted(name) for name in override.choices)
             texts.append(f"{SCHEME}={','.join(names)}")
         elif override.value is None or override.key in groups or override.key.startswith("hydra"):
             texts.append(override.text)
@@ -295,16 +229,16 @@ def hydra_value(override: Override, kind: Any, *, multirun: bool) -> str:
     if value in ("", "null", NEEDED) or "${" in value:
         return value
     if Path(value).exists() and not re.fullmatch(r"-?[\d.]+", value):
-        return _quoted(value)
+        return quoted(value)
     if value.startswith(ALREADY_HYDRAS):
         return value
     if _is_text(kind):
         several = multirun and ("," in value or re.fullmatch(r"\w+\(.*\)", value))
-        return value if several else _quoted(value)
+        return value if several else quoted(value)
     try:
         read = OverridesParser.create().parse_override(f"{override.prefix}{override.key}={value}")
     except HydraException:
-        return _quoted(value)
+        return quoted(value)
     if read.is_sweep_override() and not multirun:
         takes_list = kind in (None, Any) or get_origin(kind) is list
         listed = f", or write {override.key}=[{value}] for a list" if takes_list and "(" not in value else ""
@@ -318,7 +252,7 @@ def _is_text(kind: Any) -> bool:
     return kind is str or get_origin(kind) is Literal
 
 
-def _typed(overrides: list[str]) -> str:
+def typed(overrides: list[str]) -> str:
     """Overrides in Hydra's grammar, as they are typed in a shell."""
     words = []
     for override in overrides:
@@ -329,5 +263,6 @@ def _typed(overrides: list[str]) -> str:
     return " ".join(words)
 
 
-def _quoted(value: str) -> str:
+def quoted(value: str) -> str:
+    """A text in Hydra's grammar, in single quotes."""
     return QuotedString(text=value, quote=Quote.single).with_quotes()

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from brats_unet import __version__
+from brats_unet import __version__, job_report
 from brats_unet.binding import bind
 from brats_unet.cli import arguments, checks, conf_files, help
 from brats_unet.cli.implied import PLAN_FIRST, with_implied
@@ -66,25 +66,27 @@ def _answer(argv: list[str], stop: StopRequest) -> int:
         return 0
     overrides = checks.checked(request)
 
-    from brats_unet.cli import hydra
-
     if {"--cfg", "--info"} & set(request.flags):
+        from brats_unet.cli import hydra
+
         hydra.show(request, overrides)
         return 0
     if request.command == "train":
         return _train(request, overrides, stop)
     if request.multirun:
-        return hydra.sweep(request, overrides)
+        from brats_unet.cli import sweep
+
+        return sweep.sweep(request, overrides)
     return _command(request.command)(_settings(request, overrides))
 
 
 def _train(request: arguments.Request, overrides: list[arguments.Override], stop: StopRequest) -> int:
     """Train, after `plan` if asked; a stop is an `Interrupted`, for the same command continues wherever it came."""
-    from brats_unet.cli import hydra
-
     try:
         if request.multirun:
-            return hydra.sweep(request, overrides)
+            from brats_unet.cli import sweep
+
+            return sweep.sweep(request, overrides)
         settings = _settings(request, overrides)
         stop.within_seconds = settings.checkpoint.stop_seconds
         if settings.plan == PLAN_FIRST:
@@ -131,5 +133,6 @@ def _command(name: str, function: str = "main") -> Callable[..., Any]:
 
 
 def _print_error(message: str) -> None:
+    job_report.tell(error=message)
     colour = sys.stderr.isatty() and "NO_COLOR" not in os.environ
     print(("\033[31merror:\033[0m " if colour else "error: ") + visible(message), file=sys.stderr)

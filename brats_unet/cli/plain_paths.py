@@ -21,8 +21,9 @@ SETTINGS = {
     "export": "run",
     "report": "run",
     "fuse": "inputs",
+    "runs": "folder",
 }
-ONE = ("export", "report")  # take one path
+ONE = ("export", "report", "runs")  # take one path
 NETWORKS = ("tune",)  # take nothing but trained networks
 SWEEP_TABLE = "sweep-*.csv"  # table of a sweep beside its runs, which a shell adds to runs/*
 NETWORK_FILES = (".keras", ".onnx", ".xml")

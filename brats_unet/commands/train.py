@@ -5,13 +5,13 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from brats_unet import models
+from brats_unet import job_report, models
 from brats_unet.assembly.case_storage import held_out_sampler, store_cases, training_sampler
 from brats_unet.assembly.number_checks import check_numbers, refuse_wrong_gradients
-from brats_unet.assembly.provenance import training_environment
 from brats_unet.assembly.restoring import restored
-from brats_unet.assembly.resume import prepare_run_folder, recorded_settings, rules_version
+from brats_unet.assembly.resume import prepare_run_folder, rules_version
 from brats_unet.assembly.run_names import run_folder
+from brats_unet.assembly.run_record import RunSession, record_run
 from brats_unet.assembly.shared_work import agree_on_run, agree_on_settings, open_together
 from brats_unet.assembly.start_sentences import start_sentences
 from brats_unet.assembly.training_parts import (
@@ -34,7 +34,6 @@ from brats_unet.data.recorded_cases import recorded_cases
 from brats_unet.data.study import open_study
 from brats_unet.distributed.workers import Workers
 from brats_unet.errors import Interrupted
-from brats_unet.files import write_json
 from brats_unet.inference.keras_network import network_of
 from brats_unet.inference.network import recipe
 from brats_unet.inference.postprocess import Postprocessing
@@ -68,17 +67,21 @@ def main(settings: Train, stop: StopRequest) -> int:
     """
     device, deadline = settings.hardware.device, settings.hardware.deadline_seconds
     try:
-        with open_shared_display(json=settings.json, device=device, deadline_seconds=deadline) as (display, workers):
-            return _train(settings, display, workers, stop)
+        with (
+            open_shared_display(json=settings.json, device=device, deadline_seconds=deadline) as (display, workers),
+            RunSession() as session,
+        ):
+            return _train(settings, display, workers, stop, session)
     except Interrupted as saved:
         without = ", without overwrite=true," if settings.overwrite else ""
         raise Interrupted(f"{saved} Run the same command again{without} to continue.") from None
 
 
-def _train(settings: Train, display: Display, workers: Workers, stop: StopRequest) -> int:
+def _train(settings: Train, display: Display, workers: Workers, stop: StopRequest, session: RunSession) -> int:
     # Build the parts; refuse those that do not fit together before any data are read.
     agree_on_settings(workers, settings)
     run = Run(run_folder(settings), writes=workers.is_chief)
+    job_report.tell(run=str(run.folder))
     if not settings.overwrite:
         for note in refuse_absent_packages(run.plugins(), run.folder):
             display.log(note)
@@ -108,6 +111,8 @@ def _train(settings: Train, display: Display, workers: Workers, stop: StopReques
     # Claim the run folder.
     workers.gather("start weights", None)
     if run.writes:
+        if run.was_started:
+            session.lock(run)
         prepare_run_folder(run, settings)
 
     # Find, check and prepare the cases.
@@ -161,13 +166,9 @@ def _train(settings: Train, display: Display, workers: Workers, stop: StopReques
 
     # Record what the run is made of.
     if run.writes:
-        write_json(run.settings_file, recorded_settings(settings))
-        write_json(run.recipe_file, run_recipe)
-        write_json(run.folds_file, {**study.folds, "train": study.split.train, "validation": study.split.validation})
-        parts = {kind: getattr(settings, kind)["name"] for kind in ("model", "loss", "augmentation")}
-        write_json(run.environment_file, training_environment(devices.description, devices.precision, parts))
-        if transfer is not None:
-            write_json(run.init_file, vars(transfer))
+        session.lock(run)
+        record_run(run, settings, run_recipe, study, devices, transfer)
+        session.note_end_in(run, state.step)
     agree_on_run(workers, run, state.step)
     for sentence in start_sentences(settings, run, study.split, model.count_params(), devices, state):
         display.log(sentence)

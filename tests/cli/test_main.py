@@ -11,10 +11,13 @@ import time
 
 import pytest
 
-from brats_unet.cli import arguments, completion, hydra, implied
+from brats_unet import job_report
+from brats_unet.cli import arguments, completion, implied, sweep
 from brats_unet.cli import main as cli
 from brats_unet.cli.conf_files import COMMANDS, Conf
 from brats_unet.errors import EXIT_CODES, Stopped
+from brats_unet.files import write_json
+from brats_unet.run import Run
 from brats_unet.stopping import SIGNALS
 
 
@@ -74,6 +77,7 @@ def test_help_starts_by_importing_a_few_modules_of_ours_and_no_heavy_one_of_othe
         "files",
         "hand_written",
         "hardware",
+        "job_report",
         "parts",
         "plugins",
         "safe_text",
@@ -283,14 +287,41 @@ def test_cfg_job_prints_what_the_command_would_be_told(told, capsys):
 # Several jobs
 
 
+def test_a_sweep_of_trainings_ends_in_a_table_with_the_best_and_the_reasons_of_the_others(
+    monkeypatch, capsys, empty_folder
+):
+    def child(command, variables):
+        monkeypatch.setenv(job_report.VARIABLE, variables[job_report.VARIABLE])
+        seed = next(word for word in command if word.startswith("seed=")).removeprefix("seed=")
+        if seed == "1":
+            job_report.tell(error="The loss is nan.")
+            return 2
+        run = Run(empty_folder / "runs" / f"seed{seed}")
+        job_report.tell(run=str(run.folder))
+        write_json(run.settings_file, {"steps": 9})
+        run.note("validation", step=9, dice={"WT": int(seed) / 10}, seconds=1.0)
+        run.note("end", state="done", at=9, seconds=5.0)
+        for file in (run.model_file, run.recipe_file, run.folds_file):
+            file.touch()
+        return 0
+
+    monkeypatch.setattr(sweep, "_child", child)
+    assert cli.main(["train", "-m", "seed=1,2,3", "data.root=/x"]) == 1
+    error = capsys.readouterr().err
+    assert "seed=1 failed: The loss is nan." in error and "Best: seed=3, mean Dice 0.300" in error
+    assert f"Next: brats-unet evaluate {empty_folder}/runs/seed3" in error
+    (table,) = (empty_folder / "runs").glob("sweep-*.csv")
+    assert [line.split(",")[0] for line in table.read_text().splitlines()] == ["run", "seed=3", "seed=2", "seed=1"]
+
+
 def test_multirun_starts_one_process_a_job_and_lists_the_failed(monkeypatch, capsys, empty_folder):
     commands = []
 
-    def child(command):
+    def child(command, variables):
         commands.append(command)
         return 2 if "data.fold=1" in command else 0
 
-    monkeypatch.setattr(hydra, "_child", child)
+    monkeypatch.setattr(sweep, "_child", child)
     assert cli.main(["train", "-m", "data.fold=0,1,2", "data.root=/a b"]) == 1
     assert [command[1:5] for command in commands] == [["-m", "brats_unet", "train", "experiment=quick"]] * 3
     assert [command[6] for command in commands] == ["data.fold=0", "data.fold=1", "data.fold=2"]
@@ -424,29 +455,29 @@ def test_a_sweep_hands_a_scheduler_s_signal_on_to_its_job(empty_folder):
 
     threading.Thread(target=stop, daemon=True).start()
     with pytest.raises(Stopped):
-        hydra._child([sys.executable, "-c", JOB])
+        sweep._child([sys.executable, "-c", JOB], {})
     assert (empty_folder / "told").exists()
 
 
 @pytest.mark.parametrize("code", [75, 130])
 def test_a_job_that_was_stopped_by_itself_stops_the_sweep_too(code):
     with pytest.raises(Stopped):
-        hydra._child([sys.executable, "-c", f"raise SystemExit({code})"])
+        sweep._child([sys.executable, "-c", f"raise SystemExit({code})"], {})
 
 
 @pytest.mark.parametrize("code", [0, 1, 2])
 def test_the_exit_code_of_any_other_job_is_handed_on(code):
-    assert hydra._child([sys.executable, "-c", f"raise SystemExit({code})"]) == code
+    assert sweep._child([sys.executable, "-c", f"raise SystemExit({code})"], {}) == code
 
 
 def test_after_a_stopped_job_a_sweep_starts_no_other(told, monkeypatch, capsys):
     started = []
 
-    def stopped(command):
+    def stopped(command, variables):
         started.append(command)
         raise Stopped
 
-    monkeypatch.setattr(hydra, "_child", stopped)
+    monkeypatch.setattr(sweep, "_child", stopped)
     assert cli.main(["train", "-m", "seed=1,2,3", "data.root=/x"]) == 75
     assert len(started) == 1 and "seed=1" in " ".join(started[0])
     assert capsys.readouterr().err.endswith(

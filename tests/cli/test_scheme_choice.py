@@ -6,7 +6,7 @@ import shlex
 import pytest
 
 from brats_unet.binding import flat
-from brats_unet.cli import arguments, checks, hydra
+from brats_unet.cli import arguments, checks, hydra, sweep
 from brats_unet.cli.conf_files import Conf
 from brats_unet.errors import SettingsError
 from brats_unet.schemes.scheme_file import builtin
@@ -82,9 +82,9 @@ def test_a_sweep_takes_several_schemes_also_by_path(tmp_path, monkeypatch, capfd
     (tmp_path / "mine.yaml").write_text(MINE)
     monkeypatch.chdir(tmp_path)
     started = []
-    monkeypatch.setattr(hydra, "_child", lambda command: started.append(command) or 0)
+    monkeypatch.setattr(sweep, "_child", lambda command, variables: started.append(command) or 0)
     request = arguments.split(["train", "-m", "scheme=lesion,mine.yaml"])
-    assert hydra.sweep(request, checks.checked(request)) == 0
+    assert sweep.sweep(request, checks.checked(request)) == 0
     schemes = [next(word for word in command if word.startswith("scheme=")) for command in started]
     assert schemes == ["scheme=lesion", "scheme=mine.yaml"]
 

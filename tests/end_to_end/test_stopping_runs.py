@@ -124,7 +124,11 @@ def straight(server, common):
 def journal(run):
     """What was computed, without times."""
     clocks = ("seconds", "patches_per_second")
-    return [{key: value for key, value in line.items() if key not in clocks} for line in run.journal()]
+    return [
+        {key: value for key, value in line.items() if key not in clocks}
+        for line in run.journal()
+        if line["event"] != "end"
+    ]
 
 
 def assert_equal(run, straight):

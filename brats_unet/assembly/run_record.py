@@ -1,0 +1,96 @@
+"""What a training writes into its run folder besides checkpoints: what it is made of, and how each start ended."""
+
+import time
+from contextlib import ExitStack
+from dataclasses import asdict
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from brats_unet.assembly.init_record import Transfer
+from brats_unet.assembly.provenance import training_environment
+from brats_unet.data.study import Study
+from brats_unet.errors import Interrupted, Stopped
+from brats_unet.files import write_json
+from brats_unet.private_paths import short_text
+from brats_unet.run import Run
+from brats_unet.run_lock import locked
+from brats_unet.settings import Train
+from brats_unet.training.strategy import Devices
+
+PLACES = ("root", "validation_root", "splits", "cache")  # paths among the settings of the data
+
+
+def record_run(
+    run: Run, settings: Train, recipe: dict[str, Any], study: Study, devices: Devices, transfer: Transfer | None
+) -> None:
+    """Write the settings, the recipe, the folds, the environment and the origin of the weights.
+
+    Args:
+        run: The run folder.
+        settings: Settings of the training.
+        recipe: All that prediction needs besides the weights.
+        study: The data.
+        devices: Where the training runs.
+        transfer: What was taken from the network of `init=`; None for nothing.
+    """
+    write_json(run.settings_file, recorded_settings(settings))
+    write_json(run.recipe_file, recipe)
+    write_json(run.folds_file, {**study.folds, "train": study.split.train, "validation": study.split.validation})
+    parts = {kind: getattr(settings, kind)["name"] for kind in ("model", "loss", "augmentation")}
+    write_json(run.environment_file, training_environment(devices.description, devices.precision, parts))
+    if transfer is not None:
+        write_json(run.init_file, vars(transfer))
+
+
+def recorded_settings(settings: Train) -> dict[str, Any]:
+    """The settings for `settings.json`: paths are whole, so that the run can be opened from any folder."""
+    values = asdict(settings)
+    for section, key in (*(("data", key) for key in PLACES), ("", "init")):
+        within = values[section] if section else values
+        if within[key] is not None:
+            within[key] = str(Path(within[key]).expanduser().resolve())
+    return values
+
+
+class RunSession:
+    """One start of a training: holds the lock of the run folder, and notes in the journal how it ended.
+
+    A start that is killed notes nothing, nor does one that is refused before it has its run folder.
+    """
+
+    def __init__(self) -> None:
+        self.began = time.monotonic()
+        self.held = ExitStack()
+        self.locked: Path | None = None
+        self.run: Run | None = None
+        self.step = 0
+
+    def lock(self, run: Run) -> None:
+        """Lock the run folder, unless this start holds it already; it is created if it does not exist.
+
+        Raises:
+            SettingsError: Another training works in it.
+        """
+        if self.locked is None:
+            self.held.enter_context(locked(run.folder))
+            self.locked = run.folder
+
+    def note_end_in(self, run: Run, step: int) -> None:
+        """From now on, note the end in this run, which starts after `step` steps."""
+        self.run, self.step = run, step
+
+    def __enter__(self) -> "RunSession":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with self.held:
+            if self.run is None:
+                return
+            state = "done" if problem is None else "stopped" if isinstance(problem, Interrupted | Stopped) else "failed"
+            told = {"sentence": short_text(str(problem) or type(problem).__name__)} if state == "failed" else {}
+            steps = self.run.journal("step")
+            at = steps[-1]["step"] if steps else self.step
+            self.run.note("end", state=state, at=at, seconds=round(time.monotonic() - self.began, 1), **told)

@@ -1,0 +1,41 @@
+"""One process at a time works in a run folder."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from brats_unet.errors import SettingsError
+from brats_unet.run_lock import is_locked, locked
+
+HOLD = "import sys; from pathlib import Path; from brats_unet.run_lock import locked\nwith locked(Path(sys.argv[1])): print('held', flush=True); sys.stdin.read()"
+
+
+@pytest.fixture
+def holder(tmp_path):
+    """Another process that holds the lock of `run`."""
+    command = [sys.executable, "-c", HOLD, str(tmp_path / "run")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "held\n"
+        yield process
+        process.kill()
+
+
+def test_a_second_process_is_refused_with_the_name_of_the_first(tmp_path, holder):
+    with pytest.raises(SettingsError, match=rf"run is in use: process {holder.pid} on \S+ works in it\."):
+        locked(tmp_path / "run").__enter__()
+    assert is_locked(tmp_path / "run")
+
+
+def test_a_killed_process_leaves_no_lock(tmp_path, holder):
+    holder.kill()
+    holder.wait()
+    with locked(tmp_path / "run"):
+        assert is_locked(tmp_path / "run")
+        assert (tmp_path / "run" / ".lock").read_text().startswith(f"process {os.getpid()} on ")
+    assert not is_locked(tmp_path / "run")
+
+
+def test_a_folder_without_a_lock_file_is_not_locked(tmp_path):
+    assert not is_locked(tmp_path) and not is_locked(tmp_path / "nowhere")
