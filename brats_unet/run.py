@@ -12,6 +12,9 @@ from brats_unet.errors import CheckpointError
 from brats_unet.files import explain_write_errors, read_json
 
 RECIPE = "recipe.json"  # in a run folder
+ENSEMBLE = "ensemble.json"  # in a folder of networks that predict together, and names their folders
+FOLDS_TABLE = "folds.csv"  # in the folder of a cross-validation: what became of each training
+NAME = re.compile(r"[^/\\]*[^/\\.][^/\\]*")  # of a folder in the same folder
 
 # Names in a folder of predictions, which may lie in a run folder or anywhere else.
 PREDICTIONS = "predictions"  # name of that folder inside an evaluation folder
@@ -21,6 +24,27 @@ PROBABILITIES = "probabilities"  # sub-folder
 UNCERTAINTY = "uncertainty"  # sub-folder
 VOLUMES = "volumes.csv"
 EVALUATION_FOLDERS = "folders"  # key of the settings.json of an evaluation of loose masks
+
+
+def ensemble_members(path: Path) -> list[Path]:
+    """The networks that an ensemble is made of, each a folder in it; the path itself if it is no ensemble.
+
+    Raises:
+        CheckpointError: Its ensemble.json cannot be read, or names a folder that is not there.
+    """
+    file = path / ENSEMBLE
+    if not file.is_file():
+        return [path]
+    content = read_json(file, what=str(path), advice="Run `brats-unet crossval` again.")
+    names = content.get("members") if isinstance(content, dict) else None
+    sound = isinstance(names, list) and names and all(isinstance(one, str) and NAME.fullmatch(one) for one in names)
+    if names is None or not sound:
+        raise CheckpointError(
+            f"{file}: expected a list of folders beside it, as members. Run `brats-unet crossval` again."
+        )
+    if lacking := [name for name in names if not (path / name).is_dir()]:
+        raise CheckpointError(f"{path}: {lacking[0]} is missing, a member of the ensemble. Restore it.")
+    return [path / name for name in names]
 
 
 def mask_file(folder: Path, case_id: str, suffix: str = ".nii.gz") -> Path:

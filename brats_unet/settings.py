@@ -145,6 +145,15 @@ class Plan(Train):
 
 
 @dataclass
+class Crossval(Train):
+    """Settings of `brats-unet crossval`: those of train, and the number of folds."""
+
+    folds: Annotated[int, Range(2)]
+    figures: bool
+    report: bool
+
+
+@dataclass
 class Doctor(Train):
     """Settings of `brats-unet doctor`: those of train, and what to measure."""
 

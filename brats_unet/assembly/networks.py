@@ -12,7 +12,7 @@ from brats_unet.inference.loading import needs_tensorflow, open_network, rules_f
 from brats_unet.inference.network import Network
 from brats_unet.inference.postprocess import Postprocessing
 from brats_unet.inference.tta import axes_of
-from brats_unet.run import RECIPE
+from brats_unet.run import RECIPE, ensemble_members
 from brats_unet.schemes.convention import Convention, conventions
 from brats_unet.schemes.differences import differences
 from brats_unet.schemes.scheme import Scheme
@@ -20,14 +20,15 @@ from brats_unet.spelling import suggestion
 
 
 def run_paths(run: str | Sequence[str] | None) -> list[Path]:
-    """The setting `run`, one path or several, as a list.
+    """The setting `run`, one path or several, as a list; an ensemble stands for its members.
 
     Raises:
         SettingsError: It is not set.
+        CheckpointError: An ensemble lacks a member.
     """
     if not run:
         raise SettingsError("run is not set. Give a run folder: run=runs/….")
-    return [Path(path) for path in ([run] if isinstance(run, str) else run)]
+    return [member for path in ([run] if isinstance(run, str) else run) for member in ensemble_members(Path(path))]
 
 
 def open_networks(

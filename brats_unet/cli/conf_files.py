@@ -12,6 +12,7 @@ from brats_unet.files import conf_folder
 
 COMMANDS: dict[str, type] = {
     "train": settings.Train,
+    "crossval": settings.Crossval,
     "plan": settings.Plan,
     "doctor": settings.Doctor,
     "evaluate": settings.Evaluate,

@@ -71,7 +71,7 @@ def _answer(argv: list[str], stop: StopRequest) -> int:
 
         hydra.show(request, overrides)
         return 0
-    if request.command == "train":
+    if request.command in ("train", "crossval"):
         return _train(request, overrides, stop)
     if request.multirun:
         from brats_unet.cli import sweep
@@ -83,7 +83,7 @@ def _answer(argv: list[str], stop: StopRequest) -> int:
 def _train(request: arguments.Request, overrides: list[arguments.Override], stop: StopRequest) -> int:
     """Train, after `plan` if asked; a stop is an `Interrupted`, for the same command continues wherever it came."""
     try:
-        if request.multirun:
+        if request.multirun and request.command == "train":
             from brats_unet.cli import sweep
 
             return sweep.sweep(request, overrides)
@@ -96,10 +96,17 @@ def _train(request: arguments.Request, overrides: list[arguments.Override], stop
                     "its file with plan=…."
                 )
             rest = [argument for argument in request.arguments if not argument.startswith("plan=")]
-            planning = arguments.Request("plan", request.flags, rest)
+            known = {*request.conf.types} - {*conf_files.Conf("plan").types}  # of crossval alone
+            for_plan = [argument for argument in rest if argument.partition("=")[0] not in known]
+            planning = arguments.Request("plan", request.flags, for_plan)
             file = _command("plan", "plan_if_missing")(_settings(planning, checks.checked(planning)))
             request.arguments = [*rest, f"plan={file}"]
-            settings = _settings(request, checks.checked(request))
+            overrides = checks.checked(request)
+            settings = _settings(request, overrides)
+        if request.command == "crossval":
+            from brats_unet.cli import crossval
+
+            return crossval.crossval(request, overrides, settings)
         with stop.deferred():  # an exception in the middle of an import may surface as another one
             train = _command("train")
         with stop.raising():

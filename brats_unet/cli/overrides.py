@@ -10,6 +10,7 @@ from brats_unet.errors import SettingsError
 # Setting that a bare path was most likely meant for, by command; all other commands take paths as they are.
 PATH_SETTING = {
     "train": "data.root",
+    "crossval": "data.root",
     "plan": "data.root",
     "doctor": "data.cache",
     "check": "data.root",

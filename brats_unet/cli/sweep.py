@@ -90,7 +90,8 @@ def sweep(request: Request, overrides: list[Override]) -> int:
     done = run_all(request, overrides)
     tell(request, done)
     if request.command == "train":
-        table_of(done, f"sweep-{_digits(overrides)}.csv")
+        folders = [Path(one.told["run"]).parent for one in done.outcomes if "run" in one.told]
+        table_of(done, folders[0] / f"sweep-{_digits(overrides)}.csv" if folders else None)
     if done.stopped:
         raise Stopped
     return done.code
@@ -126,11 +127,11 @@ def run_all(
                 job_overrides.append(f"tag={hydra.quoted(tag)}")
             command = [sys.executable, "-m", "brats_unet", request.command or "", *job_overrides]
             command += ["--config-dir", own] if own else []
-            _say(f"\n── job {number + 1}: {hydra.typed([f'{key}={value}' for key, value in differs.items()])}")
+            say(f"\n── job {number + 1}: {hydra.typed([f'{key}={value}' for key, value in differs.items()])}")
             report = outcomes / f"{number:06}.report"
             code = Interrupted.exit_code
             try:
-                code = _child(command, {job_report.VARIABLE: str(report)})
+                code = child(command, {job_report.VARIABLE: str(report)})
             finally:
                 facts = {"overrides": job_overrides, "differs": differs, "code": code, "told": job_report.told(report)}
                 (outcomes / f"{number:06}.json").write_text(json.dumps(facts))
@@ -152,35 +153,37 @@ def tell(request: Request, done: Sweep) -> None:
     """Print on stderr how many jobs were done, and each that failed as it is typed alone."""
     failed = [one for one in done.outcomes if one.code not in (0, Interrupted.exit_code, STOPPED_AT_ONCE)]
     finished = sum(one.code == 0 for one in done.outcomes)
-    _say(f"\n{finished} of {len(done.outcomes)} jobs done.")
+    say(f"\n{finished} of {len(done.outcomes)} jobs done.")
     for one in failed:
-        _say(f"failed (exit {one.code}): brats-unet {request.command} {hydra.typed(list(one.overrides))}")
+        say(f"failed (exit {one.code}): brats-unet {request.command} {hydra.typed(list(one.overrides))}")
     if done.lost:
-        _say(f"{done.lost} Run the same command again to continue.")
+        say(f"{done.lost} Run the same command again to continue.")
     if done.logs is not None:
-        _say(f"Logs of the jobs: {done.logs}/.submitit")
+        say(f"Logs of the jobs: {done.logs}/.submitit")
 
 
-def table_of(done: Sweep, file: str) -> None:
-    """Print what came of each training, the best first, and write it as CSV beside the run folders.
+def table_of(done: Sweep, file: Path | None, *, best: bool = True) -> None:
+    """Print what came of each training, and write it as CSV.
 
     Args:
         done: The jobs.
-        file: Name of the CSV file.
+        file: The CSV file, beside the run folders; None if no job has one.
+        best: Whether to sort by Dice and to name the best; not for trainings with other held-out cases.
     """
-    runs = sorted_runs([_facts(one) for one in done.outcomes], "best")
+    runs = [_facts(one) for one in done.outcomes]
+    runs = sorted_runs(runs, "best") if best else runs
     console = PlainConsole(stderr=True)
     print_runs(console, runs, f"{len(runs)} trainings")
-    for sentence in sentences_about(runs):
+    for sentence in sentences_about(runs) if best else []:
         console.print(sentence, soft_wrap=True)
-    if folders := [one.folder.parent for one in runs if one.folder is not None]:
-        table = folders[0] / file
-        try:
-            write_runs(table, runs)
-        except MachineError as problem:  # the runs themselves are there
-            console.print(f"The table is not written: {problem}", soft_wrap=True)
-        else:
-            console.print(f"Written to {table}.", soft_wrap=True)
+    if file is None:
+        return
+    try:
+        write_runs(file, runs)
+    except MachineError as problem:  # the runs themselves are there
+        console.print(f"The table is not written: {problem}", soft_wrap=True)
+    else:
+        console.print(f"Written to {file}.", soft_wrap=True)
 
 
 def _facts(one: Outcome) -> RunFacts:
@@ -218,7 +221,7 @@ def _tag(job_overrides: Sequence[str], differs: Mapping[str, str]) -> str | None
     return ",".join(f"{key}={value}" for key, value in differs.items() if key not in IN_RUN_NAME) or None
 
 
-def _child(command: list[str], variables: Mapping[str, str]) -> int:
+def child(command: list[str], variables: Mapping[str, str]) -> int:
     """Run a job and return its exit code; raises Stopped once it has ended if it or this process was asked to stop."""
     with StopRequest() as stop, stop.deferred():
         process = subprocess.Popen(command, env={**os.environ, **variables})
@@ -234,5 +237,6 @@ def _child(command: list[str], variables: Mapping[str, str]) -> int:
     return code
 
 
-def _say(text: str) -> None:
+def say(text: str) -> None:
+    """Print a sentence on stderr, for stdout may hold the JSON of a job."""
     print(visible(text), file=sys.stderr, flush=True)

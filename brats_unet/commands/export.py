@@ -1,15 +1,17 @@
 """`brats-unet export`: write a trained network for other programs, with instructions and a model card."""
 
 import json
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from brats_unet.assembly.networks import postprocessing_of, run_paths
 from brats_unet.assembly.provenance import facts_of_run
 from brats_unet.commands.display import Display, open_display
-from brats_unet.errors import SettingsError
+from brats_unet.errors import SettingsError, some
 from brats_unet.evaluation.record import SCORES
-from brats_unet.files import atomic_folder, size_text, write_json
+from brats_unet.files import atomic_folder, remove_file, size_text, write_json
 from brats_unet.hardware import quiet_tensorflow
 from brats_unet.inference.exported import (
     CARD,
@@ -21,7 +23,7 @@ from brats_unet.inference.exported import (
     refuse_format,
 )
 from brats_unet.report.model_card import card
-from brats_unet.run import PREDICTIONS_MARK, Run
+from brats_unet.run import ENSEMBLE, PREDICTIONS_MARK, Run
 from brats_unet.schemes.scheme_file import scheme_in
 from brats_unet.settings import Export
 
@@ -35,12 +37,30 @@ def main(settings: Export) -> int:
         CheckpointError: The run is missing or broken, or the exported network gives other probabilities than it.
     """
     with open_display(json=settings.json) as display:
-        return _export(settings, display)
+        refuse_format(settings.format)
+        members = _paths(settings.run)
+        if len(members) == 1:
+            _print_json(settings, {**_export(settings, members[0], display), "notes": display.notes})
+            return 0
+        output = Path(settings.output)
+        _refuse_ensemble_folder(output, [member.name for member in members], overwrite=settings.overwrite)
+        remove_file(output / ENSEMBLE)
+        into = [replace(settings, output=str(output / member.name)) for member in members]
+        done = [_export(one, member, display) for one, member in zip(into, members, strict=True)]
+        write_json(output / ENSEMBLE, {"members": [member.name for member in members]})
+        display.log(f"{output}: an ensemble of {len(members)} networks.")
+        display.log(f"Next: brats-unet predict {output} input=… output=…")
+        _print_json(settings, {"output": str(output), "members": done, "notes": display.notes})
+        return 0
 
 
-def _export(settings: Export, display: Display) -> int:
-    refuse_format(settings.format)
-    path = _run_path(settings.run)
+def _print_json(settings: Export, document: dict[str, Any]) -> None:
+    if settings.json:
+        print(json.dumps(document, indent=2))
+
+
+def _export(settings: Export, path: Path, display: Display) -> dict[str, Any]:
+    """Export one network; returns what was written, in plain types."""
     if path.suffix == ".keras" and settings.checkpoint != "last":
         raise SettingsError(f"{path} holds one set of weights. Give the run folder to export checkpoint=best.")
     output = Path(settings.output)
@@ -68,20 +88,31 @@ def _export(settings: Export, display: Display) -> int:
         content["largest_difference_from_training_framework"] = difference
         write_json(folder / DESCRIPTION, content)
         (folder / CARD).write_text(card(run, content, settings.checkpoint), encoding="utf-8")
-    _print_result(settings, output, content, display)
-    return 0
+    return _result(settings, output, content, display)
 
 
-def _run_path(run: Any) -> Path:
+def _paths(run: Any) -> list[Path]:
+    """One run, or the members of one ensemble."""
     if isinstance(run, list) and len(run) != 1:
         raise SettingsError(
-            f"run names {len(run)} runs, and one network is exported at a time. Export each into its own folder; "
-            f"`brats-unet predict 'run=[a,b]'` also accepts exported networks as an ensemble."
+            f"run names {len(run)} runs, and one network or one ensemble is exported at a time. Export each into its "
+            f"own folder; `brats-unet predict` also accepts several exported networks as an ensemble."
         )
-    (path,) = run_paths(run)
-    if description_of(path) is not None:
-        raise SettingsError(f"run={path} is an exported network. Give the run folder that it was exported from.")
-    return path
+    paths = run_paths(run)
+    if exported := next((path for path in paths if description_of(path) is not None), None):
+        raise SettingsError(f"run={exported} is an exported network. Give the run folder that it was exported from.")
+    return paths
+
+
+def _refuse_ensemble_folder(output: Path, names: Sequence[str], *, overwrite: bool) -> None:
+    """Raise SettingsError unless the folder is new, empty, or that of an exported ensemble."""
+    if output.is_file():
+        raise SettingsError(f"output={output} is a file. Give a new or empty folder.")
+    foreign = [one.name for one in output.iterdir() if one.name not in (*names, ENSEMBLE)] if output.exists() else []
+    if foreign:
+        raise SettingsError(f"output={output} holds {some(sorted(foreign))}. Give a new or empty folder.")
+    for name in names:
+        _refuse_folder(output / name, overwrite=overwrite)
 
 
 def _refuse_folder(output: Path, *, overwrite: bool) -> None:
@@ -106,24 +137,20 @@ def _refuse_folder(output: Path, *, overwrite: bool) -> None:
         )
 
 
-def _print_result(settings: Export, output: Path, content: dict[str, Any], display: Display) -> None:
+def _result(settings: Export, output: Path, content: dict[str, Any], display: Display) -> dict[str, Any]:
     files = sorted(path for path in (output / name for name in OURS) if path.exists())
     contained = (file for path in files for file in (path.rglob("*") if path.is_dir() else [path]))
     size = sum(file.stat().st_size for file in contained if file.is_file())
     difference = content["largest_difference_from_training_framework"]
-    if settings.json:
-        document = {
-            "output": str(output),
-            "format": settings.format,
-            "files": [path.name for path in files],
-            "bytes": size,
-            "largest_difference": difference,
-            "notes": display.notes,
-        }
-        print(json.dumps(document, indent=2))
-        return
     names = ", ".join(path.name for path in files)
     display.log(f"{output}: {names} ({size_text(size)}).")
     agreement = f"differ by at most {difference:.1g} from" if difference else "equal"
     display.log(f"On noise of two sizes its probabilities {agreement} those of the trained network in float32.")
     display.log(f"Next: brats-unet predict run={output} input=… output=…")
+    return {
+        "output": str(output),
+        "format": settings.format,
+        "files": [path.name for path in files],
+        "bytes": size,
+        "largest_difference": difference,
+    }

@@ -1,5 +1,6 @@
 """Trainings as a table on the terminal, as CSV and as JSON, sorted, with the best one and the next command."""
 
+import json
 import math
 import shlex
 from collections.abc import Callable, Sequence
@@ -19,6 +20,7 @@ from brats_unet.safe_text import csv_cell, visible, write_csv
 
 WIDE = 110  # columns of a terminal that show the last validation by region too
 LONGEST_NAME, SHORTEST_NAME = 60, 14
+HELD_OUT = ("data.name", "data.folds", "data.fold", "data.fold_seed", "data.splits", "data.validation_root")
 BETWEEN = 3  # columns of the terminal between two columns of a table
 STYLES = {DONE: "", RUNNING: "cyan", STOPPED: "yellow", FAILED: "red", BROKEN: "bold red"}
 SORTS: dict[str, Callable[[RunFacts], Any]] = {
@@ -91,6 +93,9 @@ def sentences_about(runs: Sequence[RunFacts]) -> list[str]:
     found = []
     if best := best_of(runs):
         found.append(f"Best: {best.name}, mean Dice {best.best_mean:.3f} in the best of its validations.")
+        scored = [one for one in runs if one.best]
+        if len({json.dumps([one.settings.get(key) for key in HELD_OUT]) for one in scored}) > 1:
+            found.append("Not all hold out the same cases: their Dice compare the cases too.")
         found.append(f"Next: brats-unet evaluate {shlex.quote(str(best.folder))}")
     if stopped := sum(one.state == STOPPED for one in runs):
         found.append(f"{stopped} stopped: the same command goes on with {'it' if stopped == 1 else 'them'}.")

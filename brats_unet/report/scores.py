@@ -35,8 +35,10 @@ from brats_unet.private_paths import short_command, short_text
 from brats_unet.report.cohort_tables import print_cohort
 from brats_unet.report.console import PlainConsole
 from brats_unet.report.drawing import Drawing, draw_cases
+from brats_unet.report.run_facts import runs_in
 from brats_unet.report.tables import print_summary
-from brats_unet.run import Run
+from brats_unet.run import ENSEMBLE, FOLDS_TABLE, Run
+from brats_unet.run_lock import LOCK
 
 __all__ = ["refuse_foreign_folder", "report_scores"]
 
@@ -170,6 +172,8 @@ def refuse_foreign_folder(output: Path) -> None:
         raise SettingsError(f"output={output} is a file. Give a new or empty folder.")
     run = Run(output)
     allowed = {*EVALUATION_FILES, *([] if run.was_started else [run.settings_file.name])}
+    if (output / LOCK).is_file() or (output / ENSEMBLE).is_file():  # a cross-validation, with a run for each fold
+        allowed |= {LOCK, ENSEMBLE, FOLDS_TABLE, *(run.name for run in runs_in(output))}
     foreign = sorted(entry.name for entry in output.iterdir() if entry.name not in allowed) if output.exists() else []
     if foreign:
         listed = ", ".join(foreign[:3]) + (", …" if len(foreign) > 3 else "")

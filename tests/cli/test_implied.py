@@ -69,7 +69,7 @@ def test_help_shows_the_values_that_the_command_takes(told, capsys):
 
 def test_each_job_of_a_sweep_has_the_options_of_its_own_part(told, monkeypatch):
     jobs = []
-    monkeypatch.setattr(sweep, "_child", lambda command, variables: jobs.append(command[3:]) or 0)
+    monkeypatch.setattr(sweep, "child", lambda command, variables: jobs.append(command[3:]) or 0)
     assert cli.main(["train", "-m", "model=unet2d,unet3d"]) == 0
     found = [settings(shlex.join(job), told)["model"] for job in jobs]
     assert [model["name"] for model in found] == ["unet2d", "unet3d"]
@@ -105,7 +105,7 @@ def test_a_plan_s_options_of_a_network_do_not_follow_into_another(told, tmp_path
 def test_each_job_of_a_sweep_reads_the_plan_for_its_own_network(told, tmp_path, monkeypatch):
     (tmp_path / "plan.yaml").write_text("experiment: none\nmodel: unet3d\nmodel.features: [4, 8]\n")
     jobs = []
-    monkeypatch.setattr(sweep, "_child", lambda command, variables: jobs.append(command[3:]) or 0)
+    monkeypatch.setattr(sweep, "child", lambda command, variables: jobs.append(command[3:]) or 0)
     assert cli.main(["train", "-m", "plan=plan.yaml", "model=unet2d,unet3d"]) == 0
     found = [settings(shlex.join(job), told) for job in jobs]
     assert [one["model"]["features"] for one in found] == [[32, 64, 128, 256, 512], [4, 8]]
@@ -134,7 +134,7 @@ def test_workers_do_not_plan_each_for_itself(capsys):
 
 def test_a_sweep_names_its_runs_by_what_differs_alone(monkeypatch):
     jobs = []
-    monkeypatch.setattr(sweep, "_child", lambda command, variables: jobs.append(command[4:]) or 0)
+    monkeypatch.setattr(sweep, "child", lambda command, variables: jobs.append(command[4:]) or 0)
     cli.main(["train", "--json", "-m", "optimizer.learning_rate=1e-3", "sampling.batch=2,4", "seed=0,1"])
     tags = [next(text for text in job if text.startswith("tag=")) for job in jobs]
     assert tags == [

@@ -305,7 +305,7 @@ def test_a_sweep_of_trainings_ends_in_a_table_with_the_best_and_the_reasons_of_t
             file.touch()
         return 0
 
-    monkeypatch.setattr(sweep, "_child", child)
+    monkeypatch.setattr(sweep, "child", child)
     assert cli.main(["train", "-m", "seed=1,2,3", "data.root=/x"]) == 1
     error = capsys.readouterr().err
     assert "seed=1 failed: The loss is nan." in error and "Best: seed=3, mean Dice 0.300" in error
@@ -321,7 +321,7 @@ def test_multirun_starts_one_process_a_job_and_lists_the_failed(monkeypatch, cap
         commands.append(command)
         return 2 if "data.fold=1" in command else 0
 
-    monkeypatch.setattr(sweep, "_child", child)
+    monkeypatch.setattr(sweep, "child", child)
     assert cli.main(["train", "-m", "data.fold=0,1,2", "data.root=/a b"]) == 1
     assert [command[1:5] for command in commands] == [["-m", "brats_unet", "train", "experiment=quick"]] * 3
     assert [command[6] for command in commands] == ["data.fold=0", "data.fold=1", "data.fold=2"]
@@ -455,19 +455,19 @@ def test_a_sweep_hands_a_scheduler_s_signal_on_to_its_job(empty_folder):
 
     threading.Thread(target=stop, daemon=True).start()
     with pytest.raises(Stopped):
-        sweep._child([sys.executable, "-c", JOB], {})
+        sweep.child([sys.executable, "-c", JOB], {})
     assert (empty_folder / "told").exists()
 
 
 @pytest.mark.parametrize("code", [75, 130])
 def test_a_job_that_was_stopped_by_itself_stops_the_sweep_too(code):
     with pytest.raises(Stopped):
-        sweep._child([sys.executable, "-c", f"raise SystemExit({code})"], {})
+        sweep.child([sys.executable, "-c", f"raise SystemExit({code})"], {})
 
 
 @pytest.mark.parametrize("code", [0, 1, 2])
 def test_the_exit_code_of_any_other_job_is_handed_on(code):
-    assert sweep._child([sys.executable, "-c", f"raise SystemExit({code})"], {}) == code
+    assert sweep.child([sys.executable, "-c", f"raise SystemExit({code})"], {}) == code
 
 
 def test_after_a_stopped_job_a_sweep_starts_no_other(told, monkeypatch, capsys):
@@ -477,7 +477,7 @@ def test_after_a_stopped_job_a_sweep_starts_no_other(told, monkeypatch, capsys):
         started.append(command)
         raise Stopped
 
-    monkeypatch.setattr(sweep, "_child", stopped)
+    monkeypatch.setattr(sweep, "child", stopped)
     assert cli.main(["train", "-m", "seed=1,2,3", "data.root=/x"]) == 75
     assert len(started) == 1 and "seed=1" in " ".join(started[0])
     assert capsys.readouterr().err.endswith(

@@ -82,7 +82,7 @@ def test_a_sweep_takes_several_schemes_also_by_path(tmp_path, monkeypatch, capfd
     (tmp_path / "mine.yaml").write_text(MINE)
     monkeypatch.chdir(tmp_path)
     started = []
-    monkeypatch.setattr(sweep, "_child", lambda command, variables: started.append(command) or 0)
+    monkeypatch.setattr(sweep, "child", lambda command, variables: started.append(command) or 0)
     request = arguments.split(["train", "-m", "scheme=lesion,mine.yaml"])
     assert sweep.sweep(request, checks.checked(request)) == 0
     schemes = [next(word for word in command if word.startswith("scheme=")) for command in started]
