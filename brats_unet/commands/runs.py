@@ -38,12 +38,8 @@ def main(settings: Runs) -> int:
         print(json.dumps(as_json(found), indent=2, ensure_ascii=False))
         return 0
     console = PlainConsole()
-    shown = (
-        f"{len(found)} of {len(every)} runs"
-        if len(found) < len(every)
-        else f"{len(every)} run{'s' if len(every) > 1 else ''}"
-    )
-    print_runs(console, found, f"{folder} · {shown}")
+    shown = f"{len(found)} of {len(every)}" if len(found) < len(every) else str(len(every))
+    print_runs(console, found, f"{folder} · {shown} {'run' if shown == '1' else 'runs'}")
     for sentence in sentences_about(found):
         console.print(sentence, soft_wrap=True)
     if output is not None:

@@ -266,7 +266,7 @@ def test_the_card_of_a_run_says_data_scores_commit_and_limits(write_run, told, t
     [
         ({"format": "onx"}, "no format named onx. Did you mean onnx?"),
         ({"format": "pb"}, "no format named pb. Known: keras, onnx, openvino, savedmodel."),
-        ({"run": ["a", "b"]}, "run names 2 runs, and one network is exported at a time"),
+        ({"run": ["a", "b"]}, "run names 2 runs, and one network or one ensemble is exported at a time"),
         ({"run": "nowhere"}, "nowhere: no such run folder"),
         ({"checkpoint": "first"}, "checkpoint=first is none of the choices"),
         ({"checkpoint": "best"}, "no such checkpoint"),

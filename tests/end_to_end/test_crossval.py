@@ -76,7 +76,7 @@ def test_the_ensemble_is_taken_as_one_run(stopped_and_done, phantom_root, tmp_pa
     assert len(networks) == 2
     case = next(path for path in phantom_root.iterdir() if path.is_dir())
     segment = load(folder, log=lambda sentence: None)
-    assert len(segment.networks) == 2 and segment(case).labels.any() in (True, False)
+    assert len(segment.networks) == 2 and segment(case).case == case.name
     assert cli.main(["tune", str(folder), "folds=2", "rules=[threshold]"]) == 0
     assert (folder / "fold_0/postprocessing.json").read_bytes() == (folder / "fold_1/postprocessing.json").read_bytes()
     assert cli.main(["compare", str(folder), str(folder / "fold_0")]) == 2  # other cases
@@ -133,7 +133,7 @@ def test_a_fold_that_fails_lets_the_others_go_on_and_there_is_no_ensemble(tmp_pa
     monkeypatch.setattr(sweep, "child", child)
     assert cli.main(crossval(tmp_path, phantom_root)) == 1
     assert len(started) == 2 and "No ensemble: fold 0 failed." in capsys.readouterr().err
-    assert [path.name for path in (tmp_path / "cv").iterdir()] == [".lock"]
+    assert {path.name for path in (tmp_path / "cv").iterdir()} == {".lock", "folds.csv"}
 
 
 @pytest.mark.parametrize(
