@@ -111,6 +111,12 @@ class Train:
     seed: Seed
     steps: Optional[Annotated[int, Range(1, MOST_STEPS)]]
     minutes: Optional[AboveZero]
+    until: Optional[FromOne]
+    sweep: Optional[Literal["random", "halving"]]
+    trials: FromOne
+    sweep_seed: Seed
+    rungs: Optional[list[FromOne]]
+    over: Optional[Options]  # ranges by setting, see cli.search_space
     init: Optional[str]  # run folder, .keras file or exported folder
     init_freeze_steps: FromZero
     rules: Optional[Annotated[int, Range(1, NEWEST)]]  # see training.rules

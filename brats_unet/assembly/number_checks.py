@@ -87,6 +87,8 @@ def check_numbers(settings: Train, replicas: int) -> None:
         raise SettingsError(
             "sampling.regions are all 0. Give one of them a weight above 0, or set sampling.foreground=0."
         )
+    if settings.until is not None and settings.minutes is not None:
+        raise SettingsError("until counts steps, and minutes ends the training by the clock. Give one of them.")
     if settings.steps is None and settings.minutes is None:
         raise SettingsError("steps=null and minutes=null: nothing ends the training. Give one of them.")
     if sampling.slices is not None and not (len(sampling.slices) == 2 and sampling.slices[0] < sampling.slices[1]):

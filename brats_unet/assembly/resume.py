@@ -23,6 +23,12 @@ FREE = {
     "json",
     "steps",
     "minutes",
+    "until",
+    "sweep",  # a trial of a sweep is a training like any other; so for the next four
+    "trials",
+    "sweep_seed",
+    "rungs",
+    "over",
     "sampling.accumulate",
     "sampling.keep",
     "plan",

@@ -13,6 +13,7 @@ from brats_unet.data.study import Study
 from brats_unet.errors import Interrupted, Stopped
 from brats_unet.files import write_json
 from brats_unet.private_paths import short_text
+from brats_unet.report.run_facts import DONE, FAILED, PAUSED, STOPPED
 from brats_unet.run import Run
 from brats_unet.run_lock import locked
 from brats_unet.settings import Train
@@ -65,6 +66,11 @@ class RunSession:
         self.locked: Path | None = None
         self.run: Run | None = None
         self.step = 0
+        self.paused = False
+
+    def pause(self) -> None:
+        """Note that the training pauses as it was told, instead of its end."""
+        self.paused = True
 
     def lock(self, run: Run) -> None:
         """Lock the run folder, unless this start holds it already; it is created if it does not exist.
@@ -89,8 +95,9 @@ class RunSession:
         with self.held:
             if self.run is None:
                 return
-            state = "done" if problem is None else "stopped" if isinstance(problem, Interrupted | Stopped) else "failed"
-            told = {"sentence": short_text(str(problem) or type(problem).__name__)} if state == "failed" else {}
+            done = PAUSED if self.paused else DONE
+            state = done if problem is None else STOPPED if isinstance(problem, Interrupted | Stopped) else FAILED
+            told = {"sentence": short_text(str(problem) or type(problem).__name__)} if state == FAILED else {}
             steps = self.run.journal("step")
             at = steps[-1]["step"] if steps else self.step
             self.run.note("end", state=state, at=at, seconds=round(time.monotonic() - self.began, 1), **told)

@@ -84,6 +84,7 @@ def budget_of(settings: Train) -> Budget:
         settings.minutes,
         save_steps=settings.checkpoint.every_steps,
         save_minutes=settings.checkpoint.every_minutes,
+        until=settings.until,
     )
 
 

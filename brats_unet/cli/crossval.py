@@ -4,7 +4,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from brats_unet.cli import checks, sweep
+from brats_unet.cli import checks, sweep, sweep_table
 from brats_unet.cli.arguments import Override, Request
 from brats_unet.errors import STOPPED_AT_ONCE, Interrupted, SettingsError, Stopped
 from brats_unet.files import remove_file, write_json
@@ -38,7 +38,7 @@ def crossval(request: Request, overrides: Sequence[Override], settings: Crossval
     with locked(folder):
         remove_file(folder / ENSEMBLE)  # until all folds are done
         done = _trained(request, folder, settings.folds)
-        sweep.table_of(done, folder / FOLDS_TABLE, best=False)
+        sweep_table.table_of(done, folder / FOLDS_TABLE, best=False)
         if done.stopped:
             raise Stopped
         if done.code:
@@ -63,6 +63,8 @@ def _refuse(request: Request, overrides: Sequence[Override], settings: Crossval)
     typed = {override.key: override.text for override in overrides}
     if request.multirun:
         raise SettingsError("crossval runs one recipe over all folds. Leave out -m, and give one value to each key.")
+    if settings.sweep is not None:
+        raise SettingsError("crossval trains one recipe. Run `brats-unet train sweep=…` first, then crossval the best.")
     for key in TAKEN:
         if key in typed and typed[key] != f"{key}=null":
             raise SettingsError(f"{typed[key]}: crossval holds out every fold in turn. Leave it out, or use train.")
@@ -83,7 +85,7 @@ def _name(settings: Crossval) -> str:
     return f"{name}-{short_tag(settings.tag)}" if settings.tag else name
 
 
-def _trained(request: Request, folder: Path, folds: int) -> sweep.Sweep:
+def _trained(request: Request, folder: Path, folds: int) -> sweep_table.Sweep:
     """Train the folds, each into a folder of its own."""
     kept = [word for word in request.arguments if word.lstrip("+").partition("=")[0] not in OWN]
     every = ",".join(map(str, range(folds)))
@@ -91,7 +93,7 @@ def _trained(request: Request, folder: Path, folds: int) -> sweep.Sweep:
         "train", {**request.flags, "--multirun": ""}, [*kept, f"data.folds={folds}", f"data.fold={every}"]
     )
     return sweep.run_all(
-        training, checks.checked(training), lambda differs: [f"name={folder.name}/fold_{differs['data.fold']}"]
+        training, checks.checked(training), named=lambda differs: f"{folder.name}/fold_{differs['data.fold']}"
     )
 
 

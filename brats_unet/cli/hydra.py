@@ -246,6 +246,13 @@ def hydra_value(override: Override, kind: Any, *, multirun: bool) -> str:
     return value
 
 
+def for_job(key: str, value: str, request: Request) -> str:
+    """A drawn value of a setting or a choice of a group as an override of a job."""
+    if key in request.conf.defaults:
+        return value
+    return hydra_value(Override("", key, None, value), request.conf.types.get(key), multirun=False)
+
+
 def _is_text(kind: Any) -> bool:
     if get_origin(kind) is Union:
         return any(_is_text(one) for one in get_args(kind))

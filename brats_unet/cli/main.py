@@ -64,15 +64,14 @@ def _answer(argv: list[str], stop: StopRequest) -> int:
         overrides = with_implied(conf, overrides, multirun=request.multirun)
         print(help.of_command(conf, checks.asked_choices(conf, overrides, multirun=True)), end="")
         return 0
-    overrides = checks.checked(request)
-
     if {"--cfg", "--info"} & set(request.flags):
         from brats_unet.cli import hydra
 
-        hydra.show(request, overrides)
+        hydra.show(request, checks.checked(request))
         return 0
     if request.command in ("train", "crossval"):
-        return _train(request, overrides, stop)
+        return _train(request, stop)
+    overrides = checks.checked(request)
     if request.multirun:
         from brats_unet.cli import sweep
 
@@ -80,9 +79,14 @@ def _answer(argv: list[str], stop: StopRequest) -> int:
     return _command(request.command)(_settings(request, overrides))
 
 
-def _train(request: arguments.Request, overrides: list[arguments.Override], stop: StopRequest) -> int:
+def _train(request: arguments.Request, stop: StopRequest) -> int:
     """Train, after `plan` if asked; a stop is an `Interrupted`, for the same command continues wherever it came."""
     try:
+        if request.command == "train" and any(word.startswith("sweep=") for word in request.arguments):
+            from brats_unet.cli import search
+
+            return search.search(request, _settings)
+        overrides = checks.checked(request)
         if request.multirun and request.command == "train":
             from brats_unet.cli import sweep
 

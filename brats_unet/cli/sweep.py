@@ -1,77 +1,23 @@
 """Run a command several times, each time with other settings and in a process of its own; then say what came of it."""
 
-import hashlib
 import json
 import os
 import signal
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from datetime import datetime
-from pathlib import Path
-from typing import Any
 
 from brats_unet import job_report
 from brats_unet.cli import hydra
 from brats_unet.cli.arguments import Override, Request
 from brats_unet.cli.launchers import ONE_AFTER_ANOTHER, launcher_of, log_folder, sweep_folder
-from brats_unet.errors import STOPPED_AT_ONCE, Interrupted, MachineError, Stopped
-from brats_unet.report.console import PlainConsole
-from brats_unet.report.run_facts import FAILED, STOPPED, RunFacts, facts_of
-from brats_unet.report.run_table import print_runs, sentences_about, sorted_runs, write_runs
-from brats_unet.run import Run
+from brats_unet.cli.sweep_table import Outcome, Sweep, table_file, table_of
+from brats_unet.errors import STOPPED_AT_ONCE, Interrupted, Stopped
 from brats_unet.safe_text import visible
 from brats_unet.stopping import StopRequest
 
 IN_RUN_NAME = ("experiment", "data", "data.name", "data.fold", "seed", "name")
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """One job of a sweep.
-
-    Attributes:
-        overrides: Its overrides, in Hydra's grammar.
-        differs: The values in which the jobs differ, by key.
-        code: Exit code.
-        told: What the job told of itself: "run", its folder, and "error", the sentence of its failure.
-    """
-
-    overrides: Sequence[str]
-    differs: Mapping[str, str]
-    code: int
-    told: Mapping[str, Any] = field(default_factory=dict)
-
-    @property
-    def sentence(self) -> str:
-        """Why the job failed; "" if it did not."""
-        if self.code == 0:
-            return ""
-        ended = f"ended by {signal.Signals(-self.code).name}" if self.code < 0 else f"exit code {self.code}"
-        return self.told.get("error") or f"{ended}."
-
-
-@dataclass(frozen=True)
-class Sweep:
-    """What came of all jobs.
-
-    Attributes:
-        outcomes: One for each job that was done, in their order.
-        lost: The error of a launcher that lost a job; "" if it lost none.
-        logs: Folder with the launcher's own logs; None if there are none.
-        stopped: Whether a signal came before the last job was done.
-    """
-
-    outcomes: Sequence[Outcome]
-    lost: str = ""
-    logs: Path | None = None
-    stopped: bool = False
-
-    @property
-    def code(self) -> int:
-        """0, or 1 if any job failed or was lost."""
-        return 1 if self.lost or any(one.code for one in self.outcomes) else 0
 
 
 def sweep(request: Request, overrides: list[Override]) -> int:
@@ -90,22 +36,28 @@ def sweep(request: Request, overrides: list[Override]) -> int:
     done = run_all(request, overrides)
     tell(request, done)
     if request.command == "train":
-        folders = [Path(one.told["run"]).parent for one in done.outcomes if "run" in one.told]
-        table_of(done, folders[0] / f"sweep-{_digits(overrides)}.csv" if folders else None)
+        own = (override.text for override in overrides if not override.key.startswith("hydra"))
+        table_of(done, table_file(done, "\n".join(sorted(own))))
     if done.stopped:
         raise Stopped
     return done.code
 
 
 def run_all(
-    request: Request, overrides: list[Override], also: Callable[[Mapping[str, str]], list[str]] = lambda differs: []
+    request: Request,
+    overrides: list[Override],
+    trials: Sequence[Mapping[str, str]] = (),
+    also: Sequence[str] = (),
+    named: Callable[[Mapping[str, str]], str] | None = None,
 ) -> Sweep:
     """Run every combination of the values given, each in a process and a run folder of its own.
 
     Args:
         request: The command line.
         overrides: Its overrides.
-        also: Called with the values in which a job differs from the others; returns further overrides of this job.
+        trials: The values of each job by key, instead of every combination of those in `overrides`.
+        also: Further overrides of every job, as typed.
+        named: Returns the name of a job from the values in which it differs; None: its tag tells it apart.
 
     Raises:
         MachineError: The package of the launcher is not installed.
@@ -113,18 +65,27 @@ def run_all(
     """
     launcher, lost, stopped = launcher_of(overrides), "", False
     given = hydra.for_hydra(request, overrides)
+    user_tag = next((override.value for override in overrides if override.key == "tag"), None)
+    if trials:
+        given = [text for text in given if not text.startswith("tag=")]
+        given.append(f"tag={','.join(map(str, range(len(trials))))}")  # only to number the jobs
     swept = hydra.swept_keys(given)
     with sweep_folder(launcher) as outcomes:
         logs = log_folder(launcher, outcomes, datetime.now())
-        named = any(override.key == "hydra.sweep.dir" for override in overrides)
-        where = [] if named else [f"hydra.sweep.dir={hydra.quoted(str(logs))}"]
+        placed = any(override.key == "hydra.sweep.dir" for override in overrides)
+        where = [] if placed else [f"hydra.sweep.dir={hydra.quoted(str(logs))}"]
         own = request.flags.get("--config-dir")
 
         def job(number: int, job_overrides: list[str]) -> int:
-            differs = _differs(job_overrides, swept)
-            job_overrides += also(differs)
-            if "tag" in request.conf.types and (tag := _tag(job_overrides, differs)):
-                job_overrides.append(f"tag={hydra.quoted(tag)}")
+            differs = dict(trials[number]) if trials else _differs(job_overrides, swept)
+            if trials:
+                job_overrides = [text for text in job_overrides if not text.startswith("tag=")]
+                job_overrides += [f"{key}={hydra.for_job(key, value, request)}" for key, value in differs.items()]
+            job_overrides += also
+            if named is not None:
+                job_overrides.append(f"name={hydra.quoted(named(differs))}")
+            elif "tag" in request.conf.types and (trials or user_tag is None):
+                job_overrides += [f"tag={hydra.quoted(tag)}"] if (tag := _tag(differs, user_tag)) else []
             command = [sys.executable, "-m", "brats_unet", request.command or "", *job_overrides]
             command += ["--config-dir", own] if own else []
             say(f"\n── job {number + 1}: {hydra.typed([f'{key}={value}' for key, value in differs.items()])}")
@@ -162,48 +123,6 @@ def tell(request: Request, done: Sweep) -> None:
         say(f"Logs of the jobs: {done.logs}/.submitit")
 
 
-def table_of(done: Sweep, file: Path | None, *, best: bool = True) -> None:
-    """Print what came of each training, and write it as CSV.
-
-    Args:
-        done: The jobs.
-        file: The CSV file, beside the run folders; None if no job has one.
-        best: Whether to sort by Dice and to name the best; not for trainings with other held-out cases.
-    """
-    runs = [_facts(one) for one in done.outcomes]
-    runs = sorted_runs(runs, "best") if best else runs
-    console = PlainConsole(stderr=True)
-    print_runs(console, runs, f"{len(runs)} trainings")
-    for sentence in sentences_about(runs) if best else []:
-        console.print(sentence, soft_wrap=True)
-    if file is None:
-        return
-    try:
-        write_runs(file, runs)
-    except MachineError as problem:  # the runs themselves are there
-        console.print(f"The table is not written: {problem}", soft_wrap=True)
-    else:
-        console.print(f"Written to {file}.", soft_wrap=True)
-
-
-def _facts(one: Outcome) -> RunFacts:
-    """What became of the training of one job, named by the values in which it differs from the others."""
-    name = " ".join(f"{key.rsplit('.', 1)[-1]}={value}" for key, value in one.differs.items())
-    run = Run(Path(one.told["run"])) if "run" in one.told else None
-    found = facts_of(run, name) if run is not None and run.was_started else RunFacts(name, state=FAILED)
-    if one.code in (Interrupted.exit_code, STOPPED_AT_ONCE):
-        return replace(found, state=STOPPED, differs=one.differs)
-    state = FAILED if one.code else found.state
-    return replace(found, state=state, sentence=one.sentence or found.sentence, differs=one.differs)
-
-
-def _digits(overrides: Sequence[Override]) -> str:
-    """Eight hexadecimal digits that identify a sweep: the same for the same settings in any order, by any launcher."""
-    own = (override.text for override in overrides if not override.key.startswith("hydra"))
-    text = "\n".join(sorted(own))
-    return hashlib.blake2b(text.encode(), digest_size=4).hexdigest()
-
-
 def _differs(job_overrides: Sequence[str], swept: Sequence[str]) -> dict[str, str]:
     """The values of a job by key, for the keys that were given several."""
     found = {}
@@ -214,11 +133,10 @@ def _differs(job_overrides: Sequence[str], swept: Sequence[str]) -> dict[str, st
     return found
 
 
-def _tag(job_overrides: Sequence[str], differs: Mapping[str, str]) -> str | None:
-    """The values in which the jobs differ and that a run's name does not already hold; None if there are none."""
-    if any(text.startswith("tag=") for text in job_overrides):
-        return None
-    return ",".join(f"{key}={value}" for key, value in differs.items() if key not in IN_RUN_NAME) or None
+def _tag(differs: Mapping[str, str], typed: str | None) -> str | None:
+    """What was typed as tag, and the values in which the jobs differ and that a run's name does not already hold."""
+    own = [f"{key}={value}" for key, value in differs.items() if key not in IN_RUN_NAME]
+    return ",".join([*([typed] if typed else []), *own]) or None
 
 
 def child(command: list[str], variables: Mapping[str, str]) -> int:

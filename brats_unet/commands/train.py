@@ -1,6 +1,5 @@
 """`brats-unet train`: train a network and write it to a run folder."""
 
-import json
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -25,6 +24,7 @@ from brats_unet.assembly.training_parts import (
 )
 from brats_unet.assembly.transfer import start_weights
 from brats_unet.commands.display import Display, TrainingDisplay, open_shared_display
+from brats_unet.commands.training_result import print_pause, print_training
 from brats_unet.data.augment import known as known_augmentations
 from brats_unet.data.augment.augmentation import refuse_blank_samples
 from brats_unet.data.fingerprint import refuse_other_dataset
@@ -39,7 +39,6 @@ from brats_unet.inference.network import recipe
 from brats_unet.inference.postprocess import Postprocessing
 from brats_unet.inference.predictor import refuse_invalid_inference
 from brats_unet.losses import known as known_losses
-from brats_unet.models import checkpoint
 from brats_unet.parts import build, options_of
 from brats_unet.plugins import refuse_absent_packages
 from brats_unet.report.figures import training_curves
@@ -220,6 +219,10 @@ def _train(settings: Train, display: Display, workers: Workers, stop: StopReques
 
     if not run.writes:
         return 0
+    if settings.until is not None and state.step < (settings.steps or 0):
+        session.pause()
+        print_pause(display, run, settings, state)
+        return 0
 
     # Save the network in float32 for prediction, and draw the training curves.
     plain = initial_network(settings, loss.outputs, "float32")
@@ -228,23 +231,5 @@ def _train(settings: Train, display: Display, workers: Workers, stop: StopReques
         average.into(plain)
     save_model(run, plain)
     training_curves(run.journal(), run.figures_folder / "training.png", scheme=scheme)
-    _print_result(display, run, settings, state, validated=bool(held_out))
+    print_training(display, run, settings, state, validated=bool(held_out))
     return 0
-
-
-def _print_result(display: Display, run: Run, settings: Train, state: checkpoint.State, *, validated: bool) -> None:
-    validations = run.journal("validation")
-    last_dice = validations[-1]["dice"] if validated and validations else None
-    if settings.json:
-        best = {"best_mean_dice": state.best, "best_patch_dice": None}  # whole volumes chose
-        if state.running_mean is not None:
-            best = {"best_mean_dice": None, "best_patch_dice": state.best}  # patches chose
-        result = {"run": str(run.folder), "step": state.step, "dice": last_dice, **best}
-        print(json.dumps({**result, "left_out_steps": state.left_out, "notes": display.notes}, indent=2))
-        return
-    left_out = f", but left out {', '.join(map(str, state.left_out))} (loss or gradient not finite)"
-    display.log(f"Trained {state.step} steps{left_out if state.left_out else ''}: {run.folder}")
-    if validated:
-        display.log(f"Next: brats-unet evaluate run={run.folder}")
-    else:
-        display.log(f"Next: brats-unet predict run={run.folder} input=… output=…")

@@ -11,8 +11,8 @@ from brats_unet.errors import CheckpointError
 from brats_unet.run import Run
 from brats_unet.run_lock import is_locked
 
-DONE, STOPPED, FAILED, RUNNING, BROKEN = "done", "stopped", "failed", "running", "broken"
-STATES = (DONE, RUNNING, STOPPED, FAILED, BROKEN)
+DONE, PAUSED, STOPPED, FAILED, RUNNING, BROKEN = "done", "paused", "stopped", "failed", "running", "broken"
+STATES = (DONE, RUNNING, PAUSED, STOPPED, FAILED, BROKEN)
 # Settings that say where a run is or how it was called, not what was tried.
 PLACE = ("name", "tag", "runs", "overwrite", "json", "plan", "data.root", "data.cache", "data.validation_root")
 LONGEST_VALUE = 40  # characters of a setting in a table
@@ -25,7 +25,8 @@ class RunFacts:
     Attributes:
         name: Name of its folder, below the folder that was listed.
         folder: The run folder; None for a job that failed before it had one.
-        state: One of STATES. A stopped run goes on with the same command, a broken one does not.
+        state: One of STATES. A stopped run goes on with the same command, one paused by `until` without that, a broken
+            one not at all.
         sentence: Why it failed or is broken; "" otherwise.
         step: Steps done.
         steps: Steps that were asked for; None with a time limit alone.
@@ -97,6 +98,11 @@ def facts_of(run: Run, name: str) -> RunFacts:
     )
 
 
+def dice_at(run: Run, step: int) -> Mapping[str, float]:
+    """Dice by region in the validation after a number of steps; {} if there was none."""
+    return next((line["dice"] for line in run.journal("validation") if line["step"] == step), {})
+
+
 def _state(run: Run, lines: Sequence[Mapping[str, Any]], step: int) -> tuple[str, str]:
     """State of a run, and why it failed or is broken. The last end is that of the last start unless steps follow it."""
     if is_locked(run.folder):
@@ -109,7 +115,9 @@ def _state(run: Run, lines: Sequence[Mapping[str, Any]], step: int) -> tuple[str
         return (BROKEN, f"{', '.join(lacking)} is missing. Start the same command again.") if lacking else (DONE, "")
     if step and not run.last_checkpoints() and not run.checkpoint_file("initial").exists():
         return BROKEN, f"{step} steps, but no checkpoint. Start again with overwrite=true."
-    return (FAILED, end["sentence"]) if end and end["state"] == FAILED else (STOPPED, "")
+    if end and end["state"] == FAILED:
+        return FAILED, end["sentence"]
+    return (PAUSED if end and end["state"] == PAUSED else STOPPED), ""
 
 
 def _seconds(lines: Iterable[Mapping[str, Any]], batch: int) -> float:

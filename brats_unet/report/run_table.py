@@ -14,7 +14,7 @@ from rich.text import Text
 
 from brats_unet.files import atomic_path
 from brats_unet.report.console import plain_table
-from brats_unet.report.run_facts import BROKEN, DONE, FAILED, RUNNING, STOPPED, RunFacts, differing, value_text
+from brats_unet.report.run_facts import BROKEN, DONE, FAILED, PAUSED, RUNNING, STOPPED, RunFacts, differing, value_text
 from brats_unet.report.short_names import apart
 from brats_unet.safe_text import csv_cell, visible, write_csv
 
@@ -22,7 +22,7 @@ WIDE = 110  # columns of a terminal that show the last validation by region too
 LONGEST_NAME, SHORTEST_NAME = 60, 14
 HELD_OUT = ("data.name", "data.folds", "data.fold", "data.fold_seed", "data.splits", "data.validation_root")
 BETWEEN = 3  # columns of the terminal between two columns of a table
-STYLES = {DONE: "", RUNNING: "cyan", STOPPED: "yellow", FAILED: "red", BROKEN: "bold red"}
+STYLES = {DONE: "", RUNNING: "cyan", PAUSED: "", STOPPED: "yellow", FAILED: "red", BROKEN: "bold red"}
 SORTS: dict[str, Callable[[RunFacts], Any]] = {
     "best": lambda one: -(one.best_mean if one.best_mean is not None else -math.inf),
     "final": lambda one: -(one.final_mean if one.final_mean is not None else -math.inf),

@@ -22,6 +22,7 @@ class Budget:
         seconds: Time limit for training, validation and saving, summed over all processes of the run; None for none.
         validate_share: Share of the run between validations, in a run with a time limit.
         save_seconds: Longest time between checkpoints in seconds, apart from the step in which it ends; None for none.
+        until: Updates after which to validate, save and pause; ENDLESS for none.
     """
 
     steps: int
@@ -30,6 +31,7 @@ class Budget:
     seconds: float | None = None
     validate_share: float = 1.0
     save_seconds: float | None = None
+    until: int = ENDLESS
 
     @classmethod
     def of(
@@ -40,6 +42,7 @@ class Budget:
         *,
         save_steps: int | None = None,
         save_minutes: float | None = None,
+        until: int | None = None,
     ) -> "Budget":
         """Build a budget with a validation after each `validate_share` of the run.
 
@@ -50,6 +53,7 @@ class Budget:
             save_steps: Updates between checkpoints; None: each hundredth of the steps, but not more often than every 50
                 steps; with a time limit, each hundredth of it, but at least 60 s apart.
             save_minutes: Longest time between checkpoints; None for none.
+            until: Updates after which to pause; None for none.
         """
         limit = ENDLESS if steps is None else steps
         return cls(
@@ -59,6 +63,7 @@ class Budget:
             seconds=None if minutes is None else 60 * minutes,
             validate_share=validate_share,
             save_seconds=None if save_minutes is None else 60 * save_minutes,
+            until=ENDLESS if until is None else until,
         )
 
 
@@ -140,7 +145,7 @@ class Clock:
     def validation_due(self, done: int, total: int) -> bool:
         """Whether to validate now, after `done` of `total` steps."""
         if self.budget.seconds is None:
-            return done % self.budget.validate_every == 0 or done >= total
+            return done % self.budget.validate_every == 0 or done >= min(total, self.budget.until)
         if done >= total:
             return self.last_validation
         due = (self.validations + 1) * self.budget.validate_share

@@ -76,7 +76,7 @@ def train(
         keep: Number of last checkpoints to keep.
 
     Returns:
-        The state at the end, which is also in the last checkpoint.
+        The state at the end or pause, which is also in the last checkpoint.
 
     Raises:
         DataError: The loss or the gradient is not finite once more than `MOST_PER_RUN` times; the message gives the
@@ -209,7 +209,7 @@ def train(
         try:
             if state.validation_pending and validate is not None:
                 state = validate_and_save(done, total, validation=True, save=True, stopping=False)
-            while done < total:
+            while done < min(total, budget.until):
                 learning_rate = optimizer.learning_rate * schedule(done, total)
                 optimizer.rule.learning_rate.assign(learning_rate)
                 inputs = per_replica(devices, [next(dataset) for _ in range(devices.local_replicas)])
@@ -224,7 +224,7 @@ def train(
                 writer.check()
                 total = clock.total(done)
                 validation_due = validate is not None and clock.validation_due(done, total)
-                save_due = validation_due or clock.checkpoint_due(done) or done >= total
+                save_due = validation_due or clock.checkpoint_due(done) or done >= min(total, budget.until)
                 plan = [total, validation_due, save_due]
                 (total, validation_due, save_due), stopping = workers.decide(f"step {done}", plan, stop.requested)
                 patches_due = patches is not None and patches.due(done, total)
