@@ -2,7 +2,6 @@
 
 import fcntl
 import os
-import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -34,7 +33,7 @@ def locked(folder: Path) -> Iterator[None]:
                 f"ended, or choose another name with name=…."
             ) from None
         file.truncate(0)
-        file.write(f"process {os.getpid()} on {socket.gethostname()}\n")
+        file.write(f"process {os.getpid()}\n")  # no name of the machine: a run folder is given away
         file.flush()
         yield
 

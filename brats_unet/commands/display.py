@@ -1,6 +1,7 @@
 """Terminal output while a command runs: log sentences and progress bars; with json=true, sentences to print later."""
 
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
@@ -17,6 +18,8 @@ from brats_unet.distributed.joining import joined
 from brats_unet.distributed.workers import DEADLINE_SECONDS, Workers
 from brats_unet.report.console import PlainConsole, plain_column
 from brats_unet.safe_text import visible
+
+SECONDS_BETWEEN_LINES = 30.0
 
 
 class Display:
@@ -35,6 +38,7 @@ class Display:
         self.notes: list[str] = []
         self.bars: Progress | None = None
         self.tasks: dict[str, TaskID] = {}
+        self.said = time.monotonic()  # when the last line of progress was printed
 
     def log(self, sentence: str) -> None:
         """Print one sentence, above the progress bars; with json=true, only keep it in `notes`."""
@@ -44,7 +48,12 @@ class Display:
 
     def progress(self, what: str, done: int, total: int) -> None:
         """Show `done` of `total` parts of `what`; the bar appears at the first call and vanishes when all are done."""
-        if self.quiet or not self.console.is_terminal or (done >= total and what not in self.tasks):
+        if self.quiet:
+            return
+        if not self.console.is_terminal:
+            self._progress_line(what, done, total)
+            return
+        if done >= total and what not in self.tasks:
             return
         if self.bars is None:
             self.bars = Progress(
@@ -64,6 +73,13 @@ class Display:
             self.bars.remove_task(self.tasks.pop(what))
             if not self.tasks:
                 self.close()
+
+    def _progress_line(self, what: str, done: int, total: int) -> None:
+        """In a file or notebook: a line every half minute, so that long work is seen to be alive."""
+        now = time.monotonic()
+        if now - self.said >= SECONDS_BETWEEN_LINES and done < total:
+            self.said = now
+            self.console.print(f"{what}: {done} of {total}")
 
     def close(self) -> None:
         """Remove all progress bars."""

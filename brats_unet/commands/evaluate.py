@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from brats_unet.assembly.networks import run_paths
+from brats_unet.assembly.networks import postprocessing_of, run_paths
 from brats_unet.assembly.predicted_pairs import add_mean_shape, predicted
+from brats_unet.assembly.prediction_terms import prediction_sentence
 from brats_unet.assembly.scored_cases import RunCases, scored_cases, trained_on_sentence
 from brats_unet.commands.display import Display, open_display, open_shared_display
 from brats_unet.data.readers.discovery import three_lengths
@@ -15,6 +16,7 @@ from brats_unet.errors import DataError, SettingsError
 from brats_unet.evaluation.folders import pair_folders
 from brats_unet.evaluation.probability_files import with_probabilities
 from brats_unet.evaluation.trivial import MeanShape
+from brats_unet.inference.postprocess import Postprocessing
 from brats_unet.metrics import metrics_of
 from brats_unet.metrics.protocols import protocol_for, protocol_named, tolerances_of
 from brats_unet.report.scores import refuse_foreign_folder, report_scores
@@ -72,6 +74,9 @@ def evaluate_run(settings: Evaluate) -> int:
         ]
         if not workers.is_chief:
             return 0
+        scheme = chosen[0].convention.scheme
+        rules = [postprocessing_of([run.folder], settings.postprocess, scheme, lambda text: None) for run in runs]
+        display.log(prediction_sentence(settings, runs, rules))
         shapes: dict[str, MeanShape] = {}
         reasons = [add_mean_shape(one, settings, shapes, display.progress) for one in chosen]
         display.close()
@@ -80,7 +85,8 @@ def evaluate_run(settings: Evaluate) -> int:
         held_out = any(one.held_out for one in chosen)
         if held_out and settings.checkpoint == "best":
             notes.append("The best checkpoint was selected on these same cases: its scores are biased upwards.")
-        if held_out and settings.postprocess == "auto" and any(run.postprocessing_file.exists() for run in runs):
+        tuned = [one for one, run in zip(rules, runs, strict=True) if run.postprocessing_file.exists()]
+        if held_out and settings.postprocess == "auto" and any(one != Postprocessing() for one in tuned):
             notes.append(
                 "The post-processing was tuned on these same cases: the scores are biased upwards. The unbiased gain "
                 "is the cross-fitted one in postprocessing.json."

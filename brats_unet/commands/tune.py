@@ -193,7 +193,7 @@ def _read_case(folder: Path, case: Case, scheme: Scheme) -> HeldOut:
 
 def _print_result(display: Display, tuned: Tuned, runs: Sequence[Run]) -> None:
     unit, decimals = {"dice": ("Dice", 4), "hd95": ("mm HD95", 2), "rank": ("better less worse", 3)}[tuned.metric]
-    table = Table(box=box.SIMPLE, title="Post-processing rules, searched one after another", title_justify="left")
+    table = Table(box=box.SIMPLE, title="Post-processing rules, tried one after another", title_justify="left")
     for heading in ("rule", "region"):
         table.add_column(heading)
     for heading in ("best", "gain"):
@@ -206,7 +206,7 @@ def _print_result(display: Display, tuned: Tuned, runs: Sequence[Run]) -> None:
             step.region,
             value,
             f"{step.gain:+.{decimals}f}",
-            "adopted" if step.adopted else "",
+            "adopted" if step.adopted else "tried and rejected",
             style="bold" if step.adopted else "dim",
         )
     display.console.print(table)
@@ -218,5 +218,5 @@ def _print_result(display: Display, tuned: Tuned, runs: Sequence[Run]) -> None:
     if tuned.n < FEW_CASES:
         display.log(f"{tuned.n} cases are few: this gain or loss may be due to chance.")
     if tuned.rules == Postprocessing():
-        display.log("No rule is adopted: masks are made as before.")
+        display.log("All rules were tried and rejected: masks are made without post-processing.")
     display.log(f"Written to {', '.join(str(run.postprocessing_file) for run in runs)}; predict and evaluate use it.")

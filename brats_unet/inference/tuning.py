@@ -40,7 +40,7 @@ class Step:
         region: Name of the region.
         value: Best value on all cases of the search.
         gain: Cross-validated gain, on top of the rules adopted before.
-        adopted: Whether the value was adopted.
+        adopted: Whether the value was adopted; else it was tried and rejected, alone or with the whole search.
     """
 
     rule: str
@@ -130,8 +130,9 @@ def tune(
     gain = float(gains.mean())
     by_region = {region: float(gains[:, i].mean()) for i, region in enumerate(scheme.predicted)}
     flattering = float(losses.gains(both[:, 0], both[:, 1]).mean())
-    adopted = found if gain > LEAST_GAIN[metric] else plain
-    return Tuned(adopted, scheme, metric, gain, by_region, flattering, len(cases), count_folds, tuple(steps))
+    if gain <= LEAST_GAIN[metric]:
+        found, steps = plain, [replace(step, adopted=False) for step in steps]
+    return Tuned(found, scheme, metric, gain, by_region, flattering, len(cases), count_folds, tuple(steps))
 
 
 def search(

@@ -13,6 +13,7 @@ def settings(**changed):
     found = SimpleNamespace(
         steps=100,
         minutes=None,
+        until=None,
         scheme=builtin().as_dict(),
         sampling=SimpleNamespace(
             batch=4, accumulate=1, foreground=0.3, regions={"WT": 1, "TC": 0, "ET": 2}, slices=None

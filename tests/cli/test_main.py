@@ -12,7 +12,7 @@ import time
 import pytest
 
 from brats_unet import job_report
-from brats_unet.cli import arguments, completion, implied, sweep
+from brats_unet.cli import arguments, completion, implied, sweep, sweep_table
 from brats_unet.cli import main as cli
 from brats_unet.cli.conf_files import COMMANDS, Conf
 from brats_unet.errors import EXIT_CODES, Stopped
@@ -132,7 +132,7 @@ REFUSALS = {
     "train json=maybe": "json=maybe does not fit. Expected true or false.",
     "train hardware.precision=float61": "hardware.precision=float61 is not a choice. Did you mean float16?",
     "train data=brats": "`brats-unet train` needs data.root=… (folder of the scans",
-    "predict input=a": "`brats-unet predict` needs run=… (run folder, exported network or .keras file",
+    "predict input=a": "`brats-unet predict` needs run=… (run folder, folder of `crossval`, exported network or .keras file",
     "train hydra.jobb.name=1": "hydra.jobb",
 }
 
@@ -312,6 +312,15 @@ def test_a_sweep_of_trainings_ends_in_a_table_with_the_best_and_the_reasons_of_t
     assert f"Next: brats-unet evaluate {empty_folder}/runs/seed3" in error
     (table,) = (empty_folder / "runs").glob("sweep-*.csv")
     assert [line.split(",")[0] for line in table.read_text().splitlines()] == ["run", "seed=3", "seed=2", "seed=1"]
+
+
+def test_a_table_that_cannot_be_written_is_said_and_the_runs_stay(empty_folder, capsys):
+    run = Run(empty_folder / "runs" / "a")
+    write_json(run.settings_file, {"steps": 1})
+    (empty_folder / "runs" / "table.csv").mkdir()
+    done = sweep_table.Sweep([sweep_table.Outcome([], {"seed": "1"}, 0, {"run": str(run.folder)})])
+    sweep_table.table_of(done, empty_folder / "runs" / "table.csv")
+    assert "The table is not written: " in capsys.readouterr().err and run.settings_file.is_file()
 
 
 def test_multirun_starts_one_process_a_job_and_lists_the_failed(monkeypatch, capsys, empty_folder):

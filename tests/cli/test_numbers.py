@@ -24,6 +24,7 @@ EXACT = "0 is an exact value of it"
 ACCEPTED = {
     ("seed", "0"): EXACT,
     ("data.seed", "0"): EXACT,
+    ("sweep_seed", "0"): EXACT,
     ("data.fold_seed", "0"): EXACT,
     ("init_freeze_steps", "0"): OFF,
     ("data.fold", "0"): "the first fold",
@@ -71,6 +72,7 @@ ACCEPTED = {
 # YAML holds null, but a number may be given.
 NUMBERS_WHERE_NULL = {
     "minutes": 1,
+    "until": 1,
     "checkpoint.every_steps": 1,
     "validation.cases": 1,
     "hardware.replicas": 1,

@@ -47,7 +47,8 @@ def test_output_names_the_file_to_write(runs, capsys):
     ("arguments", "words"),
     [
         (["a"], "give two evaluations or more"),
-        (["a", "nowhere"], "no scores found"),
+        (["a", "nowhere"], "nowhere: there is no such file or folder."),
+        (["a", "."], "no scores found"),
         (["a", "b", "output=a"], "give the name of a JSON file"),
         (["a", "b", "metrics=[dise]"], "no metric named dise"),
         ([], "`brats-unet compare` needs runs=…"),

@@ -2,10 +2,15 @@
 
 import pytest
 
-from brats_unet.commands.tune import rules_to_search
+from brats_unet.commands.display import Display
+from brats_unet.commands.tune import _print_result, rules_to_search
 from brats_unet.data.readers.discovery import find_cases
 from brats_unet.errors import SettingsError
+from brats_unet.inference.postprocess import Postprocessing
+from brats_unet.inference.tuning import Step, Tuned
 from brats_unet.modality import Modality
+from brats_unet.run import Run
+from brats_unet.schemes.scheme_file import builtin
 from tests.slices import patient
 
 RULES = ["threshold", "least_component_mm3", "fill_holes"]
@@ -43,3 +48,14 @@ def test_with_a_spacing_every_rule_and_metric_stays(searched):
 def test_a_metric_or_rules_that_need_mm_are_refused(searched, metric, rules, expected):
     with pytest.raises(SettingsError, match=f"{expected} needs the size of a voxel, which is unknown"):
         searched(metric, rules)
+
+
+@pytest.mark.parametrize(("adopted", "rules"), [(True, {"threshold": {"WT": 0.3}}), (False, {})])
+def test_what_does_not_gain_is_called_tried_and_rejected(tmp_path, capsys, adopted, rules):
+    step = Step("threshold", "WT", 0.3, 0.1, adopted=adopted)
+    found = Postprocessing.from_dict(rules, builtin())
+    tuned = Tuned(found, builtin(), "dice", 0.1, {"WT": 0.1}, 0.2, 30, 5, (step,))
+    _print_result(Display(json=False), tuned, [Run(tmp_path / "run")])
+    said = " ".join(capsys.readouterr().out.split())
+    assert ("+0.1000 adopted" in said) == adopted and ("+0.1000 tried and rejected" in said) != adopted
+    assert ("All rules were tried and rejected: masks are made without post-processing." in said) != adopted

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from brats_unet.errors import DataError, SettingsError
+from brats_unet.inference import tuning
 from brats_unet.inference.postprocess import Postprocessing
 from brats_unet.inference.rule_losses import HeldOut
-from brats_unet.inference.tuning import CANDIDATES, folds_of, too_few_patients, tune
+from brats_unet.inference.tuning import CANDIDATES, Step, folds_of, too_few_patients, tune, with_value
 from tests.inference.scheme_examples import FIVE, GLIOMA, SCHEMES
 
 ALL = tuple(CANDIDATES)
@@ -62,6 +63,14 @@ def test_with_perfect_predictions_no_rule_is_adopted():
     tuned = tune([case(i) for i in range(4)], scheme=GLIOMA, metric="dice", folds=2, rules=ALL, seed=0)
     assert tuned.rules == Postprocessing() and tuned.gain == 0
     assert len(tuned.steps) == 16 and not any(step.adopted for step in tuned.steps)
+
+
+def test_rules_of_a_search_that_does_not_gain_on_other_cases_are_rejected_with_it(monkeypatch):
+    found = with_value(Postprocessing(), "threshold", "WT", 0.7)
+    step = Step("threshold", "WT", 0.7, 0.1, adopted=True)
+    monkeypatch.setattr(tuning, "search", lambda *given: (found, [step]))
+    tuned = tune([case(i) for i in range(4)], scheme=GLIOMA, metric="dice", folds=2, rules=["threshold"], seed=0)
+    assert tuned.gain <= 0 and tuned.rules == Postprocessing() and not tuned.steps[0].adopted
 
 
 def test_a_network_of_low_probabilities_gets_lower_thresholds():
