@@ -36,7 +36,8 @@ def sweep(request: Request, overrides: list[Override]) -> int:
     done = run_all(request, overrides)
     tell(request, done)
     if request.command == "train":
-        own = (override.text for override in overrides if not override.key.startswith("hydra"))
+        varied = {key for one in done.outcomes for key in one.differs}
+        own = (override.text for override in overrides if override.key in varied)
         table_of(done, table_file(done, "\n".join(sorted(own))))
     if done.stopped:
         raise Stopped

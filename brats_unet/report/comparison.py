@@ -1,5 +1,8 @@
 """Terminal tables of a comparison: differences between evaluations, their p values, and the ranking."""
 
+from collections.abc import Mapping
+from dataclasses import replace
+
 from rich.console import Console
 from rich.padding import Padding
 from rich.table import Table
@@ -7,17 +10,22 @@ from rich.text import Text
 
 from brats_unet.evaluation.paired import Comparison, Difference
 from brats_unet.report.console import plain_table
+from brats_unet.report.short_names import apart
 from brats_unet.report.tables import lines_of
 from brats_unet.safe_text import visible
 
 WIDEST = 6  # characters of a bar for all cases, on either side
 SIGNIFICANT = 0.05  # below this corrected p, a row is bold
 NAMED_CASES = 3  # cases with the largest differences that are listed per region
+SHORTEST_NAME = 16  # characters of a run's name that are always shown
+BESIDE_NAMES = 30  # characters of a title beside two names
 FEWEST_CASES = 6  # with fewer cases, no signed-rank test reaches p < 0.05
 
 
 def print_comparison(console: Console, found: Comparison) -> None:
-    """Print a comparison: differences, caveats and ranking."""
+    """Print a comparison: differences, caveats and ranking. Long names are cut so that they stay apart."""
+    short = apart([visible(name) for name in found.names], max(SHORTEST_NAME, (console.width - BESIDE_NAMES) // 2))
+    found = renamed(found, dict(zip(found.names, short, strict=True)))
     for second in found.names[1:]:
         console.print()
         console.print(_differences(found, second))
@@ -39,6 +47,17 @@ def print_comparison(console: Console, found: Comparison) -> None:
         console.print(Padding(Text(visible(sentence), style="dim"), (0, 2)))
     console.print()
     console.print(_ranking(found))
+
+
+def renamed(found: Comparison, names: Mapping[str, str]) -> Comparison:
+    """A comparison with other names of its evaluations."""
+    return replace(
+        found,
+        names=tuple(names[name] for name in found.names),
+        differences=tuple(replace(one, first=names[one.first], second=names[one.second]) for one in found.differences),
+        ranking=tuple(replace(one, name=names[one.name]) for one in found.ranking),
+        exchanges=tuple((names[one], names[other], p) for one, other, p in found.exchanges),
+    )
 
 
 def balance(wins: int, losses: int, n: int) -> Text:

@@ -45,4 +45,5 @@ def plain_column(text_format: str) -> TextColumn:
 
 def plain_table(title: str) -> Table:
     """An empty table in the style of all terminal tables: bold title on the left, a line under the header."""
-    return Table(title=Text(visible(title), style="bold"), title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1))
+    text = Text(visible(title), style="bold", no_wrap=True, overflow="ignore")  # wider than its table if it must be
+    return Table(title=text, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1))
