@@ -10,7 +10,12 @@ __version__ = "0.1.0"
 PUBLIC = {
     "load": "brats_unet.api",
     "Segmenter": "brats_unet.api",
-    "Segmentation": "brats_unet.api",
+    "Segmentation": "brats_unet.segmentation",
+    "train": "brats_unet.calls",
+    "evaluate": "brats_unet.calls",
+    "predict": "brats_unet.calls",
+    "compare": "brats_unet.calls",
+    "crossval": "brats_unet.calls",
     "BratsError": "brats_unet.errors",
     "DataError": "brats_unet.errors",
     "SettingsError": "brats_unet.errors",

@@ -11,8 +11,7 @@ The result equals what `brats-unet predict` writes: both call the same functions
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from os import PathLike
+from os import PathLike, fspath
 from pathlib import Path
 from typing import Any
 
@@ -21,100 +20,16 @@ import numpy as np
 from brats_unet.assembly.networks import open_for_prediction, run_paths
 from brats_unet.data.readers.incomplete import cases_to_predict, named_case
 from brats_unet.errors import DataError, SettingsError
-from brats_unet.files import explain_write_errors
-from brats_unet.inference.confidence import entropy
 from brats_unet.inference.ensemble import predict_ensemble
 from brats_unet.inference.network import Network
 from brats_unet.inference.postprocess import Postprocessing
 from brats_unet.inference.predicting import known_scans, outcome_of, prepared_for, trained_patterns
 from brats_unet.inference.probability_maps import scan_of
 from brats_unet.modality import Modality
-from brats_unet.scan_files import write_like
-from brats_unet.scan_formats import NIFTI, WRITTEN, stem, suffix_of
 from brats_unet.schemes.convention import Convention
-from brats_unet.schemes.scheme import Scheme
+from brats_unet.segmentation import AnyPath, Segmentation
 from brats_unet.spelling import suggestion
-from brats_unet.volume import Case, ImageFile, spacing_mm
-
-AnyPath = str | PathLike[str]
-
-
-@dataclass(frozen=True, eq=False)
-class Segmentation:
-    """One segmented case, on its own grid.
-
-    Attributes:
-        case: Name of the case.
-        labels: Label integers of `convention`, uint8, shape (X, Y, Z).
-        probabilities: Probabilities of the regions `scheme.predicted` (of a glioma: WT, TC and ET), float32, shape
-            (X, Y, Z, R), from 0 to 1; 0 outside the box around the brain.
-        affine: Affine of the scans, float64, shape (4, 4): voxel indices to millimetres in R-A-S+ world axes.
-        volumes_ml: Volume of each region's mask in millilitres, by the names in `regions`; 0 if the mask is empty,
-            NaN if the spacing of the scans is unknown.
-        mean_probability: Mean probability inside each region's mask, from 0 to 1, by region; NaN if the mask is empty.
-        agreement: Dice between the predictions of networks and mirrorings, from 0 to 1, by region; NaN for a single
-            prediction, if no prediction has the region, or if the networks do not predict it.
-        review: Reasons to review the case, in words. Empty if there is none; the masks can still be wrong.
-        scheme: What was segmented: labels and regions.
-        convention: Name of the label convention.
-        scans: Files, or folders of slices, that were read.
-    """
-
-    case: str
-    labels: np.ndarray = field(repr=False)
-    probabilities: np.ndarray = field(repr=False)
-    affine: np.ndarray = field(repr=False)
-    volumes_ml: Mapping[str, float]
-    mean_probability: Mapping[str, float] = field(repr=False)
-    agreement: Mapping[str, float] = field(repr=False)
-    review: tuple[str, ...]
-    scheme: Scheme = field(repr=False)
-    convention: str
-    scans: tuple[Path, ...] = field(repr=False)
-
-    @property
-    def regions(self) -> tuple[str, ...]:
-        """Names of the regions that have a volume; those of a glioma are "WT", "TC" and "ET"."""
-        return self.scheme.scored
-
-    @property
-    def spacing_mm(self) -> tuple[float, float, float]:
-        """Voxel edge lengths along x, y, z, in millimetres."""
-        return spacing_mm(self.affine)
-
-    @property
-    def uncertainty(self) -> np.ndarray:
-        """Entropy of each voxel divided by its maximum, float32 (X, Y, Z).
-
-        0 if one class is certain, 1 if all are equally likely; see `inference.confidence.entropy`.
-        """
-        return entropy(self.probabilities, self.scheme)
-
-    def save(self, path: AnyPath) -> Path:
-        """Write the labels on the grid of the first scan, as NIfTI or in another format.
-
-        An existing file is replaced only when the new one is complete. Missing folders are created.
-
-        Args:
-            path: File to write, with a name that ends in .nii.gz, .nii, .mgz, .mgh, .mha or .nrrd.
-
-        Returns:
-            `path`, as a `Path`.
-
-        Raises:
-            SettingsError: The name has another ending, or is that of a scan of the case.
-            MachineError: The file cannot be written.
-        """
-        path = Path(path)
-        known = dict.fromkeys((*NIFTI, *WRITTEN))
-        if suffix_of(path) not in known or not stem(path):
-            raise SettingsError(f"{path}: expected a file name that ends in {', '.join(known)}.")
-        if any(path.resolve().parent / stem(path) == scan.resolve().parent / stem(scan) for scan in self.scans):
-            raise SettingsError(f"{path} has the name of a scan of {self.case}. Choose another name.")
-        with explain_write_errors(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-        write_like(path, self.labels, ImageFile(self.scans[0]))
-        return path
+from brats_unet.volume import Case
 
 
 class Segmenter:
@@ -176,6 +91,7 @@ class Segmenter:
             scheme=self.convention.scheme,
             convention=self.convention.name,
             scans=(scan_of(opened).path, *(file.path for file in opened.images.values())),
+            images=opened.images,
         )
 
     def _case(self, case: AnyPath | Mapping[str, AnyPath], name: str | None) -> Case:
@@ -234,7 +150,7 @@ def load(
         SettingsError: Unknown value of an argument.
         MachineError: The package that runs the network is not installed, or the device does not exist.
     """
-    paths = run_paths([str(run)] if isinstance(run, (str, PathLike)) else [str(path) for path in run])
+    paths = run_paths([fspath(path) for path in ([run] if isinstance(run, (str, PathLike)) else run)])
     networks, rules, convention = open_for_prediction(
         paths,
         checkpoint=checkpoint,

@@ -33,7 +33,7 @@ def crossval(request: Request, overrides: Sequence[Override], settings: Crossval
         Stopped: A signal came; the same command continues.
     """
     _refuse(request, overrides, settings)
-    folder = Path(settings.runs) / _name(settings)
+    folder = folder_of(settings)
     refuse_foreign_folder(folder)
     with locked(folder):
         remove_file(folder / ENSEMBLE)  # until all folds are done
@@ -77,12 +77,13 @@ def _refuse(request: Request, overrides: Sequence[Override], settings: Crossval)
         )
 
 
-def _name(settings: Crossval) -> str:
+def folder_of(settings: Crossval) -> Path:
+    """The folder of a cross-validation: `runs/<name>[-<tag>]`, with a folder in it for each fold."""
     from brats_unet.assembly.run_names import short_tag
 
     recipe = Path(settings.plan).stem if settings.plan else settings.experiment
     name = settings.name or f"{recipe}-{settings.data.name}-cv{settings.folds}-seed{settings.seed}"
-    return f"{name}-{short_tag(settings.tag)}" if settings.tag else name
+    return Path(settings.runs) / (f"{name}-{short_tag(settings.tag)}" if settings.tag else name)
 
 
 def _trained(request: Request, folder: Path, folds: int) -> sweep_table.Sweep:

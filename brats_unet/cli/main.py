@@ -76,7 +76,7 @@ def _answer(argv: list[str], stop: StopRequest) -> int:
         from brats_unet.cli import sweep
 
         return sweep.sweep(request, overrides)
-    return _command(request.command)(_settings(request, overrides))
+    return _command(request.command)(settings_of(request, overrides))
 
 
 def _train(request: arguments.Request, stop: StopRequest) -> int:
@@ -85,13 +85,13 @@ def _train(request: arguments.Request, stop: StopRequest) -> int:
         if request.command == "train" and any(word.startswith("sweep=") for word in request.arguments):
             from brats_unet.cli import search
 
-            return search.search(request, _settings)
+            return search.search(request, settings_of)
         overrides = checks.checked(request)
         if request.multirun and request.command == "train":
             from brats_unet.cli import sweep
 
             return sweep.sweep(request, overrides)
-        settings = _settings(request, overrides)
+        settings = settings_of(request, overrides)
         stop.within_seconds = settings.checkpoint.stop_seconds
         if settings.plan == PLAN_FIRST:
             if settings.hardware.device == "workers":
@@ -103,10 +103,10 @@ def _train(request: arguments.Request, stop: StopRequest) -> int:
             known = {*request.conf.types} - {*conf_files.Conf("plan").types}  # of crossval alone
             for_plan = [argument for argument in rest if argument.partition("=")[0] not in known]
             planning = arguments.Request("plan", request.flags, for_plan)
-            file = _command("plan", "plan_if_missing")(_settings(planning, checks.checked(planning)))
+            file = _command("plan", "plan_if_missing")(settings_of(planning, checks.checked(planning)))
             request.arguments = [*rest, f"plan={file}"]
             overrides = checks.checked(request)
-            settings = _settings(request, overrides)
+            settings = settings_of(request, overrides)
         if request.command == "crossval":
             from brats_unet.cli import crossval
 
@@ -122,7 +122,12 @@ def _train(request: arguments.Request, stop: StopRequest) -> int:
         ) from None
 
 
-def _settings(request: arguments.Request, overrides: list[arguments.Override]) -> Any:
+def settings_of(request: arguments.Request, overrides: list[arguments.Override]) -> Any:
+    """The settings of a command, as its dataclass.
+
+    Raises:
+        SettingsError: Settings are missing, or do not fit.
+    """
     from brats_unet.cli import hydra
 
     values = hydra.settings_of(request, overrides)

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from brats_unet.errors import SettingsError
-from brats_unet.evaluation.paired import compare
+from brats_unet.evaluation.paired import Comparison, compare
 from brats_unet.evaluation.record import open_evaluation
 from brats_unet.files import write_json
 from brats_unet.report.comparison import print_comparison
@@ -13,7 +13,13 @@ from brats_unet.settings import Compare
 
 
 def main(settings: Compare) -> int:
-    """Compare, and print tables or a JSON document; always exit code 0.
+    """Compare, and print tables or a JSON document; always exit code 0. Raises what `compared` does."""
+    compared(settings)
+    return 0
+
+
+def compared(settings: Compare) -> Comparison:
+    """Compare evaluations, and print tables or a JSON document.
 
     Raises:
         SettingsError: `runs` names fewer than two evaluations, or `output` is not a JSON file.
@@ -35,4 +41,4 @@ def main(settings: Compare) -> int:
         print_comparison(console, comparison)
         if output is not None:
             console.print(f"\n  Written to {output}.", soft_wrap=True)
-    return 0
+    return comparison

@@ -27,7 +27,16 @@ from brats_unet.settings import Evaluate, SideLabels
 
 
 def main(settings: Evaluate) -> int:
-    """Score a run or two folders of masks, as the settings say; always exit code 0.
+    """Score a run or two folders of masks, as the settings say; always exit code 0. Raises what `evaluated` does."""
+    evaluated(settings)
+    return 0
+
+
+def evaluated(settings: Evaluate) -> Path | None:
+    """Score a run or two folders of masks, and print the scores.
+
+    Returns:
+        The folder with the scores; None if they were only printed, or if this worker is not the chief.
 
     Raises:
         SettingsError: The settings name neither or both, or an unknown protocol or tolerance, or a package's metric is
@@ -52,8 +61,8 @@ def main(settings: Evaluate) -> int:
     return evaluate_folders(settings, Path(settings.predictions), Path(settings.references))
 
 
-def evaluate_run(settings: Evaluate) -> int:
-    """Score runs, each on the cases it held out of training, or one run on those of data.root; exit code 0."""
+def evaluate_run(settings: Evaluate) -> Path | None:
+    """Score runs, each on the cases it held out of training, or one run on those of data.root; see `evaluated`."""
     with open_shared_display(json=settings.json, device=settings.device) as (display, workers):
         workers.agree("settings", asdict(settings), "Start every worker with the same command.")
         runs = [Run(path) for path in run_paths(settings.run)]
@@ -73,7 +82,7 @@ def evaluate_run(settings: Evaluate) -> int:
             for pair in predicted(one, settings, workers, log=display.log, progress=display.progress)
         ]
         if not workers.is_chief:
-            return 0
+            return None
         scheme = chosen[0].convention.scheme
         rules = [postprocessing_of([run.folder], settings.postprocess, scheme, lambda text: None) for run in runs]
         display.log(prediction_sentence(settings, runs, rules))
@@ -110,7 +119,7 @@ def evaluate_run(settings: Evaluate) -> int:
             json=settings.json,
             progress=display.progress,
         )
-        return 0
+        return output
 
 
 def _protocol(settings: Evaluate, scheme: Scheme, display: Display) -> str:
@@ -132,8 +141,8 @@ def _output_folder(output: str | None, chosen: Sequence[RunCases]) -> Path:
     return chosen[0].folder
 
 
-def evaluate_folders(settings: Evaluate, predictions: Path, references: Path) -> int:
-    """Score the masks of one folder against those of another; exit code 0."""
+def evaluate_folders(settings: Evaluate, predictions: Path, references: Path) -> Path | None:
+    """Score the masks of one folder against those of another; see `evaluated`."""
     output = Path(settings.output) if settings.output is not None else None
     if output is not None:
         refuse_foreign_folder(output)  # before any work
@@ -178,4 +187,4 @@ def evaluate_folders(settings: Evaluate, predictions: Path, references: Path) ->
             json=settings.json,
             progress=display.progress,
         )
-    return 0
+    return output

@@ -26,7 +26,12 @@ REVIEWS_SHOWN = 10  # cases to check that are named on the terminal; volumes.csv
 
 
 def main(settings: Predict) -> int:
-    """Predict masks; exit code 1 if a case could not be read, else 0.
+    """Predict masks; exit code 1 if a case could not be read, else 0. Raises what `predicted` does."""
+    return 1 if predicted(settings).failed else 0
+
+
+def predicted(settings: Predict) -> Predicted:
+    """Predict masks, and print how many there are and which to check.
 
     Raises:
         SettingsError: Settings that do not fit together, or an output folder that may not be written.
@@ -38,7 +43,7 @@ def main(settings: Predict) -> int:
         return _predict(settings, display, workers)
 
 
-def _predict(settings: Predict, display: Display, workers: Workers) -> int:
+def _predict(settings: Predict, display: Display, workers: Workers) -> Predicted:
     workers.agree("settings", asdict(settings), "Start every worker with the same command.")
     files = _named_files(settings)
     patterns = patterns_of(settings.files, key="files")
@@ -88,7 +93,7 @@ def _predict(settings: Predict, display: Display, workers: Workers) -> int:
     )
     if workers.is_chief:
         _print_result(settings, display, done, output, convention)
-    return 1 if done.failed else 0
+    return done
 
 
 def _named_files(settings: Predict) -> dict[Modality, str]:

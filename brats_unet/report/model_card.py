@@ -179,9 +179,10 @@ def _postprocessing(run: Run, content: Mapping[str, Any]) -> str:
     tuned = read_json(run.postprocessing_file, what=str(run.folder))
     if named_as_now(tuned.get("postprocessing", {})) != content["postprocessing"] or "gain" not in tuned:
         return rules
-    if not any(step["adopted"] for step in tuned.get("steps", [])):
+    steps = tuned.get("steps", [])
+    if steps and not any(step["adopted"] for step in steps):
         return (
-            f"{rules}\n\n`brats-unet tune` tried {len(tuned.get('steps', []))} rules on {tuned['n']} held-out cases "
+            f"{rules}\n\n`brats-unet tune` tried {len(steps)} rules on {tuned['n']} held-out cases "
             f"and rejected all of them: they do not gain in cross-validation."
         )
     return (
