@@ -110,8 +110,10 @@ def test_a_lost_connection_ends_the_others_with_code_75(three):
 def test_a_silent_worker_is_lost_after_the_deadline(monkeypatch):
     monkeypatch.setattr(Workers, "_beat", lambda self: None)
     workers, _ = met(2, deadline=0.3)
-    for problem in at_once(*(lambda w=w: failed(w) for w in workers)):
-        assert "has been silent for 0.3 s" in str(problem)
+    problems = [str(one) for one in at_once(*(lambda w=w: failed(w) for w in workers))]
+    # The first to notice leaves, which the other may see before its own deadline.
+    assert any("has been silent for 0.3 s" in problem for problem in problems)
+    assert all("silent for 0.3 s" in problem or "ended without a message" in problem for problem in problems)
     left(workers)
 
 
