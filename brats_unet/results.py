@@ -1,5 +1,6 @@
 """What the commands give as functions: a trained run, scores, and masks, which notebooks show as tables."""
 
+import glob
 import html
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -104,7 +105,7 @@ class Masks:
 
     def __iter__(self) -> Iterator[Path]:
         for case in self.cases:
-            yield next(iter(sorted(self.folder.glob(f"{case}.*"))))
+            yield min(self.folder.glob(f"{glob.escape(case)}.*"))
 
     def __len__(self) -> int:
         return len(self.cases)

@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from brats_unet import run_lock
 from brats_unet.errors import SettingsError
 from brats_unet.run_lock import is_locked, locked
 
@@ -39,3 +40,12 @@ def test_a_killed_process_leaves_no_lock(tmp_path, holder):
 
 def test_a_folder_without_a_lock_file_is_not_locked(tmp_path):
     assert not is_locked(tmp_path) and not is_locked(tmp_path / "nowhere")
+
+
+def test_on_a_disk_without_locks_the_training_runs_all_the_same(tmp_path, monkeypatch):
+    def refused(*given):
+        raise OSError("no locks available")
+
+    monkeypatch.setattr(run_lock.fcntl, "flock", refused)
+    with locked(tmp_path / "run"):
+        assert not is_locked(tmp_path / "run")

@@ -10,7 +10,7 @@ from typing import Any
 from brats_unet.assembly.init_record import Transfer
 from brats_unet.assembly.provenance import training_environment
 from brats_unet.data.study import Study
-from brats_unet.errors import Interrupted, Stopped
+from brats_unet.errors import Interrupted
 from brats_unet.files import write_json
 from brats_unet.private_paths import short_text
 from brats_unet.report.run_facts import DONE, FAILED, PAUSED, STOPPED
@@ -96,7 +96,9 @@ class RunSession:
             if self.run is None:
                 return
             done = PAUSED if self.paused else DONE
-            state = done if problem is None else STOPPED if isinstance(problem, Interrupted | Stopped) else FAILED
+            state = (
+                done if problem is None else STOPPED if isinstance(problem, Interrupted | KeyboardInterrupt) else FAILED
+            )
             told = {"sentence": short_text(str(problem) or type(problem).__name__)} if state == FAILED else {}
             steps = self.run.journal("step")
             at = steps[-1]["step"] if steps else self.step

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from brats_unet.cli import checks, sweep, sweep_table
 from brats_unet.cli.arguments import Override, Request
+from brats_unet.data.folds import fold_count
 from brats_unet.errors import STOPPED_AT_ONCE, Interrupted, SettingsError, Stopped
 from brats_unet.files import remove_file, write_json
 from brats_unet.report.scores import refuse_foreign_folder
@@ -70,6 +71,8 @@ def _refuse(request: Request, overrides: Sequence[Override], settings: Crossval)
             raise SettingsError(f"{typed[key]}: crossval holds out every fold in turn. Leave it out, or use train.")
     if "data.folds" in typed and settings.data.folds != settings.folds:
         raise SettingsError(f"{typed['data.folds']}: the number of folds is set by folds={settings.data.folds}.")
+    if settings.data.splits is not None and (found := fold_count(Path(settings.data.splits))) != settings.folds:
+        raise SettingsError(f"data.splits={settings.data.splits} divides into {found} folds, folds={settings.folds}.")
     if settings.hardware.device == "workers":
         raise SettingsError(
             "hardware=workers trains one network with several processes. Run `brats-unet train` for each fold with "

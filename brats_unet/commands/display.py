@@ -1,5 +1,6 @@
 """Terminal output while a command runs: log sentences and progress bars; with json=true, sentences to print later."""
 
+import os
 import sys
 import time
 from collections.abc import Iterator, Mapping
@@ -16,10 +17,12 @@ from rich.progress import (
 
 from brats_unet.distributed.joining import joined
 from brats_unet.distributed.workers import DEADLINE_SECONDS, Workers
-from brats_unet.report.console import PlainConsole, plain_column
+from brats_unet.report.console import PlainConsole, duration_text, plain_column
 from brats_unet.safe_text import visible
 
-SECONDS_BETWEEN_LINES = 30.0
+SECONDS_BETWEEN_LINES, IN_NOTEBOOKS = 30.0, 5.0  # of progress, where bars cannot be redrawn
+NOTEBOOK = ("JPY_PARENT_PID", "COLAB_RELEASE_TAG", "KAGGLE_KERNEL_RUN_TYPE")  # variables that notebooks set
+WIDE, WIDEST = 100, 140  # columns of a terminal with room for the label and for a long bar of a training
 
 
 class Display:
@@ -30,6 +33,7 @@ class Display:
 
     Attributes:
         notes: Every sentence so far, for the JSON document.
+        live: Whether bars can be redrawn; else a line of progress is printed now and then.
     """
 
     def __init__(self, *, json: bool) -> None:
@@ -38,6 +42,9 @@ class Display:
         self.notes: list[str] = []
         self.bars: Progress | None = None
         self.tasks: dict[str, TaskID] = {}
+        in_notebook = any(name in os.environ for name in NOTEBOOK)
+        self.live = self.console.is_terminal and not in_notebook  # `!brats-unet` in a notebook writes to a terminal
+        self.seconds_between = IN_NOTEBOOKS if in_notebook else SECONDS_BETWEEN_LINES
         self.said = time.monotonic()  # when the last line of progress was printed
 
     def log(self, sentence: str) -> None:
@@ -50,8 +57,9 @@ class Display:
         """Show `done` of `total` parts of `what`; the bar appears at the first call and vanishes when all are done."""
         if self.quiet:
             return
-        if not self.console.is_terminal:
-            self._progress_line(what, done, total)
+        if not self.live:
+            if done < total and self.line_is_due():
+                self.console.print(f"{what}: {done} of {total}")
             return
         if done >= total and what not in self.tasks:
             return
@@ -74,12 +82,12 @@ class Display:
             if not self.tasks:
                 self.close()
 
-    def _progress_line(self, what: str, done: int, total: int) -> None:
-        """In a file or notebook: a line every half minute, so that long work is seen to be alive."""
+    def line_is_due(self) -> bool:
+        """Whether a line of progress should be printed now, so that long work is seen to be alive."""
         now = time.monotonic()
-        if now - self.said >= SECONDS_BETWEEN_LINES and done < total:
+        if due := now - self.said >= self.seconds_between:
             self.said = now
-            self.console.print(f"{what}: {done} of {total}")
+        return due
 
     def close(self) -> None:
         """Remove all progress bars."""
@@ -131,19 +139,21 @@ class TrainingDisplay:
     def __init__(self, display: Display, done: int, steps: int | None) -> None:
         self.display = display
         self.loss: float | None = None
+        width = display.console.width
         self.bar = Progress(
-            plain_column("Training"),
-            BarColumn(),
+            *([plain_column("Training")] if width >= WIDE else []),
+            BarColumn(bar_width=40 if width >= WIDEST else 10 if width >= WIDE else 5),
             MofNCompleteColumn(),
             plain_column("{task.fields[facts]}"),
             TimeRemainingColumn(),
             console=display.console,
             transient=True,
-            disable=display.quiet or not display.console.is_terminal,
+            disable=display.quiet or not display.live,
         )
-        facts = "first step: building the graph, a minute or two on a GPU …"
+        facts = "first step: building the graph …"
         self.task = self.bar.add_task("", total=steps, completed=done, facts=facts)
         self.dice = self.patch_dice = ""
+        self.done, self.began = done, time.monotonic()
 
     def __enter__(self) -> "TrainingDisplay":
         self.bar.start()
@@ -155,8 +165,19 @@ class TrainingDisplay:
     def step(self, step: int, steps: int | None, loss: float, patches_per_second: float) -> None:
         """Update the bar; called after each step."""
         self.loss = loss if self.loss is None else 0.95 * self.loss + 0.05 * loss
-        facts = f"loss {self.loss:.3f}{self.dice}{self.patch_dice}  {patches_per_second:.2f} patches/s"
+        patch_dice = self.patch_dice if self.display.console.width >= WIDE else ""
+        facts = f"loss {self.loss:.3f}{self.dice}{patch_dice}  {patches_per_second:.2f} patches/s"
         self.bar.update(self.task, completed=step, total=steps, facts=facts)
+        if not self.display.live and not self.display.quiet and self.display.line_is_due():
+            of = "" if steps is None else f" of {steps}"
+            self.display.console.print(f"step {step}{of}  {facts}{self._left(step, steps)}")
+
+    def _left(self, step: int, steps: int | None) -> str:
+        """The time left by the mean speed of this start, as "  3 min left"; "" while unknown."""
+        done = step - self.done
+        if steps is None or done <= 0:
+            return ""
+        return f"  about {duration_text((time.monotonic() - self.began) / done * (steps - step))} left"
 
     def patches(self, running_mean_dice: float | None) -> None:
         """Show the running mean of the Dice of held-out patches in the bar, from the next step on."""

@@ -1,5 +1,6 @@
 """`brats-unet evaluate`: score a run on its held-out cases, or a folder of masks against another."""
 
+import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -119,6 +120,8 @@ def evaluate_run(settings: Evaluate) -> Path | None:
             json=settings.json,
             progress=display.progress,
         )
+        page = runs[0].folder if output == runs[0].evaluation_folder() else output
+        display.log(f"  Next: brats-unet report {shlex.quote(str(page))}")
         return output
 
 

@@ -154,6 +154,18 @@ def fold_number(fold: int | str, folds: int) -> int:
     return number
 
 
+def fold_count(path: Path) -> int:
+    """Number of folds in a split file that the user supplies; 1 for a single division.
+
+    Raises:
+        SettingsError: The file cannot be read.
+    """
+    content = _read_json(path, "Give the file of the folds with data.splits=….")
+    if isinstance(content, dict) and isinstance(content.get("folds"), int):
+        return content["folds"]
+    return len(content) if isinstance(content, list) else 1
+
+
 def _read_json(path: Path, remedy: str) -> Any:
     try:
         return json_values(path.read_text(encoding="utf-8-sig"))

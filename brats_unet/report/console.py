@@ -47,3 +47,11 @@ def plain_table(title: str) -> Table:
     """An empty table in the style of all terminal tables: bold title on the left, a line under the header."""
     text = Text(visible(title), style="bold", no_wrap=True, overflow="ignore")  # wider than its table if it must be
     return Table(title=text, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1))
+
+
+def duration_text(seconds: float) -> str:
+    """A duration as "43 s", "12 min" or "5 h 07"."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 100 else f"{minutes // 60} h {minutes % 60:02}"

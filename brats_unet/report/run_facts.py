@@ -77,10 +77,17 @@ def runs_in(folder: Path) -> list[Run]:
 def facts_of(run: Run, name: str) -> RunFacts:
     """Read what became of a run; one that cannot be read is broken, and its sentence says why."""
     try:
-        settings = flat({key: value for key, value in run.settings().items() if key != "scheme"})
-        lines = run.journal()
-    except (CheckpointError, OSError, AttributeError, TypeError, KeyError) as problem:
+        return _facts_of(run, name)
+    except (CheckpointError, OSError) as problem:
         return RunFacts(name, run.folder, BROKEN, str(problem))
+    except (AttributeError, TypeError, KeyError, ValueError) as problem:
+        sentence = f"its settings or journal hold something else than a training writes ({problem!r})."
+        return RunFacts(name, run.folder, BROKEN, sentence)
+
+
+def _facts_of(run: Run, name: str) -> RunFacts:
+    settings = flat({key: value for key, value in run.settings().items() if key != "scheme"})
+    lines = run.journal()
     step = max((line["step"] for line in lines if "step" in line), default=0)
     validations = [line["dice"] for line in lines if line["event"] == "validation" and line["dice"]]
     state, sentence = _state(run, lines, step)

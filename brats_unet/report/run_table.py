@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from brats_unet.files import atomic_path
-from brats_unet.report.console import plain_table
+from brats_unet.report.console import duration_text, plain_table
 from brats_unet.report.run_facts import BROKEN, DONE, FAILED, PAUSED, RUNNING, STOPPED, RunFacts, differing, value_text
 from brats_unet.report.short_names import apart
 from brats_unet.safe_text import csv_cell, visible, write_csv
@@ -60,7 +60,11 @@ def print_runs(console: Console, runs: Sequence[RunFacts], title: str) -> None:
     for one in runs:
         steps = f"{one.step}" if one.steps is None or one.steps == one.step else f"{one.step}/{one.steps}"
         cells = [one.state, steps, _dice(one.best_mean), _by_region(one.best, regions, 3 if wide else 2)]
-        cells += [_dice(one.final_mean), *([_by_region(one.final, regions, 3)] if wide else []), _time(one.seconds)]
+        cells += [
+            _dice(one.final_mean),
+            *([_by_region(one.final, regions, 3)] if wide else []),
+            duration_text(one.seconds),
+        ]
         rows.append(cells)
     _add_rows(table, console.width, [one.name for one in runs], rows, [STYLES[one.state] for one in runs])
     console.print(table)
@@ -175,11 +179,3 @@ def _by_region(dice: Any, regions: Sequence[str], decimals: int) -> str:
         text = "–" if region not in dice else f"{dice[region]:.{decimals}f}".removeprefix("0")
         cells.append(text.rjust(len(region)))
     return " ".join(cells)
-
-
-def _time(seconds: float) -> str:
-    """A duration as "43 s", "12 min" or "5 h 07"."""
-    if seconds < 100:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 100 else f"{minutes // 60} h {minutes % 60:02}"

@@ -159,3 +159,10 @@ def test_the_csv_has_a_column_for_each_setting_that_differs(place, capsys):
 def test_what_does_not_fit_is_refused(place, argument, sentence, capsys):
     assert main(["runs", argument]) == 2
     assert sentence in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("line", ['{"event": "end", "state": "done"}', "[]", '{"event": "step", "step": "two"}'])
+def test_a_journal_of_something_else_makes_a_run_broken_and_hides_no_other(place, capsys, line):
+    (place / "worse" / "journal.jsonl").write_text(line + "\n")
+    found = listed(capsys)
+    assert found["worse"]["state"] == "broken" and found["good"]["state"] == "done"

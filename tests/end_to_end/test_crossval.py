@@ -171,12 +171,15 @@ def test_a_fold_that_fails_lets_the_others_go_on_and_there_is_no_ensemble(tmp_pa
         (["data.folds=3"], "data.folds=3: the number of folds is set by folds=3."),
         (["-m"], "crossval runs one recipe over all folds. Leave out -m"),
         (["hardware=workers"], "hardware=workers trains one network with several processes."),
+        (["data.splits=three.json"], "data.splits=three.json divides into 3 folds, folds=2."),
         (["folds=1"], "folds=1 does not fit. Expected"),
     ],
 )
 def test_what_does_not_fit_a_cross_validation_is_refused_and_leaves_nothing(
-    tmp_path, phantom_root, more, sentence, capsys
+    tmp_path, phantom_root, more, sentence, monkeypatch, capsys
 ):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "three.json").write_text(json.dumps([{"train": ["a"], "val": ["b"]}] * 3))
     given = [word for word in crossval(tmp_path, phantom_root) if not (more == ["folds=1"] and word == "folds=2")]
     assert cli.main([*given, *more]) == 2
     assert sentence in capsys.readouterr().err and not Path(tmp_path / "cv").exists()
