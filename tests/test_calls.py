@@ -58,6 +58,7 @@ def test_evaluate_returns_the_scores_as_rows_and_means(scores, run):
     values = [row.value for row in scores.rows if (row.region, row.metric) == ("WT", "dice")]
     assert mean["WT"] == pytest.approx(sum(values) / 2) and list(mean) == ["WT", "TC", "ET"]
     assert "<td>dice</td>" in scores._repr_html_()
+    assert scores.evaluation.summary["note"].startswith("Synthetic cases (phantoms): these scores say nothing about")
     with pytest.raises(SettingsError, match="There is no metric dicee in these scores. Known: dice"):
         scores.mean("dicee")
 

@@ -11,6 +11,7 @@ from brats_unet.assembly.predicted_pairs import add_mean_shape, predicted
 from brats_unet.assembly.prediction_terms import prediction_sentence
 from brats_unet.assembly.scored_cases import RunCases, scored_cases, trained_on_sentence
 from brats_unet.commands.display import Display, open_display, open_shared_display
+from brats_unet.data.phantom.phantoms import is_phantom
 from brats_unet.data.readers.discovery import three_lengths
 from brats_unet.data.run_cases import refuse_overlap
 from brats_unet.errors import DataError, SettingsError
@@ -25,6 +26,8 @@ from brats_unet.run import ENSEMBLE, Run
 from brats_unet.schemes.scheme import Scheme
 from brats_unet.schemes.scheme_file import builtin, scheme_of
 from brats_unet.settings import Evaluate, SideLabels
+
+SYNTHETIC = "Synthetic cases (phantoms): these scores say nothing about patients."
 
 
 def main(settings: Evaluate) -> int:
@@ -91,7 +94,8 @@ def evaluate_run(settings: Evaluate) -> Path | None:
         reasons = [add_mean_shape(one, settings, shapes, display.progress) for one in chosen]
         display.close()
         trained_on = chosen[0].trained_on or {}  # of several runs, only held-out cases are scored
-        notes = [trained_on_sentence(trained_on, len(pairs))] if trained_on else []
+        notes = [SYNTHETIC] if any(is_phantom(pair.reference) for pair in pairs) else []
+        notes += [trained_on_sentence(trained_on, len(pairs))] if trained_on else []
         held_out = any(one.held_out for one in chosen)
         if held_out and settings.checkpoint == "best":
             notes.append("The best checkpoint was selected on these same cases: its scores are biased upwards.")
@@ -182,6 +186,7 @@ def evaluate_folders(settings: Evaluate, predictions: Path, references: Path) ->
             figures=settings.figures,
             workers=settings.workers,
             title=predictions.resolve().name,
+            note=SYNTHETIC if any(is_phantom(pair.reference) for pair in pairs) else "",
             not_scored=paired.not_scored,
             failed=paired.failed,
             shapes_left_out="Two folders of masks have no training cases.",

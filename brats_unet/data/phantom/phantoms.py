@@ -156,6 +156,11 @@ def description(recipe: Mapping[str, Any], scheme: Scheme, cases: int) -> dict[s
     return {**kept, "cases": cases, "varieties": kinds}
 
 
+def is_phantom(mask: Path) -> bool:
+    """Whether a mask is that of a phantom, in a folder that `write_dataset` made."""
+    return any((folder / "phantom.json").is_file() for folder in list(mask.parents)[:2])
+
+
 def varieties(folder: Path) -> dict[str, str]:
     """Variety of each phantom, by case id, in a folder that `write_dataset` made."""
     return dict(json.loads((Path(folder) / "phantom.json").read_text(encoding="utf-8"))["varieties"])
