@@ -8,6 +8,8 @@ from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from brats_unet.binding import comma_parts
+
 ROOTS = ("data.root", "data.validation_root")  # settings of which only the last component is shown, also if relative
 TYPED = re.compile(r"(?P<key>[+~]*[\w./@-]+=|--[\w-]+=)(?P<value>.*)", re.DOTALL)
 # An absolute path of two components or more, inside a sentence.
@@ -88,33 +90,16 @@ def _short_value(value: str, *, always: bool = False) -> str:
     if len(value) > 1 and value[0] == value[-1] and value[0] in "'\"":
         return value[0] + _short_value(value[1:-1], always=always) + value[0]
     if value.startswith("[") and value.endswith("]"):
-        return "[" + ",".join(_short_value(item, always=always) for item in _items(value[1:-1])) + "]"
+        return "[" + ",".join(_short_value(item, always=always) for item in comma_parts(value[1:-1])) + "]"
     if value.startswith("{") and value.endswith("}"):
-        pairs = (item.partition(":") for item in _items(value[1:-1]))
+        pairs = (item.partition(":") for item in comma_parts(value[1:-1]))
         return "{" + ",".join(key + colon + _short_value(one, always=always) for key, colon, one in pairs) + "}"
     if value != value.lstrip():
         return value[: -len(value.lstrip()) or None] + _short_value(value.lstrip(), always=always)
-    items = _items(value)
+    items = comma_parts(value)
     if len(items) > 1 and all(short_path(item) != item for item in items):  # the values of a sweep
         return ",".join(_short_value(item) for item in items)
     return short_path(value, always=always)
-
-
-def _items(text: str) -> list[str]:
-    """Parts between commas that are outside quotes and brackets."""
-    items, depth, quote = [""], 0, ""
-    for letter in text:
-        if quote:
-            quote = "" if letter == quote else quote
-        elif letter in "'\"":
-            quote = letter
-        else:
-            depth += (letter in "[{") - (letter in "]}")
-        if letter == "," and not depth and not quote:
-            items.append("")
-        else:
-            items[-1] += letter
-    return items
 
 
 def _home() -> str:

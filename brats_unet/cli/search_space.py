@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from brats_unet.binding import comma_parts
 from brats_unet.errors import SettingsError
 
 CALL = re.compile(r"\s*(?P<name>\w+)\s*\((?P<inside>.*)\)\s*", re.DOTALL)
@@ -51,7 +52,11 @@ Space = Mapping[str, Interval | Choice]
 def is_range(text: str) -> bool:
     """Whether a typed value stands for several."""
     found = CALL.fullmatch(text)
-    return len(parts(text)) > 1 or (found is not None and found["name"] in ("choice", "interval", "log", "int", "tag"))
+    return len(_parts(text)) > 1 or (found is not None and found["name"] in ("choice", "interval", "log", "int", "tag"))
+
+
+def _parts(text: str) -> list[str]:
+    return [part.strip() for part in comma_parts(text)]
 
 
 def read_range(key: str, value: Any) -> Interval | Choice:
@@ -63,9 +68,9 @@ def read_range(key: str, value: Any) -> Interval | Choice:
     if isinstance(value, list):
         return Choice(tuple(str(one) for one in value))
     found = CALL.fullmatch(str(value))
-    name, inside = (found["name"], parts(found["inside"])) if found else ("", [])
-    if name == "choice" or (not found and len(parts(str(value))) > 1):
-        return Choice(tuple(inside or parts(str(value))))
+    name, inside = (found["name"], _parts(found["inside"])) if found else ("", [])
+    if name == "choice" or (not found and len(_parts(str(value))) > 1):
+        return Choice(tuple(inside or _parts(str(value))))
     if name in ("int", "log", "tag") and CALL.fullmatch(inside[-1]):  # Hydra: tag(log, interval(…)), int(interval(…))
         inner = read_range(key, inside[-1])
         if isinstance(inner, Interval) and (name != "tag" or inside[0] == "log"):
@@ -113,20 +118,3 @@ def _interval(key: str, value: Any, low: float, high: float, log: bool, whole: b
         positive = " above 0" if log else ""
         raise SettingsError(f"{key}={value}: expected a low number{positive}, then a higher one.")
     return Interval(low, high, log, whole)
-
-
-def parts(text: str) -> list[str]:
-    """The parts between commas that are outside of brackets and quotes, without blanks around them."""
-    found, depth, quote = [""], 0, ""
-    for letter in text:
-        if quote:
-            quote = "" if letter == quote else quote
-        elif letter in "'\"":
-            quote = letter
-        else:
-            depth += (letter in "[{(") - (letter in "]})")
-        if letter == "," and not depth and not quote:
-            found.append("")
-        else:
-            found[-1] += letter
-    return [part.strip() for part in found]
