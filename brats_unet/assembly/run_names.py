@@ -14,7 +14,12 @@ SAYS_NOTHING = {"true", "false", "null", "none", "auto", "all"}  # values that n
 
 
 def run_folder(settings: Train) -> Path:
-    """`runs/<name>[-<tag>]`; the default name is made of experiment or plan, data, fold and seed, without a date.
+    """The folder of a training; see `named_folder`."""
+    return named_folder(settings, f"fold{settings.data.fold}")
+
+
+def named_folder(settings: Train, held_out: str) -> Path:
+    """`runs/<name>[-<tag>]`; the default name is made of experiment or plan, data, what is held out and seed.
 
     Raises:
         SettingsError: `runs` lies in the data.
@@ -22,7 +27,7 @@ def run_folder(settings: Train) -> Path:
     data = settings.data
     refuse_writing_into_data((data.root, data.validation_root), {"runs": settings.runs})
     recipe = Path(settings.plan).stem if settings.plan else settings.experiment
-    name = settings.name or f"{recipe}-{data.name}-fold{data.fold}-seed{settings.seed}"
+    name = settings.name or f"{recipe}-{data.name}-{held_out}-seed{settings.seed}"
     if settings.tag:
         name = f"{name}-{short_tag(settings.tag)}"
     return Path(settings.runs) / name

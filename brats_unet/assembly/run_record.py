@@ -47,10 +47,10 @@ def record_run(
 def recorded_settings(settings: Train) -> dict[str, Any]:
     """The settings for `settings.json`: paths are whole, so that the run can be opened from any folder."""
     values = asdict(settings)
-    for section, key in (*(("data", key) for key in PLACES), ("", "init")):
-        within = values[section] if section else values
-        if within[key] is not None:
-            within[key] = str(Path(within[key]).expanduser().resolve())
+    for section, keys in ((values["data"], PLACES), (values, ("init",))):
+        for key in keys:
+            if section[key] is not None:
+                section[key] = str(Path(section[key]).expanduser().resolve())
     return values
 
 
@@ -63,9 +63,8 @@ class RunSession:
     def __init__(self) -> None:
         self.began = time.monotonic()
         self.held = ExitStack()
-        self.locked: Path | None = None
+        self.is_locked = False
         self.run: Run | None = None
-        self.step = 0
         self.paused = False
 
     def pause(self) -> None:
@@ -78,13 +77,13 @@ class RunSession:
         Raises:
             SettingsError: Another training works in it.
         """
-        if self.locked is None:
+        if not self.is_locked:
             self.held.enter_context(locked(run.folder))
-            self.locked = run.folder
+            self.is_locked = True
 
-    def note_end_in(self, run: Run, step: int) -> None:
-        """From now on, note the end in this run, which starts after `step` steps."""
-        self.run, self.step = run, step
+    def note_end_in(self, run: Run) -> None:
+        """From now on, note the end in this run."""
+        self.run = run
 
     def __enter__(self) -> "RunSession":
         return self
@@ -95,11 +94,9 @@ class RunSession:
         with self.held:
             if self.run is None:
                 return
-            done = PAUSED if self.paused else DONE
-            state = (
-                done if problem is None else STOPPED if isinstance(problem, Interrupted | KeyboardInterrupt) else FAILED
-            )
-            told = {"sentence": short_text(str(problem) or type(problem).__name__)} if state == FAILED else {}
-            steps = self.run.journal("step")
-            at = steps[-1]["step"] if steps else self.step
-            self.run.note("end", state=state, at=at, seconds=round(time.monotonic() - self.began, 1), **told)
+            state, told = PAUSED if self.paused else DONE, {}
+            if isinstance(problem, Interrupted | KeyboardInterrupt):
+                state = STOPPED
+            elif problem is not None:
+                state, told = FAILED, {"sentence": short_text(str(problem) or type(problem).__name__)}
+            self.run.note("end", state=state, seconds=round(time.monotonic() - self.began, 1), **told)

@@ -7,8 +7,7 @@ from pathlib import Path
 
 from brats_unet.data.labels.decide import decide, label_set
 from brats_unet.data.labels.scheme_choice import refuse_other_scheme, sentences_about
-from brats_unet.data.prepare.content_hash import HashMemo
-from brats_unet.data.run_cases import Elsewhere, cases_elsewhere, held_out_cases
+from brats_unet.data.run_cases import Elsewhere, cases_elsewhere, held_out_cases, memo_for
 from brats_unet.data.study import memoised_label_sets
 from brats_unet.errors import SettingsError, some
 from brats_unet.files import read_json
@@ -104,13 +103,12 @@ def _recorded(run: Run) -> Convention:
 
 def _elsewhere(run: Run, root: str, data: OtherData, log: Callable[[str], None]) -> tuple[Elsewhere, Convention]:
     """The cases of `data.root`, and their label convention."""
-    cache = Path(data.cache or run.settings()["data"]["cache"])
-    memo = HashMemo(cache / "hashes.json")
+    memo, remembers = memo_for(run, data.cache)
     there = cases_elsewhere(
         run, root, leave_out=data.leave_out or [], spacing_mm=data.spacing_mm, files=data.files, memo=memo
     )
     masks = {case.id: case.mask for case in there.cases if case.mask is not None}
-    if data.cache is not None or cache.is_dir():
+    if remembers:
         memo.save()
         sets = memoised_label_sets(masks, memo, lambda done, total: None)
     else:  # the run came from another machine: nothing is remembered

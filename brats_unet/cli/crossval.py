@@ -82,11 +82,9 @@ def _refuse(request: Request, overrides: Sequence[Override], settings: Crossval)
 
 def folder_of(settings: Crossval) -> Path:
     """The folder of a cross-validation: `runs/<name>[-<tag>]`, with a folder in it for each fold."""
-    from brats_unet.assembly.run_names import short_tag
+    from brats_unet.assembly.run_names import named_folder
 
-    recipe = Path(settings.plan).stem if settings.plan else settings.experiment
-    name = settings.name or f"{recipe}-{settings.data.name}-cv{settings.folds}-seed{settings.seed}"
-    return Path(settings.runs) / (f"{name}-{short_tag(settings.tag)}" if settings.tag else name)
+    return named_folder(settings, f"cv{settings.folds}")
 
 
 def _trained(request: Request, folder: Path, folds: int) -> sweep_table.Sweep:

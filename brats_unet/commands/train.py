@@ -167,7 +167,7 @@ def _train(settings: Train, display: Display, workers: Workers, stop: StopReques
     if run.writes:
         session.lock(run)
         record_run(run, settings, run_recipe, study, devices, transfer)
-        session.note_end_in(run, state.step)
+        session.note_end_in(run)
     agree_on_run(workers, run, state.step)
     for sentence in start_sentences(settings, run, study.split, model.count_params(), devices, state):
         display.log(sentence)

@@ -13,8 +13,7 @@ from rich.table import Table
 
 from brats_unet.assembly.networks import open_networks, refuse_other_schemes, run_paths, with_inference_options
 from brats_unet.commands.display import Display, open_display
-from brats_unet.data.prepare.content_hash import HashMemo
-from brats_unet.data.run_cases import held_out_cases, moved_cases, refuse_overlap
+from brats_unet.data.run_cases import held_out_cases, memo_for, moved_cases, refuse_overlap
 from brats_unet.errors import CheckpointError, DataError, SettingsError
 from brats_unet.files import atomic_path, remove_file, write_json
 from brats_unet.geometry import bounding_box, crop
@@ -96,10 +95,9 @@ def _held_out(run: Run, data: MovedData) -> list[Case]:
         return held_out_cases(run)
     if data.root is None:
         raise SettingsError("data.cache is set, but data.root is not. Give both, or neither.")
-    cache = Path(data.cache or run.settings()["data"]["cache"])
-    memo = HashMemo(cache / "hashes.json")
+    memo, remembers = memo_for(run, data.cache)
     cases = moved_cases(run, data.root, memo)
-    if data.cache is not None or cache.is_dir():  # else the run came from another machine: nothing is remembered
+    if remembers:
         memo.save()
     return cases
 

@@ -58,6 +58,17 @@ def training_cases(run: Run, root: str | None = None) -> list[Case]:
     return [found[case_id] for case_id in wanted]
 
 
+def memo_for(run: Run, cache: str | None) -> tuple[HashMemo, bool]:
+    """The content hashes of the data of a run, and whether to save them: not if the run came from another machine.
+
+    Args:
+        run: A run.
+        cache: Folder that remembers them; None for that of the run.
+    """
+    folder = Path(cache or run.settings()["data"]["cache"])
+    return HashMemo(folder / "hashes.json"), cache is not None or folder.is_dir()
+
+
 def moved_cases(run: Run, root: str, memo: HashMemo) -> list[Case]:
     """The held-out cases of a run, with masks, in another folder than the one it was trained on.
 

@@ -111,12 +111,13 @@ def dice_at(run: Run, step: int) -> Mapping[str, float]:
 
 
 def _state(run: Run, lines: Sequence[Mapping[str, Any]], step: int) -> tuple[str, str]:
-    """State of a run, and why it failed or is broken. The last end is that of the last start unless steps follow it."""
+    """State of a run, and why it failed or is broken. Steps behind the last end are of a start that was killed."""
     if is_locked(run.folder):
         return RUNNING, ""
-    ends = [line for line in lines if line["event"] == "end"]
-    end = ends[-1] if ends and ends[-1]["at"] >= step else None
-    finished = end["state"] == DONE if end else not ends and run.model_file.exists()
+    told = [line for line in lines if line["event"] in ("end", "step")]
+    end = told[-1] if told and told[-1]["event"] == "end" else None
+    of_earlier_version = not any(line["event"] == "end" for line in told)
+    finished = end["state"] == DONE if end else of_earlier_version and run.model_file.exists()
     if finished:
         lacking = [file.name for file in (run.model_file, run.recipe_file, run.folds_file) if not file.exists()]
         return (BROKEN, f"{', '.join(lacking)} is missing. Start the same command again.") if lacking else (DONE, "")
