@@ -16,6 +16,7 @@ PUBLIC = {
     "predict": "brats_unet.calls",
     "compare": "brats_unet.calls",
     "crossval": "brats_unet.calls",
+    "show": "brats_unet.showing",
     "BratsError": "brats_unet.errors",
     "DataError": "brats_unet.errors",
     "SettingsError": "brats_unet.errors",

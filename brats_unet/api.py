@@ -26,8 +26,9 @@ from brats_unet.inference.postprocess import Postprocessing
 from brats_unet.inference.predicting import known_scans, outcome_of, prepared_for, trained_patterns
 from brats_unet.inference.probability_maps import scan_of
 from brats_unet.modality import Modality
+from brats_unet.picture import AnyPath
 from brats_unet.schemes.convention import Convention
-from brats_unet.segmentation import AnyPath, Segmentation
+from brats_unet.segmentation import Segmentation
 from brats_unet.spelling import suggestion
 from brats_unet.volume import Case
 
@@ -130,6 +131,13 @@ def load(
     """Load a trained network as a function from a case to its segmentation.
 
     "auto" means the same as for `brats-unet predict`.
+
+        >>> segment = load("runs/small")
+        >>> result = segment("scans/BraTS20_Training_001")
+        >>> result.labels.dtype, list(result.volumes_ml)
+        (dtype('uint8'), ['WT', 'TC', 'ET'])
+        >>> result.save("mask.nii.gz").name
+        'mask.nii.gz'
 
     Args:
         run: A run folder, its `.keras` file, or an exported network (its folder or its file); a list makes an ensemble.

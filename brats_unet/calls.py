@@ -36,6 +36,11 @@ def train(*texts: str | PathLike[str], **settings: Setting) -> TrainedRun:
 
     In the main thread, the first Ctrl-C saves and raises `Interrupted`; the same call continues.
 
+        >>> small = {"features": [4, 8], "strides": [1, 2]}
+        >>> run = train("data.root=scans", experiment="quick", name="small", steps=2, model=small)
+        >>> run.facts.state
+        'done'
+
     Args:
         texts: Settings as on the command line, such as "data.root=/scans".
         settings: Settings by name, such as `steps=500`.
@@ -60,6 +65,10 @@ def train(*texts: str | PathLike[str], **settings: Setting) -> TrainedRun:
 def evaluate(*texts: str | PathLike[str], **settings: Setting) -> Scores:
     """Score a run on its held-out cases, or a folder of masks against another; prints the tables too.
 
+        >>> scores = evaluate("runs/small", figures=False)
+        >>> list(scores.mean("dice"))
+        ['WT', 'TC', 'ET']
+
     Args:
         texts: A run, two folders of masks, or settings as on the command line.
         settings: Settings by name, such as `run=…`.
@@ -83,6 +92,10 @@ def evaluate(*texts: str | PathLike[str], **settings: Setting) -> Scores:
 def predict(*texts: str | PathLike[str], **settings: Setting) -> Masks:
     """Segment a folder of cases; for one case as arrays, see `load`.
 
+        >>> masks = predict("runs/small", "scans", output="masks")
+        >>> [path.name for path in masks][:1]
+        ['BraTS20_Training_001.nii.gz']
+
     Args:
         texts: Runs and one folder of scans, or settings as on the command line.
         settings: Settings by name, such as `output=…`.
@@ -100,6 +113,13 @@ def predict(*texts: str | PathLike[str], **settings: Setting) -> Masks:
 def compare(*texts: str | PathLike[str], **settings: Setting) -> Comparison:
     """Compare evaluations of the same cases, paired by case; prints the tables too.
 
+        >>> evaluate("masks", "scans", output="once", figures=False).folder.name
+        'once'
+        >>> evaluate("masks", "scans", output="again", figures=False).folder.name
+        'again'
+        >>> compare("once", "again", metrics=["dice"]).names
+        ('once', 'again')
+
     Args:
         texts: Two or more runs or folders of scores, or settings as on the command line.
         settings: Settings by name, such as `metrics=["dice"]`.
@@ -114,6 +134,11 @@ def compare(*texts: str | PathLike[str], **settings: Setting) -> Comparison:
 
 def crossval(*texts: str | PathLike[str], **settings: Setting) -> Scores:
     """Train every fold, each in a process of its own, and score each case by the fold that held it out.
+
+        >>> small = {"features": [4, 8], "strides": [1, 2]}
+        >>> scores = crossval("data.root=scans", experiment="quick", name="all", folds=2, steps=2, model=small)
+        >>> load(scores.folder)
+        <Segmenter of 2: flair, t1, t1ce, t2 -> brats2017 labels>
 
     Args:
         texts: Settings as on the command line, such as "data.root=/scans".

@@ -1,26 +1,25 @@
 """One segmented case: labels, volumes, and pictures of them."""
 
 import html
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from os import PathLike
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from brats_unet.errors import SettingsError
-from brats_unet.files import atomic_path, explain_write_errors
+from brats_unet.files import explain_write_errors
 from brats_unet.inference.confidence import entropy
 from brats_unet.inference.exported import refuse_absent
 from brats_unet.modality import Modality
+from brats_unet.picture import AnyPath, Picture, case_picture
 from brats_unet.scan_files import read_mask, read_scan, write_like
 from brats_unet.scan_formats import NIFTI, WRITTEN, stem, suffix_of
 from brats_unet.schemes.convention import conventions
 from brats_unet.schemes.scheme import Scheme
-from brats_unet.volume import ImageFile, spacing_mm, turn_to_lps
-
-AnyPath = str | PathLike[str]
+from brats_unet.spelling import suggestion
+from brats_unet.volume import ImageFile, spacing_mm
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,7 +101,7 @@ class Segmentation:
         write_like(path, self.labels, ImageFile(self.scans[0]))
         return path
 
-    def show(self, reference: AnyPath | None = None) -> "Picture":
+    def show(self, reference: AnyPath | None = None) -> Picture:
         """Three planes through the tumour with the outlines of each region; a notebook displays the result.
 
         Args:
@@ -112,29 +111,49 @@ class Segmentation:
             DataError: A scan or the mask cannot be read.
             MachineError: matplotlib is not installed.
         """
-        refuse_absent("matplotlib", wanted_by="show()")
-        from brats_unet.report.figures import case_figure
+        return case_picture(
+            self.case,
+            self.images,
+            self.affine,
+            self.scheme,
+            reference=self._reference(reference),
+            prediction=self._decoded(),
+        )
 
-        turn = turn_to_lps(self.affine)
-        convention = conventions(self.scheme)[self.convention]
-        scans = {modality: read_scan(file) for modality, file in self.images.items()}
-        expert = None
-        if reference is not None:
-            expert = turn.apply(convention.decode(read_mask(Path(reference)).array, where=str(reference)))
-        x, y, z = (self.spacing_mm[axis] for axis in turn.axes)
-        with tempfile.TemporaryDirectory() as folder:
-            case_figure(
-                {modality: turn.apply(scan.array) for modality, scan in scans.items()},
-                expert,
-                turn.apply(convention.decode(self.labels, where=self.case)),
-                {},
-                file := Path(folder) / "case.png",
-                self.case,
-                scheme=self.scheme,
-                spacing_mm=(x, y, z),
-                spacing_known=all(scan.spacing_known for scan in scans.values()),
-            )
-            return Picture(file.read_bytes())
+    def viewer(self, reference: AnyPath | None = None, *, modality: str | None = None) -> Any:
+        """The scan with the labels over it, in three planes that a notebook lets turn, scroll and zoom (NiiVue).
+
+        Args:
+            reference: Expert mask in the same label convention, as a second overlay.
+            modality: Scan to show; None takes the one that shows the first region best.
+
+        Returns:
+            An `ipyniivue.NiiVue` widget. Its overlays are `volumes[1]` and, with a reference, `volumes[2]`.
+
+        Raises:
+            DataError: A scan or the mask cannot be read.
+            SettingsError: The case has no such scan.
+            MachineError: ipyniivue is not installed.
+        """
+        refuse_absent("ipyniivue", wanted_by="viewer()")
+        from brats_unet.widget import viewer
+
+        wanted = modality or self.scheme.regions[self.regions[0]].seen_on
+        if modality is not None and modality not in self.images:
+            raise SettingsError(f"{self.case}: there is no {modality} scan. {suggestion(modality, self.images)}")
+        scan = read_scan(self.images.get(Modality(wanted), next(iter(self.images.values()))))
+        masks = {"prediction": self._decoded(), "reference": self._reference(reference)}
+        return viewer(scan, {title: mask for title, mask in masks.items() if mask is not None}, self.scheme)
+
+    def _decoded(self) -> np.ndarray:
+        """The labels as in memory."""
+        return conventions(self.scheme)[self.convention].decode(self.labels, where=self.case)
+
+    def _reference(self, path: AnyPath | None) -> np.ndarray | None:
+        """An expert mask as in memory; None for None."""
+        if path is None:
+            return None
+        return conventions(self.scheme)[self.convention].decode(read_mask(Path(path)).array, where=str(path))
 
     def _repr_html_(self) -> str:
         rows = "".join(
@@ -145,23 +164,3 @@ class Segmentation:
         check = f"<p>Check: {html.escape('; '.join(self.review))}.</p>" if self.review else ""
         head = "<tr><th></th><th>volume, mL</th><th>mean probability</th></tr>"
         return f"<b>{html.escape(self.case)}</b><table>{head}{rows}</table>{check}"
-
-
-@dataclass(frozen=True)
-class Picture:
-    """A picture that a notebook displays.
-
-    Attributes:
-        png: The content of a PNG file.
-    """
-
-    png: bytes = field(repr=False)
-
-    def save(self, path: AnyPath) -> Path:
-        """Write the PNG file; returns its path. Raises MachineError if it cannot be written."""
-        with atomic_path(Path(path)) as temporary:
-            temporary.write_bytes(self.png)
-        return Path(path)
-
-    def _repr_png_(self) -> bytes:
-        return self.png
