@@ -20,7 +20,9 @@ import numpy as np
 from brats_unet.assembly.networks import open_for_prediction, run_paths
 from brats_unet.data.readers.incomplete import cases_to_predict, named_case
 from brats_unet.errors import DataError, SettingsError
+from brats_unet.heat_map import HeatMap
 from brats_unet.inference.ensemble import predict_ensemble
+from brats_unet.inference.grad_cam import grad_cam
 from brats_unet.inference.network import Network
 from brats_unet.inference.postprocess import Postprocessing
 from brats_unet.inference.predicting import known_scans, outcome_of, prepared_for, trained_patterns
@@ -92,6 +94,49 @@ class Segmenter:
             scheme=self.convention.scheme,
             convention=self.convention.name,
             scans=(scan_of(opened).path, *(file.path for file in opened.images.values())),
+            images=opened.images,
+        )
+
+    def grad_cam(
+        self, case: AnyPath | Mapping[str, AnyPath], region: str, *, layer: str | None = None, name: str | None = None
+    ) -> HeatMap:
+        """Which parts of a case make the networks predict a region, by Grad-CAM.
+
+        A map of what raises the region, not of where it is, and no evidence that the mask is right.
+
+        Args:
+            case: As in a call.
+            region: One of the regions that the networks predict, such as "ET".
+            layer: Name of a layer of features; None is the last one of the encoder.
+            name: As in a call.
+
+        Returns:
+            The mean over the networks; without mirroring.
+
+        Raises:
+            DataError: As in a call.
+            SettingsError: There is no such region or layer, or a network was exported and has no gradients.
+        """
+        opened = self._case(case, name)
+        prepared = prepared_for(self.networks, opened)
+        heats, probabilities, layers = [], [], []
+        for network in self.networks:
+            one = prepared[network.preparation]
+            found = grad_cam(network, one.image, region, layer)
+            heats.append(one.grid.to_case(found.heat))
+            probabilities.append(one.grid.to_case(found.probability))
+            layers.append(found.layer)
+        probability = np.mean(probabilities, axis=0)
+        if probability.max() < 0.5:
+            self.log(f"{opened.id}: no voxel of {region} is predicted; the map is about where it comes closest.")
+        return HeatMap(
+            case=opened.id,
+            region=region,
+            layer=", ".join(dict.fromkeys(layers)),
+            values=np.mean(heats, axis=0),
+            probability=probability,
+            affine=np.array(one.grid.case_affine),
+            scheme=self.convention.scheme,
             images=opened.images,
         )
 

@@ -101,3 +101,22 @@ def test_importing_the_package_does_not_import_numpy_and_lists_load():
         _ = brats_unet.lode
     code = "import sys, brats_unet; sys.exit('numpy' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_grad_cam_gives_a_map_on_the_grid_of_the_case(small_run, phantom_root, result, tmp_path):
+    told = []
+    segment = load([small_run.folder, small_run.folder], device="cpu", log=told.append)
+    heat = segment.grad_cam(phantom_root / CASE, "TC")
+    assert heat.values.shape == result.labels.shape and heat.values.dtype == np.float32
+    assert heat.values.min() >= 0 and heat.values.max() <= 1 and heat.layer == "encoder_1_act_1"
+    assert heat._repr_png_()[:4] == b"\x89PNG"
+    np.testing.assert_array_equal(read_volume(heat.save(tmp_path / "heat.nii.gz")).array, heat.values)
+    one = load(small_run.folder, device="cpu", log=told.append).grad_cam(
+        phantom_root / CASE, "TC", layer="encoder_0_act_0"
+    )
+    assert one.layer == "encoder_0_act_0" and not np.array_equal(one.values, heat.values)
+
+
+def test_grad_cam_of_an_exported_network_is_refused(small_onnx, phantom_root):
+    with pytest.raises(BratsError, match=r"An exported network has no gradients"):
+        load(small_onnx).grad_cam(phantom_root / CASE, "TC")

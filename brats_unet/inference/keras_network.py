@@ -16,6 +16,7 @@ from brats_unet.geometry import Box
 from brats_unet.inference.any_size import for_any_size, patches_of
 from brats_unet.inference.exported import IMAGE, PROBABILITIES
 from brats_unet.inference.keras_archive import refuse_unsafe_keras
+from brats_unet.inference.keras_gradients import KerasGradients
 from brats_unet.inference.network import Network
 from brats_unet.inference.predictor import Forward, MemoryFull, SumOfTiles, in_slices
 from brats_unet.models import checkpoint
@@ -88,12 +89,15 @@ def network_of(model: keras.Model, recipe: Mapping[str, Any], log: Callable[[str
         recipe: See `network.recipe`.
         log: Called with one sentence about anything the user should know.
     """
-    model, stride, limit = for_any_size(model, recipe["stride"])
     outputs, scheme, gpu = recipe["outputs"], scheme_in(recipe), on_gpu()
+    gradients = KerasGradients(model, outputs, scheme)
+    model, stride, limit = for_any_size(model, recipe["stride"])
     # On a CPU, NumPy adds up tiles faster than TensorFlow.
     add_up = sum_of_tiles_of(model, outputs, scheme) if gpu and not takes_slices(model) else None
     forward = forward_of(model, outputs, scheme)
-    return Network(forward, recipe, stride, log, on_host=not gpu, sum_of_tiles=add_up, size_limit=limit)
+    return Network(
+        forward, recipe, stride, log, on_host=not gpu, sum_of_tiles=add_up, size_limit=limit, gradients=gradients
+    )
 
 
 def on_gpu() -> bool:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -28,6 +28,18 @@ class SizeLimit(NamedTuple):
     remedy: str
 
 
+class Gradients(Protocol):
+    """Grad-CAM by a runtime that computes gradients; see `keras_gradients.KerasGradients`."""
+
+    slices: bool
+
+    def layer(self, name: str | None) -> str:
+        """A layer by its name, or the usual one."""
+
+    def heat(self, image: np.ndarray, mask: np.ndarray, region: str, layer: str) -> np.ndarray:
+        """Where the features of a layer raise a region in the voxels of a mask."""
+
+
 @dataclass(frozen=True)
 class Network:
     """A trained network, ready to predict.
@@ -41,6 +53,7 @@ class Network:
             GPU raises an error instead.
         sum_of_tiles: The same network, adding up tiles in the memory it computes in; None adds them up on the host.
         size_limit: Why `stride` is above 1; None where it is 1 or the reason is unknown.
+        gradients: What `grad_cam` computes with; None if the runtime has no gradients.
         memory: Decides whether a whole volume fits host memory.
         logged: Keys of the sentences that were logged already.
     """
@@ -52,6 +65,7 @@ class Network:
     on_host: bool = True
     sum_of_tiles: SumOfTiles | None = None
     size_limit: SizeLimit | None = None
+    gradients: Gradients | None = None
     memory: WholeVolume = field(init=False, repr=False, compare=False)
     logged: set[str] = field(default_factory=set, init=False, repr=False, compare=False)
 

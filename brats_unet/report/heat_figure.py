@@ -1,0 +1,69 @@
+"""Figure of a Grad-CAM map: the scan in three planes, the map over it, and the outline of the predicted region."""
+
+from pathlib import Path
+
+import numpy as np
+
+from brats_unet.modality import Modality, in_words
+from brats_unet.report.curves import SKY, save_figure
+from brats_unet.report.panels import LIGHT, MUTED, Panel, letters, outline, sheet, show
+from brats_unet.report.planes import box_of, drawn_spacing, slices_through, windowed, with_margin
+from brats_unet.safe_text import visible
+
+FOOT_INCHES, COLOURS, OPACITY = 0.5, "inferno", 0.75
+
+
+def heat_figure(
+    image: np.ndarray,
+    heat: np.ndarray,
+    mask: np.ndarray,
+    path: Path,
+    title: str,
+    *,
+    modality: Modality,
+    layer: str,
+    spacing_mm: tuple[float, float, float],
+    spacing_known: bool,
+) -> None:
+    """Draw a map over a scan.
+
+    Args:
+        image: The scan, shape (X, Y, Z), axes L-P-S.
+        heat: The map, same shape, from 0 to 1; 0 is transparent.
+        mask: The predicted region, bool, same shape; empty if it is not predicted.
+        path: PNG file to write.
+        title: Title of the figure.
+        modality: What the scan is.
+        layer: Layer of the map.
+        spacing_mm: Voxel edge lengths along the three axes, in millimetres.
+        spacing_known: If False, these lengths are no millimetres, and few slices are stretched.
+    """
+    spacing_mm = drawn_spacing(image.shape, spacing_mm, known=spacing_known)
+    scan = windowed(image)
+    whole = with_margin(box_of(image != scan.background), 3, image.shape)
+    centre = slices_through([mask if mask.any() else heat >= 0.5], whole)
+    figure, cells = sheet([[Panel(modality)]], whole, whole, spacing_mm, FOOT_INCHES)
+    for cell in cells:
+        plane, axes = cell.plane, cell.axes
+        show(axes, plane, scan.greys(plane, centre), whole, spacing_mm)
+        flat = plane.cut(heat, centre)
+        colours = axes.imshow(
+            flat,
+            cmap=COLOURS,
+            vmin=0,
+            vmax=1,
+            alpha=OPACITY * np.sqrt(np.clip(flat, 0, 1)),
+            origin="lower",
+            interpolation="bilinear",
+            extent=axes.get_images()[0].get_extent(),
+        )
+        outline(axes, plane, mask, centre, spacing_mm, width=1.2, colour=SKY, dash="solid")
+        letters(axes, plane)
+    height = figure.get_figheight()
+    bar = figure.add_axes((0.012, 0.24 / height, 0.22, 0.09 / height))
+    figure.colorbar(colours, cax=bar, orientation="horizontal", ticks=[0, 1])
+    bar.set_xticklabels(["0", "most"], color=LIGHT, fontsize=7)
+    figure.text(0.012, 1 - 0.26 / height, visible(title), color=LIGHT, fontsize=10, weight="bold", va="center")
+    words = f"Grad-CAM at {layer}, over {in_words(modality)}; line: the prediction; the patient's left is on the right"
+    figure.text(0.992, 0.2 / height, words, color=MUTED, fontsize=7, ha="right", va="center")
+    save_figure(figure, path)
