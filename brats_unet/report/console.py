@@ -1,5 +1,6 @@
 """The only console of the terminal output: it prints names of cases, runs and folders as they are; plain tables."""
 
+import sys
 from collections.abc import Iterable
 from typing import Any, final
 
@@ -11,6 +12,14 @@ from rich.table import Table
 from rich.text import Text
 
 from brats_unet.safe_text import visible
+
+CELL_WIDTH = 100  # characters in the output of a notebook's cell
+
+
+def in_cell() -> bool:
+    """Whether this process is the kernel of a notebook, which shows what is printed in the output of a cell."""
+    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    return type(shell).__module__.startswith(("ipykernel", "google.colab"))
 
 
 @final
@@ -26,7 +35,12 @@ class PlainConsole(Console):
     """
 
     def __init__(self, *, stderr: bool = False, soft_wrap: bool = False, quiet: bool = False) -> None:
-        super().__init__(stderr=stderr, soft_wrap=soft_wrap, quiet=quiet, highlight=False, markup=False, emoji=False)
+        # Rich itself would print every line into a notebook as an HTML element that is cut at its right edge.
+        cell: Any = {"color_system": "standard", "width": CELL_WIDTH} if in_cell() else {}
+        super().__init__(
+            stderr=stderr, soft_wrap=soft_wrap, quiet=quiet, highlight=False, markup=False, emoji=False,
+            force_jupyter=False, **cell,
+        )  # fmt: skip
 
     def render_str(self, text: str, **options: Any) -> Text:
         """A string as text, made visible before its width is measured."""
