@@ -342,6 +342,24 @@ class Runs:
 
 
 @dataclass
+class MovedData:
+    """Where the data of a run is now; None: where it was."""
+
+    root: Optional[str]
+    cache: Optional[str]
+
+
+@dataclass
+class Reproduce:
+    """Settings of `brats-unet reproduce`."""
+
+    run: str  # run folder of a training that is done
+    output: Optional[str]  # folder of the repetition
+    data: MovedData
+    json: bool
+
+
+@dataclass
 class Check:
     """Settings of `brats-unet check`."""
 

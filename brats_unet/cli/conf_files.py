@@ -18,6 +18,7 @@ COMMANDS: dict[str, type] = {
     "evaluate": settings.Evaluate,
     "compare": settings.Compare,
     "runs": settings.Runs,
+    "reproduce": settings.Reproduce,
     "report": settings.Report,
     "predict": settings.Predict,
     "tune": settings.Tune,

@@ -69,7 +69,7 @@ def _answer(argv: list[str], stop: StopRequest) -> int:
 
         hydra.show(request, checks.checked(request))
         return 0
-    if request.command in ("train", "crossval"):
+    if request.command in ("train", "crossval", "reproduce"):
         return _train(request, stop)
     overrides = checks.checked(request)
     if request.multirun:
@@ -87,11 +87,13 @@ def _train(request: arguments.Request, stop: StopRequest) -> int:
 
             return search.search(request, settings_of)
         overrides = checks.checked(request)
-        if request.multirun and request.command == "train":
+        if request.multirun and request.command != "crossval":
             from brats_unet.cli import sweep
 
             return sweep.sweep(request, overrides)
         settings = settings_of(request, overrides)
+        if request.command == "reproduce":
+            return _stopping("reproduce", settings, stop)
         stop.within_seconds = settings.checkpoint.stop_seconds
         if settings.plan == PLAN_FIRST:
             if settings.hardware.device == "workers":
@@ -111,15 +113,20 @@ def _train(request: arguments.Request, stop: StopRequest) -> int:
             from brats_unet.cli import crossval
 
             return crossval.crossval(request, overrides, settings)
-        with stop.deferred():  # an exception in the middle of an import may surface as another one
-            train = _command("train")
-        with stop.raising():
-            return train(settings, stop)
+        return _stopping("train", settings, stop)
     except Stopped:
         raise Interrupted(
             f"Stopped{stop.by and f' by {stop.by}'} where nothing had to be saved; what is done is kept. Run the same "
             f"command again to continue."
         ) from None
+
+
+def _stopping(name: str, settings: Any, stop: StopRequest) -> int:
+    """Run a command that saves its work when a stop is requested."""
+    with stop.deferred():  # an exception in the middle of an import may surface as another one
+        command = _command(name)
+    with stop.raising():
+        return command(settings, stop)
 
 
 def settings_of(request: arguments.Request, overrides: list[arguments.Override]) -> Any:

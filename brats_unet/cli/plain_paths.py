@@ -22,8 +22,9 @@ SETTINGS = {
     "report": "run",
     "fuse": "inputs",
     "runs": "folder",
+    "reproduce": "run",
 }
-ONE = ("export", "report", "runs")  # take one path
+ONE = ("export", "report", "runs", "reproduce")  # take one path
 NETWORKS = ("tune",)  # take nothing but trained networks
 SWEEP_TABLE = "sweep-*.csv"  # table of a sweep beside its runs, which a shell adds to runs/*
 NETWORK_FILES = (".keras", ".onnx", ".xml")

@@ -190,6 +190,8 @@ COMMANDS = {
     "info": "doctor",
     "benchmark": "doctor",
     "html": "report",
+    "repeat": "reproduce",
+    "replicate": "reproduce",
 }
 
 
