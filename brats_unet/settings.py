@@ -181,7 +181,7 @@ class OtherData:
 
 @dataclass
 class MovedData:
-    """Where the data of a run are now, for `brats-unet tune`; None: where they were."""
+    """Where the data of a run are now, for `brats-unet tune` and `reproduce`; None: where they were."""
 
     root: Optional[str]
     cache: Optional[str]  # folder that remembers hashes of scans
@@ -339,14 +339,6 @@ class Runs:
     match: Optional[str]  # text in the name or the settings
     output: Optional[str]  # CSV file to write
     json: bool
-
-
-@dataclass
-class MovedData:
-    """Where the data of a run is now; None: where it was."""
-
-    root: Optional[str]
-    cache: Optional[str]
 
 
 @dataclass

@@ -160,10 +160,9 @@ def _folds(run: Run) -> Mapping[str, Any]:
 
 def _changed_cases(before: Mapping[str, Any], now: Mapping[str, Any]) -> tuple[str, ...]:
     """Cases that only one division has, that changed sides, or whose content differs where both recorded it."""
-    contents = before.get(CONTENTS), now.get(CONTENTS)
     found = set(before["train"]) ^ set(now["train"]) | set(before["validation"]) ^ set(now["validation"])
-    if None not in contents:
-        found |= {case for case in contents[0].keys() & contents[1].keys() if contents[0][case] != contents[1][case]}
+    old, new = before.get(CONTENTS, {}), now.get(CONTENTS, {})
+    found |= {case for case in old.keys() & new.keys() if old[case] != new[case]}
     return tuple(sorted(found))
 
 
