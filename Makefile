@@ -10,7 +10,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
 
-.PHONY: help setup format docs lint test test-next end-to-end demo bench bench-gpu peers parity image clean
+.PHONY: help setup format docs lint test test-next end-to-end demo bench bench-gpu peers parity lock audit image clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -73,6 +73,13 @@ peers: setup  ## Build the environment of the packages that we are compared with
 
 parity: setup  ## Compare our scores, augmentation, patches and networks with other packages' (in an environment of their own)
 	@scripts/parity.sh
+
+lock: setup  ## Write requirements.lock with hashes, and docs/LICENCES.md
+	@$(BIN)/python scripts/supply.py
+
+audit: setup  ## Ask the registry for known vulnerabilities of the locked packages (needs the network)
+	@[ -x .venv-audit/bin/pip-audit ] || { $(PYTHON) -m venv .venv-audit && .venv-audit/bin/python -m pip install --quiet pip-audit; }
+	@.venv-audit/bin/pip-audit --require-hashes --disable-pip -r requirements.lock
 
 image:  ## Build the container image with docker, podman or apptainer; DEVICE=gpu, MODEL=exported network
 	@DEVICE="$(DEVICE)" MODEL="$(MODEL)" scripts/container/build.sh
