@@ -1,7 +1,7 @@
 """What the environment of this project is made of: a lock file with hashes, and the licence of every package.
 
     python scripts/supply.py    (make lock) writes requirements.lock for this Python and system, and docs/LICENCES.md
-    make audit                  asks the registry for known vulnerabilities of what requirements.lock names (needs pip-audit)
+    make audit                  asks the registry for known vulnerabilities of the locked packages (needs pip-audit)
 
 `pip install --require-hashes -r requirements.lock && pip install --no-deps .` installs exactly these files. The hashes
 are those of the wheels for the Python and system named in the first line; on another one, run `make lock` first.
