@@ -128,6 +128,11 @@ class Run:
     def tensorboard_folder(self) -> Path:
         return self.folder / "tensorboard"
 
+    @property
+    def tracking_file(self) -> Path:
+        """What each tracker of `tracking=` called this run, to continue it there; only in a run that had one."""
+        return self.folder / "tracking.json"
+
     def evaluation_folder(self, checkpoint: str = "last", data: str = "") -> Path:
         """The folder for scores.csv, summary.json, seed_scores.csv, figures/ and predictions/ of the held-out cases.
 

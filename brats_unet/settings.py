@@ -123,6 +123,9 @@ class Train:
     scheme: Options  # what is segmented, see schemes.scheme_file (conf/scheme/)
     plan: Optional[str]  # a plan's file, or auto
     planned_for: Optional[Options]  # dataset that the plan was made for, see data.fingerprint
+    tracking: Literal["none", "mlflow", "wandb", "trackio"]  # who is told besides TensorBoard, see training.trackers
+    tracking_project: str
+    tracking_pictures: bool
     overwrite: bool
     json: bool
     data: Data

@@ -30,6 +30,7 @@ from brats_unet.training.averaging import Average
 from brats_unet.training.loop import train
 from brats_unet.training.schedules import SCHEDULES
 from brats_unet.training.step import LossScale
+from brats_unet.training.tracker import Trackers
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,7 +144,9 @@ def train_on_slices(
             loss_scale=loss_scale,
             average=average,
             validate=None,
+            draw=None,
             patches=None,
+            tracker=Trackers(),
             display=bar,
             stop=stop,
             keep=settings.checkpoint.keep,

@@ -32,6 +32,9 @@ FREE = {
     "sampling.accumulate",
     "sampling.keep",
     "plan",
+    "tracking",
+    "tracking_project",
+    "tracking_pictures",
     "data.root",  # the cases must be the same, see data.recorded_cases; so for the next four
     "data.validation_root",
     "data.splits",

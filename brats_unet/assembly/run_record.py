@@ -18,6 +18,7 @@ from brats_unet.run import Run
 from brats_unet.run_lock import locked
 from brats_unet.settings import Train
 from brats_unet.training.strategy import Devices
+from brats_unet.training.tracker import TrackedRun, Tracker
 
 PLACES = ("root", "validation_root", "splits", "cache")  # paths among the settings of the data
 
@@ -55,7 +56,7 @@ def recorded_settings(settings: Train) -> dict[str, Any]:
 
 
 class RunSession:
-    """One start of a training: holds the lock of the run folder, and notes in the journal how it ended.
+    """One start of a training: holds the lock of the run folder, and notes in the journal and elsewhere how it ended.
 
     A start that is killed notes nothing, nor does one that is refused before it has its run folder.
     """
@@ -66,6 +67,7 @@ class RunSession:
         self.is_locked = False
         self.run: Run | None = None
         self.paused = False
+        self.tracker: Tracker | None = None
 
     def pause(self) -> None:
         """Note that the training pauses as it was told, instead of its end."""
@@ -85,6 +87,11 @@ class RunSession:
         """From now on, note the end in this run."""
         self.run = run
 
+    def report_to(self, tracker: Tracker, about: TrackedRun) -> None:
+        """Start the tracker, and from now on report the end to it."""
+        tracker.start(about)
+        self.tracker = tracker
+
     def __enter__(self) -> "RunSession":
         return self
 
@@ -100,3 +107,5 @@ class RunSession:
             elif problem is not None:
                 state, told = FAILED, {"sentence": short_text(str(problem) or type(problem).__name__)}
             self.run.note("end", state=state, seconds=round(time.monotonic() - self.began, 1), **told)
+            if self.tracker is not None:
+                self.tracker.finish(state)

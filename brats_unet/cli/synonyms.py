@@ -106,6 +106,16 @@ SETTINGS = {
     "freeze": "init_freeze_steps",
     "freeze_steps": "init_freeze_steps",
     "force": "overwrite",
+    "logger": "tracking",
+    "loggers": "tracking",
+    "report_to": "tracking",
+    "tracker": "tracking",
+    "mlflow": "tracking",
+    "wandb": "tracking",
+    "trackio": "tracking",
+    "project": "tracking_project",
+    "wandb_project": "tracking_project",
+    "experiment_name": "tracking_project",
 }
 # The same words in commands that work on a finished run or on masks; only those that the command has count.
 SETTINGS_AFTER_TRAINING = {

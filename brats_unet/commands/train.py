@@ -13,6 +13,7 @@ from brats_unet.assembly.run_names import run_folder
 from brats_unet.assembly.run_record import RunSession, record_run
 from brats_unet.assembly.shared_work import agree_on_run, agree_on_settings, open_together
 from brats_unet.assembly.start_sentences import start_sentences
+from brats_unet.assembly.tracking import FirstCase, refuse_absent_tracker, tracked_run, trackers_of
 from brats_unet.assembly.training_parts import (
     budget_of,
     devices_of,
@@ -84,6 +85,7 @@ def _train(settings: Train, display: Display, workers: Workers, stop: StopReques
     if not settings.overwrite:
         for note in refuse_absent_packages(run.plugins(), run.folder):
             display.log(note)
+    refuse_absent_tracker(settings)
     settings = replace(settings, rules=workers.of_chief("rules", rules_version(run, settings)))
     network_shape = models.describe(settings.model["name"], options_of(settings.model))
     network_shape.refuse_patch(settings.sampling.patch)
@@ -192,11 +194,15 @@ def _train(settings: Train, display: Display, workers: Workers, stop: StopReques
             average=average,
         )
 
+    first = FirstCase(held_out[0], settings.data.modalities, scheme) if held_out and run.writes else None
+
     def validate() -> list[dict[str, float]]:
         if average is not None:
             average.into(evaluated_model)
-        return held_out_dice(predictor, workers.share(held_out))
+        return held_out_dice(predictor, workers.share(held_out), first.keep if first else None)
 
+    tracker = trackers_of(settings, run, display.log)
+    session.report_to(tracker, tracked_run(settings, run))
     with TrainingDisplay(display, state.step, None if settings.minutes else settings.steps) as bar:
         state = train(
             run=run,
@@ -211,7 +217,9 @@ def _train(settings: Train, display: Display, workers: Workers, stop: StopReques
             loss_scale=loss_scale,
             average=average,
             validate=validate if held_out else None,
+            draw=first.draw if first else None,
             patches=patches,
+            tracker=tracker,
             display=bar,
             stop=stop,
             keep=settings.checkpoint.keep,

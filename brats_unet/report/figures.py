@@ -117,7 +117,7 @@ def case_figure(
         show(axes, plane, scan.greys(plane, centre), whole if panel.is_whole else close, spacing_mm)
         if panel.is_whole:
             frame(axes, plane, close, spacing_mm)
-        for mask, width, colour, dash in _lines(panel, masks, scheme):
+        for mask, width, colour, dash in outlines_in(panel, masks, scheme):
             outline(axes, plane, mask, centre, spacing_mm, width=width, colour=colour, dash=dash)
         if cell.has_letters:
             letters(axes, plane)
@@ -130,8 +130,8 @@ def case_figure(
     hint = "frames mark the close-ups" if shown else "grey: labels of the reference"
     _captions(figure, title, hint if spacing_known else f"{hint}; the distance of the slices is unknown")
     if legend:
-        looks = [(region, *_look(scheme, region)) for region in legend]
-        _legend(figure, looks, FOOT_INCHES - 0.06, columns=-(-len(legend) // rows))
+        looks = [(region, *region_look(scheme, region)) for region in legend]
+        line_legend(figure, looks, FOOT_INCHES - 0.06, columns=-(-len(legend) // rows))
     save_figure(figure, path)
 
 
@@ -150,7 +150,7 @@ def _seen_best_on(scheme: Scheme, region: str, shown: Mapping[Modality, Scan]) -
     return best if best in shown else next(iter(shown), None)
 
 
-def _lines(panel: Panel, masks: Masks, scheme: Scheme) -> list[tuple[np.ndarray, float, str, Dash]]:
+def outlines_in(panel: Panel, masks: Masks, scheme: Scheme) -> list[tuple[np.ndarray, float, str, Dash]]:
     """Mask, width, colour and dash of every outline in a panel, the one below first."""
     if panel.region:
         both = zip(masks[panel.region], OUTLINES, strict=True)
@@ -160,12 +160,12 @@ def _lines(panel: Panel, masks: Masks, scheme: Scheme) -> list[tuple[np.ndarray,
     index = [name for name, *_ in OUTLINES].index(panel.mask)
     widths = np.linspace(WIDE, NARROW, len(masks))
     return [
-        (pair[index], float(width), *_look(scheme, region))
+        (pair[index], float(width), *region_look(scheme, region))
         for (region, pair), width in zip(masks.items(), widths, strict=True)
     ]
 
 
-def _look(scheme: Scheme, region: str) -> tuple[str, Dash]:
+def region_look(scheme: Scheme, region: str) -> tuple[str, Dash]:
     """Colour and dash of a region on the dark ground of a scan."""
     return readable(scheme.regions[region].colour, DARK, LINE), DASHES[scheme.regions[region].outline]
 
@@ -210,12 +210,12 @@ def _captions(figure: Figure, title: str, hint: str) -> None:
         va="top",
         parse_math=False,  # a $ in a name is no formula
     )
-    _legend(figure, OUTLINES, 0.0, columns=2)
+    line_legend(figure, OUTLINES, 0.0, columns=2)
     note = f"patient's left is on the right; {hint}"
     figure.text(0.992, 0.12 / height, note, color=MUTED, fontsize=7, ha="right")
 
 
-def _legend(figure: Figure, looks: Sequence[tuple[str, str, Dash]], bottom_inches: float, *, columns: int) -> None:
+def line_legend(figure: Figure, looks: Sequence[tuple[str, str, Dash]], bottom_inches: float, *, columns: int) -> None:
     """Write a legend of outlines at the left, this high above the bottom."""
     lines = [Line2D([], [], color=colour, linestyle=dash, linewidth=1.6, label=name) for name, colour, dash in looks]
     legend = figure.legend(

@@ -19,11 +19,11 @@ from brats_unet.training.last_checkpoints import CheckpointWriter
 from brats_unet.training.optimizers import Optimizer
 from brats_unet.training.progress_reporter import ProgressReporter
 from brats_unet.training.pseudo_dice import PatchValidation, best_so_far
-from brats_unet.training.scalar_events import ScalarEvents
 from brats_unet.training.schedules import Schedule
 from brats_unet.training.spikes import MOST_PER_RUN, PendingUpdate, Spike, cases_of, leave_out
 from brats_unet.training.step import LossScale, Step, per_replica
 from brats_unet.training.strategy import Devices
+from brats_unet.training.tracker import Tracker
 
 # Returns the Dice of each validation case of this worker, by region name.
 Validate = Callable[[], list[dict[str, float]]]
@@ -43,7 +43,9 @@ def train(
     loss_scale: LossScale | None,
     average: Average | None,
     validate: Validate | None,
+    draw: Callable[[int], bytes] | None,
     patches: PatchValidation | None,
+    tracker: Tracker,
     display: ProgressReporter,
     stop: StopRequest,
     keep: int,
@@ -57,7 +59,7 @@ def train(
     step counts, but has no update. The checkpoints hold the steps that are left out.
 
     Args:
-        run: Run folder for checkpoints, journal and TensorBoard events; only the chief of several workers writes.
+        run: Run folder for checkpoints and journal; only the chief of several workers writes.
         devices: Devices to train on.
         model: Network with the weights of `state`.
         step: Function that does one update; see `build_step`.
@@ -69,7 +71,9 @@ def train(
         loss_scale: Loss scale for float16, already restored from `state`; None for other precisions.
         average: Moving average of the weights, saved in the checkpoints; None for none.
         validate: Function that returns the Dice of each validation case of this worker; None if there are no cases.
+        draw: Function of the steps done that returns a PNG file of the first case just validated; None for no picture.
         patches: Validation on held-out patches, which chooses the checkpoint "best"; None to let `validate` choose.
+        tracker: Where losses, Dice and pictures are reported.
         display: Display of the progress.
         stop: Asked after each step; if one of several workers is to stop, all do. A validation is broken off at once,
             and done again at the next start.
@@ -86,12 +90,8 @@ def train(
     """
     workers, best, left_out = devices.workers, best_so_far(state, patches), state.left_out
     validations = run.journal("validation")[-1:]
-    clock = Clock(
-        budget,
-        state.step,
-        state.seconds or 0.0,
-        0.0 if validate is None else validations[0]["seconds"] if validations else None,
-    )
+    before = 0.0 if validate is None else validations[0]["seconds"] if validations else None
+    clock = Clock(budget, state.step, state.seconds or 0.0, before)
     pending: list[PendingUpdate] = []
     means = None if average is None else average.named()
 
@@ -115,8 +115,8 @@ def train(
         seconds = clock.rate.update()
         speed = sampler.batch / seconds if seconds else 0.0
         run.note("step", step=update.step, **facts, patches_per_second=round(speed, 3))
-        for name, value in facts.items():
-            events.add(f"train/{name}", value, step=update.step)
+        told = facts | ({"patches_per_second": speed} if speed else {})
+        tracker.scalars({f"train/{name}": value for name, value in told.items()}, update.step)
         display.step(update.step, None if total == ENDLESS else total, facts["loss"], speed)
 
     def go_back(spike: Spike) -> checkpoint.State:
@@ -148,7 +148,7 @@ def train(
         nonlocal best
         assert patches is not None
         started, traced = time.perf_counter(), patches.is_traced
-        if patches.validate(done, best, run, events):
+        if patches.validate(done, best, run, tracker):
             best = patches.running_mean
             save_checkpoint("best", done, total)
         display.patches(patches.running_mean)
@@ -169,12 +169,13 @@ def train(
         if None in shares:
             raise Stopped
         dice = mean_by_region(workers.in_order(shares))
-        seconds = time.perf_counter() - started
         mean = sum(dice.values()) / len(dice)
+        tracker.scalars({f"held_out/dice_{name}": value for name, value in (dice | {"mean": mean}).items()}, done)
+        if draw is not None:
+            tracker.picture("held_out/first_case", draw(done), done)
+        seconds = time.perf_counter() - started
         improved = patches is None and (best is None or mean > best)
         run.note("validation", step=done, dice=dice, seconds=round(seconds, 2), best=improved)
-        for region, value in dice.items():
-            events.add(f"validation/dice_{region}", value, step=done)
         if improved:
             best = mean
             save_checkpoint("best", done, total)
@@ -217,7 +218,7 @@ def train(
                 if done not in left_out:
                     scale_at_minimum = loss_scale is None or loss_scale.value <= 1
                     pending.append(PendingUpdate(done, learning_rate, *step(*inputs), scale_at_minimum))
-                while len(pending) > (0 if done in left_out else max_pending):
+                while len(pending) > (0 if done in left_out else int(devices.asynchronous)):
                     finish_oldest(total)
                 if done in left_out:
                     run.note("left_out", step=done)
@@ -236,9 +237,7 @@ def train(
         finally:
             del dataset  # stops prefetching: a thread that still reads when Python exits would hang the process
 
-    events = ScalarEvents(run.tensorboard_folder, writes=run.writes)
-    max_pending = int(devices.asynchronous)
-    with stop.deferred(), events, CheckpointWriter(run, keep) as writer:
+    with stop.deferred(), CheckpointWriter(run, keep) as writer:
         if state.step < clock.total(state.step) and not run.last_checkpoints():
             save_checkpoint("initial", state.step, clock.total(state.step))
         while True:

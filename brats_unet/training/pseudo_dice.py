@@ -22,8 +22,8 @@ from brats_unet.models.checkpoint import State
 from brats_unet.run import Run
 from brats_unet.schemes.scheme import Scheme
 from brats_unet.training.averaging import Average
-from brats_unet.training.scalar_events import ScalarEvents
 from brats_unet.training.step import PerSample
+from brats_unet.training.tracker import Tracker
 
 KEEP = 0.9  # share of the running mean that one measurement keeps
 RULE = PROTOCOLS["nnunet"].dice  # for empty masks
@@ -77,7 +77,7 @@ class PatchValidation:
         """Whether to measure after `done` of `total` steps."""
         return done % self.every == 0 or done >= total
 
-    def validate(self, done: int, best: float | None, run: Run, events: ScalarEvents) -> bool:
+    def validate(self, done: int, best: float | None, run: Run, tracker: Tracker) -> bool:
         """Measure after `done` steps, log the scores, and return whether the running mean is above `best`."""
         started = time.perf_counter()
         scores = self.measure(math.ceil(done / self.every))
@@ -86,10 +86,9 @@ class PatchValidation:
         if (mean := scores.mean) is not None:
             now = mean if self.running_mean is None else KEEP * self.running_mean + (1 - KEEP) * mean
             self.running_mean, improved = now, best is None or now > best
-        facts = {"loss": scores.loss, **{f"dice_{region}": value for region, value in scores.dice.items()}}
-        for name, value in (facts | {"running_mean_dice": self.running_mean}).items():
-            if value is not None:
-                events.add(f"patches/{name}", value, step=done)
+        facts = {"loss": scores.loss, **{f"patch_dice_{region}": value for region, value in scores.dice.items()}}
+        facts["patch_dice_running_mean"] = self.running_mean
+        tracker.scalars({f"held_out/{name}": value for name, value in facts.items() if value is not None}, done)
         run.note(
             "patches",
             step=done,

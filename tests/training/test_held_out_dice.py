@@ -34,3 +34,11 @@ def test_the_mean_is_taken_over_cases_by_hand():
 def test_enhancing_tumour_outside_the_whole_tumour_counts_for_all_three_regions():
     only_et = network_of(lambda masks: masks * np.array([0, 0, 1]))
     assert held_out_dice(only_et, [case_of([0, 4])]) == [{"WT": 1.0, "TC": 1.0, "ET": 1.0}]
+
+
+def test_the_first_case_is_kept_with_its_predicted_labels_and_dice():
+    kept = []
+    network = network_of(lambda masks: masks.astype(float))
+    cases = [case_of([0, 4, 2, 1]), case_of([0, 2])]
+    found = held_out_dice(network, cases, keep_first=lambda labels, dice: kept.append((labels.ravel().tolist(), dice)))
+    assert kept == [([0, 4, 2, 1], found[0])]

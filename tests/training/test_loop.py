@@ -25,6 +25,7 @@ from brats_unet.schemes.scheme_file import builtin
 from brats_unet.stopping import SIGNALS, StopRequest
 from brats_unet.training import loop
 from brats_unet.training.averaging import Average
+from brats_unet.training.background import InBackground
 from brats_unet.training.budget import Budget
 from brats_unet.training.loop import train
 from brats_unet.training.optimizers import sgd
@@ -32,6 +33,7 @@ from brats_unet.training.pseudo_dice import PatchScores, PatchValidation, patch_
 from brats_unet.training.schedules import polynomial
 from brats_unet.training.step import LossScale, build_step
 from brats_unet.training.strategy import Devices
+from brats_unet.training.tracker import Trackers
 
 ONE = Devices(tf.distribute.get_strategy(), 1, "float32", False, "CPU")
 STEPS = 6
@@ -135,6 +137,8 @@ def go(
     display=None,
     scale=None,
     keep=1,
+    draw=None,
+    tracker=None,
 ):
     run = Run(folder)
     with StopRequest() as stop:
@@ -151,7 +155,9 @@ def go(
             loss_scale=scale,
             average=net.average,
             validate=validate,
+            draw=draw,
             patches=patches,
+            tracker=tracker or Trackers(),
             display=display or Watcher(),
             stop=stop,
             keep=keep,
@@ -209,7 +215,6 @@ def test_every_step_uses_its_batch_and_rate_and_is_logged(tmp_path, sampler):
     ]
     np.testing.assert_allclose([line["learning_rate"] for line in lines], net.rates)
     assert watcher.steps == [(line["step"], line["loss"]) for line in lines]
-    assert [file.name for file in run.tensorboard_folder.iterdir() if "tfevents" in file.name]
 
 
 def test_validation_runs_at_its_interval_and_at_the_end_and_the_best_is_saved(tmp_path, sampler):
@@ -448,3 +453,62 @@ def test_prefetching_stops_when_training_ends(tmp_path, sampler, monkeypatch, st
         go(tmp_path, scripted(), sampler, display=Watcher(stop_at, interrupt))
     assert len(kept) == 1 and kept[0]() is None
     assert not stop_at or caught.tb  # although the traceback still holds the frames
+
+
+# Trackers
+
+
+class Told:
+    """A tracker that keeps what it is told; each call of `scalars` raises if it fails."""
+
+    def __init__(self, fails=False):
+        self.numbers, self.pictures, self.fails = [], [], fails
+
+    def start(self, run):
+        return ""
+
+    def scalars(self, values, step):
+        if self.fails:
+            raise ConnectionError("no route to the server")
+        self.numbers.append((step, values))
+
+    def picture(self, name, png, step):
+        self.pictures.append((name, png, step))
+
+    def finish(self, end):
+        pass
+
+
+def test_a_tracker_is_told_every_step_and_validation_and_gets_a_picture_of_it(tmp_path, sampler):
+    told, scores = Told(), iter([0.25, 0.5])
+    go(
+        tmp_path,
+        scripted(),
+        sampler,
+        every=3,
+        validate=lambda: [{"WT": next(scores), "TC": 0.0}],
+        draw=lambda step: f"png {step}".encode(),
+        tracker=told,
+    )
+    losses = [(step, values["train/loss"]) for step, values in told.numbers if "train/loss" in values]
+    assert losses == [(t + 1, 1 / (1 + t)) for t in range(6)]
+    first = next(values for step, values in told.numbers if step == 3 and "train/loss" in values)
+    assert (first["train/learning_rate"], first["train/gradient_norm"]) == (pytest.approx(4 / 6), 1.0)
+    assert [(step, values) for step, values in told.numbers if "held_out/dice_WT" in values] == [
+        (3, {"held_out/dice_WT": 0.25, "held_out/dice_TC": 0.0, "held_out/dice_mean": 0.125}),
+        (6, {"held_out/dice_WT": 0.5, "held_out/dice_TC": 0.0, "held_out/dice_mean": 0.25}),
+    ]
+    name = "held_out/first_case"
+    assert told.pictures == [(name, b"png 3", 3), (name, b"png 6", 6)]
+
+
+def test_a_tracker_that_fails_changes_nothing_in_the_training_and_is_said_once(tmp_path, sampler):
+    said = []
+    _, straight = go(tmp_path / "straight", scripted(), sampler, validate=lambda: [{"WT": 0.5}])
+    failing = InBackground(Told(fails=True), "tracking=x", said.append)
+    failing.start(None)
+    net = scripted()
+    _, end = go(tmp_path / "failing", net, sampler, validate=lambda: [{"WT": 0.5}], tracker=failing)
+    failing.finish("done")
+    assert end == straight and len(net.seen) == STEPS
+    assert said == ["tracking=x fails: no route to the server. The training goes on without it."]

@@ -2,12 +2,12 @@
 
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from brats_unet.data.patches.pipeline import read_batch
 from brats_unet.data.patches.sampling import Sampler
@@ -19,7 +19,7 @@ from brats_unet.run import Run
 from brats_unet.schemes.scheme_file import builtin
 from brats_unet.training.averaging import Average
 from brats_unet.training.pseudo_dice import PatchScores, PatchValidation, best_so_far, patch_measure, pooled_dice
-from brats_unet.training.scalar_events import ScalarEvents
+from brats_unet.training.tracker import Trackers
 from tests.glioma import Region, region_masks
 
 
@@ -56,9 +56,8 @@ def validation(*means):
     return PatchValidation(lambda number: PatchScores(None, {"WT": next(scores), "TC": None}), 100)
 
 
-def go(patches, tmp_path, best=None, step=100):
-    with ScalarEvents(tmp_path / "events") as events:
-        return patches.validate(step, best, Run(tmp_path), events)
+def go(patches, tmp_path, best=None, step=100, tracker=None):
+    return patches.validate(step, best, Run(tmp_path), tracker or Trackers())
 
 
 # By hand
@@ -117,11 +116,13 @@ def test_a_best_value_counts_only_if_the_same_quantity_chooses_now():
     assert best_so_far(by_volumes, None) == 0.9 and best_so_far(by_patches, None) is None
 
 
-def test_journal_and_tensorboard_hold_the_scores_of_the_measurement(tmp_path):
+def test_journal_and_trackers_hold_the_scores_of_the_measurement(tmp_path):
     scores = iter([PatchScores(0.75, {"WT": 0.5, "TC": None}), PatchScores(None, {"WT": 0.7, "TC": 0.3})])
     patches = PatchValidation(lambda number: next(scores), 100)
-    go(patches, tmp_path, step=100)
-    go(patches, tmp_path, best=0.5, step=200)
+    told = []
+    tracker = SimpleNamespace(scalars=lambda values, step: told.append((step, values)))
+    go(patches, tmp_path, step=100, tracker=tracker)
+    go(patches, tmp_path, best=0.5, step=200, tracker=tracker)
     lines = [json.loads(line) for line in (tmp_path / "journal.jsonl").read_text().splitlines()]
     assert all(line.pop("seconds") >= 0 for line in lines)
     shared = {"event": "patches", "running_mean_dice": 0.5}
@@ -129,17 +130,11 @@ def test_journal_and_tensorboard_hold_the_scores_of_the_measurement(tmp_path):
         {**shared, "step": 100, "loss": 0.75, "dice": {"WT": 0.5, "TC": None}, "best": True},
         {**shared, "step": 200, "loss": None, "dice": {"WT": 0.7, "TC": 0.3}, "best": False},
     ]
-    events = EventAccumulator(str(tmp_path / "events")).Reload()
-    found = {
-        tag: [(e.step, tf.make_ndarray(e.tensor_proto).item()) for e in events.Tensors(tag)]
-        for tag in events.Tags()["tensors"]
-    }
-    assert found == {
-        "patches/loss": [(100, 0.75)],
-        "patches/dice_WT": [(100, 0.5), (200, pytest.approx(0.7))],
-        "patches/dice_TC": [(200, pytest.approx(0.3))],
-        "patches/running_mean_dice": [(100, 0.5), (200, 0.5)],
-    }
+    mean = "held_out/patch_dice_running_mean"
+    assert told == [
+        (100, {"held_out/loss": 0.75, "held_out/patch_dice_WT": 0.5, mean: 0.5}),
+        (200, {"held_out/patch_dice_WT": 0.7, "held_out/patch_dice_TC": 0.3, mean: 0.5}),
+    ]
 
 
 # The measurement, against NumPy

@@ -32,6 +32,7 @@ from brats_unet.training.schedules import polynomial
 from brats_unet.training.spikes import PendingUpdate, Spike
 from brats_unet.training.step import LossScale, build_step, per_replica
 from brats_unet.training.strategy import Devices, choose_devices
+from brats_unet.training.tracker import Trackers
 
 ONE = Devices(tf.distribute.get_strategy(), 1, "float32", False, "CPU")
 LIKE_A_GPU = Devices(ONE.strategy, 1, "float32", False, "CPU", asynchronous=True)
@@ -166,7 +167,9 @@ def go(folder, net, sampler, *, save_every=100, every=STEPS, validate=None, disp
             loss_scale=scale,
             average=net.average,
             validate=validate,
+            draw=None,
             patches=None,
+            tracker=Trackers(),
             display=display or Watcher(),
             stop=stop,
             keep=1,

@@ -59,6 +59,13 @@ class Grid:
         """`case_spacing_mm`, or None if it is unknown."""
         return self.case_spacing_mm if self.spacing_known else None
 
+    @property
+    def prepared_spacing_mm(self) -> Spacing:
+        """Edge lengths of a prepared voxel along L, P, S, in millimetres; in case voxels if the unit is unknown."""
+        lying = spacing_mm(np.array(self.case_affine if self.straight is None else self.straight.affine))
+        x, y, z = (lying[axis] * ratio for axis, ratio in zip(self.turn.axes, self.ratio, strict=True))
+        return x, y, z
+
     def to_prepared(self, array: np.ndarray) -> np.ndarray:
         """Map an array (X, Y, Z, …) from the case grid to the prepared grid, by area means; float32 if resampled."""
         if self.straight is not None:
