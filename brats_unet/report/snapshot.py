@@ -11,7 +11,7 @@ from brats_unet.report.planes import Spacing, box_of, drawn_spacing, slices_thro
 from brats_unet.schemes.scheme import Scheme
 
 DPI = 80
-COLOURS = 128  # of the PNG file, which then takes half the bytes
+COLOURS = 64  # of the PNG file, which then takes half the bytes
 FOOT_INCHES = 0.3
 
 
