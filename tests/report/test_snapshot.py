@@ -15,8 +15,8 @@ def case(shape=(60, 70, 50)):
     """A ball of noise, as smooth as that of a scan, as the head, and labels in it."""
     at = np.stack(np.meshgrid(*(np.linspace(-1, 1, n) for n in shape), indexing="ij"))
     far = np.sqrt((at**2).sum(axis=0))
-    noise = gaussian_filter(np.random.default_rng(0).standard_normal(shape), 1)
-    image = np.where(far < 0.95, 100 + 40 * noise, 0).astype(np.float32)
+    noise = gaussian_filter(np.random.default_rng(0).standard_normal(shape), 1.5)
+    image = np.where(far < 0.95, 100 + 100 * noise, 0).astype(np.float32)
     labels = np.select([far < 0.2, far < 0.3, far < 0.5], [4, 1, 2], 0).astype(np.uint8)
     return image, labels
 
