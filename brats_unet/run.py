@@ -153,6 +153,10 @@ class Run:
     def figures_folder(self) -> Path:
         return self.folder / "figures"
 
+    def training_figure(self, suffix: str = ".png") -> Path:
+        """Training curves as PNG, or in the format of another suffix."""
+        return self.figures_folder / f"training{suffix}"
+
     def checkpoint_file(self, which: str) -> Path:
         """Weights, optimizer and step of the "last" or "best" checkpoint, as safetensors.
 

@@ -14,7 +14,7 @@ from brats_unet.inference.volumes_csv import read_volumes
 from brats_unet.modality import Modality
 from brats_unet.nifti import read_header, read_integers, read_volume
 
-CASE = "BraTS20_Training_001"
+CASE = "Phantom20_001"
 
 
 def files(root, case=CASE):

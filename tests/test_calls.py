@@ -78,11 +78,11 @@ def test_compare_returns_the_comparison(run, scores, place):
 
 
 def test_a_segmentation_is_shown_in_three_planes(run, phantom_root):
-    case = phantom_root / "BraTS20_Training_001"
+    case = phantom_root / "Phantom20_001"
     result = load(run)(case)
     picture = result.show(case / f"{case.name}_seg.nii.gz")
     assert picture._repr_png_()[:4] == b"\x89PNG" and len(picture.png) > 10_000
-    assert "BraTS20_Training_001</b>" in result._repr_html_() and "<td>WT</td>" in result._repr_html_()
+    assert "Phantom20_001</b>" in result._repr_html_() and "<td>WT</td>" in result._repr_html_()
 
 
 REFUSED = [

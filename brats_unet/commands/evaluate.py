@@ -4,6 +4,7 @@ import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
+from datetime import date
 from pathlib import Path
 
 from brats_unet.assembly.networks import postprocessing_of, run_paths
@@ -17,6 +18,7 @@ from brats_unet.data.run_cases import refuse_overlap
 from brats_unet.errors import DataError, SettingsError
 from brats_unet.evaluation.folders import pair_folders
 from brats_unet.evaluation.probability_files import with_probabilities
+from brats_unet.evaluation.score import Pair
 from brats_unet.evaluation.trivial import MeanShape
 from brats_unet.inference.postprocess import Postprocessing
 from brats_unet.metrics import metrics_of
@@ -26,8 +28,6 @@ from brats_unet.run import ENSEMBLE, Run
 from brats_unet.schemes.scheme import Scheme
 from brats_unet.schemes.scheme_file import builtin, scheme_of
 from brats_unet.settings import Evaluate, SideLabels
-
-SYNTHETIC = "Synthetic cases (phantoms): these scores say nothing about patients."
 
 
 def main(settings: Evaluate) -> int:
@@ -94,8 +94,7 @@ def evaluate_run(settings: Evaluate) -> Path | None:
         reasons = [add_mean_shape(one, settings, shapes, display.progress) for one in chosen]
         display.close()
         trained_on = chosen[0].trained_on or {}  # of several runs, only held-out cases are scored
-        notes = [SYNTHETIC] if any(is_phantom(pair.reference) for pair in pairs) else []
-        notes += [trained_on_sentence(trained_on, len(pairs))] if trained_on else []
+        notes = [trained_on_sentence(trained_on, len(pairs))] if trained_on else []
         held_out = any(one.held_out for one in chosen)
         if held_out and settings.checkpoint == "best":
             notes.append("The best checkpoint was selected on these same cases: its scores are biased upwards.")
@@ -116,6 +115,8 @@ def evaluate_run(settings: Evaluate) -> Path | None:
             title=(together.resolve().name if together else ", ".join(run.name for run in runs))
             + (f" on {chosen[0].name}" if chosen[0].name else ""),
             note=" ".join(notes),
+            synthetic=_synthetic(pairs),
+            date=date.today().isoformat(),
             shapes=shapes,
             shapes_left_out=" ".join(reason for reason in reasons if reason),
             trained_on=trained_on,
@@ -127,6 +128,10 @@ def evaluate_run(settings: Evaluate) -> Path | None:
         page = runs[0].folder if output == runs[0].evaluation_folder() else output
         display.log(f"  Next: brats-unet report {shlex.quote(str(page))}")
         return output
+
+
+def _synthetic(pairs: Sequence[Pair]) -> bool:
+    return any(is_phantom(pair.reference) for pair in pairs)
 
 
 def _protocol(settings: Evaluate, scheme: Scheme, display: Display) -> str:
@@ -186,7 +191,8 @@ def evaluate_folders(settings: Evaluate, predictions: Path, references: Path) ->
             figures=settings.figures,
             workers=settings.workers,
             title=predictions.resolve().name,
-            note=SYNTHETIC if any(is_phantom(pair.reference) for pair in pairs) else "",
+            synthetic=_synthetic(pairs),
+            date=date.today().isoformat(),
             not_scored=paired.not_scored,
             failed=paired.failed,
             shapes_left_out="Two folders of masks have no training cases.",

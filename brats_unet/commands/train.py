@@ -29,6 +29,7 @@ from brats_unet.commands.training_result import print_pause, print_training
 from brats_unet.data.augment import known as known_augmentations
 from brats_unet.data.augment.augmentation import refuse_blank_samples
 from brats_unet.data.fingerprint import refuse_other_dataset
+from brats_unet.data.phantom.phantoms import is_phantom
 from brats_unet.data.prepare.preprocess import Preparation
 from brats_unet.data.readers.file_patterns import data_patterns
 from brats_unet.data.recorded_cases import recorded_cases
@@ -238,6 +239,7 @@ def _train(settings: Train, display: Display, workers: Workers, stop: StopReques
     if average is not None:
         average.into(plain)
     save_model(run, plain)
-    training_curves(run.journal(), run.figures_folder / "training.png", scheme=scheme)
+    synthetic = any(is_phantom(case.mask) for case in study.cases.values() if case.mask is not None)
+    training_curves(run.journal(), run.training_figure(), scheme=scheme, synthetic=synthetic)
     print_training(display, run, settings, state, validated=bool(held_out))
     return 0

@@ -27,6 +27,7 @@ class Summary:
     Attributes:
         title: What was evaluated.
         note: A caveat to read with the scores, or "".
+        synthetic: Whether some cases are phantoms.
         scheme: What the masks show, and which regions are scored.
         protocol: Scoring protocol.
         cases: Case ids, in the order of scoring.
@@ -50,6 +51,7 @@ class Summary:
 
     title: str
     note: str
+    synthetic: bool
     scheme: Scheme
     protocol: Protocol
     cases: tuple[str, ...]
@@ -75,6 +77,7 @@ class Summary:
         document: dict[str, Any] = {
             "title": self.title,
             "note": self.note,
+            "synthetic": self.synthetic,
             "cases": len(self.cases),
             "missing_predictions_counted_as_empty": list(self.missing),
             "predictions_without_a_reference": list(self.not_scored),
@@ -132,6 +135,7 @@ def summarise(
     protocol: str,
     title: str = "",
     note: str = "",
+    synthetic: bool = False,
     missing: Sequence[str] = (),
     not_scored: Sequence[str] = (),
     failed: Mapping[str, str] | None = None,
@@ -147,6 +151,7 @@ def summarise(
         protocol: Name of the protocol that the cases were scored by.
         title: What was evaluated.
         note: A caveat to read with the scores, or "".
+        synthetic: Whether some cases are phantoms.
         missing: Cases without a prediction, for which an empty mask was scored.
         not_scored: Predictions without a reference.
         failed: Cases that could not be scored, each with the reason.
@@ -166,6 +171,7 @@ def summarise(
     return Summary(
         title=title,
         note=note,
+        synthetic=synthetic,
         scheme=scheme,
         protocol=protocol_named(protocol),
         cases=tuple(case.case_id for case in scored),

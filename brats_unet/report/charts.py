@@ -79,7 +79,7 @@ def dice_curves(
             at, dice = (np.array(numbers, float) for numbers in zip(*points, strict=True))
             parts.append(f'<g class="{css_class(scheme, region)}"><path class="thin" d="{frame.path(at, dice)}"/></g>')
     ended = sorted((item for item in validations.items() if item[1]), key=lambda item: -item[1][-1][1])
-    heights = apart([frame.y(points[-1][1]) + 4 for _, points in ended], LINE_HEIGHT, last=frame.HEIGHT - 2)
+    heights = apart([frame.y(points[-1][1]) + 4 for _, points in ended], LINE_HEIGHT, last=frame.y(0.0) + 4)
     for (region, points), height in zip(ended, heights, strict=True):
         at, dice = (np.array(numbers, float) for numbers in zip(*points, strict=True))
         dash = SVG_DASHES[scheme.regions[region].outline]
@@ -95,7 +95,7 @@ def dice_curves(
 class _Frame:
     """Axes of a curve; the right margin holds the labels at the line ends."""
 
-    HEIGHT, BOTTOM, MARGIN = 230, 34, 74
+    HEIGHT, BOTTOM, MARGIN = 236, 40, 74
 
     def __init__(self, steps: np.ndarray, low: float, high: float, margin: int = MARGIN) -> None:
         self.first, self.last = float(steps.min()), max(float(steps.max()), float(steps.min()) + 1)
@@ -123,7 +123,7 @@ class _Frame:
             parts.append(svg_text(LEFT - 7, self.y(value) + 4, f"{value:g}", "end"))
         for step in _ticks(self.first, self.last):
             parts.append(svg_text(self.x(step), self.HEIGHT - self.BOTTOM + 16, f"{step:g}", "middle"))
-        parts.append(svg_text(WIDTH - self.margin + 22, self.HEIGHT - self.BOTTOM + 16, below, "start"))
+        parts.append(svg_text((LEFT + WIDTH - self.margin) / 2, self.HEIGHT - 6, below, "middle"))
         return "".join(parts)
 
 

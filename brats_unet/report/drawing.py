@@ -25,14 +25,21 @@ class Drawing:
     Attributes:
         pair: Masks and scans of the case.
         scores: Scores to print over the figure, by (region, metric).
-        path: PNG file to write.
+        path: PNG, PDF or SVG file to write.
         title: Title of the figure.
+        column: Column of a journal that it is as wide as, on white (a key of `paper.COLUMNS`); "" for the screen.
     """
 
     pair: Pair
     scores: Mapping[tuple[str, str], float]
     path: Path
     title: str
+    column: str = ""
+
+
+def case_title(case_id: str, *, synthetic: bool) -> str:
+    """Title of the figure of a case."""
+    return f"{case_id} (synthetic)" if synthetic else case_id
 
 
 def draw_cases(
@@ -52,12 +59,13 @@ def draw_cases(
 
 
 def draw_case(drawing: Drawing) -> None:
-    """Draw one figure and write it as PNG.
+    """Draw one figure and write it.
 
     Raises:
         DataError: A file cannot be read, or a scan and its mask differ in shape.
     """
     from brats_unet.report.figures import case_figure  # importing matplotlib takes half a second; not every call draws
+    from brats_unet.report.paper import SCREEN, print_look
 
     pair = drawing.pair
     reference, prediction = read_labels(pair)
@@ -83,6 +91,7 @@ def draw_case(drawing: Drawing) -> None:
         scheme=scheme,
         spacing_mm=(spacing[turn.axes[0]], spacing[turn.axes[1]], spacing[turn.axes[2]]),
         spacing_known=reference.spacing_known,
+        look=print_look(drawing.column) if drawing.column else SCREEN,
     )
 
 

@@ -1,4 +1,4 @@
-"""Figure of a case for a paper's supplement: three planes with the outlines of reference and prediction.
+"""Figure of a case: three planes with the outlines of reference and prediction, for the screen or for a paper.
 
 The outlines differ in dash and in colour; colour-blind readers can distinguish the colours (Okabe and Ito 2008).
 """
@@ -11,10 +11,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from brats_unet.modality import Modality, in_words
-from brats_unet.report.curves import ORANGE, SKY, save_figure, training_curves
+from brats_unet.report.curves import ORANGE, SKY, training_curves
 from brats_unet.report.looks import DASHES, LINE, Dash, readable
 from brats_unet.report.panels import (
-    DARK,
     LIGHT,
     MUTED,
     Cell,
@@ -27,6 +26,7 @@ from brats_unet.report.panels import (
     sheet,
     show,
 )
+from brats_unet.report.paper import SCREEN, Look, save_figure
 from brats_unet.report.planes import (
     PLANES,
     Scan,
@@ -37,6 +37,7 @@ from brats_unet.report.planes import (
     slices_through,
     windowed,
     with_margin,
+    with_room,
 )
 from brats_unet.safe_text import visible
 from brats_unet.schemes.scheme import Scheme
@@ -52,7 +53,7 @@ TISSUE_GREYS = (0.1, 0.2, 0.35, 0.6, 0.8, 1.0)
 WIDTH = 1.3  # of an outline, in points
 WIDE, NARROW = 2.0, 1.0  # of the first and the last of all regions, so that outlines in one place show both colours
 
-FOOT_INCHES, LEGEND_INCHES = 0.34, 0.2  # of the first row of legends, and of each row of regions above it
+FOOT_INCHES, LEGEND_INCHES = 0.5, 0.2  # of the first row of legends, and of each row of regions above it
 LEGEND_CHARACTERS = 150  # in a row of regions, of which each takes 8 besides its name
 
 Masks = Mapping[str, tuple[np.ndarray, np.ndarray]]
@@ -69,6 +70,7 @@ def case_figure(
     scheme: Scheme,
     spacing_mm: tuple[float, float, float] = (1.0, 1.0, 1.0),
     spacing_known: bool = True,
+    look: Look = SCREEN,
 ) -> None:
     """Draw three planes through the regions: whole scans, and close-ups with the outlines of each scored region.
 
@@ -81,11 +83,12 @@ def case_figure(
         reference: Labels of the scheme as in memory, same shape, or None.
         prediction: Labels of the scheme as in memory, same shape, or None.
         scores: Scores by (region, metric); "dice" and a HD95 are printed over the close-ups if given.
-        path: PNG file to write.
+        path: PNG, PDF or SVG file to write.
         title: Title of the figure.
         scheme: What the labels mean.
         spacing_mm: Voxel edge lengths along the three axes, in millimetres.
         spacing_known: If False, these lengths are no millimetres: there is no scale bar, and few slices are stretched.
+        look: Ground, width and scale of the figure.
 
     Raises:
         ValueError: There is neither a reference nor a prediction.
@@ -103,35 +106,36 @@ def case_figure(
     whole = with_margin(box_of(ground.image != ground.background), 3, labels.shape)
     centre = slices_through([pair[0] if pair[0].any() else pair[1] for pair in masks.values()], whole)
     close = around(box_of((reference > 0) | (prediction > 0)), centre, spacing_mm, labels.shape)
-    if not shown:
-        whole = close
+    whole = with_room(whole, spacing_mm) if shown else close
     regions = [Panel(_seen_best_on(scheme, region, shown), region) for region in scheme.scored]
-    bands = bands_of([Panel(modality) for modality in shown], regions, first)
+    bands = bands_of([Panel(modality) for modality in shown], regions, first, look.widest_band)
 
-    legend = list(scheme.scored) if len(bands) > 1 else []
+    legend = list(scheme.scored) if any(panel.mask for band in bands for panel in band) else []
     rows = -(-sum(len(region) + 8 for region in legend) // LEGEND_CHARACTERS)
-    figure, cells = sheet(bands, whole, close, spacing_mm, FOOT_INCHES + LEGEND_INCHES * rows)
+    figure, cells = sheet(bands, whole, close, spacing_mm, FOOT_INCHES + LEGEND_INCHES * rows, look)
     for cell in cells:
         panel, plane, axes = cell.panel, cell.plane, cell.axes
         scan = tissues if panel.modality is None else shown[panel.modality]
         show(axes, plane, scan.greys(plane, centre), whole if panel.is_whole else close, spacing_mm)
         if panel.is_whole:
-            frame(axes, plane, close, spacing_mm)
+            frame(axes, plane, close, spacing_mm, look)
         for mask, width, colour, dash in outlines_in(panel, masks, scheme):
-            outline(axes, plane, mask, centre, spacing_mm, width=width, colour=colour, dash=dash)
+            outline(axes, plane, mask, centre, spacing_mm, width=width * look.scale, colour=colour, dash=dash)
         if cell.has_letters:
-            letters(axes, plane)
+            letters(axes, plane, look)
         if cell.names_plane:
-            axes.text(0.02, 0.03, plane.name, color=MUTED, fontsize=7, transform=axes.transAxes)
+            axes.text(0.02, 0.03, plane.name, color=MUTED, fontsize=7 * look.scale, transform=axes.transAxes)
         if cell.names_panel:
-            _headings(cell, masks, centre, scores)
+            _headings(cell, masks, centre, scores, look)
     if spacing_known:
-        scale_bar(next(cell.axes for cell in cells if not cell.panel.is_whole))
+        for kind in (True, False):
+            if alike := [cell.axes for cell in cells if cell.panel.is_whole == kind]:
+                scale_bar(alike[-1], look)
     hint = "frames mark the close-ups" if shown else "grey: labels of the reference"
-    _captions(figure, title, hint if spacing_known else f"{hint}; the distance of the slices is unknown")
+    _captions(figure, title, hint if spacing_known else f"{hint}; the distance of the slices is unknown", look)
     if legend:
-        looks = [(region, *region_look(scheme, region)) for region in legend]
-        line_legend(figure, looks, FOOT_INCHES - 0.06, columns=-(-len(legend) // rows))
+        entries = [(region, *region_look(scheme, region)) for region in legend]
+        line_legend(figure, entries, (FOOT_INCHES - 0.06) * look.scale, look, columns=-(-len(legend) // rows))
     save_figure(figure, path)
 
 
@@ -167,13 +171,15 @@ def outlines_in(panel: Panel, masks: Masks, scheme: Scheme) -> list[tuple[np.nda
 
 def region_look(scheme: Scheme, region: str) -> tuple[str, Dash]:
     """Colour and dash of a region on the dark ground of a scan."""
-    return readable(scheme.regions[region].colour, DARK, LINE), DASHES[scheme.regions[region].outline]
+    return readable(scheme.regions[region].colour, SCREEN.ground, LINE), DASHES[scheme.regions[region].outline]
 
 
-def _headings(cell: Cell, masks: Masks, centre: Triple, scores: Mapping[tuple[str, str], float]) -> None:
+def _headings(cell: Cell, masks: Masks, centre: Triple, scores: Mapping[tuple[str, str], float], look: Look) -> None:
     """Write what a panel shows above it, and say in it where a region is absent."""
     panel, axes = cell.panel, cell.axes
-    axes.set_title(_heading(panel, scores), color=LIGHT, fontsize=8.5, pad=4, linespacing=1.35)
+    axes.set_title(
+        _heading(panel, scores), color=look.ink, fontsize=8.5 * look.scale, pad=4 * look.scale, linespacing=1.35
+    )
     if not panel.region:
         return
     found = ""
@@ -181,7 +187,7 @@ def _headings(cell: Cell, masks: Masks, centre: Triple, scores: Mapping[tuple[st
         found = "absent from both"
     elif not any(plane.cut(mask, centre).any() for plane in PLANES for mask in masks[panel.region]):
         found = "not in these slices"
-    axes.text(0.5, 0.04, found, color=LIGHT, fontsize=7.5, ha="center", transform=axes.transAxes)
+    axes.text(0.5, 0.04, found, color=LIGHT, fontsize=7.5 * look.scale, ha="center", transform=axes.transAxes)
 
 
 def _heading(panel: Panel, scores: Mapping[tuple[str, str], float]) -> str:
@@ -198,35 +204,40 @@ def _heading(panel: Panel, scores: Mapping[tuple[str, str], float]) -> str:
     return f"{name}\n{', '.join(found)}" if found else name
 
 
-def _captions(figure: Figure, title: str, hint: str) -> None:
+def _captions(figure: Figure, title: str, hint: str, look: Look) -> None:
     height = figure.get_size_inches()[1]
     figure.text(
         0.008,
-        1 - 0.1 / height,
+        1 - 0.1 * look.scale / height,
         visible(title),
-        color=LIGHT,
-        fontsize=10,
+        color=look.ink,
+        fontsize=10 * look.scale,
         weight="bold",
         va="top",
         parse_math=False,  # a $ in a name is no formula
     )
-    line_legend(figure, OUTLINES, 0.0, columns=2)
-    note = f"patient's left is on the right; {hint}"
-    figure.text(0.992, 0.12 / height, note, color=MUTED, fontsize=7, ha="right")
+    line_legend(figure, OUTLINES, 0.0, look, columns=2)
+    note = f"left is on the right; {hint}"
+    figure.text(0.992, 0.12 * look.scale / height, note, color=look.muted, fontsize=7 * look.scale, ha="right")
 
 
-def line_legend(figure: Figure, looks: Sequence[tuple[str, str, Dash]], bottom_inches: float, *, columns: int) -> None:
+def line_legend(
+    figure: Figure, entries: Sequence[tuple[str, str, Dash]], bottom_inches: float, look: Look, *, columns: int
+) -> None:
     """Write a legend of outlines at the left, this high above the bottom."""
-    lines = [Line2D([], [], color=colour, linestyle=dash, linewidth=1.6, label=name) for name, colour, dash in looks]
+    lines = [
+        Line2D([], [], color=colour, linestyle=dash, linewidth=1.6 * look.scale, label=name)
+        for name, colour, dash in entries
+    ]
     legend = figure.legend(
         handles=lines,
         loc="lower left",
         bbox_to_anchor=(0.0, bottom_inches / figure.get_size_inches()[1]),
         ncols=columns,
         frameon=False,
-        fontsize=8,
+        fontsize=8 * look.scale,
         handlelength=3,
         borderaxespad=0.2,
     )
     for text in legend.get_texts():
-        text.set_color(LIGHT)
+        text.set_color(look.ink)

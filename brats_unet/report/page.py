@@ -15,6 +15,7 @@ from typing import Any
 import jinja2
 
 from brats_unet import __version__
+from brats_unet.data.phantom.phantoms import is_phantom
 from brats_unet.errors import SettingsError, some
 from brats_unet.evaluation.cohort import cohort_of
 from brats_unet.evaluation.mask_paths import folders_of, pairs_of
@@ -24,10 +25,10 @@ from brats_unet.files import atomic_path
 from brats_unet.metrics.glossary import VOXELS
 from brats_unet.private_paths import short_texts
 from brats_unet.processes import map_in_processes
-from brats_unet.report import page_cohort, page_facts
-from brats_unet.report.drawing import Drawing, draw_case
+from brats_unet.report import page_cohort, page_facts, page_header
+from brats_unet.report.drawing import Drawing, case_title, draw_case
 from brats_unet.report.looks import css, css_class
-from brats_unet.report.scans import GREYS, Packed, packed_case
+from brats_unet.report.scans import Packed, base85, packed_case
 from brats_unet.report.scheme_words import first_upper, label_sentences, region_sentences, target
 from brats_unet.run import Run
 from brats_unet.schemes.scheme import Scheme
@@ -49,6 +50,7 @@ class Page:
         scrolled: Cases in the scan viewer.
         drawn: Cases shown as figures.
         left_out: Sentences that name what could not be shown.
+        synthetic: Whether some cases are phantoms.
     """
 
     path: Path
@@ -56,6 +58,7 @@ class Page:
     scrolled: tuple[str, ...]
     drawn: tuple[str, ...]
     left_out: tuple[str, ...]
+    synthetic: bool
 
 
 def write_page(
@@ -99,20 +102,27 @@ def write_page(
         raise SettingsError(f"cases: {some(unknown)} {were} not scored. {suggestion(unknown[0], order)}")
     log = progress or (lambda what, done, total: None)
     pairs = pairs_of(evaluation, data_root)
-    chosen = list(dict.fromkeys(cases)) if cases is not None else _spread(order, viewer)
+    synthetic = evaluation.summary.get("synthetic", any(is_phantom(pair.reference) for pair in pairs.values()))
+    words = dict(page_header.viewer_cases(cohort, order if cases is not None else page_header.spread(order, viewer)))
+    chosen = list(dict.fromkeys(cases)) if cases is not None else list(words)
     packed, problems = _packed([pairs[case] for case in chosen if case in pairs], log)
     groups = page_cohort.drawn_groups(cohort, pictures)
-    drawn, unseen = _pictures(evaluation, pairs, [case for _, some_cases in groups for case in some_cases], log)
+    drawn, unseen = _pictures(
+        evaluation, pairs, [case for _, some_cases in groups for case in some_cases], synthetic, log
+    )
     left_out = [
         *problems,
         *unseen,
         *(f"{case}: the evaluation does not record the path of its masks." for case in chosen if case not in pairs),
     ]
     # Named by their last component, also in texts of earlier versions.
-    folders = list(folders_of(evaluation, data_root).values())
+    known = folders_of(evaluation, data_root)
+    folders = list(known.values())
     niivue = _resource("vendor/niivue.umd.js.gz") if packed else b""
     html = _template().render(
         title=evaluation.summary.get("title") or evaluation.name,
+        synthetic=synthetic,
+        header=page_header.header(evaluation, run, known, synthetic=synthetic),
         summary={key: short_texts(facts, folders) for key, facts in evaluation.summary.items() if key != "files"},
         no_spacing=page_facts.no_spacing(evaluation.summary),
         headline=page_facts.headline(evaluation),
@@ -126,7 +136,8 @@ def write_page(
         size_charts=page_cohort.size_charts(cohort, scheme),
         columns=page_cohort.case_columns(cohort, scheme, MANY),
         viewer=packed,
-        greys=GREYS,
+        viewer_words=words,
+        greys=" to ".join(dict.fromkeys(str(edge(one.greys for one in packed)) for edge in (min, max) if packed)),
         **_of_scheme(scheme),
         curves=page_facts.curves(run, of_run) if run else [],
         seed=page_facts.seed(evaluation.summary),
@@ -138,7 +149,7 @@ def write_page(
         commands=page_facts.commands(evaluation, run, command),
         left_out=short_texts(left_out, folders),
         version=__version__,
-        niivue=base64.b64encode(niivue).decode(),
+        niivue=base85(niivue),
         niivue_licence=_resource("vendor/LICENSE.niivue").decode(),
         style=_resource("template/page.css").decode() + css([scheme, of_run]),
         script=_resource("template/page.js").decode(),
@@ -146,7 +157,9 @@ def write_page(
     )
     with atomic_path(path) as temporary:
         temporary.write_text(html, encoding="utf-8")
-    return Page(path, path.stat().st_size, tuple(one.case_id for one in packed), tuple(drawn), tuple(left_out))
+    return Page(
+        path, path.stat().st_size, tuple(one.case_id for one in packed), tuple(drawn), tuple(left_out), synthetic
+    )
 
 
 def _of_scheme(scheme: Scheme) -> dict[str, Any]:
@@ -158,6 +171,7 @@ def _of_scheme(scheme: Scheme) -> dict[str, Any]:
                 "heading": first_upper(scheme.regions[name].words),
                 "look": css_class(scheme, name),
                 "labels": list(scheme.values(name)),
+                "seen": scheme.regions[name].seen_on,
             }
             for name in scheme.scored
         },
@@ -170,7 +184,7 @@ def _of_scheme(scheme: Scheme) -> dict[str, Any]:
 
 
 def _pictures(
-    evaluation: Evaluation, pairs: Mapping[str, Pair], chosen: Sequence[str], log: Progress
+    evaluation: Evaluation, pairs: Mapping[str, Pair], chosen: Sequence[str], synthetic: bool, log: Progress
 ) -> tuple[dict[str, dict[str, Any]], list[str]]:
     """Figures of cases as WebP, and a sentence for each case without one. Missing figures are drawn."""
     from PIL import Image
@@ -188,7 +202,7 @@ def _pictures(
             lacking = [] if pair is None else [p for p in (pair.reference, pair.prediction) if p and not p.exists()]
             if not path.is_file() and pair is not None and not lacking:
                 path = Path(folder) / f"{case}.png"
-                draw_case(Drawing(pair, scores, path, case))
+                draw_case(Drawing(pair, scores, path, case_title(case, synthetic=synthetic)))
             if path.is_file():
                 with Image.open(path) as image, io.BytesIO() as small:
                     rgb = image.convert("RGB")
@@ -210,15 +224,6 @@ def _packed(pairs: Sequence[Pair], log: Progress) -> tuple[list[Packed], list[st
         packed_case, pairs, seconds_each=0.6, progress=lambda done, total: log("Packing scans", done, total)
     )
     return [one for one in found if isinstance(one, Packed)], [one for one in found if isinstance(one, str)]
-
-
-def _spread(order: Sequence[str], count: int) -> list[str]:
-    """`count` cases, evenly spread from the worst to the best; the middle case if `count` is 1."""
-    if count >= len(order):
-        return list(order)
-    if count <= 1:
-        return [order[len(order) // 2]][:count]
-    return [order[round(i * (len(order) - 1) / (count - 1))] for i in range(count)]
 
 
 def _resource(name: str) -> bytes:

@@ -5,20 +5,18 @@ from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from brats_unet.geometry import Box
 from brats_unet.modality import Modality
 from brats_unet.report.looks import Dash
+from brats_unet.report.paper import Look, new_figure
 from brats_unet.report.planes import PLANES, Plane, Spacing, Triple
 
-DARK, LIGHT, MUTED = "#101014", "#f0f0f0", "#a0a0a8"
-DPI = 160
-WIDTH_INCHES, HEAD_INCHES = 10.0, 0.68
-GAP_INCHES = 0.5  # between bands of panels, for the headings
-ONE_BAND = 4  # regions above which their panels are wrapped
-WIDEST_BAND = 6  # panels side by side
+LIGHT, MUTED = "#f0f0f0", "#a0a0a8"  # on the black panels
+HEAD_INCHES = 0.68
+GAP_INCHES = 0.66  # between bands of panels, for scale bars and headings
+ONE_BAND = 4  # regions above which panels that show all of them are added
 
 
 @dataclass(frozen=True)
@@ -62,29 +60,31 @@ class Cell:
     has_letters: bool
 
 
-def bands_of(wholes: Sequence[Panel], regions: Sequence[Panel], ground: Modality | None) -> list[list[Panel]]:
-    """Panels in bands of panels side by side.
+def bands_of(
+    wholes: Sequence[Panel], regions: Sequence[Panel], ground: Modality | None, widest: int
+) -> list[list[Panel]]:
+    """Panels in bands of panels side by side: the whole scans, then the regions.
 
-    Up to four regions stand in one band, behind the whole scans. More are wrapped, and two panels that show all regions
-    are added, one for the reference and one for the prediction.
+    With more than four regions, two panels that show all of them are added, one for the reference and one for the
+    prediction.
 
     Args:
         wholes: Panels of whole scans.
         regions: Panels of one region each.
         ground: Scan of the panels that show all regions; None for the labels of the reference.
+        widest: Most panels in a band.
     """
     panels = [*wholes, *regions]
-    if len(regions) <= ONE_BAND:
-        return [panels]
-    bands = -(-(len(panels) + 2) // WIDEST_BAND)
-    length = -(-(len(panels) + 2) // bands)
+    both = [Panel(ground, mask="reference"), Panel(ground, mask="prediction")] if len(regions) > ONE_BAND else []
+    count = len(panels) + len(both)
+    length = -(-count // -(-count // widest))
     at = length if wholes else 0  # below the whole scans
-    panels[at:at] = [Panel(ground, mask="reference"), Panel(ground, mask="prediction")]
+    panels[at:at] = both
     return [panels[start : start + length] for start in range(0, len(panels), length)]
 
 
 def sheet(
-    bands: Sequence[Sequence[Panel]], whole: Box, close: Box, spacing_mm: Spacing, foot_inches: float
+    bands: Sequence[Sequence[Panel]], whole: Box, close: Box, spacing_mm: Spacing, foot_inches: float, look: Look
 ) -> tuple[Figure, list[Cell]]:
     """A figure with an empty cell for every panel in every plane.
 
@@ -97,20 +97,22 @@ def sheet(
         close: Box that close-ups show.
         spacing_mm: Voxel edge lengths along the three axes, in millimetres.
         foot_inches: Height of the legends.
+        look: Width, ground and scale of the figure.
     """
+    head, gap, foot_inches = (look.scale * inches for inches in (HEAD_INCHES, GAP_INCHES, foot_inches))
     turned = len(bands) == 1 and len(bands[0]) < len(PLANES)
     if turned:
         grids = [_turned(panel, whole if panel.is_whole else close, spacing_mm) for panel in bands[0]]
     else:
         grids = [_upright(band, bands, whole, spacing_mm) for band in bands]
-    inches = [WIDTH_INCHES / sum(grid.widths_mm) * sum(grid.heights_mm) for grid in grids]
-    total = HEAD_INCHES + sum(inches) + GAP_INCHES * (len(grids) - 1) + foot_inches
-    figure = Figure(figsize=(WIDTH_INCHES, total), dpi=DPI, facecolor=DARK)
-    FigureCanvasAgg(figure)
+    inches = [look.width_inches / sum(grid.widths_mm) * sum(grid.heights_mm) for grid in grids]
+    total = head + sum(inches) + gap * (len(grids) - 1) + foot_inches
+    figure = new_figure(look, total)
     cells = []
+    some_whole = any(panel.is_whole for band in bands for panel in band)
     for index, grid in enumerate(grids):
-        above = sum(inches[:index]) + GAP_INCHES * index
-        below = sum(inches[index + 1 :]) + GAP_INCHES * (len(grids) - 1 - index)
+        above = sum(inches[:index]) + gap * index
+        below = sum(inches[index + 1 :]) + gap * (len(grids) - 1 - index)
         places = figure.add_gridspec(
             len(grid.heights_mm),
             len(grid.widths_mm),
@@ -121,7 +123,7 @@ def sheet(
             left=0.008,
             right=0.992,
             bottom=(foot_inches + below) / total,
-            top=1 - (HEAD_INCHES + above) / total,
+            top=1 - (head + above) / total,
         )
         for r, row in enumerate(grid.rows):
             for c, (panel, plane) in enumerate(row):
@@ -133,7 +135,7 @@ def sheet(
                         figure.add_subplot(places[r, c]),
                         names_panel=c == 0 if turned else r == 0,
                         names_plane=first,
-                        has_letters=first or panel.is_whole,
+                        has_letters=panel.is_whole or (first and not some_whole),
                     )
                 )
     return figure, cells
@@ -208,23 +210,40 @@ def outline(
         axes.contour(x, y, flat, levels=[0.5], colors=colour, linestyles=[dash], linewidths=width)
 
 
-def frame(axes: Axes, plane: Plane, box: Box, spacing_mm: Spacing) -> None:
+def frame(axes: Axes, plane: Plane, box: Box, spacing_mm: Spacing, look: Look) -> None:
     """Draw a frame where the close-ups lie."""
     left, right, low, high = plane.edges_mm(box, spacing_mm)
-    axes.plot([left, right, right, left, left], [low, low, high, high, low], color=LIGHT, linewidth=0.6, alpha=0.7)
+    axes.plot(
+        [left, right, right, left, left],
+        [low, low, high, high, low],
+        color=LIGHT,
+        linewidth=0.6 * look.scale,
+        alpha=0.7,
+    )
 
 
-def letters(axes: Axes, plane: Plane) -> None:
-    """Write the anatomical directions at the edges."""
+def letters(axes: Axes, plane: Plane, look: Look) -> None:
+    """Write the anatomical directions at the edges, which are outside the head where a whole scan is shown."""
     left, right, top, bottom = plane.letters
-    for letter, x, y in ((left, 0.03, 0.5), (right, 0.97, 0.5), (top, 0.5, 0.96), (bottom, 0.5, 0.04)):
-        axes.text(x, y, letter, color=MUTED, fontsize=7, ha="center", va="center", transform=axes.transAxes)
+    for letter, x, y in ((left, 0.04, 0.5), (right, 0.96, 0.5), (top, 0.5, 0.96), (bottom, 0.5, 0.04)):
+        axes.text(
+            x, y, letter, color=LIGHT, fontsize=7 * look.scale, ha="center", va="center", transform=axes.transAxes
+        )
 
 
-def scale_bar(axes: Axes) -> None:
-    """Draw a scale bar of 10 mm in the corner of a close-up."""
+def scale_bar(axes: Axes, look: Look) -> None:
+    """Draw a scale bar below a panel, at its right: 10 mm, or 50 mm where they take less than half of its width."""
     left, right = sorted(axes.get_xlim())
-    low, high = axes.get_ylim()
-    x, y = left + 0.95 * (right - left), low + 0.06 * (high - low)
-    axes.plot([x - 10, x], [y, y], color=LIGHT, linewidth=2, solid_capstyle="butt")
-    axes.text(x - 5, y + 0.025 * (high - low), "10 mm", color=LIGHT, fontsize=7, ha="center", va="bottom")
+    length = 50 if 0.5 * (right - left) > 50 else 10
+    inches = axes.get_window_extent().height / look.dpi
+    below = -0.09 * look.scale / inches
+    x = right - 0.02 * (right - left)
+    transform = axes.get_xaxis_transform()
+    axes.plot(
+        [x - length, x], [below, below], color=look.ink, linewidth=1.6 * look.scale, solid_capstyle="butt",
+        transform=transform, clip_on=False,
+    )  # fmt: skip
+    axes.text(
+        x - length - 0.02 * (right - left), below, f"{length} mm", color=look.ink, fontsize=7 * look.scale, ha="right",
+        va="center", transform=transform,
+    )  # fmt: skip

@@ -10,6 +10,7 @@ from brats_unet.geometry import Box, bounding_box
 Triple = tuple[int, int, int]
 Spacing = tuple[float, float, float]
 LEAST_WINDOW_MM, MARGIN_MM = 56.0, 12.0
+LETTERS = 0.07  # of the longest edge of the head: the margin around a whole scan, for the letters of directions
 LEAST_HEIGHT = 0.5  # of a volume whose spacing is unknown, as a share of its longest edge in an axial slice
 
 
@@ -133,6 +134,16 @@ def with_margin(box: Box, voxels: int, shape: tuple[int, ...]) -> Box:
     return Box(
         tuple(max(0, start - voxels) for start in box.start),
         tuple(min(n, stop + voxels) for stop, n in zip(box.stop, shape, strict=True)),
+    )
+
+
+def with_room(box: Box, spacing_mm: Spacing) -> Box:
+    """`box` extended on all sides, also beyond the volume, by room for letters outside the head."""
+    room_mm = LETTERS * max(n * s for n, s in zip(box.shape, spacing_mm, strict=True))
+    voxels = [round(room_mm / s) for s in spacing_mm]
+    return Box(
+        tuple(start - n for start, n in zip(box.start, voxels, strict=True)),
+        tuple(stop + n for stop, n in zip(box.stop, voxels, strict=True)),
     )
 
 

@@ -34,13 +34,16 @@ from brats_unet.metrics.seed import SeedRow
 from brats_unet.private_paths import short_command, short_text
 from brats_unet.report.cohort_tables import print_cohort
 from brats_unet.report.console import PlainConsole
-from brats_unet.report.drawing import Drawing, draw_cases
+from brats_unet.report.drawing import Drawing, case_title, draw_cases
+from brats_unet.report.paper_figures import SUFFIXES
 from brats_unet.report.run_facts import runs_in
 from brats_unet.report.tables import print_summary
 from brats_unet.run import ENSEMBLE, FOLDS_TABLE, Run
 from brats_unet.run_lock import LOCK
 
 __all__ = ["refuse_foreign_folder", "report_scores"]
+
+SYNTHETIC = "Synthetic cases (phantoms): these scores say nothing about patients."
 
 # Called with (task, done, total).
 Progress = Callable[[str, int, int], None]
@@ -57,6 +60,8 @@ def report_scores(
     workers: int = 0,
     title: str = "",
     note: str = "",
+    synthetic: bool = False,
+    date: str = "",
     not_scored: Sequence[str] = (),
     failed: Mapping[str, str] | None = None,
     shapes: Mapping[str, MeanShape] | None = None,
@@ -79,8 +84,10 @@ def report_scores(
             has them.
         figures: Whether to draw each case; needs `output`.
         workers: Number of processes; 0 starts one per core.
-        title: What is evaluated, for tables and figures.
+        title: What is evaluated, for tables and the page.
         note: A caveat to read with the scores.
+        synthetic: Whether some cases are phantoms; then tables, figures and the page say so.
+        date: Day of the evaluation, such as 2026-11-29, recorded for the page.
         not_scored: Predictions without a reference.
         failed: Cases that could not be scored and are left out, each with the reason.
         shapes: Mean shape for each case, made from training cases that do not include it.
@@ -122,7 +129,8 @@ def report_scores(
         scheme=pairs[0].scheme,
         protocol=protocol,
         title=title,
-        note=note,
+        note=" ".join(filter(None, (SYNTHETIC if synthetic else "", note))),
+        synthetic=synthetic,
         missing=missing,
         not_scored=not_scored,
         failed={case_id: short_text(reason) for case_id, reason in (failed or {}).items()},
@@ -143,12 +151,13 @@ def report_scores(
             write_rows(output / SEED_SCORES, SeedRow, seed_rows)
         drawn: list[str] = []
         if figures:
-            drawn = _draw(pairs, scored, output / FIGURES, title, workers, log)
+            drawn = _draw(pairs, scored, output / FIGURES, synthetic, workers, log)
         document = {
             **content,
             "figures": drawn,
             "files": described_files(pairs, output),
             "command": short_command(command),
+            "date": date,
         }
         write_json(output / SUMMARY, document)
     if json:
@@ -183,7 +192,7 @@ def refuse_foreign_folder(output: Path) -> None:
 
 
 def _draw(
-    pairs: Sequence[Pair], scored: Sequence[Scored], folder: Path, title: str, workers: int, log: Progress
+    pairs: Sequence[Pair], scored: Sequence[Scored], folder: Path, synthetic: bool, workers: int, log: Progress
 ) -> list[str]:
     with explain_write_errors(folder):
         folder.mkdir(exist_ok=True)
@@ -192,7 +201,7 @@ def _draw(
             pair,
             {(row.region, row.metric): row.value for row in case.rows},
             folder / f"{pair.case_id}.png",
-            f"{pair.case_id}  ·  {title}" if title else pair.case_id,
+            case_title(pair.case_id, synthetic=synthetic),
         )
         for pair, case in zip(pairs, scored, strict=True)
     ]
@@ -203,7 +212,9 @@ def _draw(
 def _remove_earlier_files(output: Path) -> None:
     """Remove files of an earlier evaluation that this one may not overwrite, so that no outdated file remains."""
     try:
-        drawn = json_text.loads((output / SUMMARY).read_text(encoding="utf-8")).get("figures", [])
+        earlier = json_text.loads((output / SUMMARY).read_text(encoding="utf-8"))
+        cases = earlier.get("files", {})
+        drawn = [*earlier.get("figures", []), *(f"{case}{suffix}" for case in cases for suffix in SUFFIXES)]
     except (OSError, ValueError):
         drawn = []
     if (output / FIGURES).is_symlink():  # the figures that it leads to stay

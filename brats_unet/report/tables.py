@@ -130,7 +130,7 @@ def headline_table(
 ) -> Table:
     """Table of metrics × regions: mean ± SD, confidence interval, median, and trivial predictors."""
     n = len(summary.cases)
-    cases = f"{n} case{'s' if n != 1 else ''}"
+    cases = f"{n}{' synthetic' if summary.synthetic else ''} case{'s' if n != 1 else ''}"
     table = plain_table(f"{summary.title} · {cases}" if summary.title else cases)
     table.add_column("mean ± SD", no_wrap=True)
     for region in regions:

@@ -25,7 +25,7 @@ from pathlib import Path
 
 import psutil
 
-from brats_unet.data.phantom.phantoms import case_id, write_dataset
+from brats_unet.data.phantom.phantoms import OLD, case_id, write_dataset
 from brats_unet.data.readers.discovery import find_cases
 from brats_unet.modality import Modality
 from brats_unet.schemes.scheme_file import builtin
@@ -84,7 +84,7 @@ def main() -> None:
         run, case = short_run(folder) if args.run is None else args.run, args.case
         if case is None:
             write_dataset(folder / "phantoms", cases=5, seed=0, scheme=builtin())
-            case = folder / "phantoms" / case_id(builtin(), 0)
+            case = folder / "phantoms" / case_id(OLD, 0)
         found = []
         for place, count in enumerate((FEW, args.cases, FEW)):
             copies(case, folder / f"{place}", count)

@@ -25,7 +25,7 @@ NUMBERS = range(1, 5)
 
 
 def name(number):
-    return f"BraTS20_Training_{number:03d}"
+    return f"Phantom20_{number:03d}"
 
 
 @pytest.fixture
@@ -181,7 +181,7 @@ def test_the_convention_of_another_folder_is_detected_or_set(write_record, data,
     write_volume(mask, Volume(np.where(volume.array == 4, 3, volume.array).astype(np.uint8), volume.affine))
     (one,), _ = chosen(settings(other, labels="brats2023"), run)
     assert one.convention.name == "brats2023"
-    with pytest.raises(SettingsError, match=r"the masks follow brats2017 .* but BraTS20_Training_009 holds 3"):
+    with pytest.raises(SettingsError, match=r"the masks follow brats2017 .* but Phantom20_009 holds 3"):
         chosen(settings(other), run)
     with pytest.raises(SettingsError, match=r"There is no data\.labels=brats1999 in the scheme glioma"):
         chosen(settings(other, labels="brats1999"), run)

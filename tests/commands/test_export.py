@@ -29,7 +29,7 @@ from brats_unet.settings import Export
 from tests.inference import by_description
 from tests.inference.scheme_examples import SCHEMES
 
-CASE = "BraTS20_Training_001"
+CASE = "Phantom20_001"
 
 
 def settings_of(**values) -> Export:

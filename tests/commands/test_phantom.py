@@ -41,7 +41,7 @@ def test_the_last_lines_say_what_was_written_and_the_next_commands(small, tmp_pa
 def test_json_is_one_document(small, tmp_path, capsys):
     assert made(tmp_path / "p", json=True) == 0
     document = json.loads(capsys.readouterr().out)
-    assert document["cases"] == ["BraTS20_Training_001"]
+    assert document["cases"] == ["Phantom20_001"]
     assert document["written"] == 1
     assert document["grades"] == {"HGG": 1}
     assert (document["scheme"], document["grid"]) == ("glioma", [240, 240, 155])
@@ -56,9 +56,9 @@ def test_cases_of_another_scheme_and_grid_have_names_varieties_and_sizes_of_thei
     post = builtin("glioma_post").as_dict()
     made(tmp_path / "p", scheme=post, grid=[256, 256, 28], spacing_mm=[0.9, 0.9, 5], json=True)
     document = json.loads(capsys.readouterr().out)
-    assert document["varieties"] == {"BraTS-GLI-00001-100": "cavity_ring"}
+    assert document["varieties"] == {"Phantom-GLI-00001-100": "cavity_ring"}
     assert document["grades"] == {}
-    written = nifti.read_volume(tmp_path / "p" / "BraTS-GLI-00001-100" / "BraTS-GLI-00001-100-t2f.nii.gz")
+    written = nifti.read_volume(tmp_path / "p" / "Phantom-GLI-00001-100" / "Phantom-GLI-00001-100-t2f.nii.gz")
     assert written.array.shape == (51, 51, 6)
     assert spacing_mm(written.affine) == pytest.approx((4.5, 4.5, 25))
 

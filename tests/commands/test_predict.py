@@ -28,7 +28,7 @@ from tests.inference.scheme_examples import SCHEMES
 from tests.slices import patient
 
 SPACING = (4.0, 4.0, 4.0)
-CASES = [f"BraTS20_Training_00{number}" for number in (1, 2, 3, 4)]
+CASES = [f"Phantom20_00{number}" for number in (1, 2, 3, 4)]
 
 
 def bright(patches):
@@ -452,7 +452,7 @@ def test_a_folder_of_web_pages_and_pointers_names_each_file_and_predicts_the_oth
 def test_a_folder_of_any_names_is_predicted_by_patterns(settings, phantom_root, tmp_path):
     assert predict.main(settings()) == 0
     words = {"flair": "fla", "t1": "pre", "t1ce": "post", "t2": "two"}
-    for folder in sorted(phantom_root.glob("BraTS20*")):
+    for folder in sorted(phantom_root.glob("Phantom20*")):
         for part, word in words.items():
             path = tmp_path / "flat" / f"{word}-{folder.name}.nii.gz"
             path.parent.mkdir(exist_ok=True)

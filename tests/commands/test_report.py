@@ -1,6 +1,8 @@
 """The command `brats-unet report run=…`."""
 
 import json
+import shutil
+from typing import get_args, get_type_hints
 
 import pytest
 
@@ -9,7 +11,9 @@ from brats_unet.evaluation.record import write_rows
 from brats_unet.evaluation.score import Row, Scored
 from brats_unet.evaluation.summary import summarise
 from brats_unet.files import write_json
+from brats_unet.report.paper import COLUMNS
 from brats_unet.schemes.scheme_file import builtin
+from brats_unet.settings import Report
 
 
 @pytest.fixture
@@ -58,3 +62,29 @@ def test_each_refusal_is_one_sentence(folder, capsys):
     assert "no scores found" in said[0]
     assert "give the name of an HTML file" in said[1]
     assert "Evaluate again" in said[2]
+
+
+def test_figures_for_a_paper_stand_beside_the_pngs_and_go_with_the_next_evaluation(tmp_path, phantom_root, capsys):
+    predictions = tmp_path / "predictions"
+    predictions.mkdir()
+    masks = sorted(phantom_root.glob("*/*seg.nii.gz"))[:2]
+    for mask in masks:
+        shutil.copy(mask, predictions / f"{mask.parent.name}.nii.gz")
+    out = tmp_path / "out"
+    evaluate = ["evaluate", f"predictions={predictions}", f"references={predictions}", f"output={out}", "--json"]
+    assert main([*evaluate, "figures=false"]) == 0
+    capsys.readouterr()
+    assert main(["report", f"run={out}", "viewer=0", "pictures=0", "paper=single", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["figures_for_a_paper"] == []  # only of the cases that the page shows
+    case = masks[0].parent.name
+    assert main(["report", f"run={out}", "pictures=0", f"cases=[{case}]", "paper=single", "--json"]) == 0
+    written = [str(out / "figures" / f"{case}{suffix}") for suffix in (".pdf", ".svg")]
+    assert json.loads(capsys.readouterr().out)["figures_for_a_paper"] == written
+    assert sorted(map(str, (out / "figures").iterdir())) == written
+    assert f"{case} (synthetic)" in (out / "figures" / f"{case}.svg").read_text()
+    assert main([*evaluate, "figures=false"]) == 0
+    assert not (out / "figures").exists()
+
+
+def test_the_widths_of_the_setting_are_those_of_the_figures():
+    assert get_args(get_type_hints(Report)["paper"]) == ("none", *COLUMNS)

@@ -97,7 +97,7 @@ def test_masks_with_a_channel_for_each_region_are_prepared_like_others(phantom_r
 )
 def test_phantoms_under_any_names_are_prepared_like_those_of_brats(phantom_root, tmp_path, naming, files):
     parts = {"flair": "FLAIR", "t1ce": "T1post", "seg": "truth"}
-    for folder in sorted(phantom_root.glob("BraTS20*")):
+    for folder in sorted(phantom_root.glob("Phantom20*")):
         for part, word in parts.items():
             path = tmp_path / "scans" / naming.format(id=folder.name, part=word)
             write_volume(path, read_volume(folder / f"{folder.name}_{part}.nii.gz"))

@@ -89,23 +89,23 @@ def test_a_run_that_moved_with_its_data_goes_on_to_the_bits_of_one_that_stayed(h
 
 
 def _lacking(data):
-    shutil.rmtree(data / "BraTS20_Training_002")
-    return "1 missing (BraTS20_Training_002)"
+    shutil.rmtree(data / "Phantom20_002")
+    return "1 missing (Phantom20_002)"
 
 
 def _with_a_new_one(data):
-    (data / "BraTS20_Training_009").mkdir()
-    for file in (data / "BraTS20_Training_001").iterdir():
-        shutil.copy(file, data / "BraTS20_Training_009" / file.name.replace("001", "009"))
-    return "1 new (BraTS20_Training_009)"
+    (data / "Phantom20_009").mkdir()
+    for file in (data / "Phantom20_001").iterdir():
+        shutil.copy(file, data / "Phantom20_009" / file.name.replace("001", "009"))
+    return "1 new (Phantom20_009)"
 
 
 def _with_another_scan(data, suffix="t2.nii.gz"):
     for number in (1, 3):
-        (scan,) = (data / f"BraTS20_Training_00{number}").glob(f"*{suffix}")
+        (scan,) = (data / f"Phantom20_00{number}").glob(f"*{suffix}")
         volume = read_volume(scan)
         write_volume(scan, Volume(volume.array.astype(np.int16) + np.int16(1), volume.affine))
-    return "2 with other content (BraTS20_Training_001, BraTS20_Training_003)"
+    return "2 with other content (Phantom20_001, Phantom20_003)"
 
 
 @pytest.mark.parametrize("change", [_lacking, _with_a_new_one, _with_another_scan])
@@ -123,7 +123,7 @@ def test_tune_refuses_other_data_than_the_run_s_and_names_the_cases(home, capsys
     run = Run(home / "results" / "mine")
     (missing, *_) = json.loads(run.folds_file.read_text())["validation"]
     shutil.rmtree(home / "data" / missing)
-    _with_a_new_one(home / "data") if missing != "BraTS20_Training_001" else None
+    _with_a_new_one(home / "data") if missing != "Phantom20_001" else None
     assert main(["tune", f"run={run.folder}", f"data.root={home / 'data'}", "folds=2"]) == 2
     said = capsys.readouterr().err
     assert f"{home / 'data'} does not hold the data of {run.folder}: 1 missing ({missing})" in said

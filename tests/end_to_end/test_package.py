@@ -119,7 +119,7 @@ def test_without_the_package_the_run_is_refused_by_the_package_s_name(
 
 
 def test_a_network_exported_as_keras_predicts_without_the_package(run, phantom_root, tmp_path):
-    exported, case = run.folder.parent / "exported", phantom_root / "BraTS20_Training_001"
+    exported, case = run.folder.parent / "exported", phantom_root / "Phantom20_001"
     assert main(["predict", f"run={exported}", f"input={case}", f"output={tmp_path}"]) == 0
-    assert (tmp_path / "BraTS20_Training_001.nii.gz").is_file()
+    assert (tmp_path / "Phantom20_001.nii.gz").is_file()
     assert "brats_unet_example" not in sys.modules

@@ -227,17 +227,17 @@ def test_predictions_lie_on_the_grid_and_header_of_their_case(place, phantom_roo
 def test_a_keras_file_predicts_what_its_run_predicts(place, float32, phantom_root):
     folder, _ = place
     run = Run(folder / "runs" / "float32")
-    case = phantom_root / "BraTS20_Training_001"
+    case = phantom_root / "Phantom20_001"
     for source, name in ((run.folder, "by_run"), (run.model_file, "by_file")):
         assert main(["predict", f"run={source}", f"input={case}", f"output={folder / name}"]) == 0
-    masks = [read_integers(folder / name / "BraTS20_Training_001.nii.gz").array for name in ("by_run", "by_file")]
+    masks = [read_integers(folder / name / "Phantom20_001.nii.gz").array for name in ("by_run", "by_file")]
     assert np.array_equal(*masks)
 
 
 def test_masks_of_different_networks_are_never_mixed(place, phantom_root, capsys):
     folder, _ = place
     run, output = folder / "runs" / "straight", folder / "once"
-    case = phantom_root / "BraTS20_Training_002"
+    case = phantom_root / "Phantom20_002"
     assert main(["predict", f"run={run}", f"input={case}", f"output={output}"]) == 0
     assert main(["predict", f"run={run}", f"input={case}", f"output={output}", "checkpoint=best"]) == 2
     assert "holds masks of other networks" in capsys.readouterr().err

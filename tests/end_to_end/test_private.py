@@ -98,8 +98,8 @@ def written(tmp_path_factory, phantom_root):
         next(others.glob("*.nii.gz")).write_bytes(b"broken")
         inputs = f"inputs=['{place}/masks','{others}']"
         run_command("fuse", inputs, f"output={place}/fused", f"references={held_out}", code=1)
-        broken = shutil.copytree(root / "BraTS20_Training_001", place.parent / "broken" / "BraTS20_Training_001")
-        (broken / "BraTS20_Training_001_t1.nii.gz").write_bytes(b"broken")
+        broken = shutil.copytree(root / "Phantom20_001", place.parent / "broken" / "Phantom20_001")
+        (broken / "Phantom20_001_t1.nii.gz").write_bytes(b"broken")
         run_command("check", f"data.root={broken.parent}", f"report={place}/check.json", code=1)
         run_command("plan", *TINY, *data, f"output={place}/plan.yaml", "probe=false", "memory_gib=2")
     return place, root

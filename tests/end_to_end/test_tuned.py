@@ -41,9 +41,7 @@ def mean_dice(folds, capsys, *more):
 def test_evaluate_finds_the_gain_that_tune_reports_on_the_same_cases(folds, capsys):
     assert main(["tune", of_both(folds), "folds=4", "--json"]) == 0
     document = json.loads(capsys.readouterr().out)
-    assert (
-        sorted(document["cases"]) == [f"BraTS20_Training_{number:03}" for number in range(1, 5)] and document["n"] == 4
-    )
+    assert sorted(document["cases"]) == [f"Phantom20_{number:03}" for number in range(1, 5)] and document["n"] == 4
     written = [json.loads(run.postprocessing_file.read_text()) for run in folds]
     notes = document.pop("notes")
     assert written == [document, document] and not any("too few" in sentence for sentence in notes)

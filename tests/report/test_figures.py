@@ -1,5 +1,7 @@
 """Figures: size, planes, slices and windows. How they look is checked by eye."""
 
+import re
+
 import numpy as np
 import pytest
 from matplotlib.axes import Axes
@@ -7,11 +9,13 @@ from matplotlib.image import imread
 
 from brats_unet.geometry import Box
 from brats_unet.modality import Modality
+from brats_unet.report import figures, panels
 from brats_unet.report.drawing import scans_to_draw
 from brats_unet.report.figures import case_figure, training_curves
 from brats_unet.report.looks import LINE, readable
-from brats_unet.report.panels import DARK, Panel, bands_of, sheet
-from brats_unet.report.planes import LEAST_WINDOW_MM, PLANES, around, drawn_spacing, slices_through, windowed
+from brats_unet.report.panels import Panel, bands_of, sheet
+from brats_unet.report.paper import COLUMNS, SCREEN, print_look
+from brats_unet.report.planes import LEAST_WINDOW_MM, PLANES, around, drawn_spacing, slices_through, windowed, with_room
 from brats_unet.schemes.scheme_file import builtin
 
 GLIOMA = builtin()
@@ -81,7 +85,7 @@ def test_a_case_of_any_scheme_is_drawn_and_more_than_four_regions_in_their_colou
         assert picture.shape[1] == 1600
         if len(scheme.scored) > 4:
             for region in scheme.scored:
-                assert near(picture, readable(scheme.regions[region].colour, DARK, LINE)) > 50, region
+                assert near(picture, readable(scheme.regions[region].colour, SCREEN.ground, LINE)) > 50, region
 
 
 def test_a_region_that_the_slices_miss_is_named_and_one_that_is_absent_too(schemes, monkeypatch, tmp_path):
@@ -111,7 +115,7 @@ def test_a_region_that_the_slices_miss_is_named_and_one_that_is_absent_too(schem
 def test_panels_stand_in_bands_of_six_at_most(scans, regions, bands):
     wholes = [Panel(modality) for modality in list(Modality)[:scans]]
     names = [Panel(None, f"R{number}") for number in range(regions)]
-    found = bands_of(wholes, names, None)
+    found = bands_of(wholes, names, None, 6)
     assert [len(band) for band in found] == bands
     flat = [panel for band in found for panel in band]
     assert [panel for panel in flat if panel.region] == names
@@ -119,13 +123,16 @@ def test_panels_stand_in_bands_of_six_at_most(scans, regions, bands):
     assert [panel.mask for panel in flat if panel.mask] == (["reference", "prediction"] if regions > 4 else [])
 
 
+@pytest.mark.parametrize("column", [None, *COLUMNS])
 @pytest.mark.parametrize(("scans", "regions"), [(0, 1), (1, 1), (2, 3), (2, 8)])
-def test_every_panel_is_drawn_in_three_planes_with_one_heading(scans, regions):
-    bands = bands_of([Panel(m) for m in list(Modality)[:scans]], [Panel(None, f"R{n}") for n in range(regions)], None)
-    figure, cells = sheet(bands, WHOLE, WHOLE, MM, 0.3)
-    panels = [panel for band in bands for panel in band]
-    assert len(figure.axes) == len(cells) == 3 * len(panels)
-    assert [cell.panel for cell in cells if cell.names_panel] == panels
+def test_every_panel_is_drawn_in_three_planes_with_one_heading(scans, regions, column):
+    wholes, names = [Panel(m) for m in list(Modality)[:scans]], [Panel(None, f"R{n}") for n in range(regions)]
+    look = SCREEN if column is None else print_look(column)
+    bands = bands_of(wholes, names, None, look.widest_band)
+    figure, cells = sheet(bands, WHOLE, WHOLE, MM, 0.3, look)
+    every = [panel for band in bands for panel in band]
+    assert len(figure.axes) == len(cells) == 3 * len(every)
+    assert [cell.panel for cell in cells if cell.names_panel] == every
     boxes = [cell.axes.get_position() for cell in cells]
     assert all(0 <= box.x0 < box.x1 <= 1 and 0 <= box.y0 < box.y1 <= 1 for box in boxes)
     overlaps = [
@@ -232,3 +239,55 @@ def test_curves_show_every_region_of_any_scheme(tmp_path, schemes):
 def test_scans_of_own_names_are_drawn_after_the_contrasts_of_brats():
     assert scans_to_draw([Modality("CT"), Modality("ADC")], builtin()) == ["ADC", "CT"]
     assert scans_to_draw([Modality("ADC"), Modality.T1CE, Modality.FLAIR], builtin()) == ["flair", "t1ce"]
+
+
+def millimetres(file) -> float:
+    """Width of a figure, as the file says."""
+    text = file.read_bytes().decode("latin-1")
+    pattern = r"/MediaBox \[ 0 0 ([\d.]+)" if file.suffix == ".pdf" else r'<svg [^>]*width="([\d.]+)pt"'
+    return float(re.search(pattern, text)[1]) / 72 * 25.4
+
+
+@pytest.mark.parametrize(("column", "width"), [("single", 89), ("middle", 120), ("double", 183)])
+def test_figures_for_a_paper_are_as_wide_as_a_column_with_text_as_text_and_the_same_bytes_again(
+    tmp_path, column, width
+):
+    journal = [{"event": "step", "step": step, "loss": 1 / step} for step in (1, 2, 3)]
+    journal.append({"event": "validation", "step": 3, "dice": {"WT": 0.5}, "cases": 4})
+    for kind in ("pdf", "svg"):
+        case, curves = (tmp_path / f"{name}.{kind}" for name in ("case", "curves"))
+        written = []
+        for _ in range(2):
+            case_figure(
+                {Modality.FLAIR: head()}, labels(), labels(), {}, case, "Case 7", scheme=GLIOMA, look=print_look(column)
+            )
+            training_curves(journal, curves, scheme=GLIOMA, synthetic=True, look=print_look(column))
+            written.append((case.read_bytes(), curves.read_bytes()))
+        assert written[0] == written[1]
+        assert (millimetres(case), millimetres(curves)) == pytest.approx((width, width), abs=0.1)
+    text = (tmp_path / "case.svg").read_text()
+    for words in ("Case 7", "WT on FLAIR", "10 mm", "reference", ">L<", ">R<"):
+        assert words in text
+    assert "mean Dice of 4 held-out synthetic cases" in (tmp_path / "curves.svg").read_text()
+    pdf = (tmp_path / "case.pdf").read_bytes()
+    assert b"/FontFile2" in pdf and b"/Type3" not in pdf  # TrueType, whose text can be searched and edited
+
+
+def test_directions_stand_outside_the_head_and_scale_bars_below_the_panels(tmp_path, monkeypatch):
+    drawn, bars = [], []
+    monkeypatch.setattr(panels, "letters", lambda axes, plane, look: drawn.append(axes))
+    monkeypatch.setattr(panels, "scale_bar", lambda axes, look: bars.append(axes))
+    monkeypatch.setattr(figures, "letters", panels.letters)
+    monkeypatch.setattr(figures, "scale_bar", panels.scale_bar)
+    scans = {Modality.FLAIR: head((100, 120, 80)), Modality.T1CE: head((100, 120, 80))}
+    case_figure(scans, labels((100, 120, 80)), None, {}, tmp_path / "a.png", "a", scheme=GLIOMA)
+    assert len(drawn) == 6  # three planes of two whole scans; the close-ups are full of brain
+    assert len(bars) == 2
+    for axes, plane in zip(drawn[::2], PLANES, strict=True):
+        low, high = sorted(axes.get_xlim())
+        first, last = 4, (100, 120, 80)[plane.horizontal] - 5
+        assert first - low > 0.05 * (high - low) < high - last
+
+
+def test_room_for_letters_is_a_share_of_the_head_also_beyond_the_volume():
+    assert with_room(Box((0, 0, 0), (100, 200, 50)), (1.0, 1.0, 2.0)) == Box((-14, -14, -7), (114, 214, 57))

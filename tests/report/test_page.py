@@ -2,19 +2,24 @@
 
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
 
 from brats_unet.errors import SettingsError
+from brats_unet.evaluation.cohort import cohort_of
 from brats_unet.evaluation.record import Evaluation, open_evaluation
+from brats_unet.files import write_json
 from brats_unet.metrics import metrics_of
 from brats_unet.metrics.glossary import meaning_of
 from brats_unet.metrics.protocols import PROTOCOLS
 from brats_unet.report import page_facts
 from brats_unet.report.looks import css_class
 from brats_unet.report.page import write_page
+from brats_unet.report.page_header import header, viewer_cases
 from brats_unet.report.scheme_words import region_sentences
+from brats_unet.run import Run
 
 
 class Elements(HTMLParser):
@@ -248,3 +253,47 @@ def test_words_of_a_scheme_cannot_add_elements_to_the_page(evaluated_as, tmp_pat
     write_page(changed, None, tmp_path / "p.html", viewer=1, pictures=0)
     text = (tmp_path / "p.html").read_text(encoding="utf-8")
     assert "alert(1)" in text and "<script>alert(1)" not in text.lower()
+
+
+def test_the_head_says_what_was_scored_and_trained_and_when(evaluated_as, tmp_path):
+    evaluation = open_evaluation(evaluated_as("lesion"))
+    run = Run(tmp_path / "run")
+    run.folder.mkdir()
+    write_json(run.settings_file, {"steps": 400})
+    write_json(run.folds_file, {"train": ["c", "d", "e"], "validation": [*evaluation.cases, "other"]})
+    run.journal_file.write_text('{"event": "step", "step": 1300, "loss": 1.0}\n')
+    dated = replace(evaluation, summary={**evaluation.summary, "date": "2026-11-29"})
+    folders = {"references": tmp_path / "BraTS2020"}
+    assert header(dated, run, folders, synthetic=True) == {
+        "Data": "BraTS2020 (synthetic)",
+        "Held out, scored": "2 of 3 cases",
+        "Trained on": "3 cases",
+        "Steps": "1\u202f300 of 400",
+        "Evaluated": "2026-11-29",
+    }
+    assert header(evaluation, None, {}, synthetic=False) == {"Scored": "2 cases"}
+
+
+def test_a_page_about_synthetic_cases_says_so_in_its_title_and_every_part_about_them(evaluated_run, tmp_path):
+    evaluation = open_evaluation(evaluated_run.folder)
+    for synthetic, marks in ((True, 7), (False, 0)):
+        known = replace(evaluation, summary={**evaluation.summary, "synthetic": synthetic})
+        page = write_page(known, evaluated_run, tmp_path / "p.html", viewer=1, pictures=1)
+        text = (tmp_path / "p.html").read_text(encoding="utf-8")
+        assert page.synthetic == synthetic
+        assert text.count('<span class="badge">synthetic data</span>') == marks
+        assert ("(synthetic cases) · brats-unet</title>" in text) == synthetic
+    earlier = {key: value for key, value in evaluation.summary.items() if key != "synthetic"}
+    page = write_page(replace(evaluation, summary=earlier), None, tmp_path / "p.html", viewer=0, pictures=0)
+    assert page.synthetic  # an evaluation of an earlier version, whose masks lie in a folder of phantoms
+
+
+def test_the_cases_of_the_viewer_are_listed_with_scores_the_worst_and_the_best_first(made_up):
+    evaluation = open_evaluation(made_up(45, "lesion"))
+    cohort = cohort_of(evaluation.rows, evaluation.facts)
+    order = [one.case for one in cohort.cases]
+    chosen = [order[0], order[10], order[20], order[-1]]
+    found = viewer_cases(cohort, chosen)
+    assert [case for case, _ in found] == [order[0], order[-1], order[10], order[20]]
+    assert [words.partition(", ")[2] for _, words in found] == ["worst", "best", "", ""]
+    assert found[2][1] == f"Dice {cohort.cases[10].dice:.3f}"

@@ -106,6 +106,60 @@ def test_the_viewer_shows_scans_and_masks_and_every_control_changes_them(opened)
     assert silent(page)
 
 
+def position(page):
+    return [int(page.locator(f"#viewer-{plane}").input_value()) for plane in ("sagittal", "coronal", "axial")]
+
+
+def test_the_viewer_follows_the_region_with_its_sequence_and_the_crosshair(opened):
+    page = opened(1280, 900)
+    start(page)
+    assert page.locator("#viewer").get_attribute("data-scan") == "flair"
+    before = position(page)
+    page.locator("label:has(input[name=viewer-region][value='ET'])").click()
+    page.wait_for_selector("#viewer[data-scan=t1ce]")
+    assert page.locator("input[name=viewer-scan][value=t1ce]").is_checked()
+    assert position(page) != before
+    page.uncheck("#viewer-crosshair")
+    page.evaluate(
+        "for (const id of ['level', 'window']) document.getElementById('viewer-' + id).value = id === 'level' ? 0 : 2"
+    )
+    page.dispatch_event("#viewer-level", "input")
+    page.locator("#viewer-strength").fill("100")
+    centre = pixels(page)
+    page.locator("label:has(input[name=viewer-region][value='WT'])").click()
+    page.wait_for_selector("#viewer[data-scan=flair]")
+    assert position(page) == before
+    assert coloured(centre) > 20  # the enhancing tumour is in the planes that are shown
+
+
+def test_the_crosshair_can_be_switched_off_and_the_contrast_be_changed_and_reset(opened):
+    page = opened(1280, 900)
+    start(page)
+    first = pixels(page)
+    page.uncheck("#viewer-crosshair")
+    without = pixels(page)
+    assert abs(without - first).mean() > 0.1
+    assert without.max(axis=(1, 2)).min() == 0 or (without > 200).sum() < (first > 200).sum()
+    page.locator("#viewer-window").fill("20")
+    narrow = pixels(page)
+    assert narrow.std() > 1.1 * without.std()  # a narrow window has more contrast
+    page.locator("#viewer-level").fill("90")
+    assert pixels(page).mean() < narrow.mean()  # and a high level is darker
+    page.click("#viewer-reset")
+    assert abs(pixels(page) - without).mean() < 0.5
+    assert silent(page)
+
+
+def test_on_paper_nothing_is_cut_and_what_is_folded_is_left_out(opened):
+    page = opened(700, 900)
+    page.emulate_media(media="print")
+    assert page.evaluate("document.documentElement.scrollWidth") == 700
+    widths = page.evaluate("[...document.querySelectorAll('pre')].map((one) => one.scrollWidth - one.clientWidth)")
+    assert set(widths) == {0}
+    assert not page.locator("#viewer").is_visible()
+    assert page.locator("details:visible").count() == 0
+
+
 def test_overlapping_regions_are_shown_with_all_their_labels(opened, evaluated_as, schemes, tmp_path):
     """Slabs a to e lie side by side: R1 to R4 are two neighbours each, and R5 is the first and the last."""
     write_page(open_evaluation(evaluated_as("five")), None, tmp_path / "p.html", viewer=1, pictures=0)

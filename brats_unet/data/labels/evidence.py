@@ -5,17 +5,18 @@ from collections.abc import Mapping, Sequence
 
 from brats_unet.schemes.scheme import BACKGROUND, Scheme
 
-# Pattern of case ids -> possible conventions, likeliest first; the first pattern that fits decides.
+# Pattern of case ids -> possible conventions, likeliest first; the first pattern that fits decides. Phantoms are named
+# after the edition of BraTS whose labels they have.
 # brats2017: masks that were renumbered. Labels 0 1 2 4 then are ambiguous where 4 is a cavity in brats2024.
 CASE_NAMES: tuple[tuple[re.Pattern[str], tuple[str, ...]], ...] = (
-    (re.compile(r"brats(20)?(17|18|19|20|21)[_-].+", re.IGNORECASE), ("brats2017",)),
+    (re.compile(r"(brats(20)?|phantom)(17|18|19|20|21)[_-].+", re.IGNORECASE), ("brats2017",)),
     (re.compile(r"brats_(2013|tcia)_.+", re.IGNORECASE), ("brats2015",)),
     (re.compile(r"brats_\d{3}", re.IGNORECASE), ("msd",)),
     # BraTS-PED changed its label integers in 2024, and its case ids do not show the edition.
     (re.compile(r"brats-peds?-.+", re.IGNORECASE), ("ped2023", "ped2024")),
     (re.compile(r"brats-men-rt-.+", re.IGNORECASE), ("gtv",)),
     (re.compile(r"brats-(men|ssa|goat)-.+", re.IGNORECASE), ("brats2023", "brats2017")),
-    (re.compile(r"brats-[a-z]+-.+", re.IGNORECASE), ("brats2023", "brats2024", "brats2017")),
+    (re.compile(r"(brats|phantom)-[a-z]+-.+", re.IGNORECASE), ("brats2023", "brats2024", "brats2017")),
 )
 # Layout -> possible conventions, likeliest first; used for unknown case ids.
 LAYOUTS: Mapping[str, tuple[str, ...]] = {

@@ -4,7 +4,7 @@ import csv
 import io
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -38,23 +38,28 @@ class Names:
     """Names of cases and of their files.
 
     Attributes:
-        case: Form of a case id; its number counts from 1.
+        case: Form of a case id, which no case of BraTS has; its number counts from 1.
+        earlier: Form of the case ids of phantoms that earlier versions made.
         file: Form of a file name, from the case id and the last part.
         parts: Last part of the file name, by modality, and for the mask by "seg".
     """
 
     case: str
+    earlier: str
     file: str
     parts: Mapping[str, str]
 
 
-OLD = Names("BraTS20_Training_{:03d}", "{}_{}.nii.gz", {part: part for part in (*map(str, Modality), "seg")})
+PREFIX = "Phantom"  # of every case id
+OLD_PARTS = {part: part for part in (*map(str, Modality), "seg")}
+OLD = Names("Phantom20_{:03d}", "BraTS20_Training_{:03d}", "{}_{}.nii.gz", OLD_PARTS)
 NEW = Names(
+    "Phantom-GLI-{:05d}-100",
     "BraTS-GLI-{:05d}-100",
     "{}-{}.nii.gz",
     {"flair": "t2f", "t1": "t1n", "t1ce": "t1c", "t2": "t2w", "seg": "seg"},
 )
-OWN = Names("Phantom_{:03d}", OLD.file, OLD.parts)
+OWN = replace(OLD, case="Phantom_{:03d}", earlier="Phantom_{:03d}")
 # By label convention, the names from which `labels.decide` recognises it; `OWN` names say nothing about it.
 NAMES = {"brats2017": OLD, "brats2023": NEW, "brats2024": NEW}
 
@@ -74,9 +79,16 @@ def convention_of(scheme: Scheme) -> Convention:
     )
 
 
-def case_id(scheme: Scheme, index: int) -> str:
+def names_in(folder: Path, scheme: Scheme) -> Names:
+    """The names of phantoms in a folder: new ones, or those of the earlier version that made it."""
+    names = NAMES.get(convention_of(scheme).name, OWN)
+    made = (folder / "phantom.json").is_file() and next(iter(varieties(folder)), "") == names.earlier.format(1)
+    return replace(names, case=names.earlier) if made else names
+
+
+def case_id(names: Names, index: int) -> str:
     """Case id of case `index` (from 0)."""
-    return NAMES.get(convention_of(scheme).name, OWN).case.format(index + 1)
+    return names.case.format(index + 1)
 
 
 def write_dataset(
@@ -115,22 +127,23 @@ def write_dataset(
     recipe = recipe_of(seed, scheme, grid, scale)
     known = known_cases(folder, recipe)
     total = max(cases, known)
-    missing = [i for i in range(cases) if not is_complete(folder, scheme, i)]
+    names = names_in(folder, scheme)
+    missing = [i for i in range(cases) if not is_complete(folder, names, i)]
     size = grid.voxels / BRATS.voxels * scale**3
     require_free_space(folder, int(len(missing) * 12e6 * size), f"{len(missing)} phantoms")
     folder.mkdir(parents=True, exist_ok=True)
     if missing or total != known:
-        write_json(folder / "phantom.json", description(recipe, scheme, total))
+        write_json(folder / "phantom.json", description(recipe, scheme, names, total))
         if kind_of(scheme).grades and convention_of(scheme).name == "brats2017":
-            write_mapping(folder / "name_mapping.csv", scheme, total)
+            write_mapping(folder / "name_mapping.csv", scheme, names, total)
     report = progress or (lambda done, total: None)
     done = cases - len(missing)
     report(done, cases)
-    write = partial(write_case, folder, seed, scheme, grid, scale)
+    write = partial(write_case, folder, seed, scheme, names, grid, scale)
     for _ in in_processes(write, missing, seconds_each=SECONDS_EACH * size, workers=workers):
         done += 1
         report(done, cases)
-    return [case_id(scheme, i) for i in range(cases)]
+    return [case_id(names, i) for i in range(cases)]
 
 
 def recipe_of(seed: int, scheme: Scheme, grid: ScanGrid, scale: float) -> dict[str, Any]:
@@ -149,16 +162,16 @@ def recipe_of(seed: int, scheme: Scheme, grid: ScanGrid, scale: float) -> dict[s
     }
 
 
-def description(recipe: Mapping[str, Any], scheme: Scheme, cases: int) -> dict[str, Any]:
+def description(recipe: Mapping[str, Any], scheme: Scheme, names: Names, cases: int) -> dict[str, Any]:
     """Contents of `phantom.json`; values of `EARLIER` are left out, so that earlier versions read the folder too."""
-    kinds = {case_id(scheme, i): kind_of(scheme).variety(i) for i in range(cases)}
+    kinds = {case_id(names, i): kind_of(scheme).variety(i) for i in range(cases)}
     kept = {key: value for key, value in recipe.items() if key not in EARLIER or EARLIER[key] != value}
     return {**kept, "cases": cases, "varieties": kinds}
 
 
 def is_phantom(mask: Path) -> bool:
-    """Whether a mask is that of a phantom, in a folder that `write_dataset` made."""
-    return any((folder / "phantom.json").is_file() for folder in list(mask.parents)[:2])
+    """Whether a mask is that of a phantom: by its name, or because it lies in a folder that `write_dataset` made."""
+    return mask.name.startswith(PREFIX) or any((folder / "phantom.json").is_file() for folder in list(mask.parents)[:2])
 
 
 def varieties(folder: Path) -> dict[str, str]:
@@ -201,34 +214,34 @@ def words(value: Any) -> str:
     return times(value) if isinstance(value, list) else str(value)
 
 
-def files(folder: Path, scheme: Scheme, index: int) -> dict[str, Path]:
+def files(folder: Path, names: Names, index: int) -> dict[str, Path]:
     """Paths of the scans of a case by modality, and of its mask by "seg"."""
-    names, case = NAMES.get(convention_of(scheme).name, OWN), case_id(scheme, index)
+    case = case_id(names, index)
     return {key: folder / case / names.file.format(case, part) for key, part in names.parts.items()}
 
 
-def is_complete(folder: Path, scheme: Scheme, index: int) -> bool:
+def is_complete(folder: Path, names: Names, index: int) -> bool:
     """Whether every file of a case exists; a file gets its name only after it is written completely."""
-    return all(path.is_file() for path in files(folder, scheme, index).values())
+    return all(path.is_file() for path in files(folder, names, index).values())
 
 
-def write_case(folder: Path, seed: int, scheme: Scheme, grid: ScanGrid, scale: float, index: int) -> None:
+def write_case(folder: Path, seed: int, scheme: Scheme, names: Names, grid: ScanGrid, scale: float, index: int) -> None:
     """Generate one phantom and write its five files."""
     case = phantom_case(seed, index, scheme=scheme, grid=grid, scale=scale)
-    paths = files(folder, scheme, index)
+    paths = files(folder, names, index)
     paths["seg"].parent.mkdir(exist_ok=True)
     for modality, image in case.images.items():
         nifti.write_volume(paths[modality], Volume(image, case.affine))
     nifti.write_volume(paths["seg"], Volume(convention_of(scheme).encode(case.labels), case.affine))
 
 
-def write_mapping(path: Path, scheme: Scheme, cases: int) -> None:
+def write_mapping(path: Path, scheme: Scheme, names: Names, cases: int) -> None:
     """Write `name_mapping.csv`, which lists the grade of each case."""
     text = io.StringIO()
     rows = csv.writer(text, lineterminator="\n")
     rows.writerow(MAPPING_COLUMNS)
     kind = kind_of(scheme)
     for index in range(cases):
-        rows.writerow([kind.grades[kind.variety(index)], "NA", "NA", "NA", "NA", case_id(scheme, index)])
+        rows.writerow([kind.grades[kind.variety(index)], "NA", "NA", "NA", "NA", case_id(names, index)])
     with atomic_path(path) as temporary:
         temporary.write_text(text.getvalue(), encoding="utf-8")

@@ -47,7 +47,7 @@ NNUNET_NAME = re.compile(r"(?P<id>.+)_(?P<channel>\d{4})")
 # Case ids that end with the number of the scan session of one patient.
 SESSIONS = (
     re.compile(r"(?P<patient>BraTS-MEN-RT-\d+)-\d+", re.IGNORECASE),  # BraTS-MEN-RT-0001-1
-    re.compile(r"(?P<patient>BraTS-.+)-\d{3}", re.IGNORECASE),  # BraTS-GLI-00005-100 (BraTS 2023+)
+    re.compile(r"(?P<patient>(?:BraTS|Phantom)-.+)-\d{3}", re.IGNORECASE),  # BraTS-GLI-00005-100 (BraTS 2023+)
     re.compile(r"(?P<patient>brats_(?:2013|tcia)_pat\d+)_\d+", re.IGNORECASE),  # brats_tcia_pat153_0109 (BRATS 2015)
 )
 GRADES = ("HGG", "LGG")

@@ -4,29 +4,49 @@
   const section = document.getElementById("viewer");
   const part = (name) => document.getElementById(`viewer-${name}`);
   const cases = JSON.parse(document.getElementById("viewer-cases").textContent);
-  const labels = JSON.parse(document.getElementById("viewer-labels").textContent);
+  const regions = JSON.parse(document.getElementById("viewer-regions").textContent);
   const names = {flair: "FLAIR", t1: "T1", t1ce: "T1ce", t2: "T2"};
   const axes = {sagittal: 0, coronal: 1, axial: 2};
-  const GREYS = 63;
   const state = {index: 0, scan: null, unpacked: new Map(), masks: {}};
   let niivue = null, view = null, ground = null, overlay = null;
 
   const fail = (sentence) => { part("status").textContent = sentence; section.dataset.state = "failed"; };
 
+  // Inverse of `base85` in report/scans.py; what is missing of the last group are the largest digits.
+  function bytesOf(text) {
+    const bytes = new Uint8Array(Math.ceil(text.length / 5) * 4);
+    const view = new DataView(bytes.buffer);
+    for (let from = 0, to = 0; from < text.length; to += 4) {
+      let group = 0;
+      for (let i = 0; i < 5; i++, from++) {
+        const code = from < text.length ? text.charCodeAt(from) : 124;
+        group = group * 85 + (code === 125 ? 60 : code) - 40;
+      }
+      view.setUint32(to, group);
+    }
+    return bytes.subarray(0, Math.floor(text.length * 4 / 5));
+  }
+
   async function gunzipped(id) {
-    const text = atob(document.getElementById(id).textContent);
-    const bytes = Uint8Array.from(text, (letter) => letter.charCodeAt(0));
+    const bytes = bytesOf(document.getElementById(id).textContent);
     const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
     return new Uint8Array(await new Response(stream).arrayBuffer());
   }
 
-  // Inverse of `packed` in report/scans.py: gunzip, then add the mean of the three preceding neighbours to each voxel.
-  async function unpack(id, [X, Y, Z]) {
-    const voxels = await gunzipped(id);
-    const XY = X * Y;
+  // Inverse of `packed` in report/scans.py: predict each voxel from those before it, and add the stored difference.
+  async function unpack(id, {shape: [X, Y, Z], greys}) {
+    const stored = await gunzipped(id);
+    const head = new DataView(stored.buffer, stored.byteOffset);
+    const sizes = [0, 4, 8].map((at) => head.getUint32(at, true));
+    const next = [12, 12 + sizes[0], 12 + sizes[0] + sizes[1]];
+    const voxels = new Uint8Array(X * Y * Z);
+    const XY = X * Y, limit = Math.floor(greys / 12);
     for (let z = 0, i = 0; z < Z; z++) for (let y = 0; y < Y; y++) for (let x = 0; x < X; x++, i++) {
-      const sum = (x ? voxels[i - 1] : 0) + (y ? voxels[i - X] : 0) + (z ? voxels[i - XY] : 0);
-      voxels[i] += (sum / 3) | 0;
+      const a = x ? voxels[i - 1] : 0, b = y ? voxels[i - X] : 0, c = z ? voxels[i - XY] : 0;
+      const between = (x && y ? voxels[i - 1 - X] : 0) + (x && z ? voxels[i - 1 - XY] : 0) + (y && z ? voxels[i - X - XY] : 0);
+      const predicted = Math.min(greys - 1, Math.max(0, Math.floor((4 * (a + b + c) - between) / 9)));
+      const spread = Math.abs(a - predicted) + Math.abs(b - predicted) + Math.abs(c - predicted);
+      voxels[i] = predicted + stored[next[spread === 0 ? 0 : spread <= limit ? 1 : 2]++];
     }
     return voxels;
   }
@@ -52,14 +72,21 @@
 
   async function scanVoxels(name) {
     const key = `scan-${state.index}-${name}`;
-    if (!state.unpacked.has(key)) state.unpacked.set(key, await unpack(key, cases[state.index].shape));
+    if (!state.unpacked.has(key)) state.unpacked.set(key, await unpack(key, cases[state.index]));
     return state.unpacked.get(key);
+  }
+
+  const region = () => regions[document.querySelector("input[name=viewer-region]:checked").value];
+
+  function insideRegion() {
+    const inside = new Uint8Array(256);
+    for (const label of region().labels) inside[label] = 1;
+    return inside;
   }
 
   // For the chosen region: 1 in the reference only, 2 in the prediction only, 3 in both.
   function agreement() {
-    const inside = new Uint8Array(256);
-    for (const label of labels[document.querySelector("input[name=viewer-region]:checked").value]) inside[label] = 1;
+    const inside = insideRegion();
     const reference = part("reference").checked, prediction = part("prediction").checked;
     const {reference: one, prediction: two} = state.masks;
     const voxels = new Uint8Array(one.length);
@@ -74,6 +101,61 @@
     overlay.img.set(agreement());
     view.volumes[1].opacity = part("strength").value / 100;
     view.updateGLVolume();
+  }
+
+  // The contrast: the greys within the window are spread from black to white.
+  function contrast() {
+    if (!overlay) return;
+    const [level, width] = ["level", "window"].map((name) => part(name).value / 100 * (cases[state.index].greys - 1));
+    ground.cal_min = level - width / 2;
+    ground.cal_max = level + width / 2;
+    view.updateGLVolume();
+  }
+
+  // The voxel of a mask closest to the point where its area is largest in all three planes; null if it has none.
+  function middle(mask) {
+    const {shape} = cases[state.index];
+    const inside = insideRegion();
+    const areas = shape.map((length) => new Uint32Array(length));
+    const voxels = [];
+    const position = (i) => [i % shape[0], Math.floor(i / shape[0]) % shape[1], Math.floor(i / (shape[0] * shape[1]))];
+    for (let i = 0; i < mask.length; i++) {
+      if (!inside[mask[i]]) continue;
+      voxels.push(i);
+      position(i).forEach((at, axis) => areas[axis][at]++);
+    }
+    const best = areas.map((area) => area.indexOf(Math.max(...area)));
+    let closest = null, least = Infinity;
+    for (const i of voxels) {
+      const at = position(i);
+      const distance = at.reduce((sum, n, axis) => sum + (n - best[axis]) ** 2, 0);
+      if (distance < least) [closest, least] = [at, distance];
+    }
+    return closest;
+  }
+
+  // Move the crosshair into the chosen region: that of the reference, else that of the prediction.
+  function aim() {
+    const {shape} = cases[state.index];
+    const centre = middle(state.masks.reference) || middle(state.masks.prediction);
+    part("absent").textContent = centre ? "" : "Neither the reference nor the prediction has this region.";
+    (centre || shape.map((length) => length >> 1)).forEach((at, axis) => {
+      // Voxel indices run to the left and posterior, the crosshair and the sliders to the right and anterior.
+      part(Object.keys(axes)[axis]).value = axis < 2 ? shape[axis] - 1 - at : at;
+    });
+    place();
+  }
+
+  // The sequence on which the chosen region is seen best, if the case has it.
+  const seenOn = ({scans}) => (scans.includes(region().seen) ? region().seen : scans[0]);
+
+  async function follow() {
+    if (!overlay) return;
+    const scan = seenOn(cases[state.index]);
+    document.querySelector(`input[name=viewer-scan][value="${CSS.escape(scan)}"]`).checked = true;
+    overlay.img.set(agreement());
+    await showScan(scan);
+    aim();
   }
 
   async function showScan(name) {
@@ -99,18 +181,23 @@
     }
   }
 
+  function crosshair() {
+    if (!view) return;
+    view.setCrosshairColor([1, 1, 1, part("crosshair").checked ? 0.55 : 0]);
+  }
+
   async function showCase(index) {
     section.dataset.state = "loading";
     part("status").textContent = "Unpacking the scans …";
     await new Promise((done) => setTimeout(done, 20));
     Object.assign(state, {index, unpacked: new Map(), masks: {}});
     const facts = cases[index];
-    const chosen = facts.scans.includes(state.scan) ? state.scan : facts.scans[0];
+    const chosen = facts.scans.includes(state.scan) ? state.scan : seenOn(facts);
     part("scans").innerHTML = facts.scans.map((name) => `<label><input type="radio" name="viewer-scan" value="${name}" ${name === chosen ? "checked" : ""}><span>${names[name] || name}</span></label>`).join("");
     for (const mask of ["reference", "prediction"]) state.masks[mask] = await gunzipped(`mask-${index}-${mask}`);
     const voxels = await scanVoxels(chosen);
     overlay = null;
-    ground = await niivue.NVImage.new(nifti(facts, voxels), "scan.nii", "gray", 1, null, 0, GREYS);
+    ground = await niivue.NVImage.new(nifti(facts, voxels), "scan.nii", "gray", 1, null, 0, facts.greys - 1);
     const marks = await niivue.NVImage.new(nifti(facts, agreement()), "marks.nii", "gray", 1, null, 0, 3);
     marks.setColormapLabel({R: [0, 230, 86, 0], G: [0, 159, 180, 158], B: [0, 0, 233, 115], A: [0, 255, 255, 255], I: [0, 1, 2, 3], labels: ["", "missed", "false", "both"]});
     marks.hdr.intent_code = 1002; // label image, so that NiiVue draws outlines
@@ -118,13 +205,10 @@
     view.addVolume(ground);
     view.addVolume(marks);
     overlay = marks;
-    for (const [name, axis] of Object.entries(axes)) {
-      part(name).max = facts.shape[axis] - 1;
-      // Voxel indices run to the left and posterior, the crosshair and the sliders to the right and anterior.
-      part(name).value = axis < 2 ? facts.shape[axis] - 1 - facts.centre[axis] : facts.centre[axis];
-    }
+    for (const [name, axis] of Object.entries(axes)) part(name).max = facts.shape[axis] - 1;
     refresh();
-    place();
+    contrast();
+    aim();
     Object.assign(section.dataset, {state: "ready", case: String(index), scan: chosen});
     state.scan = chosen;
     part("status").textContent = "";
@@ -143,12 +227,13 @@
       document.head.append(script);
       niivue = window.niivue;
       view = new niivue.Niivue({
-        backColor: [0, 0, 0, 1], crosshairColor: [1, 1, 1, 0.55], crosshairWidth: 0.4, fontColor: [0.75, 0.75, 0.75, 1],
+        backColor: [0, 0, 0, 1], crosshairWidth: 1, fontColor: [0.75, 0.75, 0.75, 1],
         isRadiologicalConvention: true, sliceType: 3, multiplanarShowRender: 0, multiplanarPadPixels: 4,
         dragAndDropEnabled: false, scrollRequiresFocus: true, logLevel: "silent", loadingText: "", dragMode: 0,
         isForceMouseClickToVoxelCenters: true, showLegend: false, atlasOutline: 0.9, sagittalNoseLeft: true, isColorbar: false,
       });
       await view.attachToCanvas(part("canvas"));
+      crosshair();
       view.onLocationChange = () => {
         if (!overlay) return;
         const {shape} = cases[state.index];
@@ -166,7 +251,14 @@
   part("case").addEventListener("change", (event) => showCase(Number(event.target.value)));
   part("scans").addEventListener("change", (event) => showScan(event.target.value));
   for (const name of ["reference", "prediction", "strength"]) part(name).addEventListener("input", refresh);
-  for (const radio of document.querySelectorAll("input[name=viewer-region]")) radio.addEventListener("change", refresh);
+  for (const radio of document.querySelectorAll("input[name=viewer-region]")) radio.addEventListener("change", follow);
+  for (const name of ["level", "window"]) part(name).addEventListener("input", contrast);
+  part("crosshair").addEventListener("input", crosshair);
+  part("reset").addEventListener("click", () => {
+    for (const name of ["level", "window", "strength"]) part(name).value = part(name).defaultValue;
+    refresh();
+    contrast();
+  });
   for (const name of Object.keys(axes)) part(name).addEventListener("input", place);
   if ("IntersectionObserver" in window) {
     const watch = new IntersectionObserver((seen) => {

@@ -2,6 +2,7 @@
 
 import csv
 import json
+from dataclasses import replace
 
 import cc3d
 import numpy as np
@@ -71,7 +72,7 @@ def test_equal_seed_and_index_give_equal_voxels_and_others_differ():
 
 def test_a_case_on_disk_equals_the_case_in_memory(folder):
     case = phantom_case(4, 1, scale=SMALL)
-    name = "BraTS20_Training_002"
+    name = "Phantom20_002"
     for modality in Modality:
         volume = nifti.read_volume(folder / name / f"{name}_{modality}.nii.gz")
         np.testing.assert_array_equal(volume.array, case.images[modality])
@@ -131,14 +132,17 @@ def test_every_variety_comes_once_in_six_cases_and_in_each_fold_of_thirty():
 
 
 def test_every_fold_of_the_demo_holds_every_variety(folder):
-    assert phantoms.varieties(folder) == {phantoms.case_id(GLIOMA, i): str(CYCLE[i]) for i in range(3)}
+    assert phantoms.varieties(folder) == {phantoms.case_id(phantoms.OLD, i): str(CYCLE[i]) for i in range(3)}
     fold = assign(
-        [Subject(phantoms.case_id(GLIOMA, i), phantoms.case_id(GLIOMA, i), CYCLE[i % 6], "") for i in range(36)],
+        [
+            Subject(phantoms.case_id(phantoms.OLD, i), phantoms.case_id(phantoms.OLD, i), CYCLE[i % 6], "")
+            for i in range(36)
+        ],
         folds=5,
         seed=12345,
     )
     for held_out in range(5):
-        kinds = {CYCLE[i % 6] for i in range(36) if fold[phantoms.case_id(GLIOMA, i)] == held_out}
+        kinds = {CYCLE[i % 6] for i in range(36) if fold[phantoms.case_id(phantoms.OLD, i)] == held_out}
         assert kinds == set(Variety)
 
 
@@ -209,38 +213,60 @@ def test_enhancing_tumour_is_at_least_3_mm_inside_the_oedema(cases):
 
 def test_the_layout_is_that_of_brats_2020(folder):
     assert sorted(p.name for p in folder.iterdir()) == [
-        "BraTS20_Training_001",
-        "BraTS20_Training_002",
-        "BraTS20_Training_003",
+        "Phantom20_001",
+        "Phantom20_002",
+        "Phantom20_003",
         "name_mapping.csv",
         "phantom.json",
     ]
-    assert sorted(p.name for p in (folder / "BraTS20_Training_003").iterdir()) == [
-        f"BraTS20_Training_003_{part}.nii.gz" for part in ("flair", "seg", "t1", "t1ce", "t2")
+    assert sorted(p.name for p in (folder / "Phantom20_003").iterdir()) == [
+        f"Phantom20_003_{part}.nii.gz" for part in ("flair", "seg", "t1", "t1ce", "t2")
     ]
     contents = json.loads((folder / "phantom.json").read_text())
     assert (contents["seed"], contents["cases"], contents["version"]) == (4, 3, generator.VERSION)
-    assert contents["varieties"]["BraTS20_Training_002"] == "tiny_et"
+    assert contents["varieties"]["Phantom20_002"] == "tiny_et"
 
 
 def test_name_mapping_lists_the_grade(tmp_path):
-    phantoms.write_mapping(tmp_path / "name_mapping.csv", GLIOMA, 6)
+    phantoms.write_mapping(tmp_path / "name_mapping.csv", GLIOMA, phantoms.OLD, 6)
     rows = list(csv.DictReader((tmp_path / "name_mapping.csv").read_text().splitlines()))
-    assert {row["BraTS_2020_subject_ID"]: row["Grade"] for row in rows}["BraTS20_Training_004"] == "LGG"
+    assert {row["BraTS_2020_subject_ID"]: row["Grade"] for row in rows}["Phantom20_004"] == "LGG"
     assert [row["Grade"] for row in rows].count("HGG") == 5
     assert rows[0]["BraTS_2017_subject_ID"] == "NA"
 
 
 def test_a_complete_dataset_is_left_unchanged(folder):
     before = {p: p.stat().st_mtime_ns for p in folder.rglob("*")}
-    assert write_dataset(folder, cases=2, seed=4, scale=SMALL) == ["BraTS20_Training_001", "BraTS20_Training_002"]
+    assert write_dataset(folder, cases=2, seed=4, scale=SMALL) == ["Phantom20_001", "Phantom20_002"]
     assert {p: p.stat().st_mtime_ns for p in folder.rglob("*")} == before
+
+
+def test_a_folder_of_an_earlier_version_keeps_its_case_ids_and_grows_by_them(tmp_path, monkeypatch):
+    earlier = replace(phantoms.OLD, case=phantoms.OLD.earlier)
+    with monkeypatch.context() as patch:
+        patch.setitem(phantoms.NAMES, "brats2017", earlier)
+        assert write_dataset(tmp_path, cases=2, seed=1, scale=0.2) == ["BraTS20_Training_001", "BraTS20_Training_002"]
+    grown = write_dataset(tmp_path, cases=3, seed=1, scale=0.2)
+    assert grown == ["BraTS20_Training_001", "BraTS20_Training_002", "BraTS20_Training_003"]
+    assert list(phantoms.varieties(tmp_path)) == grown == sorted(p.name for p in tmp_path.iterdir() if p.is_dir())
+
+
+def test_a_mask_is_that_of_a_phantom_by_its_folder_or_its_name(folder, tmp_path):
+    assert phantoms.is_phantom(folder / "Phantom20_001" / "anything.nii.gz")
+    for name, known in (("Phantom20_001", True), ("Phantom-GLI-00001-100", True), ("BraTS20_Training_001", False)):
+        assert phantoms.is_phantom(tmp_path / f"{name}.nii.gz") == known
+
+
+@pytest.mark.parametrize("held", [{0, 1, 2}, {0, 1, 2, 4}])
+def test_the_name_of_a_phantom_shows_the_label_convention_even_without_enhancing_tumour(held):
+    found = decide("auto", "", ["Phantom20_004"], None, {"Phantom20_004": frozenset(held)}, scheme=GLIOMA)
+    assert found.name == "brats2017"
 
 
 def test_an_incomplete_dataset_is_completed_and_progress_is_reported(tmp_path):
     folder, reported = tmp_path / "set", []
     write_dataset(folder, cases=2, seed=1, scale=0.2)
-    lost = folder / "BraTS20_Training_002" / "BraTS20_Training_002_t1.nii.gz"
+    lost = folder / "Phantom20_002" / "Phantom20_002_t1.nii.gz"
     before = lost.read_bytes()
     lost.unlink()
     write_dataset(
@@ -290,10 +316,10 @@ def operated(tmp_path_factory):
 
 def test_the_names_and_integers_of_glioma_post_are_those_of_brats_2024(operated):
     assert sorted(p.name for p in operated.iterdir()) == [
-        *(f"BraTS-GLI-0000{i}-100" for i in (1, 2, 3)),
+        *(f"Phantom-GLI-0000{i}-100" for i in (1, 2, 3)),
         "phantom.json",
     ]
-    name = "BraTS-GLI-00001-100"
+    name = "Phantom-GLI-00001-100"
     assert sorted(p.name for p in (operated / name).iterdir()) == [
         f"{name}-{part}.nii.gz" for part in ("seg", "t1c", "t1n", "t2f", "t2w")
     ]
@@ -320,8 +346,8 @@ def test_a_scheme_with_the_labels_of_gliomas_and_other_integers_gets_names_of_th
     plain = builtin().as_dict()
     plain["name"], plain["integers"] = "newer", {"brats2023": plain["integers"]["brats2023"]}
     scheme = scheme_of(plain)
-    assert write_dataset(tmp_path, cases=1, seed=3, scheme=scheme, scale=SMALL) == ["BraTS-GLI-00001-100"]
-    mask = nifti.read_integers(tmp_path / "BraTS-GLI-00001-100" / "BraTS-GLI-00001-100-seg.nii.gz").array
+    assert write_dataset(tmp_path, cases=1, seed=3, scheme=scheme, scale=SMALL) == ["Phantom-GLI-00001-100"]
+    mask = nifti.read_integers(tmp_path / "Phantom-GLI-00001-100" / "Phantom-GLI-00001-100-seg.nii.gz").array
     labels = phantom_case(3, 0, scale=SMALL).labels
     np.testing.assert_array_equal(mask, np.where(labels == 4, 3, labels))
     assert not (tmp_path / "name_mapping.csv").exists()
