@@ -65,13 +65,14 @@ def test_each_refusal_is_one_sentence(folder, capsys):
 
 
 def test_figures_for_a_paper_stand_beside_the_pngs_and_go_with_the_next_evaluation(tmp_path, phantom_root, capsys):
-    predictions = tmp_path / "predictions"
+    predictions, references = tmp_path / "predictions", tmp_path / "references"
     predictions.mkdir()
     masks = sorted(phantom_root.glob("*/*seg.nii.gz"))[:2]
     for mask in masks:
         shutil.copy(mask, predictions / f"{mask.parent.name}.nii.gz")
+    shutil.copytree(predictions, references)
     out = tmp_path / "out"
-    evaluate = ["evaluate", f"predictions={predictions}", f"references={predictions}", f"output={out}", "--json"]
+    evaluate = ["evaluate", f"predictions={predictions}", f"references={references}", f"output={out}", "--json"]
     assert main([*evaluate, "figures=false"]) == 0
     capsys.readouterr()
     assert main(["report", f"run={out}", "viewer=0", "pictures=0", "paper=single", "--json"]) == 0

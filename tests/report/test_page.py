@@ -220,8 +220,11 @@ def test_the_page_of_any_scheme_shows_its_regions_only(evaluated_as, schemes, tm
         assert parser.open == []
         radios = [one["value"] for tag, one in parser.tags if tag == "input" and one.get("name") == "viewer-region"]
         assert radios == list(scheme.scored)
-        labels = json.loads(re.search(r'id="viewer-labels">(.*?)</script>', text)[1])
-        assert labels == {region: list(scheme.values(region)) for region in scheme.scored}
+        regions = json.loads(re.search(r'id="viewer-regions">(.*?)</script>', text)[1])
+        assert regions == {
+            region: {"labels": list(scheme.values(region)), "seen": scheme.regions[region].seen_on}
+            for region in scheme.scored
+        }
         for region in scheme.scored:
             look = css_class(scheme, region)
             assert f'<th scope="col" class="{look}">' in text and f'class="figure {look}"' in text

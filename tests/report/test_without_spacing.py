@@ -25,7 +25,7 @@ GREY = conventions(builtin("lesion"))["grey"]
 def evaluated(tmp_path, capsys, monkeypatch):
     """Function of a spacing: (evaluation of one patient, what was printed, number of scale bars drawn)."""
     bars = []
-    monkeypatch.setattr(figures, "scale_bar", bars.append)
+    monkeypatch.setattr(figures, "scale_bar", lambda axes, look: bars.append(axes))
 
     def evaluate(spacing_mm):
         folder = patient(tmp_path / "data")
@@ -56,7 +56,7 @@ def test_tables_and_page_say_why_nothing_is_in_mm(evaluated, tmp_path):
 def test_with_a_spacing_everything_is_in_mm_also_when_the_masks_are_read_again(evaluated):
     evaluation, printed, bars = evaluated([2, 1, 5])
     scores = {row.metric: row.value for row in evaluation.rows}
-    assert (scores["hd95"], scores["volume_reference"], bars) == (2, 60, 1)
+    assert (scores["hd95"], scores["volume_reference"], bars) == (2, 60, 2)
     assert "hd95_slice_px" not in scores and "unknown" not in printed
     (again,) = pairs_of(evaluation).values()
     assert again.images[Modality.FLAIR].spacing_mm == (2, 1, 5)

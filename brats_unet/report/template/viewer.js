@@ -7,6 +7,7 @@
   const regions = JSON.parse(document.getElementById("viewer-regions").textContent);
   const names = {flair: "FLAIR", t1: "T1", t1ce: "T1ce", t2: "T2"};
   const axes = {sagittal: 0, coronal: 1, axial: 2};
+  const CROSSHAIR = 0.6; // width in voxels; thinner lines fall between pixels
   const state = {index: 0, scan: null, unpacked: new Map(), masks: {}};
   let niivue = null, view = null, ground = null, overlay = null;
 
@@ -76,7 +77,8 @@
     return state.unpacked.get(key);
   }
 
-  const region = () => regions[document.querySelector("input[name=viewer-region]:checked").value];
+  const chosenRegion = () => document.querySelector("input[name=viewer-region]:checked").value;
+  const region = () => regions[chosenRegion()];
 
   function insideRegion() {
     const inside = new Uint8Array(256);
@@ -112,34 +114,27 @@
     view.updateGLVolume();
   }
 
-  // The voxel of a mask closest to the point where its area is largest in all three planes; null if it has none.
-  function middle(mask) {
+  // The slices on which the chosen region has the largest area, by axis; null if the mask has none of it.
+  function largest(mask) {
     const {shape} = cases[state.index];
     const inside = insideRegion();
     const areas = shape.map((length) => new Uint32Array(length));
-    const voxels = [];
-    const position = (i) => [i % shape[0], Math.floor(i / shape[0]) % shape[1], Math.floor(i / (shape[0] * shape[1]))];
     for (let i = 0; i < mask.length; i++) {
       if (!inside[mask[i]]) continue;
-      voxels.push(i);
-      position(i).forEach((at, axis) => areas[axis][at]++);
+      areas[0][i % shape[0]]++;
+      areas[1][Math.floor(i / shape[0]) % shape[1]]++;
+      areas[2][Math.floor(i / (shape[0] * shape[1]))]++;
     }
-    const best = areas.map((area) => area.indexOf(Math.max(...area)));
-    let closest = null, least = Infinity;
-    for (const i of voxels) {
-      const at = position(i);
-      const distance = at.reduce((sum, n, axis) => sum + (n - best[axis]) ** 2, 0);
-      if (distance < least) [closest, least] = [at, distance];
-    }
-    return closest;
+    const found = areas.map((area) => area.indexOf(Math.max(...area)));
+    return areas[0][found[0]] ? found : null;
   }
 
-  // Move the crosshair into the chosen region: that of the reference, else that of the prediction.
+  // Move the crosshair to the chosen region: that of the reference, else that of the prediction.
   function aim() {
     const {shape} = cases[state.index];
-    const centre = middle(state.masks.reference) || middle(state.masks.prediction);
-    part("absent").textContent = centre ? "" : "Neither the reference nor the prediction has this region.";
-    (centre || shape.map((length) => length >> 1)).forEach((at, axis) => {
+    const found = largest(state.masks.reference) || largest(state.masks.prediction);
+    part("absent").textContent = found ? "" : "Neither the reference nor the prediction has this region.";
+    (found || shape.map((length) => length >> 1)).forEach((at, axis) => {
       // Voxel indices run to the left and posterior, the crosshair and the sliders to the right and anterior.
       part(Object.keys(axes)[axis]).value = axis < 2 ? shape[axis] - 1 - at : at;
     });
@@ -156,6 +151,7 @@
     overlay.img.set(agreement());
     await showScan(scan);
     aim();
+    section.dataset.region = chosenRegion();
   }
 
   async function showScan(name) {
@@ -183,7 +179,7 @@
 
   function crosshair() {
     if (!view) return;
-    view.setCrosshairColor([1, 1, 1, part("crosshair").checked ? 0.55 : 0]);
+    view.setCrosshairWidth(part("crosshair").checked ? CROSSHAIR : 0);
   }
 
   async function showCase(index) {
@@ -209,7 +205,7 @@
     refresh();
     contrast();
     aim();
-    Object.assign(section.dataset, {state: "ready", case: String(index), scan: chosen});
+    Object.assign(section.dataset, {state: "ready", case: String(index), scan: chosen, region: chosenRegion()});
     state.scan = chosen;
     part("status").textContent = "";
   }
@@ -227,7 +223,7 @@
       document.head.append(script);
       niivue = window.niivue;
       view = new niivue.Niivue({
-        backColor: [0, 0, 0, 1], crosshairWidth: 1, fontColor: [0.75, 0.75, 0.75, 1],
+        backColor: [0, 0, 0, 1], crosshairColor: [1, 1, 1, 1], crosshairWidth: CROSSHAIR, fontColor: [0.75, 0.75, 0.75, 1],
         isRadiologicalConvention: true, sliceType: 3, multiplanarShowRender: 0, multiplanarPadPixels: 4,
         dragAndDropEnabled: false, scrollRequiresFocus: true, logLevel: "silent", loadingText: "", dragMode: 0,
         isForceMouseClickToVoxelCenters: true, showLegend: false, atlasOutline: 0.9, sagittalNoseLeft: true, isColorbar: false,
