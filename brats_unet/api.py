@@ -3,7 +3,7 @@
     from brats_unet import load
 
     segment = load("runs/mine")
-    result = segment("/scans/BraTS20_Training_001")
+    result = segment("/scans/Phantom20_001")
     result.volumes_ml, result.labels.shape
     result.save("mask.nii.gz")
 
@@ -178,7 +178,7 @@ def load(
     "auto" means the same as for `brats-unet predict`.
 
         >>> segment = load("runs/small")
-        >>> result = segment("scans/BraTS20_Training_001")
+        >>> result = segment("scans/Phantom20_001")
         >>> result.labels.dtype, list(result.volumes_ml)
         (dtype('uint8'), ['WT', 'TC', 'ET'])
         >>> result.save("mask.nii.gz").name

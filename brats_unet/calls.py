@@ -94,7 +94,7 @@ def predict(*texts: str | PathLike[str], **settings: Setting) -> Masks:
 
         >>> masks = predict("runs/small", "scans", output="masks")
         >>> [path.name for path in masks][:1]
-        ['BraTS20_Training_001.nii.gz']
+        ['Phantom20_001.nii.gz']
 
     Args:
         texts: Runs and one folder of scans, or settings as on the command line.

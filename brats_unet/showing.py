@@ -34,7 +34,7 @@ def show(
 ) -> Picture:
     """Three planes through a case, with the outlines of the regions of its masks; a notebook displays the result.
 
-        >>> show("scans/BraTS20_Training_001").save("case.png").name
+        >>> show("scans/Phantom20_001").save("case.png").name
         'case.png'
 
     Args:

@@ -11,7 +11,7 @@ from brats_unet.nifti import read_integers, write_volume
 from brats_unet.report import figures
 from brats_unet.volume import Volume
 
-CASE = "BraTS20_Training_001"
+CASE = "Phantom20_001"
 
 
 @pytest.fixture

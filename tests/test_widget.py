@@ -11,7 +11,7 @@ from brats_unet import load
 from brats_unet.errors import MachineError, SettingsError
 from brats_unet.schemes.scheme_file import builtin
 
-CASE = "BraTS20_Training_001"
+CASE = "Phantom20_001"
 
 
 @pytest.fixture(scope="module")

@@ -48,7 +48,7 @@ def training_curves(
     scale, narrow = look.scale, look.width_inches < NARROW_INCHES
     figure = new_figure(look, HEIGHT_INCHES * scale * (2 if narrow else 1))
     figure.set_layout_engine("constrained")
-    left, right = figure.subplots(2 if narrow else 1, 1 if narrow else 2, sharex=True).flat
+    left, right = figure.subplots(2 if narrow else 1, 1 if narrow else 2, sharex=True, squeeze=False).flat
     if steps:
         at, losses = (np.array(values, float) for values in zip(*sorted(steps.items()), strict=True))
         left.plot(at, losses, color="#c4c4c4", linewidth=0.7 * scale, label="each step")

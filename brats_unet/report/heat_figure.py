@@ -5,8 +5,9 @@ from pathlib import Path
 import numpy as np
 
 from brats_unet.modality import Modality, in_words
-from brats_unet.report.curves import SKY, save_figure
-from brats_unet.report.panels import LIGHT, MUTED, Panel, letters, outline, sheet, show
+from brats_unet.report.curves import SKY
+from brats_unet.report.panels import Panel, letters, outline, sheet, show
+from brats_unet.report.paper import SCREEN, save_figure
 from brats_unet.report.planes import box_of, drawn_spacing, slices_through, windowed, with_margin
 from brats_unet.safe_text import visible
 
@@ -42,7 +43,7 @@ def heat_figure(
     scan = windowed(image)
     whole = with_margin(box_of(image != scan.background), 3, image.shape)
     centre = slices_through([mask if mask.any() else heat >= 0.5], whole)
-    figure, cells = sheet([[Panel(modality)]], whole, whole, spacing_mm, FOOT_INCHES)
+    figure, cells = sheet([[Panel(modality)]], whole, whole, spacing_mm, FOOT_INCHES, SCREEN)
     for cell in cells:
         plane, axes = cell.plane, cell.axes
         show(axes, plane, scan.greys(plane, centre), whole, spacing_mm)
@@ -58,12 +59,12 @@ def heat_figure(
             extent=axes.get_images()[0].get_extent(),
         )
         outline(axes, plane, mask, centre, spacing_mm, width=1.2, colour=SKY, dash="solid")
-        letters(axes, plane)
+        letters(axes, plane, SCREEN)
     height = figure.get_figheight()
     bar = figure.add_axes((0.012, 0.24 / height, 0.22, 0.09 / height))
     figure.colorbar(colours, cax=bar, orientation="horizontal", ticks=[0, 1])
-    bar.set_xticklabels(["0", "most"], color=LIGHT, fontsize=7)
-    figure.text(0.012, 1 - 0.26 / height, visible(title), color=LIGHT, fontsize=10, weight="bold", va="center")
+    bar.set_xticklabels(["0", "most"], color=SCREEN.ink, fontsize=7)
+    figure.text(0.012, 1 - 0.26 / height, visible(title), color=SCREEN.ink, fontsize=10, weight="bold", va="center")
     words = f"Grad-CAM at {layer}, over {in_words(modality)}; line: the prediction; the patient's left is on the right"
-    figure.text(0.992, 0.2 / height, words, color=MUTED, fontsize=7, ha="right", va="center")
+    figure.text(0.992, 0.2 / height, words, color=SCREEN.muted, fontsize=7, ha="right", va="center")
     save_figure(figure, path)

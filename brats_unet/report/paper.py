@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from matplotlib import rc_context
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -12,7 +13,7 @@ from brats_unet.files import atomic_path
 MM_PER_INCH = 25.4
 PNG_LEVEL = 2  # takes half the time of the default 6, for 10 % more bytes
 # Text stays text, in fonts of the file (PDF) or of the reader (SVG); no random ids, so that the bytes repeat.
-AS_TEXT = {"pdf.fonttype": 42, "svg.fonttype": "none", "svg.hashsalt": "brats-unet"}
+AS_TEXT: Any = {"pdf.fonttype": 42, "svg.fonttype": "none", "svg.hashsalt": "brats-unet"}
 NO_DATE = {"pdf": {"CreationDate": None}, "svg": {"Date": None}}
 
 

@@ -6,7 +6,8 @@ import numpy as np
 from PIL import Image
 
 from brats_unet.report.figures import line_legend, outlines_in, region_look
-from brats_unet.report.panels import LIGHT, MUTED, Panel, outline, sheet, show
+from brats_unet.report.panels import Panel, outline, sheet, show
+from brats_unet.report.paper import SCREEN
 from brats_unet.report.planes import Spacing, box_of, drawn_spacing, slices_through, windowed, with_margin
 from brats_unet.schemes.scheme import Scheme
 
@@ -45,19 +46,19 @@ def case_snapshot(
     whole = with_margin(box_of(image != scan.background), 3, image.shape)
     centre = slices_through([one if one.any() else other for one, other in masks.values()], whole)
     panels = [Panel(None, mask=name) for name in ("reference", "prediction")]
-    figure, cells = sheet([panels], whole, whole, spacing, FOOT_INCHES)
+    figure, cells = sheet([panels], whole, whole, spacing, FOOT_INCHES, SCREEN)
     for cell in cells:
         show(cell.axes, cell.plane, scan.greys(cell.plane, centre), whole, spacing)
         for mask, width, colour, dash in outlines_in(cell.panel, masks, scheme):
             outline(cell.axes, cell.plane, mask, centre, spacing, width=width, colour=colour, dash=dash)
         if cell.names_panel:
             cell.axes.text(
-                0.03, 0.97, cell.panel.mask, color=LIGHT, fontsize=9, va="top", transform=cell.axes.transAxes
+                0.03, 0.97, cell.panel.mask, color=SCREEN.ink, fontsize=9, va="top", transform=cell.axes.transAxes
             )
     height = figure.get_size_inches()[1]
-    figure.text(0.008, 1 - 0.1 / height, title, color=LIGHT, fontsize=11, weight="bold", va="top")
-    figure.text(0.992, 0.1 / height, "patient's left is on the right", color=MUTED, fontsize=8, ha="right")
-    line_legend(figure, [(region, *region_look(scheme, region)) for region in masks], 0.0, columns=len(masks))
+    figure.text(0.008, 1 - 0.1 / height, title, color=SCREEN.ink, fontsize=11, weight="bold", va="top")
+    figure.text(0.992, 0.1 / height, "patient's left is on the right", color=SCREEN.muted, fontsize=8, ha="right")
+    line_legend(figure, [(region, *region_look(scheme, region)) for region in masks], 0.0, SCREEN, columns=len(masks))
     figure.set_dpi(DPI)
     drawn, png = BytesIO(), BytesIO()
     figure.savefig(drawn, format="png", dpi=DPI, facecolor=figure.get_facecolor(), pil_kwargs={"compress_level": 0})
