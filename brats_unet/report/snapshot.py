@@ -12,7 +12,8 @@ from brats_unet.report.planes import Spacing, box_of, drawn_spacing, slices_thro
 from brats_unet.schemes.scheme import Scheme
 
 DPI = 80
-COLOURS = 64  # of the PNG file, which then takes half the bytes
+MOST_BYTES = 100_000
+COLOURS = (64, 16)  # of the PNG file: half the bytes, and fewer for a scan of noise
 FOOT_INCHES = 0.3
 
 
@@ -60,10 +61,14 @@ def case_snapshot(
     figure.text(0.992, 0.1 / height, "patient's left is on the right", color=SCREEN.muted, fontsize=8, ha="right")
     line_legend(figure, [(region, *region_look(scheme, region)) for region in masks], 0.0, SCREEN, columns=len(masks))
     figure.set_dpi(DPI)
-    drawn, png = BytesIO(), BytesIO()
+    drawn = BytesIO()
     figure.savefig(drawn, format="png", dpi=DPI, facecolor=figure.get_facecolor(), pil_kwargs={"compress_level": 0})
     with Image.open(drawn) as picture:
-        picture.convert("RGB").quantize(COLOURS, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE).save(
-            png, "PNG", optimize=True
-        )
+        coloured = picture.convert("RGB")
+    for colours in COLOURS:
+        png = BytesIO()
+        few = coloured.quantize(colours, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
+        few.save(png, "PNG", optimize=True)
+        if png.tell() <= MOST_BYTES:
+            break
     return png.getvalue()

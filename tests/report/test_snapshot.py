@@ -58,3 +58,12 @@ def test_other_schemes_are_drawn_in_their_regions():
     scheme = builtin("metastasis_post")
     png = case_snapshot(image, labels % 3, labels % 3, "step 1", scheme=scheme)
     assert pixels(png).shape[1] == 800
+
+
+def test_a_scan_of_noise_is_drawn_in_fewer_colours_and_takes_no_more():
+    image, labels = case((240, 240, 155))
+    noise = np.random.default_rng(0).standard_normal(image.shape)
+    sharp = np.where(image > 0, 100 + 30 * noise, 0).astype(np.float32)
+    png = case_snapshot(sharp, labels, labels, "step 1", scheme=builtin())
+    with Image.open(BytesIO(png)) as picture:
+        assert len(picture.getcolors()) <= 16 and len(png) <= 100_000
