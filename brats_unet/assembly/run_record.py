@@ -92,6 +92,15 @@ class RunSession:
         tracker.start(about)
         self.tracker = tracker
 
+    def report_end(self) -> None:
+        """Report a good end now, so that what goes wrong with it is said before the result is printed."""
+        self._finish(PAUSED if self.paused else DONE)
+
+    def _finish(self, state: str) -> None:
+        tracker, self.tracker = self.tracker, None
+        if tracker is not None:
+            tracker.finish(state)
+
     def __enter__(self) -> "RunSession":
         return self
 
@@ -107,5 +116,4 @@ class RunSession:
             elif problem is not None:
                 state, told = FAILED, {"sentence": short_text(str(problem) or type(problem).__name__)}
             self.run.note("end", state=state, seconds=round(time.monotonic() - self.began, 1), **told)
-            if self.tracker is not None:
-                self.tracker.finish(state)
+            self._finish(state)

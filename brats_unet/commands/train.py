@@ -230,6 +230,7 @@ def _train(settings: Train, display: Display, workers: Workers, stop: StopReques
         return 0
     if settings.until is not None and state.step < (settings.steps or 0):
         session.pause()
+        session.report_end()
         print_pause(display, run, settings, state)
         return 0
 
@@ -241,5 +242,6 @@ def _train(settings: Train, display: Display, workers: Workers, stop: StopReques
     save_model(run, plain)
     synthetic = any(is_phantom(case.mask) for case in study.cases.values() if case.mask is not None)
     training_curves(run.journal(), run.training_figure(), scheme=scheme, synthetic=synthetic)
+    session.report_end()
     print_training(display, run, settings, state, validated=bool(held_out))
     return 0

@@ -1,0 +1,41 @@
+"""One start of a training: its end stands in the journal and is reported to a tracker, once."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from brats_unet.assembly.run_record import RunSession
+from brats_unet.errors import DataError, Interrupted
+from brats_unet.run import Run
+
+
+def end_of(tmp_path, *, raised=None, paused=False, early=False):
+    """The end in the journal, and the calls of the tracker."""
+    run, calls = Run(tmp_path), []
+    tracker = SimpleNamespace(start=calls.append, finish=calls.append)
+    try:
+        with RunSession() as session:
+            session.note_end_in(run)
+            session.report_to(tracker, "about")
+            if raised is not None:
+                raise raised
+            if paused:
+                session.pause()
+            if early:
+                session.report_end()
+                assert calls[1:], "not reported before the end of the block"
+    except (Interrupted, DataError) as told:
+        assert told is raised
+    (line,) = run.journal("end")
+    return line["state"], calls
+
+
+@pytest.mark.parametrize("early", [False, True])
+def test_a_good_end_is_reported_once(tmp_path, early):
+    assert end_of(tmp_path / "done", early=early) == ("done", ["about", "done"])
+    assert end_of(tmp_path / "paused", paused=True, early=early) == ("paused", ["about", "paused"])
+
+
+def test_a_stop_and_a_failure_are_reported_as_the_journal_has_them(tmp_path):
+    assert end_of(tmp_path / "a", raised=Interrupted("Stopped.")) == ("stopped", ["about", "stopped"])
+    assert end_of(tmp_path / "b", raised=DataError("The loss is nan.")) == ("failed", ["about", "failed"])
