@@ -1,19 +1,23 @@
 """Atomic file writes (a file gets its final name only when complete), JSON files, deletion, and errors of the disk."""
 
+import errno
+import fcntl
 import json
 import os
 import re
 import secrets
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from brats_unet.errors import CheckpointError, MachineError
 from brats_unet.hand_written import json_values
 
-LEFTOVER = re.compile(r"\..+\.[0-9a-f]{8}\.part")  # name of a temporary file of `atomic_path`
+LEFTOVER = r"\.[0-9a-f]{8}\.part(\.\w+)?"  # end of the name of a temporary of `atomic_path` or `atomic_folder`
+# What the system says of a disk that is full, not writable or broken.
+DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO}
 
 
 def conf_folder() -> Path:
@@ -51,37 +55,87 @@ def write_json(path: Path, content: Mapping[str, Any] | list[Any]) -> None:
         temporary.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
+def is_leftover(path: Path, of: str | None = None) -> bool:
+    """Whether a path is a temporary of this program, by its name: of a process that was killed, or of one that runs.
+
+    Args:
+        path: File or folder.
+        of: Name of the file or folder that the temporary is for; None for any.
+    """
+    start = r"\..+" if of is None else re.escape(f".{of}")
+    return re.fullmatch(start + LEFTOVER, path.name) is not None
+
+
+def entries(folder: Path) -> list[Path]:
+    """What a folder holds, without the temporaries of this program; [] if it does not exist."""
+    return [path for path in folder.iterdir() if not is_leftover(path)] if folder.is_dir() else []
+
+
+def remove_leftovers(folder: Path, of: str | None = None) -> None:
+    """Delete the temporaries that killed processes left in a folder, which may not exist.
+
+    Those of a running process stay: it holds a lock on each. What cannot be locked or deleted stays, too.
+
+    Args:
+        folder: The folder.
+        of: Name of the file or folder whose temporaries are deleted; None for those of all.
+    """
+    with suppress(OSError):
+        for path in folder.iterdir():
+            if is_leftover(path, of) and not path.is_symlink():
+                opened = os.open(path, os.O_RDONLY)
+                try:
+                    if _hold(opened):
+                        shutil.rmtree(path) if path.is_dir() else path.unlink()
+                finally:
+                    os.close(opened)
+
+
+def _hold(opened: int) -> bool:
+    """Lock an open temporary for this process; False if another holds it, or the disk has no locks."""
+    try:
+        fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
 @contextmanager
-def atomic_path(path: Path) -> Iterator[Path]:
+def atomic_path(path: Path, *, ending: str = "") -> Iterator[Path]:
     """A temporary file beside `path`: renamed to `path` if the block succeeds, deleted if it raises.
 
-    The folder is created if it does not exist.
+    The folder is created if it does not exist. What killed processes left of this file is deleted.
+
+    Args:
+        path: The final file.
+        ending: End of the temporary's name, for writers that require one.
 
     Raises:
         MachineError: The disk is full, or the folder is not writable.
     """
     with explain_write_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.parent / f".{path.name}.{secrets.token_hex(4)}.part"
+        remove_leftovers(path.parent, of=path.name)
+        temporary = path.parent / f".{path.name}.{secrets.token_hex(4)}.part{ending}"
         # Not tempfile: its files are readable by their owner only. Here the system applies the user's umask.
-        os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+        opened = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
         try:
+            _hold(opened)
             yield temporary
             temporary.replace(path)
-        finally:
+        except BaseException:
             temporary.unlink(missing_ok=True)
-
-
-def remove_leftovers(folder: Path) -> None:
-    """Delete the temporary files of `atomic_path` that a killed process left in a folder, which may not exist."""
-    for path in folder.glob(".*.part"):
-        if LEFTOVER.fullmatch(path.name):
-            remove_file(path)
+            raise
+        finally:
+            os.close(opened)
 
 
 @contextmanager
 def atomic_folder(path: Path, names: Sequence[str]) -> Iterator[Path]:
     """A temporary folder: its content moves to `path` if the block succeeds, and is deleted if it raises.
+
+    What killed processes left of this folder is deleted. As long as the files in `path` are not all of one kind, old or
+    new, a temporary lies in it, also after an error.
 
     Args:
         path: The final folder, which may exist. Of the files in it, those listed in `names` are deleted, whether or not
@@ -95,20 +149,29 @@ def atomic_folder(path: Path, names: Sequence[str]) -> Iterator[Path]:
     with explain_write_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         exists = path.is_dir()  # kept, because it may be a link or a mount point
-        temporary = (path if exists else path.parent) / f".{path.name}.{secrets.token_hex(4)}"
+        around = path if exists else path.parent
+        temporary = around / f".{path.name}.{secrets.token_hex(4)}.part"
         temporary.mkdir()
+        opened = os.open(temporary, os.O_RDONLY)
         try:
-            yield temporary
-            if not exists:
-                temporary.replace(path)
-                return
-            for name in names:
-                remove(path / name)
-            for new in (temporary / name for name in reversed(names)):
-                if new.exists():
-                    new.replace(path / new.name)
+            _hold(opened)
+            try:
+                yield temporary
+                if not exists:
+                    temporary.replace(path)
+            except BaseException:
+                shutil.rmtree(temporary, ignore_errors=True)
+                raise
+            if exists:
+                for name in names:
+                    remove(path / name)
+                for new in (temporary / name for name in reversed(names)):
+                    if new.exists():
+                        new.replace(path / new.name)
+                shutil.rmtree(temporary, ignore_errors=True)
+            remove_leftovers(around, of=path.name)
         finally:
-            shutil.rmtree(temporary, ignore_errors=True)
+            os.close(opened)
 
 
 def remove(path: Path) -> None:

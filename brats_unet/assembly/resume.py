@@ -7,7 +7,7 @@ from typing import Any
 
 from brats_unet.binding import flat
 from brats_unet.errors import SettingsError
-from brats_unet.files import remove, remove_leftovers
+from brats_unet.files import entries, remove, remove_leftovers
 from brats_unet.run import Run
 from brats_unet.run_lock import LOCK
 from brats_unet.schemes.differences import differences
@@ -100,7 +100,7 @@ def prepare_run_folder(run: Run, settings: Train) -> None:
     for folder in (run.folder, run.figures_folder):
         remove_leftovers(folder)
     lock = run.folder / LOCK
-    if not run.folder.exists() or all(path.resolve() in own or path == lock for path in run.folder.iterdir()):
+    if all(path.resolve() in own or path == lock for path in entries(run.folder)):
         return
     if not run.was_started:
         raise SettingsError(f"{run.folder}: the folder holds other files and no run. Choose another name with name=….")

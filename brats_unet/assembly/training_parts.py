@@ -12,7 +12,7 @@ from brats_unet.data.augment.augmentation import Augmentation
 from brats_unet.data.patches.sampling import Sampler
 from brats_unet.distributed.workers import Workers
 from brats_unet.errors import SettingsError
-from brats_unet.files import explain_write_errors
+from brats_unet.files import atomic_path
 from brats_unet.losses.compound import deep_supervision
 from brats_unet.losses.loss import Loss, Outputs
 from brats_unet.models.blocks import start_blocks_at_one
@@ -190,10 +190,5 @@ def patch_validation(
 
 def save_model(run: Run, model: keras.Model) -> None:
     """Write model.keras atomically."""
-    temporary = run.folder / ".model.part.keras"  # Keras needs this suffix, which atomic_path does not give
-    with explain_write_errors(run.model_file):
-        try:
-            model.save(temporary)
-            temporary.replace(run.model_file)
-        finally:
-            temporary.unlink(missing_ok=True)
+    with atomic_path(run.model_file, ending=".keras") as temporary:
+        model.save(temporary)

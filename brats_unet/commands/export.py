@@ -11,7 +11,7 @@ from brats_unet.assembly.provenance import facts_of_run
 from brats_unet.commands.display import Display, open_display
 from brats_unet.errors import SettingsError, some
 from brats_unet.evaluation.record import SCORES
-from brats_unet.files import atomic_folder, remove_file, size_text, write_json
+from brats_unet.files import atomic_folder, entries, is_leftover, remove_file, size_text, write_json
 from brats_unet.hardware import quiet_tensorflow
 from brats_unet.inference.exported import (
     CARD,
@@ -108,7 +108,7 @@ def _refuse_ensemble_folder(output: Path, names: Sequence[str], *, overwrite: bo
     """Raise SettingsError unless the folder is new, empty, or that of an exported ensemble."""
     if output.is_file():
         raise SettingsError(f"output={output} is a file. Give a new or empty folder.")
-    foreign = [one.name for one in output.iterdir() if one.name not in (*names, ENSEMBLE)] if output.exists() else []
+    foreign = [one.name for one in entries(output) if one.name not in (*names, ENSEMBLE)]
     if foreign:
         raise SettingsError(f"output={output} holds {some(sorted(foreign))}. Give a new or empty folder.")
     for name in names:
@@ -119,13 +119,17 @@ def _refuse_folder(output: Path, *, overwrite: bool) -> None:
     """Raise SettingsError unless the folder is new, empty, or an exported network that may be replaced."""
     if output.is_file():
         raise SettingsError(f"output={output} is a file. Give a new or empty folder.")
-    if not output.exists() or not any(output.iterdir()):
+    if not (found := entries(output)):
         return
     if any((output / name).exists() for name in ("recipe.json", PREDICTIONS_MARK, SCORES)):
         raise SettingsError(
             f"output={output} is a run folder, or a folder of masks or scores. Give a new or empty folder."
         )
-    exported = (output / DESCRIPTION).exists()
+    # The temporary folder of an export that was interrupted while it replaced the files.
+    interrupted = any(is_leftover(path, of=output.name) and path.is_dir() for path in output.iterdir())
+    if interrupted and all(path.name in OURS for path in found):
+        return
+    exported = interrupted or (output / DESCRIPTION).exists()
     if not overwrite:
         content = "holds an exported network" if exported else "is not empty"
         raise SettingsError(f"output={output} {content}. Choose another folder, or write there with overwrite=true.")

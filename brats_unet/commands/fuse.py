@@ -20,7 +20,7 @@ from brats_unet.evaluation.mask_sources import (
     refuse_other_grids,
     sources_of,
 )
-from brats_unet.files import read_json, remove_file, write_json
+from brats_unet.files import entries, read_json, remove_file, write_json
 from brats_unet.metrics.counts import count, dice
 from brats_unet.metrics.protocols import protocol_named
 from brats_unet.private_paths import short_text
@@ -140,19 +140,22 @@ def _convention_to_write(setting: str, inputs: Sequence[Source]) -> Convention:
 def _prepare_folder(output: Path, origin: Mapping[str, Any], *, overwrite: bool) -> None:
     """Write `fusion.json` into the output folder; with overwrite=True, first delete the masks of an earlier fusion.
 
+    A fusion of the same masks that was interrupted is done again, also without `overwrite`.
+
     Raises:
         SettingsError: The folder is not empty and `overwrite` is False.
     """
     if output.is_file():
         raise SettingsError(f"output={output} is a file. Give a new or empty folder.")
-    if output.exists() and any(output.iterdir()):
+    mark = output / FUSION_MARK
+    before = read_json(mark, what=str(output)) if mark.exists() else {}
+    if entries(output) and before != origin:  # without weights, the mark is that of an interrupted fusion
         if not overwrite:
             raise SettingsError(f"{output} is not empty. Choose another output folder, or add overwrite=true.")
-        if (output / FUSION_MARK).exists():
-            for case_id in read_json(output / FUSION_MARK, what=str(output)).get("weights", {}):
-                for suffix in WRITTEN:
-                    remove_file(mask_file(output, Path(case_id).name, suffix))
-    write_json(output / FUSION_MARK, dict(origin))
+        for case_id in before.get("weights", {}):
+            for suffix in WRITTEN:
+                remove_file(mask_file(output, Path(case_id).name, suffix))
+    write_json(mark, dict(origin))
 
 
 def _read_case(

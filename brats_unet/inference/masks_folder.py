@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from brats_unet.errors import SettingsError
-from brats_unet.files import read_json, remove, remove_file, write_json
+from brats_unet.files import entries, read_json, remove, remove_file, write_json
 from brats_unet.inference.loading import weights_file
 from brats_unet.inference.network import Network
 from brats_unet.inference.postprocess import Postprocessing, named_as_now
@@ -54,7 +54,7 @@ def prepare_masks_folder(
             )
     elif output.is_file():
         raise SettingsError(f"output={output} is a file. Give a folder, new or empty.")
-    elif output.exists() and any(output.iterdir()):
+    elif entries(output):
         if not overwrite:
             raise SettingsError(
                 f"{output} is not empty and was not written by `brats-unet predict`. Choose another output folder, or "

@@ -26,7 +26,7 @@ from brats_unet.evaluation.record import (
 from brats_unet.evaluation.score import Pair, Row, Scored, score_cases
 from brats_unet.evaluation.summary import Summary, summarise
 from brats_unet.evaluation.trivial import MeanShape, TrivialRow, score_trivial
-from brats_unet.files import explain_write_errors, remove_file, write_json
+from brats_unet.files import entries, explain_write_errors, remove_file, write_json
 from brats_unet.metrics import package_facts
 from brats_unet.metrics.empty import is_undefined
 from brats_unet.metrics.protocols import TOLERANCES_MM, protocol_named
@@ -183,7 +183,7 @@ def refuse_foreign_folder(output: Path) -> None:
     allowed = {*EVALUATION_FILES, *([] if run.was_started else [run.settings_file.name])}
     if (output / LOCK).is_file() or (output / ENSEMBLE).is_file():  # a cross-validation, with a run for each fold
         allowed |= {LOCK, ENSEMBLE, FOLDS_TABLE, *(run.name for run in runs_in(output))}
-    foreign = sorted(entry.name for entry in output.iterdir() if entry.name not in allowed) if output.exists() else []
+    foreign = sorted(entry.name for entry in entries(output) if entry.name not in allowed)
     if foreign:
         listed = ", ".join(foreign[:3]) + (", …" if len(foreign) > 3 else "")
         raise SettingsError(

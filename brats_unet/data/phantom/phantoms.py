@@ -15,7 +15,7 @@ from brats_unet import nifti
 from brats_unet.data.phantom.phantom_case import VERSION, kind_of, labels_of, phantom_case
 from brats_unet.data.phantom.scan_grid import BRATS, ScanGrid, times
 from brats_unet.errors import DataError, SettingsError
-from brats_unet.files import atomic_path, require_free_space, write_json
+from brats_unet.files import atomic_path, entries, require_free_space, write_json
 from brats_unet.modality import Modality
 from brats_unet.processes import in_processes
 from brats_unet.schemes.convention import Convention, conventions
@@ -186,7 +186,7 @@ def known_cases(folder: Path, recipe: Mapping[str, Any]) -> int:
         DataError: The folder has other contents, or phantoms of another recipe.
     """
     description_file = folder / "phantom.json"
-    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+    if not folder.exists() or (folder.is_dir() and not entries(folder)):
         return 0
     if folder.is_file():
         raise DataError(f"{folder}: is a file. Expected a folder to write phantoms into. Choose another output.")
