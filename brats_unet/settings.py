@@ -363,6 +363,7 @@ class Check:
     data: Data
     json: bool
     report: Optional[str]  # JSON file to write
+    pictures: Optional[str]  # folder for a picture of each case with an error or a warning
 
 
 @dataclass

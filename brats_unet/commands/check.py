@@ -1,8 +1,8 @@
-"""`brats-unet check`: open every file of a data folder and list what would stop a training."""
+"""`brats-unet check`: open every file of a data folder, list what would stop or harm a training, and draw it."""
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -13,13 +13,14 @@ from brats_unet.commands.display import open_display
 from brats_unet.data.dataset_check import CheckReport, check_cases
 from brats_unet.data.folds import ALL, refuse_invalid_fold
 from brats_unet.data.prepare.preprocess import Preparation
-from brats_unet.data.readers.discovery import slice_spacing_mm, survey
+from brats_unet.data.readers.discovery import Survey, slice_spacing_mm, survey
 from brats_unet.data.readers.file_patterns import data_patterns
 from brats_unet.data.readers.findings import Finding, Severity
 from brats_unet.data.readers.slice_folders import LGG
 from brats_unet.errors import SettingsError
 from brats_unet.files import write_json
 from brats_unet.private_paths import short_texts
+from brats_unet.processes import map_in_processes
 from brats_unet.schemes.scheme_file import scheme_of
 from brats_unet.settings import Check, Data
 
@@ -40,27 +41,33 @@ def main(settings: Check) -> int:
         raise SettingsError("data.root is not set. Give the folder with the scans: data.root=/path/to/BraTS2020.")
     root = Path(data.root)
     report_file = Path(settings.report) if settings.report else None
+    pictures = Path(settings.pictures) if settings.pictures else None
     _refuse_report(report_file, root)
+    _refuse_pictures(pictures, root)
     refuse_invalid_fold(fold=data.fold, folds=data.folds, splits=data.splits, validation_root=data.validation_root)
     began = time.monotonic()
     scheme = scheme_of(settings.scheme)
     preparation = Preparation.of(data.modalities, data.preparation, data.files)
     with open_display(json=settings.json) as display:
+        found = survey(
+            root,
+            modalities=preparation.modalities,
+            leave_out=data.leave_out,
+            spacing_mm=slice_spacing_mm(data.name, data.spacing_mm),
+            slices=data.name == LGG,
+            patterns=data_patterns(data.name, data.files),
+        )
         report = check_cases(
-            survey(
-                root,
-                modalities=preparation.modalities,
-                leave_out=data.leave_out,
-                spacing_mm=slice_spacing_mm(data.name, data.spacing_mm),
-                slices=data.name == LGG,
-                patterns=data_patterns(data.name, data.files),
-            ),
+            found,
             data.labels,
             scheme=scheme,
             folds=_fold_count(data),
             preparation=preparation,
             progress=lambda done, total: display.progress("Opening cases", done, total),
         )
+        drawn = 0
+        if pictures is not None:
+            drawn = _draw(found, report, pictures, lambda done, total: display.progress("Drawing", done, total))
         console = display.console
     document = {**report.as_dict(), "seconds": round(time.monotonic() - began, 2)}
     if report_file is not None:
@@ -71,7 +78,36 @@ def main(settings: Check) -> int:
         _print_result(report, console, time.monotonic() - began)
         if report_file is not None:
             console.print(f"Written to {report_file}.")
+        if pictures is not None:
+            console.print(f"{_counted(drawn, 'picture')} in {pictures}." if drawn else "No case to draw.")
     return 1 if report.stops_training else 0
+
+
+def _draw(found: Survey, report: CheckReport, folder: Path, progress: Callable[[int, int], None]) -> int:
+    """Draw each case with an error or a warning, as <case>.png; the number of pictures."""
+    from brats_unet.report.check_figure import CheckPicture, draw_check_picture  # matplotlib takes half a second
+
+    suspicious = {case for case, severity in report.severities.items() if severity is not Severity.NOTE}
+    pictures = []
+    for case in (*found.dataset.cases, *found.incomplete):
+        if case.id in suspicious and case.images:
+            sentences = [f"{f.severity}: {f.found}" for f in report.findings if f.case == case.id]
+            pictures.append(CheckPicture(case, sentences, folder / f"{case.id}.png"))
+    folder.mkdir(parents=True, exist_ok=True)
+    map_in_processes(draw_check_picture, pictures, seconds_each=0.8, progress=progress)
+    return len(pictures)
+
+
+def _refuse_pictures(folder: Path | None, root: Path) -> None:
+    """Raise SettingsError if the pictures would lie in the data folder, or the folder is a file."""
+    if folder is None:
+        return
+    if folder.resolve().is_relative_to(root.resolve()):
+        raise SettingsError(
+            f"pictures={folder} lies in data.root, where nothing is ever written. Choose another folder."
+        )
+    if folder.exists() and not folder.is_dir():
+        raise SettingsError(f"pictures={folder} is a file. Give the name of a folder.")
 
 
 def _refuse_report(file: Path | None, root: Path) -> None:
@@ -115,10 +151,12 @@ def _print_result(report: CheckReport, console: Console, seconds: float) -> None
         labels = f"Labels {report.convention.name} ({report.convention.why})."
     else:
         labels = "Label convention unknown." if report.with_masks else "No masks."
+    suspicious = sum(severity is not Severity.NOTE for severity in report.severities.values())
     counts = ", ".join(_counted(report.count(severity), severity) for severity in Severity)
     cases = _counted(report.cases, "case")
     console.print(f"{report.root}: {cases}, {report.with_masks} with masks, layout {report.layout}. {labels}")
-    console.print(f"{counts} in {seconds:.1f} s.")
+    to_inspect = f" {_counted(suspicious, 'case')} to inspect." if suspicious else ""
+    console.print(f"{counts} in {seconds:.1f} s.{to_inspect}")
     if report.stops_training:
         console.print(Text("These errors would stop a training.", STYLES[Severity.ERROR]))
     else:

@@ -4,7 +4,6 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
-from itertools import combinations
 from os import cpu_count
 from pathlib import Path
 from typing import Any
@@ -12,16 +11,16 @@ from typing import Any
 import numpy as np
 
 from brats_unet.data.assignment import Subject, grouped
+from brats_unet.data.cohort_check import compare_cases
 from brats_unet.data.inspection import Inspection, inspect
 from brats_unet.data.labels.decide import decide
 from brats_unet.data.labels.scheme_choice import sentences_about
 from brats_unet.data.prepare.preprocess import Preparation, prepare
 from brats_unet.data.readers.discovery import Survey
-from brats_unet.data.readers.findings import Finding, Severity, error, error_of, note, warning
+from brats_unet.data.readers.findings import Finding, Kind, Severity, error, error_of, note, warning
 from brats_unet.data.readers.slice_folders import DOWNLOAD, truncated_slices
 from brats_unet.errors import BratsError, DataError
 from brats_unet.mask_channels import FIRST_CODE, MOST
-from brats_unet.modality import Modality
 from brats_unet.processes import in_processes
 from brats_unet.schemes.convention import Convention, conventions
 from brats_unet.schemes.scheme import Scheme
@@ -58,6 +57,11 @@ class CheckReport:
     def count(self, severity: Severity) -> int:
         return sum(finding.severity == severity for finding in self.findings)
 
+    @property
+    def severities(self) -> dict[str, Severity]:
+        """The worst severity of each case that has findings, by case id."""
+        return {finding.case: finding.severity for finding in reversed(self.findings) if finding.case}
+
     def as_dict(self) -> dict[str, Any]:
         """The report in plain types, ready for JSON."""
         return {
@@ -71,6 +75,7 @@ class CheckReport:
             "errors": self.count(Severity.ERROR),
             "warnings": self.count(Severity.WARNING),
             "notes": self.count(Severity.NOTE),
+            "severities": dict(sorted(self.severities.items())),
             "findings": [asdict(finding) for finding in self.findings],
         }
 
@@ -101,14 +106,14 @@ def check_cases(
     if convention_setting != "auto":
         decide(convention_setting, dataset.layout, [], None, {}, scheme=scheme)
     cases = sorted((*dataset.cases, *survey.incomplete), key=lambda case: case.id)
-    findings = [*survey.defects, *(note("", text) for text in dataset.notes)]
+    findings = [*survey.defects, *(note("", text, kind=Kind.DATASET) for text in dataset.notes)]
     with_skull = preparation is not None and preparation.crop == "head"
     inspections = _inspect_all([case for case in cases if case.id not in survey.broken], with_skull, progress)
     for inspection in inspections:
         findings.extend(inspection.findings)
     findings += _truncated(survey, cases)
     findings += _differences(inspections)
-    findings += _duplicates(inspections)
+    findings += compare_cases(inspections)
     convention, about_labels = _labels(survey, convention_setting, inspections, scheme)
     findings += about_labels
     if convention is not None and preparation is not None:
@@ -155,37 +160,13 @@ def _differences(inspections: Sequence[Inspection]) -> list[Finding]:
         counts = Counter(values).most_common()
         if len(counts) > 1:
             listed = ", ".join(f"{value} ({count} cases)" for value, count in counts[:4])
-            found.append(note("", f"{len(counts)} different {what}: {listed}{', …' if len(counts) > 4 else ''}."))
+            text = f"{len(counts)} different {what}: {listed}{', …' if len(counts) > 4 else ''}."
+            found.append(note("", text, kind=Kind.DATASET))
     turned = [i.case.id for i in inspections if i.turned]
     if turned:
         text = f"{len(turned)} of {len(inspections)} cases are not stored in L-P-S orientation (first: {turned[0]})."
-        found.append(note("", text, "Nothing to do: scans are reoriented when read, predictions when written."))
-    return found
-
-
-def _duplicates(inspections: Sequence[Inspection]) -> list[Finding]:
-    """A warning for each pair of cases with an identical scan; fold assignment compares only their first scans."""
-    holders: dict[str, list[tuple[Inspection, Modality]]] = {}
-    for inspection in inspections:
-        for modality, digest in inspection.hashes.items():
-            holders.setdefault(digest, []).append((inspection, modality))
-    shared: dict[tuple[str, str], list[Modality]] = {}
-    by_id = {inspection.case.id: inspection for inspection in inspections}
-    for holding in holders.values():
-        for (one, modality), (other, _) in combinations(holding, 2):
-            if one.case.id != other.case.id:
-                shared.setdefault((one.case.id, other.case.id), []).append(modality)
-    found = []
-    for (one_id, other_id), modalities in sorted(shared.items()):
-        one, other = by_id[one_id], by_id[other_id]
-        masks = ""
-        if one.labels is not None and other.labels is not None:
-            masks = ", but a different mask" if one.labels != other.labels else ""
-        together = one.case.patient == other.case.patient or next(iter(one.case.images)) in modalities
-        fate = "They stay in one fold; list one under data.leave_out to use only the other."
-        remedy = fate if together else "List one of them under data.leave_out."
-        text = f"has the same {', '.join(dict.fromkeys(modalities))} as {other_id}{masks}."
-        found.append(warning(one_id, text, remedy))
+        remedy = "Nothing to do: scans are reoriented when read, predictions when written."
+        found.append(note("", text, remedy, kind=Kind.DATASET))
     return found
 
 
@@ -203,17 +184,18 @@ def _labels(
             dataset = survey.dataset
             convention = decide(setting, dataset.layout, sorted(sound), dataset.declared_labels, sound, scheme=scheme)
         except BratsError as problem:
-            found.append(error("", str(problem)))
+            found.append(error("", str(problem), kind=Kind.LABELS))
     if convention is not None:
         voxels = sum((Counter(counts[case_id]) for case_id in sound), Counter())
-        found += [warning("", text) for text in sentences_about(convention, sound, voxels=voxels)]
+        found += [warning("", text, kind=Kind.LABELS) for text in sentences_about(convention, sound, voxels=voxels)]
     allowed = set(convention.to_label) if convention else known
     for case_id, labels in counts.items():
         if wrong := {integer: count for integer, count in labels.items() if integer not in allowed}:
             listed = ", ".join(f"{integer} ({count:,} voxels)" for integer, count in wrong.items())
             expected = " ".join(map(str, sorted(allowed)))
             text = f"its mask holds label {listed}. Expected {expected}{f' ({convention.name})' if convention else ''}."
-            found.append(error(case_id, text, "Correct the mask, or list the case under data.leave_out."))
+            remedy = "Correct the mask, or list the case under data.leave_out."
+            found.append(error(case_id, text, remedy, kind=Kind.LABELS, scan="mask"))
     return convention, found
 
 
@@ -227,7 +209,7 @@ def _lost_labels(
     coarser = [one for one in sound if np.prod(wanted) > COARSER * np.prod(one.spacing_mm or 1)]
     jobs = [(one.case, preparation, convention) for one in coarser]
     found = in_processes(_prepared_or_problem, jobs, seconds_each=1.0)
-    return [error_of(jobs[index][0].id, problem) for index, problem in found if problem]
+    return [error_of(jobs[index][0].id, problem, kind=Kind.LABELS) for index, problem in found if problem]
 
 
 def _prepared_or_problem(job: tuple[Case, Preparation, Convention]) -> str:
@@ -242,9 +224,11 @@ def _too_few(cases: Sequence[Case], folds: int | None) -> list[Finding]:
     """An error if no case has a mask, or if there are fewer patients with masks than folds."""
     trainable = [case for case in cases if case.mask is not None]
     if not trainable:
-        return [error("", "No case has a mask: the cases can only be used for prediction.", "Add masks to train.")]
+        text = "No case has a mask: the cases can only be used for prediction."
+        return [error("", text, "Add masks to train.", kind=Kind.DATASET)]
     patients = len(grouped(Subject(case.id, case.patient, "", "") for case in trainable))
     if folds is not None and patients < folds:
         text = f"{patients} {'patient' if patients == 1 else 'patients'} with masks cannot be split into {folds} folds."
-        return [error("", text, "Lower data.folds, or set data.fold=all to train on everything.")]
+        remedy = "Lower data.folds, or set data.fold=all to train on everything."
+        return [error("", text, remedy, kind=Kind.DATASET)]
     return []

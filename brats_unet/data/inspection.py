@@ -1,29 +1,28 @@
 """Open every file of one case and report all of its defects, not only the first."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import combinations
 from pathlib import Path
 
 import numpy as np
 
-from brats_unet.data.prepare.brain import border_value, filled, union
+from brats_unet.data.defects.alignment import misaligned, wrong_axis
+from brats_unet.data.defects.among_cases import Member, thumbnail
+from brats_unet.data.defects.coarse import Coarse, CoarseBuilder
+from brats_unet.data.defects.intensities import Report, brain_of, compare_brains, greys, has_content
+from brats_unet.data.defects.mask_fit import label_means, odd_extent, off_tumour, specks
+from brats_unet.data.prepare.brain import filled, union
 from brats_unet.data.prepare.content_hash import voxel_hash
 from brats_unet.data.prepare.head_mask import head_mask
 from brats_unet.data.prepare.plausible import edges_fit, litres_sentence, refuse_edges
-from brats_unet.data.prepare.preprocess import LARGEST, refuse_other_grid
-from brats_unet.data.readers.findings import Finding, error, error_of, note, warning
+from brats_unet.data.prepare.preprocess import refuse_other_grid
+from brats_unet.data.readers.findings import Finding, Kind, error, error_of, note, warning
 from brats_unet.errors import DataError
-from brats_unet.geometry import faces
 from brats_unet.modality import Modality
 from brats_unet.scan_files import quantised_sentence, read_array, read_mask
 from brats_unet.volume import Case, ImageFile, Turn, Volume, turn_to_lps
 
-SATURATED = 32767  # the largest int16
-SATURATED_VOXELS = 27  # a cube of 3 x 3 x 3 voxels: fewer bright voxels are not taken for clipping
-SAME_BRAIN = 0.9  # lowest mean Jaccard index of a scan's brain with the other scans'; real BraTS cases: >= 0.9997
-LEAST_BRAIN = 0.01  # lowest share of a scan's voxels that must not be background
-PLAIN_BORDER = 0.5  # lowest share of the outer faces that must have the background value
 OUTSIDE_BRAIN = 0.05  # highest share of the labelled voxels that may be background in every scan
 LPS = Turn((0, 1, 2), (False, False, False))
 MOST_LABELS = 12  # a mask with more different values is taken for a scan
@@ -42,6 +41,7 @@ class Inspection:
         turn: Turn of the first readable scan to L-P-S axes; None if no scan is readable or has an orientation.
         hashes: Content hash of each readable scan on the grid of the first.
         labels: Number of voxels of each integer in the mask; None without a readable mask.
+        member: What is compared with other cases; None if the scans show too little.
     """
 
     case: Case
@@ -51,6 +51,7 @@ class Inspection:
     turn: Turn | None = None
     hashes: dict[Modality, str] = field(default_factory=dict)
     labels: Mapping[int, int] | None = None
+    member: Member | None = None
 
     @property
     def turned(self) -> bool:
@@ -69,35 +70,56 @@ def inspect(case: Case, *, with_skull: bool = False) -> Inspection:
     found = Inspection(case)
     report = found.findings.append
     first: tuple[str, Volume] | None = None
+    builder: CoarseBuilder | None = None
     insides: dict[Modality, np.ndarray] = {}
     heads: list[np.ndarray] = []
     for modality, volume in _scans(case, report):
         if first is None:
             first = (modality, replace(volume, array=np.broadcast_to(np.uint8(0), volume.array.shape)))
             _inspect_grid(found, volume)
+            if found.turn is not None:
+                builder = CoarseBuilder(found.turn, volume.known_spacing_mm, with_skull=with_skull)
         elif not _same_grid(case.id, modality, volume, first, report):
             continue
         found.hashes[modality] = voxel_hash(volume.array)
-        if with_skull:
-            heads += [volume.array] if _has_content(case.id, modality, volume.array, report) else []
+        if not has_content(case.id, modality, volume.array, report):
             continue
-        inside = _inspect_scan(case.id, modality, volume.array, report)
-        if inside is not None:
+        greys(case.id, modality, volume.array, report, with_skull=with_skull)
+        if builder is not None:
+            builder.add_scan(modality, volume.array)
+        if with_skull:
+            heads.append(volume.array)
+        elif (inside := brain_of(case.id, modality, volume.array, report)) is not None:
             insides[modality] = inside
     if first is not None and heads:
         axial = LPS.axes[2] if found.turn is None else found.turn.axes[2]
         insides = {next(iter(found.hashes)): head_mask(heads, axial=axial)}
-    _compare_scans(case.id, insides, found.hashes, report)
+    _identical(case.id, found.hashes, report)
+    compare_brains(case.id, insides, report)
     if insides and found.spacing_mm is not None and edges_fit(found.spacing_mm):
         litres = np.count_nonzero(filled(union(list(insides.values())))) * float(np.prod(found.spacing_mm)) / 1e6
         if text := litres_sentence(litres, with_skull=with_skull):
-            report(warning(case.id, text, "Check the spacing in its header, and what it shows."))
+            report(warning(case.id, text, "Check the spacing in its header, and what it shows.", kind=Kind.BRAIN))
     if case.mask is not None:
-        found.labels = _inspect_mask(case, case.mask, first, insides, report)
+        found.labels = _inspect_mask(case, case.mask, first, insides, builder, report)
+    if builder is not None and (coarse := builder.coarse()) is not None:
+        _compare(found, coarse)
     return found
 
 
-Report = Callable[[Finding], None]
+def _compare(found: Inspection, coarse: Coarse) -> None:
+    """Compare the scans and the mask of a case with one another, and keep what is compared with other cases."""
+    case = found.case
+    if not coarse.tells:
+        return
+    found.findings += [
+        *misaligned(case.id, coarse),
+        *wrong_axis(case.id, coarse),
+        *off_tumour(case.id, coarse),
+        *odd_extent(case.id, coarse),
+    ]
+    thumbnails = {modality: thumbnail(coarse, modality) for modality in coarse.scans}
+    found.member = Member(case.id, case.patient, thumbnails, label_means(coarse))
 
 
 def _scans(case: Case, report: Report) -> Iterator[tuple[Modality, Volume]]:
@@ -147,72 +169,21 @@ def _same_grid(case_id: str, name: str, volume: Volume, first: tuple[str, Volume
     return True
 
 
-def _has_content(case_id: str, modality: Modality, scan: np.ndarray, report: Report) -> bool:
-    """Whether a scan has voxels, all finite and not all equal."""
-    if scan.size == 0:
-        report(error(case_id, f"the {modality} scan has no voxels.", "Download the case again."))
-        return False
-    if scan.dtype.kind == "f" and (wild := np.count_nonzero(~(np.abs(scan) <= LARGEST))):
-        text = f"the {modality} scan holds {wild:,} voxels that are NaN, infinite or beyond {LARGEST:g}."
-        report(error(case_id, text, "Export it again."))
-        return False
-    if (scan == scan.flat[0]).all():
-        report(error(case_id, f"the {modality} scan is constant: no brain in it.", "Download the case again."))
-        return False
-    return True
-
-
-def _inspect_scan(case_id: str, modality: Modality, scan: np.ndarray, report: Report) -> np.ndarray | None:
-    """Mask of the voxels that are not background, bool, shape (X, Y, Z); None if the scan cannot be compared."""
-    if not _has_content(case_id, modality, scan, report):
-        return None
-    background = border_value(scan)
-    inside = scan != background
-    share = np.count_nonzero(inside) / inside.size
-    if share < LEAST_BRAIN:
-        text = f"only {share:.2%} of the voxels of the {modality} scan differ from the background."
-        report(warning(case_id, text, "Inspect the scan."))
-    outer = faces(inside)
-    plain = 1 - sum(np.count_nonzero(face) for face in outer) / sum(face.size for face in outer)
-    if plain < PLAIN_BORDER:
-        text = (
-            f"the background of the {modality} scan is not constant: only {plain:.0%} of the voxels on its outer "
-            f"faces are {background:g}."
-        )
-        report(warning(case_id, text, "Check that it is skull-stripped, as BraTS networks expect."))
-        return None
-    if (count := int(np.count_nonzero(scan == SATURATED))) >= SATURATED_VOXELS:
-        text = f"the {modality} scan is saturated: {count:,} voxels at {SATURATED}."
-        report(warning(case_id, text, "Export it again without clipping, or list the case under data.leave_out."))
-    return inside
-
-
-def _compare_scans(
-    case_id: str, insides: Mapping[Modality, np.ndarray], hashes: Mapping[Modality, str], report: Report
-) -> None:
-    """Warn of identical scans, and of a scan whose brain does not overlap the other scans' brains well enough."""
+def _identical(case_id: str, hashes: Mapping[Modality, str], report: Report) -> None:
+    """Warn of two scans of a case that are the same."""
     for one, other in combinations(hashes, 2):
         if hashes[one] == hashes[other]:
-            report(warning(case_id, f"the {one} and {other} scans are identical.", "Download the case again."))
-    overlap: dict[Modality, list[float]] = {modality: [] for modality in insides}
-    for one, other in combinations(insides, 2):
-        both = np.count_nonzero(insides[one] & insides[other])
-        jaccard = both / (np.count_nonzero(insides[one]) + np.count_nonzero(insides[other]) - both)
-        overlap[one].append(jaccard)
-        overlap[other].append(jaccard)
-    if len(insides) < 2:
-        return
-    means = {modality: float(np.mean(values)) for modality, values in overlap.items()}
-    outlier = min(means, key=lambda modality: means[modality])
-    if means[outlier] < SAME_BRAIN:
-        text = (
-            f"the brain in the {outlier} scan differs from the other scans' (mean Jaccard index {means[outlier]:.2f})."
-        )
-        report(warning(case_id, text, "Check whether this scan is cropped, badly skull-stripped or not registered."))
+            text = f"the {one} and {other} scans are identical."
+            report(warning(case_id, text, "Download the case again.", kind=Kind.SEQUENCES, scan=one))
 
 
 def _inspect_mask(
-    case: Case, path: Path, first: tuple[str, Volume] | None, insides: Mapping[Modality, np.ndarray], report: Report
+    case: Case,
+    path: Path,
+    first: tuple[str, Volume] | None,
+    insides: Mapping[Modality, np.ndarray],
+    builder: CoarseBuilder | None,
+    report: Report,
 ) -> Mapping[int, int] | None:
     """Number of voxels of each integer in a mask; None if the file cannot be read or is not a mask."""
     case_id = case.id
@@ -222,12 +193,13 @@ def _inspect_mask(
         report(error_of(case_id, str(problem).replace(str(path), path.name)))
         return None
     if rounded := quantised_sentence([path]):
-        report(note(case_id, rounded))
+        report(note(case_id, rounded, kind=Kind.LABELS, scan="mask"))
     labelled = mask.array != 0
     integers, voxels = np.unique(mask.array[labelled], return_counts=True)
     if len(integers) > MOST_LABELS:
         text = f"its mask {path.name} holds {len(integers)} different values: it looks like a scan."
-        report(error(case_id, text, "Expected labels. Download the mask again."))
+        remedy = "Expected labels. Download the mask again."
+        report(error(case_id, text, remedy, kind=Kind.LABELS, scan="mask"))
         return None
     counts = {int(integer): int(count) for integer, count in zip(integers, voxels, strict=True)}
     total = sum(counts.values())
@@ -236,13 +208,20 @@ def _inspect_mask(
     if first is None or not _same_grid(case_id, "mask", mask, first, report):
         return counts
     if total == 0:
-        report(warning(case_id, "its mask is empty: no tumour.", "Inspect it, or list the case under data.leave_out."))
-    elif insides:
+        remedy = "Inspect it, or list the case under data.leave_out."
+        report(warning(case_id, "its mask is empty: no tumour.", remedy, kind=Kind.MASK, scan="mask"))
+        return counts
+    if builder is not None:
+        builder.add_mask(mask.array)
+    for finding in specks(case_id, mask.array):
+        report(finding)
+    if insides:
         outside = labelled.copy()
         for inside in insides.values():
             np.greater(outside, inside, out=outside)  # outside and not inside
         share = np.count_nonzero(outside) / total
         if share > OUTSIDE_BRAIN:
             text = f"{share:.0%} of the labelled voxels are background in every scan."
-            report(warning(case_id, text, "Check whether the mask is flipped, shifted or from another case."))
+            remedy = "Check whether the mask is flipped, shifted or from another case."
+            report(warning(case_id, text, remedy, kind=Kind.MASK, scan="mask"))
     return counts

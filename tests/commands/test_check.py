@@ -42,9 +42,12 @@ DATA = Data(
 )
 
 
-def settings(root: Path | None, *, as_json: bool = False, report: Path | None = None) -> Check:
+def settings(
+    root: Path | None, *, as_json: bool = False, report: Path | None = None, pictures: Path | None = None
+) -> Check:
     data = replace(DATA, root=None if root is None else str(root))
-    return Check(scheme=builtin().as_dict(), data=data, json=as_json, report=None if report is None else str(report))
+    report_file, folder = (None if path is None else str(path) for path in (report, pictures))
+    return Check(scheme=builtin().as_dict(), data=data, json=as_json, report=report_file, pictures=folder)
 
 
 @pytest.fixture
@@ -106,6 +109,43 @@ def test_a_report_never_replaces_another_file_and_is_never_written_into_the_data
         main(settings(root, report=tmp_path))
 
 
+def test_the_json_has_kind_scan_and_severity_of_each_finding_and_the_worst_of_each_case(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flat = np.zeros((8, 8, 8), np.int16)
+    name = "BraTS20_Training_002"
+    nifti.write_volume(root / name / f"{name}_t1ce.nii.gz", Volume(flat, LARGE))
+    nifti.write_volume(root / name / f"{name}_seg.nii.gz", Volume(flat.astype(np.uint8), LARGE))
+    assert main(settings(root, as_json=True)) == 1
+    document = json.loads(capsys.readouterr().out)
+    assert document["severities"] == {name: "error"}
+    about = [(one["case"], one["severity"], one["kind"], one["scan"]) for one in document["findings"]]
+    assert about == [(name, "error", "intensities", "t1ce"), (name, "warning", "mask", "mask")]
+
+
+def test_each_case_with_a_warning_or_an_error_is_drawn(
+    root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "pictures"
+    assert main(settings(root, pictures=folder)) == 0
+    assert "No case to draw." in capsys.readouterr().out
+    name = "BraTS20_Training_002"
+    (root / name / f"{name}_t1ce.nii.gz").write_bytes(b"no scan")
+    assert main(settings(root, pictures=folder)) == 1
+    assert f"1 picture in {folder}." in capsys.readouterr().out.replace("\n", "")
+    assert [path.name for path in folder.iterdir()] == [f"{name}.png"]
+    with Image.open(folder / f"{name}.png") as image:
+        assert image.width > 400
+
+
+def test_pictures_are_never_written_into_the_data_nor_over_a_file(root: Path, tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="nothing is ever written"):
+        main(settings(root, pictures=root / "pictures"))
+    (tmp_path / "taken").write_text("")
+    with pytest.raises(SettingsError, match="is a file. Give the name of a folder"):
+        main(settings(root, pictures=tmp_path / "taken"))
+
+
 def test_a_missing_root_and_a_wrong_root_are_refused(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"data\.root is not set"):
         main(settings(None))
@@ -129,7 +169,7 @@ def test_slices_with_skull_give_notes_alone(tmp_path: Path, capsys: pytest.Captu
         modalities=["flair", "t1", "t1ce"],
         preparation={"spacing_mm": None, "crop": "head", "normalise": "zscore"},
     )
-    lesion = Check(scheme=builtin("lesion").as_dict(), data=data, json=True, report=None)
+    lesion = Check(scheme=builtin("lesion").as_dict(), data=data, json=True, report=None, pictures=None)
     assert main(lesion) == 0
     document = json.loads(capsys.readouterr().out)
     assert (document["layout"], document["labels"], document["warnings"], document["notes"]) == ("lgg", "grey", 0, 2)
@@ -170,7 +210,9 @@ def test_each_defect_of_slices_is_told_once(tmp_path: Path, capsys: pytest.Captu
         patient(tmp_path, f"TCGA_CS_000{number}_1", brighter=number)
     folder = tmp_path / "TCGA_CS_0001_1"
     broken_slices(folder)
-    told = Check(scheme=builtin("lesion").as_dict(), data=replace(LGG, root=str(tmp_path)), json=True, report=None)
+    told = Check(
+        scheme=builtin("lesion").as_dict(), data=replace(LGG, root=str(tmp_path)), json=True, report=None, pictures=None
+    )
     assert main(told) == 1
     document = json.loads(capsys.readouterr().out)
     assert [one["found"] for one in document["findings"] if one["severity"] == "error"] == [
@@ -184,7 +226,9 @@ def test_each_defect_of_slices_is_told_once(tmp_path: Path, capsys: pytest.Captu
 
 
 def test_data_lgg_of_nifti_files_is_refused(root: Path) -> None:
-    told = Check(scheme=builtin("lesion").as_dict(), data=replace(LGG, root=str(root)), json=True, report=None)
+    told = Check(
+        scheme=builtin("lesion").as_dict(), data=replace(LGG, root=str(root)), json=True, report=None, pictures=None
+    )
     with pytest.raises(SettingsError, match=r"data=lgg reads folders of TIFF slices.* Set data=brats"):
         main(told)
 

@@ -212,7 +212,7 @@ def noisy(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("damage", "words"),
     [
-        (saturated, "the t1 scan is saturated: 27 voxels at 32767."),
+        (saturated, "the t1 scan is saturated: 27 voxels (5.27%) at 32767, its maximum."),
         (other_brain, "the brain in the t1 scan differs from the other scans' (mean Jaccard index 0.62)."),
         (same_scan, "the t1 and t2 scans are identical."),
         (no_tumour, "its mask is empty: no tumour."),

@@ -157,7 +157,7 @@ def survey(
 
     left_out = set(leave_out)
     known = {case.id for case in (*found.cases, *found.incomplete)}
-    notes = [*tree.notes, *found.notes]
+    notes = [*found.notes]
     if absent := sorted(left_out - known):
         verb = "is" if len(absent) == 1 else "are"
         notes.append(f"data.leave_out names {', '.join(absent)}, which {verb} not in this folder.")
@@ -179,7 +179,8 @@ def survey(
         incomplete = tuple(replace(case, stratum=strata.get(case.id)) for case in incomplete)
     else:
         cases = _graded(tree, cases, notes)
-    dataset = Dataset(root, found.layout, tuple(sorted(cases, key=lambda c: c.id)), found.declared_labels, tuple(notes))
+    told = (*tree.notes, *notes)  # reading the tables has added to the tree's
+    dataset = Dataset(root, found.layout, tuple(sorted(cases, key=lambda c: c.id)), found.declared_labels, told)
     broken = frozenset(found.broken if isinstance(found, SliceFolders) else ())
     return Survey(dataset, incomplete, tuple(defects), broken)
 

@@ -1,6 +1,8 @@
 """Groups that folds are balanced over: tumour grades, and in the LGG data set also the institution."""
 
+import codecs
 import csv
+import io
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,6 +13,8 @@ from brats_unet.volume import Case
 
 TCGA = re.compile(r"TCGA_(?P<institution>[^_]+)_[^_]+")  # the beginning of a case id of the LGG data set
 LGG_TABLE, LGG_PATIENT, LGG_GRADE = "data.csv", "Patient", "neoplasm_histologic_grade"
+SEPARATORS = (",", ";", "\t")  # of the cells of a table; the most frequent one in its first line
+LATIN = "cp1252"
 ID_COLUMN = re.compile(r"brats_?(?:20)?\d\d_?(?:subject_?)?id", re.IGNORECASE)
 
 
@@ -24,8 +28,15 @@ def grade_table(tree: Tree) -> dict[str, str]:
     grades: dict[str, str] = {}
     for path in tree.tables:
         if path.stem.lower().startswith("name_mapping"):
-            for cells in _rows(path, tree):
-                grades.update(_names_of(cells))
+            rows = _rows(path, tree)
+            found = {name: grade for cells in rows for name, grade in _names_of(cells).items()}
+            if rows and not found:
+                columns = ", ".join(key for key in rows[0] if key)
+                tree.notes.append(
+                    f"{path.name} gives no grades: expected a column Grade with HGG or LGG and a column such as "
+                    f"BraTS_2020_subject_ID, found {columns}."
+                )
+            grades.update(found)
     return grades
 
 
@@ -42,17 +53,37 @@ def lgg_strata(tree: Tree, cases: Sequence[Case]) -> dict[str, str]:
 
 
 def _rows(path: Path, tree: Tree) -> list[dict[str, str]]:
-    """The rows of a table, without spaces around cells; a table that cannot be read only adds a note to the tree."""
+    """The rows of a table, without spaces around cells; a table that cannot be read only adds a note to the tree.
+
+    The table may be UTF-8, UTF-16 or Latin-1 (Windows), and separated by commas, semicolons or tabs.
+    """
     try:
-        with open(path, encoding="utf-8-sig", newline="") as file:
-            rows: list[dict[str | None, str | None]] = list(csv.DictReader(file))
+        data = path.read_bytes()
+        text, encoding = _decoded(data)
+        first = text.partition("\n")[0]
+        separator = max(SEPARATORS, key=first.count)
+        rows: list[dict[str | None, str | None]] = list(
+            csv.DictReader(io.StringIO(text, newline=""), delimiter=separator)
+        )
     except (OSError, UnicodeDecodeError, csv.Error) as problem:
         tree.notes.append(f"{path.name} cannot be read ({problem}): no grades are taken from it.")
         return []
+    if encoding == LATIN:
+        tree.notes.append(f"{path.name} is not UTF-8: it is read as Windows text ({LATIN}).")
     return [
         {(key or "").strip(): (value or "").strip() for key, value in row.items() if not isinstance(value, list)}
         for row in rows
     ]
+
+
+def _decoded(data: bytes) -> tuple[str, str]:
+    """The text of a table, and its encoding."""
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return data.decode("utf-16"), "utf-16"
+    try:
+        return data.decode("utf-8-sig"), "utf-8"
+    except UnicodeDecodeError:
+        return data.decode(LATIN), LATIN
 
 
 def _names_of(cells: Mapping[str, str]) -> dict[str, str]:

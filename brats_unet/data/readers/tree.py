@@ -44,6 +44,7 @@ class Tree:
         tables: CSV files, sorted by path.
         others: Number of other files by their suffix, or by their name if they have none.
         first: The first file of each entry of `others`.
+        deeper: Folders below the last level that is searched, in the order they were met.
         defects: Files and folders that cannot be used, as errors with case "".
         notes: Sentences about irregularities that were accepted.
     """
@@ -54,6 +55,7 @@ class Tree:
     tables: list[Path] = field(default_factory=list)
     others: Counter[str] = field(default_factory=Counter)
     first: dict[str, Path] = field(default_factory=dict)
+    deeper: list[Path] = field(default_factory=list)
     defects: list[Finding] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
@@ -68,7 +70,7 @@ def walk(root: Path, skip: Callable[[str], bool] = lambda name: False) -> Tree:
         skip: Whether to skip a folder of that name. Names that start with "." and `__MACOSX` are always skipped.
 
     Raises:
-        DataError: The folder does not exist, is a file, cannot be read, or is empty.
+        DataError: The folder does not exist, is a file, cannot be read, is empty, or has files only below five levels.
     """
     if not root.exists():
         near = f" {root.parent} exists." if root.parent.is_dir() and root.parent != root else ""
@@ -82,7 +84,17 @@ def walk(root: Path, skip: Callable[[str], bool] = lambda name: False) -> Tree:
     tree.pictures.sort()
     tree.tables.sort()
     if not (tree.files or tree.pictures or tree.tables or tree.others or tree.defects):
+        if tree.deeper:
+            first = tree.deeper[0].relative_to(root)
+            raise DataError(
+                f"{root}: no file up to five folders deep, and deeper folders are not searched (such as {first}). "
+                f"Give a folder nearer to the cases: {tree.deeper[0].parent}."
+            )
         raise DataError(f"{root}: the folder is empty. Give the folder that holds the cases.")
+    if tree.deeper:
+        first = tree.deeper[0].relative_to(root)
+        more = f"{len(tree.deeper)} folders lie" if len(tree.deeper) > 1 else "1 folder lies"
+        tree.notes.append(f"{more} more than five levels deep: not searched (first: {first}).")
     _resolve_twins(tree)
     return tree
 
@@ -108,8 +120,12 @@ def _collect_files(
         if entry.is_dir():
             if suffix_of(path):
                 _take_folder_as_file(tree, path, folder)
-            elif depth < DEPTH and not skip(entry.name):
+            elif skip(entry.name):
+                continue
+            elif depth < DEPTH:
                 _collect_files(tree, path, depth + 1, seen, skip)
+            else:
+                tree.deeper.append(path)
         elif is_scan(path):
             if entry.is_file():
                 tree.files.append(NiftiFile(path, stem(path), folder))

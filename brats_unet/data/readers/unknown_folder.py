@@ -25,6 +25,9 @@ def nothing_recognised(tree: Tree, *, slices: bool = False, key: str = "data.fil
     if found:
         (what, ending), count = found.most_common(1)[0]
         return f"no {kind} file, but {count} {what.many} ({ending}). {what.way or wanted}"
+    if tree.deeper:
+        nearer = f"Folders below five levels were not searched (such as {tree.deeper[0].relative_to(tree.root)})."
+        return f"no {kind} file up to five folders deep. {nearer} Give a folder nearer to the cases. {wanted}"
     return f"no {kind} file up to five folders deep. {wanted}"
 
 

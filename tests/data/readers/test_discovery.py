@@ -84,6 +84,34 @@ def test_grades_come_from_folders_named_hgg_and_lgg(tmp_path: Path) -> None:
     assert only.stratum == "LGG"
 
 
+@pytest.mark.parametrize(
+    ("encoding", "separator", "notes"),
+    [
+        ("utf-8", ";", ()),
+        ("utf-16", "\t", ()),
+        ("latin-1", ";", ("name_mapping.csv is not UTF-8: it is read as Windows text (cp1252).",)),
+    ],
+)
+def test_a_table_of_grades_as_spreadsheets_write_it_is_read(
+    tmp_path: Path, encoding: str, separator: str, notes: tuple[str, ...]
+) -> None:
+    old_case(tmp_path / "BraTS20_Training_001", "BraTS20_Training_001")
+    rows = ["Grade,BraTS_2020_subject_ID,Klinik", "LGG,BraTS20_Training_001,Köln"]
+    text = "\n".join(rows).replace(",", separator)
+    (tmp_path / "name_mapping.csv").write_bytes(text.encode(encoding))
+    dataset = find_cases(tmp_path, modalities=ALL)
+    assert [case.stratum for case in dataset.cases] == ["LGG"]
+    assert dataset.notes == notes
+
+
+def test_a_table_of_grades_without_their_columns_is_noted(tmp_path: Path) -> None:
+    old_case(tmp_path / "BraTS20_Training_001", "BraTS20_Training_001")
+    (tmp_path / "name_mapping.csv").write_text("WHO|id\n4|BraTS20_Training_001\n")
+    (told,) = find_cases(tmp_path, modalities=ALL).notes
+    assert told.startswith("name_mapping.csv gives no grades: expected a column Grade")
+    assert told.endswith("found WHO|id.")
+
+
 def test_grades_come_from_name_mapping_csv_and_the_id_na_is_ignored(tmp_path: Path) -> None:
     for number in (1, 2, 3):
         old_case(tmp_path / f"BraTS20_Training_00{number}", f"BraTS20_Training_00{number}")

@@ -94,3 +94,13 @@ def test_an_unreadable_folder_is_a_defect(tmp_path: Path) -> None:
     put(tmp_path / "x_t1.nii")
     (defect,) = walk(tmp_path).defects
     assert "Permission denied" in defect.found
+
+
+def test_a_folder_whose_files_lie_deeper_than_five_levels_is_said_to_be_deeper_not_empty(tmp_path: Path) -> None:
+    put(tmp_path / "a/b/c/d/e/f/x_t1.nii.gz")
+    with pytest.raises(DataError, match=r"no file up to five folders deep.*such as a/b/c/d/e/f.*Give a folder nearer"):
+        walk(tmp_path)
+    put(tmp_path / "y_t1.nii.gz")
+    assert walk(tmp_path).notes == ["1 folder lies more than five levels deep: not searched (first: a/b/c/d/e/f)."]
+    put(tmp_path / "a/b/c/d/e/g/z_t1.nii.gz")
+    assert walk(tmp_path).notes[0].startswith("2 folders lie more than five levels deep")
