@@ -1,11 +1,25 @@
-"""Check values against types: nested plain containers become the dataclasses of `settings`, with every misfit named."""
+"""Long because each kind of type has its own rule: check values against types, with every misfit named.
+
+Nested plain containers become the dataclasses of `settings`; what a file holds is checked against a TypedDict.
+"""
 
 import math
 import sys
 import types
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
-from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import (
+    Annotated,
+    Any,
+    Literal,
+    NotRequired,
+    TypeVar,
+    Union,
+    get_args,
+    get_origin,
+    get_type_hints,
+    is_typeddict,
+)
 
 from brats_unet.errors import SettingsError
 from brats_unet.spelling import suggestion
@@ -14,6 +28,7 @@ NEEDED = "???"  # how YAML says that the user must give a value
 NAMES = {str: "text", int: "a whole number", float: "a number", bool: "true or false"}
 SECTIONS = (dict, Mapping)
 LISTS = (list, Sequence)
+LONGEST = 200  # characters of a value in a message
 
 T = TypeVar("T")
 
@@ -80,8 +95,8 @@ def value_of(kind: Any, value: Any, key: str, *, expected: str | None = None) ->
     """`value` as the type `kind`.
 
     Args:
-        kind: A plain type, a dataclass, or list, Sequence, dict, Mapping, Literal, Optional, a union, Any or
-            Annotated with a `Range` of these.
+        kind: A plain type, a dataclass, a TypedDict (its other keys stay as they are), or list, Sequence, dict,
+            Mapping, Literal, Optional, a union, Any or Annotated with a `Range` of these.
         value: A plain value; 1.0 is taken as a whole number, 1 as a number, and 2020 as text.
         key: Name of the setting, used in messages.
         expected: What messages say was expected; None for `type_text(kind)`.
@@ -101,6 +116,8 @@ def value_of(kind: Any, value: Any, key: str, *, expected: str | None = None) ->
         if not isinstance(value, Mapping):
             raise _misfit(key, value, expected)
         return bind(kind, value, key + ".")
+    if is_typeddict(kind):
+        return _keys_of(kind, value, key, expected)
     origin, arguments = get_origin(kind), get_args(kind)
     if origin is Annotated:
         bound = value_of(arguments[0], value, key, expected=expected)
@@ -128,6 +145,19 @@ def value_of(kind: Any, value: Any, key: str, *, expected: str | None = None) ->
         inner = arguments[1] if arguments else Any
         return {name: value_of(inner, item, f"{key}.{name}") for name, item in value.items()}
     return _plain(kind, value, key, expected)
+
+
+def _keys_of(kind: Any, value: Any, key: str, expected: str) -> dict[str, Any]:
+    if not isinstance(value, Mapping):
+        raise _misfit(key, value, expected)
+    found, prefix = dict(value), f"{key}." if key else ""
+    for name, hint in get_type_hints(kind, include_extras=True).items():
+        inner = get_args(hint)[0] if get_origin(hint) is NotRequired else hint
+        if name in found:
+            found[name] = value_of(inner, found[name], prefix + name)
+        elif name in kind.__required_keys__:
+            raise SettingsError(f"{prefix}{name} is missing. Expected {type_text(inner)}.")
+    return found
 
 
 def _plain(kind: Any, value: Any, key: str, expected: str) -> Any:
@@ -177,7 +207,7 @@ def type_text(kind: Any) -> str:
         inner = _bare(arguments[0]) if arguments else Any
         example = {int: "[1,2]", float: "[0.5,1]", str: "[a,b]"}.get(inner, "[…]")
         return f"a list such as {example}"
-    if (origin or kind) in SECTIONS or is_dataclass(kind):
+    if (origin or kind) in SECTIONS or is_dataclass(kind) or is_typeddict(kind):
         return "a section of settings"
     return NAMES.get(kind, "a value")
 
@@ -198,7 +228,9 @@ def _refuse_gaps(section: Mapping[str, Any], key: str) -> None:
 
 
 def _misfit(key: str, value: Any, expected: str) -> SettingsError:
-    return SettingsError(f"{key}={_shown(value)} does not fit. Expected {expected}.")
+    shown = _shown(value)
+    short = shown if len(shown) <= LONGEST else shown[:LONGEST] + "…"
+    return SettingsError(f"{f'{key}=' if key else ''}{short} does not fit. Expected {expected}.")
 
 
 def _shown(value: Any) -> str:

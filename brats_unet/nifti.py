@@ -20,7 +20,7 @@ from brats_unet.files import atomic_path
 from brats_unet.mask_channels import packed
 from brats_unet.nifti_bytes import unpacked
 from brats_unet.scan_formats import FREESURFER, GZIP, broken, suffix_of, unreadable
-from brats_unet.volume import Header, Volume
+from brats_unet.volume import Header, Volume, refuse_no_place
 
 MM_OF_UNIT = {1: 1000.0, 3: 0.001}  # of the codes for metre and micrometre; 2 is millimetre, 0 unknown
 COARSEST_STEP = 0.1  # with larger steps, rounding could turn one label into another
@@ -29,6 +29,7 @@ BROKEN: tuple[type[Exception], ...] = (
     gzip.BadGzipFile,
     cast(type[Exception], igzip_lib.IsalError),  # its type stub declares the class as an instance
     EOFError,
+    OverflowError,  # an axis of more voxels than can be counted
     TypeError,  # a FreeSurfer header that is cut short
     ValueError,
     zlib.error,
@@ -50,7 +51,8 @@ def load_image(path: Path) -> Any:
     """The nibabel image of a file, with its bytes already unpacked; raises DataError if the file is broken."""
     try:
         data = unpacked(path)
-        return _kind(data[:4]).from_bytes(data)
+        with np.errstate(all="ignore"):  # numbers in the header that are not finite are found in the affine
+            return _kind(data[:4]).from_bytes(data)
     except BROKEN as problem:
         raise broken(path, _reason(problem), format="NIfTI") from problem
     except OSError as problem:
@@ -79,18 +81,24 @@ def read_header(path: Path) -> Header:
     try:
         header = raw_header(path)
         shape = tuple(int(n) for n in header.get_data_shape())
-        return Header(shape, _affine_mm(header), header.get_data_dtype())
+        return Header(shape, _affine_mm(header, path), header.get_data_dtype())
     except BROKEN as problem:
         raise broken(path, _reason(problem), format="NIfTI") from problem
     except OSError as problem:
         raise unreadable(path, problem) from problem
 
 
-def _affine_mm(header: Any) -> np.ndarray:
-    """Voxel indices to millimetres, float64; a header may say that its lengths are metres or micrometres."""
-    affine = header.get_best_affine().astype(float)
+def _affine_mm(header: Any, path: Path) -> np.ndarray:
+    """Voxel indices to millimetres, float64; a header may say that its lengths are metres or micrometres.
+
+    Raises:
+        DataError: It is singular, not finite or absurdly large, so that the voxels lie nowhere.
+    """
+    with np.errstate(all="ignore"):
+        affine = header.get_best_affine().astype(float)
     if "xyzt_units" in header:  # NIfTI; FreeSurfer counts millimetres
         affine[:3] *= MM_OF_UNIT.get(int(header["xyzt_units"]) & 7, 1.0)
+    refuse_no_place(path, affine)
     return affine
 
 
@@ -143,13 +151,14 @@ def read_array(path: Path) -> Volume:
     """
     image = load_image(path)
     try:
-        array = np.asanyarray(image.dataobj)
+        with np.errstate(all="ignore"):  # voxels that are not finite are found by those who use them
+            array = np.asanyarray(image.dataobj)
     except CUT_SHORT as problem:
         raise broken(path, _reason(problem), format="NIfTI") from problem
     array = array.astype(array.dtype.newbyteorder("="), copy=False) if suffix_of(path) in FREESURFER else array
     if array.dtype.kind not in "iuf":
         raise DataError(f"{path}: voxels of type {array.dtype} (colours or complex). Expected one number per voxel.")
-    return Volume(array, _affine_mm(image.header))
+    return Volume(array, _affine_mm(image.header, path))
 
 
 def quantised_by(path: Path) -> float:

@@ -7,12 +7,12 @@ from pathlib import Path
 from isal import igzip_lib
 
 from brats_unet.errors import DataError
+from brats_unet.files import MOST_PACKED
 from brats_unet.hardware import memory_available_bytes
 from brats_unet.scan_formats import GZIP
 
 MGH = (1).to_bytes(4, "big")  # how FreeSurfer's files begin
 LONGEST_HEADER = 544  # of NIfTI-2, with the four bytes that say whether extensions follow
-MOST_PACKED = 1032  # gzip makes at most so many bytes of one
 # Offset of dim, its type, offsets of bitpix and of vox_offset, and its type, by the size of the header.
 MGH_VOXELS, MGH_BYTES = 284, {0: 1, 1: 4, 3: 4, 4: 2}  # where they begin; bytes of one by its type
 MGH_FOOTER = 65536  # at most, of FreeSurfer's remarks behind the voxels

@@ -8,8 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from brats_unet.errors import CheckpointError
+from brats_unet.binding import value_of
+from brats_unet.errors import CheckpointError, SettingsError
+from brats_unet.file_kinds import json_kinds
 from brats_unet.files import explain_write_errors, read_json
+from brats_unet.hand_written import json_values
 
 RECIPE = "recipe.json"  # in a run folder
 ENSEMBLE = "ensemble.json"  # in a folder of networks that predict together, and names their folders
@@ -84,8 +87,8 @@ class Run:
         if not self.settings_file.is_file():
             return False
         try:
-            content = json.loads(self.settings_file.read_text(encoding="utf-8"))
-        except ValueError:  # refused with a message where the settings are read
+            content = json_values(self.settings_file.read_bytes())
+        except (OSError, ValueError):  # refused with a message where the settings are read
             return True
         return not (isinstance(content, dict) and EVALUATION_FOLDERS in content)
 
@@ -179,25 +182,35 @@ class Run:
         Raises:
             CheckpointError: The folder is not a run folder, or its settings cannot be read.
         """
-        return self._json(self.settings_file)
+        return self._json(self.settings_file, json_kinds.SettingsFile)
+
+    def data_settings(self) -> dict[str, Any]:
+        """The settings of its data; raises what `settings` does."""
+        return self._json(self.settings_file, json_kinds.DataFile)["data"]
 
     def recipe(self) -> dict[str, Any]:
-        """All that prediction needs besides the weights; raises CheckpointError if the folder does not hold it."""
-        return self._json(self.recipe_file)
+        """All that prediction needs besides the weights; raises what `settings` does."""
+        return self._json(self.recipe_file, json_kinds.RecipeFile)
 
     def plugins(self) -> dict[str, dict[str, str]]:
         """Parts that installed packages gave to the training, by kind; see `plugins.packages_of`.
 
         Empty if there were none, as in runs of versions that could not record them.
         """
-        if not self.environment_file.is_file():
-            return {}
-        return read_json(self.environment_file, what=f"{self.folder} is not a run folder").get("plugins", {})
+        return self.environment().get("plugins", {})
 
-    def _json(self, file: Path) -> dict[str, Any]:
+    def environment(self) -> dict[str, Any]:
+        """Versions, devices, commit and command of the last start; {} if they are not recorded."""
+        return self._json(self.environment_file, json_kinds.EnvironmentFile) if self.environment_file.is_file() else {}
+
+    def division(self) -> dict[str, Any]:
+        """The cases that the run trained on and held out; raises CheckpointError if it has not come that far."""
+        return read_json(self.folds_file, json_kinds.DivisionFile, what=f"{self.folder} has not started training")
+
+    def _json(self, file: Path, kind: Any) -> dict[str, Any]:
         if not self.folder.is_dir():
             raise CheckpointError(f"{self.folder}: no such run folder. Expected one that `brats-unet train` made.")
-        return read_json(file, what=f"{self.folder} is not a run folder")
+        return read_json(file, kind, what=f"{self.folder} is not a run folder")
 
     def note(self, event: str, **facts: Any) -> None:
         """Append one line to the journal, unless this process only reads the run."""
@@ -216,19 +229,26 @@ class Run:
     def journal(self, event: str | None = None) -> list[dict[str, Any]]:
         """Lines of the journal, of one event or of all (None), oldest first; [] if there is no journal.
 
-        A line cut short by a crash is skipped. Steps that were repeated from an earlier checkpoint appear once, as they
-        were last done.
+        A line cut short by a crash is skipped; CheckpointError is raised for one of something else. Steps that were
+        repeated from an earlier checkpoint appear once, as they were last done.
         """
         if not self.journal_file.exists():
             return []
         lines: list[dict[str, Any]] = []
         earliest: float = math.inf
         seen: set[tuple[str, int]] = set()
-        for text in reversed(self.journal_file.read_text(encoding="utf-8", errors="replace").splitlines()):
+        texts = self.journal_file.read_bytes().split(b"\n")
+        for number, text in reversed(list(enumerate(texts, 1))):
             try:
-                line = json.loads(text)
-            except json.JSONDecodeError:
+                line = json_values(text)
+            except ValueError:
                 continue  # cut short by a crash
+            try:
+                line = value_of(
+                    json_kinds.LINES.get(value_of(json_kinds.Line, line, "")["event"], json_kinds.Line), line, ""
+                )
+            except SettingsError as problem:
+                raise CheckpointError(f"{self.journal_file}, line {number}: {problem} Delete it.") from None
             if (step := line.get("step")) is not None:
                 if step > earliest or (line["event"], step) in seen:
                     continue

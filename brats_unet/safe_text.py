@@ -3,6 +3,7 @@
 import csv
 import re
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any, TextIO
 
 # Control characters except the newline, marks that change the direction of text, other line ends, and bytes of a file
@@ -36,6 +37,37 @@ def csv_cell(text: str) -> str:
 def text_of_csv_cell(cell: str) -> str:
     """Inverse of `csv_cell`; cells without a quote, as earlier versions wrote them, are returned as they are."""
     return cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell
+
+
+def csv_lines(path: Path, columns: Sequence[str], *, encoding: str = "utf-8") -> list[dict[str, str]]:
+    """The lines of a CSV file below its header, each with a text in every column.
+
+    Args:
+        path: The file.
+        columns: Columns that it must have, among others.
+        encoding: "utf-8", or "utf-8-sig" for files of other programs.
+
+    Raises:
+        ValueError: The file cannot be read or is not UTF-8, a column is missing or stands twice, or a line has fewer or
+            more cells than the header; the message has no final dot.
+    """
+    try:
+        with open(path, encoding=encoding, newline="") as file:
+            reader = csv.reader(file, strict=True)
+            header = next(reader, [])
+            lines = [(reader.line_num, cells) for cells in reader if cells]
+    except OSError as problem:
+        raise ValueError(problem.strerror or str(problem)) from None
+    except (UnicodeDecodeError, csv.Error) as problem:
+        raise ValueError(f"cannot be read as CSV in UTF-8 ({problem})") from None
+    if absent := [name for name in columns if name not in header]:
+        raise ValueError(f"found the columns {', '.join(header)[:200] or 'none'}, without {', '.join(absent)}")
+    if len(set(header)) < len(header):
+        raise ValueError(f"a column stands twice in {', '.join(header)[:200]}")
+    for number, cells in lines:
+        if len(cells) != len(header):
+            raise ValueError(f"line {number} has {len(cells)} cells, the header {len(header)}")
+    return [dict(zip(header, cells, strict=True)) for _, cells in lines]
 
 
 def write_csv(file: TextIO, rows: Iterable[Sequence[Any]]) -> None:

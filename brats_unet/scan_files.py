@@ -8,6 +8,7 @@ import numpy as np
 
 from brats_unet import nifti, sitk_files, tiff_slices
 from brats_unet.errors import DataError
+from brats_unet.file_kinds.saved_arrays import array_in
 from brats_unet.modality import Modality
 from brats_unet.scan_formats import IN_ONE_FILE, ITK, NIFTI, suffix_of
 from brats_unet.volume import Header, ImageFile, Spacing, Volume
@@ -83,11 +84,9 @@ def read_mask(path: Path, spacing_mm: Spacing | None = None) -> Volume:
 def _saved_array(path: Path) -> np.ndarray:
     """The array of a .npy file; only numbers are read, never objects, which could run code."""
     try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError) as problem:
-        raise DataError(f"{path}: cannot be read as a NumPy array of numbers ({problem}). Save it again.") from problem
-    if array.dtype.kind not in "iufb":
-        raise DataError(f"{path}: voxels of type {array.dtype}. Expected one number per voxel.")
+        array = array_in(path)
+    except ValueError as problem:
+        raise DataError(f"{path}: {problem}. Save it again, one number per voxel.") from None
     return np.asarray(array, np.uint8 if array.dtype.kind == "b" else None)
 
 

@@ -11,16 +11,14 @@ from typing import Any
 import numpy as np
 
 from brats_unet.errors import DataError, MachineError
+from brats_unet.file_kinds.itk_headers import fields_of, refuse_false_promise
 from brats_unet.files import atomic_path
-from brats_unet.scan_formats import broken, suffix_of, unreadable
-from brats_unet.volume import Header, Volume
+from brats_unet.scan_formats import broken, suffix_of
+from brats_unet.volume import Header, Volume, refuse_no_place
 
 READERS = {".mha": "MetaImageIO", ".mhd": "MetaImageIO", ".nrrd": "NrrdImageIO", ".nhdr": "NrrdImageIO"}
 TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
-HEADER_BYTES = 65536  # a header ends before
-DATA_FILE = re.compile(
-    rb"^[ \t]*(?:ElementDataFile[ \t]*=|data ?file:)[ \t]*(.*?)[ \t\r]*$", re.IGNORECASE | re.MULTILINE
-)
+DATA_FILES = ("ElementDataFile", "data file", "datafile")  # fields that name the file of the voxels
 
 
 def files_of(path: Path) -> list[Path]:
@@ -29,15 +27,8 @@ def files_of(path: Path) -> list[Path]:
     Raises:
         DataError: The header names no plain file in its own folder.
     """
-    try:
-        with open(path, "rb") as file:
-            head = file.read(HEADER_BYTES)
-    except OSError as problem:
-        raise unreadable(path, problem) from problem
-    if suffix_of(path) in (".nrrd", ".nhdr"):
-        head = re.split(rb"\r?\n\r?\n", head, maxsplit=1)[0]
-    named = DATA_FILE.search(head)
-    name = named[1].decode("utf-8", "replace") if named else "LOCAL"
+    fields = fields_of(path)
+    name = next((fields[key] for key in DATA_FILES if key in fields), "LOCAL")
     if name.upper() == "LOCAL":
         return [path]
     if name.upper().startswith("LIST") or "%" in name or any(mark in name for mark in "/\\:\0") or name in ("", ".."):
@@ -126,9 +117,11 @@ def _simpleitk(path: Path) -> Any:
 def _reader(path: Path) -> tuple[Any, Any]:
     """SimpleITK and its reader of a file, bound to the format of its name: no other reader opens it."""
     sitk = _simpleitk(path)
-    for file in files_of(path):
+    files = files_of(path)
+    for file in files:
         if not file.is_file():
             raise DataError(f"{path}: there is no {file}, which holds its voxels. Put it beside the header.")
+    refuse_false_promise(files)
     reader = sitk.ImageFileReader()
     reader.SetImageIO(READERS[suffix_of(path)])
     reader.SetFileName(str(path))
@@ -144,7 +137,9 @@ def _affine(image: Any, path: Path) -> np.ndarray:
     affine = np.eye(4)
     affine[:3, :3] = direction * np.array(image.GetSpacing()[:3])
     affine[:3, 3] = image.GetOrigin()[:3]
-    return TO_RAS @ affine
+    affine = TO_RAS @ affine
+    refuse_no_place(path, affine)
+    return affine
 
 
 def _reason(problem: Exception) -> str:

@@ -6,9 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
+from brats_unet.errors import DataError
 from brats_unet.modality import Modality
 
 Spacing = tuple[float, float, float]
+FARTHEST_MM = 1e6  # no scan lies a kilometre away
 
 
 @dataclass(frozen=True)
@@ -160,6 +162,16 @@ def turned_like(volume: Volume, affine: np.ndarray) -> Volume:
     array = wanted.undo(turned)
     lps = volume.affine @ to_lps.indices(turned.shape)
     return replace(volume, array=array, affine=lps @ np.linalg.inv(wanted.indices(turned.shape)))
+
+
+def refuse_no_place(path: Path, affine: np.ndarray) -> None:
+    """Raise DataError if an affine is singular, not finite or absurdly large, so that it places no voxel."""
+    try:
+        if np.isfinite(affine).all() and np.abs(affine).max() > FARTHEST_MM:
+            raise ValueError(f"The affine holds {np.abs(affine).max():g} mm.")
+        turn_to_lps(affine)
+    except ValueError as problem:
+        raise DataError(f"{path}: {problem} Correct the affine in its header.") from None
 
 
 def turn_to_lps(affine: np.ndarray) -> Turn:

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, Optional
+from typing import Annotated, Any, Literal, NotRequired, Optional, TypedDict
 
 import pytest
 
@@ -123,3 +123,34 @@ def test_a_value_out_of_range_or_of_another_kind_is_refused_with_what_was_expect
 def test_types_are_described_in_a_reader_s_words():
     assert type_text(Optional[list[int]]) == "a list such as [1,2], or null"
     assert type_text(Literal["a", "b"]) == "one of a, b"
+
+
+class Names(TypedDict):
+    names: list[str]
+
+
+class Kept(TypedDict):
+    step: Annotated[int, Range(0)]
+    inner: Names
+    note: NotRequired[str]
+
+
+def test_a_typed_dict_keeps_other_keys_and_may_lack_what_is_not_required():
+    found = value_of(Kept, {"step": 2.0, "inner": {"names": ["a"], "more": 1}, "other": None}, "")
+    assert found == {"step": 2, "inner": {"names": ["a"], "more": 1}, "other": None}
+    assert isinstance(found["step"], int)
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        ({"inner": {"names": []}}, r"^step is missing\. Expected a whole number, 0 or more\.$"),
+        ({"step": 1, "inner": {}}, r"^inner\.names is missing\. Expected a list such as \[a,b\]\.$"),
+        ({"step": 1, "inner": []}, r"^inner=\[\] does not fit\. Expected a section of settings\.$"),
+        ({"step": 1, "inner": {"names": []}, "note": True}, r"^note=true does not fit\. Expected text\.$"),
+        (["x" * 5000], r"^\[x{199}… does not fit\. Expected a section of settings\.$"),
+    ],
+)
+def test_what_does_not_fit_a_typed_dict_is_named(value, words):
+    with pytest.raises(SettingsError, match=words):
+        value_of(Kept, value, "")

@@ -7,6 +7,11 @@ import pytest
 from brats_unet.errors import SettingsError
 from brats_unet.hand_written import json_values, what_is, yaml_text, yaml_values
 
+ALIASES = "mine.yaml: its aliases refer to themselves, or stand for more than 100,000 values. Write the values out."
+LAUGHS = "a: &a [1, 1, 1, 1, 1, 1, 1, 1, 1]\n" + "".join(
+    f"{one}: &{one} [{', '.join(9 * [f'*{before}'])}]\n" for before, one in zip("abcdef", "bcdefg", strict=True)
+)
+
 
 def refused(tmp_path: Path, content: str | bytes) -> str:
     path = tmp_path / "mine.yaml"
@@ -38,8 +43,10 @@ def test_a_sound_file_gives_its_values_and_nodes(tmp_path: Path) -> None:
         ("a: b: 1\n", "mine.yaml, line 1: not valid YAML: mapping values are not allowed in this context."),
         ("a: 1\nb: \x07\n", "mine.yaml: not valid YAML: control characters are not allowed. Correct the file."),
         (b"a: 1\nb: " + b"\xe4\n", "mine.yaml, line 2: is not UTF-8 text. Save the file in UTF-8."),
-        ("a: &x [*x]\n", "mine.yaml: refers to itself, or is nested too deeply. Write the values out."),
-        ("? [1, 2]\n: 3\n", "mine.yaml, line 1: not valid YAML: found unhashable key."),
+        ("a: &x [*x]\n", ALIASES),
+        ("a: " + "[" * 100_000, "mine.yaml: is nested more than 100 levels deep. Write it flatter."),
+        ("? [1, 2]\n: 3\n", "mine.yaml, line 1: a key is a list or a section. Expected a word as key."),
+        (LAUGHS, ALIASES),
     ],
 )
 def test_what_is_no_sound_yaml_is_refused_in_plain_words(tmp_path: Path, content: str | bytes, message: str) -> None:
@@ -76,3 +83,19 @@ def test_json_with_a_key_that_stands_twice_is_refused() -> None:
 )
 def test_values_are_said_in_words(value: object, words: str) -> None:
     assert what_is(value) == words
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, '{"a": ' * 200 + "1" + "}" * 200, "[" * 200 + "]" * 200])
+def test_json_that_is_nested_too_deeply_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="nested more than 100 levels deep"):
+        json_values(text)
+
+
+@pytest.mark.parametrize("text", ['{"a": "\\ud800"}', b"\xff", b"\xe4"])
+def test_json_of_what_is_no_text_is_refused(text: str | bytes) -> None:
+    with pytest.raises(ValueError):
+        json_values(text)
+
+
+def test_both_halves_of_a_pair_are_text() -> None:
+    assert json_values('"\\ud83d\\ude00"') == "\U0001f600"

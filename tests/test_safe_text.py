@@ -15,7 +15,7 @@ from brats_unet.evaluation.record import open_evaluation, read_rows, write_rows
 from brats_unet.evaluation.score import Row
 from brats_unet.inference.volumes_csv import COLUMNS, read_volumes, write_volumes
 from brats_unet.nifti import write_volume
-from brats_unet.safe_text import csv_cell, text_of_csv_cell, visible
+from brats_unet.safe_text import csv_cell, csv_lines, text_of_csv_cell, visible
 from brats_unet.schemes.scheme_file import builtin
 from brats_unet.settings import Phantom
 from brats_unet.volume import Volume
@@ -178,3 +178,27 @@ def test_an_error_message_shows_escape_codes(tmp_path, capsys):
     assert main(["check", f"data.root={tmp_path}/x\x1b[31my"]) == 2
     told = capsys.readouterr().err
     assert r"x\x1b[31my" in told and "\x1b" not in told
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"", "found the columns none, without a"),
+        (b"b,c\n1,2\n", "found the columns b, c, without a"),
+        (b"a,a\n1,2\n", "a column stands twice in a, a"),
+        (b"a,b\n1,2\n3\n", "line 3 has 1 cells, the header 2"),
+        (b"a,b\n1,2,3\n", "line 2 has 3 cells, the header 2"),
+        (b"a\n\xe4\n", "cannot be read as CSV in UTF-8"),
+        (b'a\n"x\n', "cannot be read as CSV in UTF-8"),
+        (b"a\n" + b"x" * 200_000, "cannot be read as CSV in UTF-8"),
+    ],
+)
+def test_a_table_that_is_not_whole_is_refused(tmp_path, content, words):
+    (tmp_path / "a.csv").write_bytes(content)
+    with pytest.raises(ValueError, match=words):
+        csv_lines(tmp_path / "a.csv", ["a"])
+
+
+def test_lines_of_a_table_have_a_text_in_every_column(tmp_path):
+    (tmp_path / "a.csv").write_bytes(b'\xef\xbb\xbfa,b\r\n"1,5",\r\n\r\nx,y\r\n')
+    assert csv_lines(tmp_path / "a.csv", ["b"], encoding="utf-8-sig") == [{"a": "1,5", "b": ""}, {"a": "x", "b": "y"}]

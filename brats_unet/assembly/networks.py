@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from brats_unet.errors import SettingsError
+from brats_unet.file_kinds.json_kinds import TunedFile
 from brats_unet.files import read_json
 from brats_unet.hardware import quiet_tensorflow
 from brats_unet.inference.exported import refuse_absent
@@ -150,12 +151,14 @@ def _rules_beside(file: Path, scheme: Scheme) -> Postprocessing:
     """The rules in a file beside a network; a recipe may have none."""
     if file.name != RECIPE:
         return _rules_in(file, scheme)
-    rules = read_json(file, what=str(file)).get("postprocessing", {}) if file.exists() else {}
+    rules = read_json(file, TunedFile, what=str(file)).get("postprocessing", {}) if file.exists() else {}
     return Postprocessing.from_dict(rules, scheme, where=str(file))
 
 
 def _rules_in(file: Path, scheme: Scheme) -> Postprocessing:
-    content = read_json(file, what=f"postprocess={file}: no such file", advice="Tune again, or postprocess=none.")
+    content = read_json(
+        file, TunedFile, what=f"postprocess={file}: no such file", advice="Tune again, or postprocess=none."
+    )
     return Postprocessing.from_dict(content.get("postprocessing", content), scheme, where=str(file))
 
 

@@ -106,6 +106,6 @@ def add_mean_shape(
             progress=lambda count, total: progress("Mean shape of the training cases", count, total),
         )
     except DataError as problem:  # not fatal: the scores of the network do not depend on it
-        return short_text(str(problem), [Path(root or one.run.settings()["data"]["root"])])
+        return short_text(str(problem), [Path(root or one.run.data_settings()["root"])])
     shapes.update({case.id: shape for case in one.cases if case.id not in (one.trained_on or {})})
     return ""

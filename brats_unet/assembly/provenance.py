@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import brats_unet
-from brats_unet.files import read_json
 from brats_unet.plugins import packages_of
 from brats_unet.private_paths import short_command
 from brats_unet.run import Run
@@ -49,7 +48,7 @@ def facts_of_run(run: Run, path: Path, checkpoint: str) -> dict[str, Any]:
         path: The run folder or `.keras` file that was exported.
         checkpoint: "last" or "best".
     """
-    environment = read_json(run.environment_file, what=str(run.folder)) if run.environment_file.exists() else {}
+    environment = run.environment()
     steps = run.journal("step")
     return {
         "run": run.name if run.was_started else None,

@@ -5,7 +5,6 @@ from collections.abc import Callable
 import keras
 
 from brats_unet.errors import SettingsError
-from brats_unet.files import read_json
 from brats_unet.models import checkpoint
 from brats_unet.parts import options_of
 from brats_unet.run import Run
@@ -67,7 +66,7 @@ def tell_other_devices(run: Run, settings: Train, devices: Devices, log: Callabl
     """
     if not run.environment_file.exists():
         return
-    before = read_json(run.environment_file, what=str(run.folder))
+    before = run.environment()
     old_devices, old_precision = before.get("devices"), before.get("precision")
     if (old_devices, old_precision) == (devices.description, devices.precision):
         return

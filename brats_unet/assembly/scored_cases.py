@@ -9,7 +9,8 @@ from brats_unet.data.labels.decide import decide, label_set
 from brats_unet.data.labels.scheme_choice import refuse_other_scheme, sentences_about
 from brats_unet.data.run_cases import Elsewhere, cases_elsewhere, held_out_cases, memo_for
 from brats_unet.data.study import memoised_label_sets
-from brats_unet.errors import SettingsError, some
+from brats_unet.errors import CheckpointError, SettingsError, some
+from brats_unet.file_kinds.json_kinds import MasksFile
 from brats_unet.files import read_json
 from brats_unet.run import PREDICTIONS, PREDICTIONS_MARK, Run
 from brats_unet.schemes.convention import Convention, conventions
@@ -98,7 +99,14 @@ def _refuse_schemes(settings: Evaluate, runs: Sequence[Run], schemes: Sequence[S
 def _recorded(run: Run) -> Convention:
     """The label convention that a run was trained with."""
     recipe = run.recipe()
-    return conventions(scheme_in(recipe))[recipe["convention"]]
+    scheme, name = scheme_in(recipe), recipe["convention"]
+    if name not in conventions(scheme):
+        known = ", ".join(conventions(scheme))
+        raise CheckpointError(
+            f"{run.recipe_file}: there is no label convention named {name} in the scheme {scheme.name}, only {known}. "
+            f"Restore the file."
+        )
+    return conventions(scheme)[name]
 
 
 def _elsewhere(run: Run, root: str, data: OtherData, log: Callable[[str], None]) -> tuple[Elsewhere, Convention]:
@@ -145,7 +153,9 @@ def _of_folder(
     identity = hashlib.blake2b(str(root).encode(), digest_size=8).hexdigest()
     folder = Path(settings.output) if settings.output else run.evaluation_folder(settings.checkpoint, root.name)
     mark = folder / PREDICTIONS / PREDICTIONS_MARK
-    before = read_json(mark, what=str(folder), advice="Give another folder: output=….") if mark.exists() else {}
+    before = (
+        read_json(mark, MasksFile, what=str(folder), advice="Give another folder: output=….") if mark.exists() else {}
+    )
     if settings.output is None and before and before.get("data") != identity:
         raise SettingsError(f"{folder} holds the scores of another folder named {root.name}. Give output=….")
     if there.held_out and there.changes:

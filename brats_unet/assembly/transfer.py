@@ -17,6 +17,7 @@ from brats_unet.assembly.init_record import Transfer, layer_of
 from brats_unet.assembly.pretrained import Pretrained, open_pretrained
 from brats_unet.data.prepare.preprocess import Preparation
 from brats_unet.errors import SettingsError, some
+from brats_unet.file_kinds.json_kinds import InitFile
 from brats_unet.files import read_json
 from brats_unet.losses.loss import Loss
 from brats_unet.models.ends import FOREGROUND_LAYER, head_layers, input_layers
@@ -69,7 +70,7 @@ def start_weights(
         if not settings.init_freeze_steps:
             return None
         lacking = f"init_freeze_steps={settings.init_freeze_steps}: no {run.init_file.name}"
-        return Transfer(**read_json(run.init_file, what=lacking))
+        return Transfer(**read_json(run.init_file, InitFile, what=lacking))
     with keras.device("cpu:0"):
         pretrained = open_pretrained(source)
     transfer = take(pretrained, model, settings.model, shape, loss.outputs, scheme_of(settings.scheme), preparation)

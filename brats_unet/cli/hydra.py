@@ -60,7 +60,10 @@ def settings_of(request: Request, overrides: list[Override]) -> dict[str, Any]:
         except OmegaConfBaseException as problem:  # raised here, Hydra would print a line of its own
             found.append(problem)
 
-    _run(request, [], for_hydra(request, overrides), keep)
+    try:
+        _run(request, [], for_hydra(request, overrides), keep)
+    except (ValueError, TypeError, AttributeError) as problem:  # of defaults that Hydra does not expect in a file
+        raise SettingsError(f"A settings file cannot be used: {problem}. Correct it.") from problem
     with _hydra_errors_as_settings_errors():
         if isinstance(found[0], OmegaConfBaseException):
             raise found[0]
@@ -228,7 +231,7 @@ def hydra_value(override: Override, kind: Any, *, multirun: bool) -> str:
         value = str(Path(value).expanduser())
     if value in ("", "null", NEEDED) or "${" in value:
         return value
-    if Path(value).exists() and not re.fullmatch(r"-?[\d.]+", value):
+    if _exists(value) and not re.fullmatch(r"-?[\d.]+", value):
         return quoted(value)
     if value.startswith(ALREADY_HYDRAS):
         return value
@@ -244,6 +247,13 @@ def hydra_value(override: Override, kind: Any, *, multirun: bool) -> str:
         listed = f", or write {override.key}=[{value}] for a list" if takes_list and "(" not in value else ""
         raise SettingsError(f"{override.text} gives several values. Add -m to run each of them{listed}.")
     return value
+
+
+def _exists(value: str) -> bool:
+    try:
+        return Path(value).exists()
+    except OSError:  # too long for a name
+        return False
 
 
 def for_job(key: str, value: str, request: Request) -> str:

@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -18,7 +19,7 @@ from brats_unet.data.readers.file_patterns import data_patterns
 from brats_unet.data.readers.findings import Finding, Severity
 from brats_unet.data.readers.slice_folders import LGG
 from brats_unet.errors import SettingsError
-from brats_unet.files import write_json
+from brats_unet.files import recorded_json, write_json
 from brats_unet.private_paths import short_texts
 from brats_unet.processes import map_in_processes
 from brats_unet.schemes.scheme_file import scheme_of
@@ -118,13 +119,8 @@ def _refuse_report(file: Path | None, root: Path) -> None:
         raise SettingsError(f"report={file} lies in data.root, where nothing is ever written. Choose another folder.")
     if file.is_dir():
         raise SettingsError(f"report={file} is a folder. Give the name of a JSON file.")
-    if file.exists():
-        try:
-            is_report = "stops_training" in json.loads(file.read_text(encoding="utf-8"))
-        except (OSError, ValueError, TypeError):
-            is_report = False
-        if not is_report:
-            raise SettingsError(f"report={file} exists and is not a report of `brats-unet check`. Choose another name.")
+    if file.exists() and "stops_training" not in (recorded_json(file, dict[str, Any]) or {}):
+        raise SettingsError(f"report={file} exists and is not a report of `brats-unet check`. Choose another name.")
 
 
 def _fold_count(data: Data) -> int | None:

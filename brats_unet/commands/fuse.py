@@ -20,6 +20,7 @@ from brats_unet.evaluation.mask_sources import (
     refuse_other_grids,
     sources_of,
 )
+from brats_unet.file_kinds.json_kinds import MasksFile
 from brats_unet.files import entries, read_json, remove_file, write_json
 from brats_unet.metrics.counts import count, dice
 from brats_unet.metrics.protocols import protocol_named
@@ -148,7 +149,7 @@ def _prepare_folder(output: Path, origin: Mapping[str, Any], *, overwrite: bool)
     if output.is_file():
         raise SettingsError(f"output={output} is a file. Give a new or empty folder.")
     mark = output / FUSION_MARK
-    before = read_json(mark, what=str(output)) if mark.exists() else {}
+    before = read_json(mark, MasksFile, what=str(output)) if mark.exists() else {}
     if entries(output) and before != origin:  # without weights, the mark is that of an interrupted fusion
         if not overwrite:
             raise SettingsError(f"{output} is not empty. Choose another output folder, or add overwrite=true.")

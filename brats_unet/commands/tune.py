@@ -1,8 +1,6 @@
 """`brats-unet tune`: choose the post-processing of probabilities on held-out cases; store it beside the network."""
 
 import json
-import zipfile
-import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,10 +9,17 @@ import numpy as np
 from rich import box
 from rich.table import Table
 
-from brats_unet.assembly.networks import open_networks, refuse_other_schemes, run_paths, with_inference_options
+from brats_unet.assembly.networks import (
+    convention_to_write,
+    open_networks,
+    refuse_other_schemes,
+    run_paths,
+    with_inference_options,
+)
 from brats_unet.commands.display import Display, open_display
 from brats_unet.data.run_cases import held_out_cases, memo_for, moved_cases, refuse_overlap
 from brats_unet.errors import CheckpointError, DataError, SettingsError
+from brats_unet.file_kinds.saved_arrays import arrays_in
 from brats_unet.files import atomic_path, remove_file, write_json
 from brats_unet.geometry import bounding_box, crop
 from brats_unet.inference.ensemble import EnsemblePrediction, predict_ensemble
@@ -26,7 +31,6 @@ from brats_unet.inference.tuning import FEW_CASES, Tuned, refuse_invalid, too_fe
 from brats_unet.prefetch import prefetched
 from brats_unet.run import PREDICTIONS_MARK, Run
 from brats_unet.scan_files import read_mask, spacing_known
-from brats_unet.schemes.convention import conventions
 from brats_unet.schemes.scheme import Scheme
 from brats_unet.schemes.scheme_file import scheme_in
 from brats_unet.settings import MovedData, Tune
@@ -126,7 +130,7 @@ def _held_out_probabilities(run: Run, cases: Sequence[Case], settings: Tune, dis
     """Probabilities and expert masks of the cases that a run held out; predicted once, then read from disk."""
     networks = open_networks([run.folder], checkpoint=settings.checkpoint, device=settings.device, log=display.log)
     networks = with_inference_options(networks, mode=settings.mode, mirror=settings.mirror)
-    convention = conventions(networks[0].scheme)[networks[0].recipe["convention"]]
+    convention = convention_to_write("auto", networks)
     folder = run.folder / TUNING
     origin = origin_of(
         [run.folder],
@@ -178,14 +182,14 @@ def _case_file(folder: Path, case: Case) -> Path:
 def _read_case(folder: Path, case: Case, scheme: Scheme) -> HeldOut:
     file = _case_file(folder, case)
     try:
-        with np.load(file, allow_pickle=False) as arrays:
-            x, y, z = (float(length) for length in arrays["spacing_mm"])
-            # float16 is slow to compare, and tuning compares often
-            probabilities, labels = arrays["probabilities"].astype(np.float32), arrays["labels"]
-    except (OSError, ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as problem:
-        raise CheckpointError(
-            f"{file}: not readable as arrays of numbers ({problem}). Delete it, then tune again."
-        ) from None
+        spacing, probabilities, labels = arrays_in(file, ("spacing_mm", "probabilities", "labels"))
+        x, y, z = (float(length) for length in spacing)
+        regions = (*labels.shape, len(scheme.predicted))
+        if labels.ndim != 3 or labels.dtype.kind not in "iu" or probabilities.shape != regions:
+            raise ValueError(f"labels of shape {labels.shape}, probabilities of {probabilities.shape}")
+        probabilities = probabilities.astype(np.float32)  # float16 is slow to compare, and tuning compares often
+    except (ValueError, TypeError) as problem:
+        raise CheckpointError(f"{file}: {problem}. Delete it, then tune again.") from None
     return HeldOut(case.id, case.patient, probabilities, scheme.predicted_masks(labels), (x, y, z))
 
 

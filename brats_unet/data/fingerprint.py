@@ -12,7 +12,8 @@ from brats_unet.data.prepare.cache import PreparedCase
 from brats_unet.data.prepare.preprocess import Preparation
 from brats_unet.data.readers.discovery import Dataset
 from brats_unet.errors import SettingsError
-from brats_unet.files import write_json
+from brats_unet.file_kinds.json_kinds import FingerprintFile
+from brats_unet.files import recorded_json, write_json
 from brats_unet.processes import map_in_processes
 from brats_unet.schemes.scheme import Scheme
 
@@ -108,20 +109,19 @@ def fingerprint(
         its median volume in these cases ("median_mm3", in mm³, None if no case has it or the spacing is unknown).
     """
     key = hashlib.blake2b(json.dumps([VERSION, sorted(c.folder.name for c in cases)]).encode(), digest_size=8)
-    if file.is_file():
-        known = json.loads(file.read_text(encoding="utf-8"))
-        if known.get("key") == key.hexdigest():
-            return known
+    known = recorded_json(file, FingerprintFile)
+    if known and known["key"] == key.hexdigest():
+        return known
     facts = map_in_processes(
         case_facts, [(case, scheme) for case in cases], seconds_each=SECONDS_EACH, progress=progress
     )
     shapes = np.array([case.grid.shape for case in cases])
     intensities = np.mean([fact["intensities"] for fact in facts], axis=0)
     regions = {}
-    known = all(case.grid.spacing_known for case in cases)
+    is_known = all(case.grid.spacing_known for case in cases)
     for region in scheme.predicted:
         volumes = [fact["mm3"][region] for fact in facts if fact["mm3"][region] > 0]
-        median_mm3 = float(np.median(volumes)) if volumes and known else None
+        median_mm3 = float(np.median(volumes)) if volumes and is_known else None
         regions[region] = {"present": len(volumes), "median_mm3": median_mm3}
     names = [*(f"percentile_{p:g}" for p in PERCENTILES), "standard_deviation"]
     found = {

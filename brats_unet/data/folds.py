@@ -8,8 +8,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from brats_unet.binding import value_of
 from brats_unet.data.assignment import Subject, assign, grouped
 from brats_unet.errors import SettingsError, some
+from brats_unet.file_kinds.json_kinds import AllFoldsFile, FoldsFile
 from brats_unet.files import write_json
 from brats_unet.hand_written import json_values
 
@@ -65,15 +67,11 @@ def write_or_verify(file: Path, subjects: Sequence[Subject], *, folds: int, seed
 
 
 def _read_document(file: Path) -> dict[str, Any]:
-    document = _read_json(file, "Remove it to assign the cases to folds again.")
-    sound = (
-        isinstance(document, dict)
-        and {"folds", "seed", "digest", "assignment", "subjects"} <= set(document)
-        and _digest(document["subjects"]) == document["digest"]
-        and set(document["assignment"]) == {subject["case"] for subject in document["subjects"]}
-    )
-    if not sound:
-        raise SettingsError(f"{file}: was edited or damaged. Remove it to assign the cases to folds again.")
+    remedy = "Remove it to assign the cases to folds again."
+    document = _read_json(file, remedy, AllFoldsFile)
+    of_subjects = {subject["case"] for subject in document["subjects"]}
+    if _digest(document["subjects"]) != document["digest"] or set(document["assignment"]) != of_subjects:
+        raise SettingsError(f"{file}: was edited or damaged. {remedy}")
     return document
 
 
@@ -161,18 +159,20 @@ def fold_count(path: Path) -> int:
         SettingsError: The file cannot be read.
     """
     content = _read_json(path, "Give the file of the folds with data.splits=….")
-    if isinstance(content, dict) and isinstance(content.get("folds"), int):
-        return content["folds"]
+    if isinstance(content, dict) and "folds" in content:
+        return _read_json(path, "Give the folds.json of a run.", FoldsFile)["folds"]
     return len(content) if isinstance(content, list) else 1
 
 
-def _read_json(path: Path, remedy: str) -> Any:
+def _read_json(path: Path, remedy: str, kind: Any = Any) -> Any:
     try:
-        return json_values(path.read_text(encoding="utf-8-sig"))
+        return value_of(kind, json_values(path.read_text(encoding="utf-8-sig")), "")
+    except SettingsError as problem:
+        raise SettingsError(f"{path}: {problem} {remedy}") from None
     except FileNotFoundError:
         raise SettingsError(f"{path}: there is no such file. {remedy}") from None
     except (OSError, ValueError) as problem:
-        raise SettingsError(f"{path}: cannot be read as JSON ({problem}). {remedy}") from problem
+        raise SettingsError(f"{path}: cannot be read as JSON ({problem}). {remedy}") from None
 
 
 def read_split_file(path: Path, case_ids: Sequence[str], fold: int | str) -> Split:
@@ -213,7 +213,7 @@ def _entry(path: Path, fold: int | str) -> tuple[list[str], list[str]] | None:
     if fold == ALL:
         return None
     if isinstance(content, dict) and {"assignment", "folds"} <= set(content):
-        found = split(content, fold)
+        found = split(_read_json(path, "Give the folds.json of a run.", FoldsFile), fold)
         return list(found.train), list(found.validation)
     return _lists(path, content[fold_number(fold, len(content))] if isinstance(content, list) and content else content)
 

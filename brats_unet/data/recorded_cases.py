@@ -8,7 +8,6 @@ from typing import Any
 from brats_unet.data.prepare.case_key import case_content
 from brats_unet.data.prepare.content_hash import HashMemo
 from brats_unet.errors import DataError, some
-from brats_unet.files import read_json
 from brats_unet.run import Run
 from brats_unet.volume import Case
 
@@ -87,4 +86,4 @@ def recorded_cases(run: Run) -> RecordedCases | None:
     """
     if not run.folds_file.exists():
         return None
-    return RecordedCases(run.folder, read_json(run.folds_file, what=str(run.folder)))
+    return RecordedCases(run.folder, run.division())

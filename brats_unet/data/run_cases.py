@@ -11,7 +11,6 @@ from brats_unet.data.readers.file_patterns import patterns_of
 from brats_unet.data.readers.naming import patient_of
 from brats_unet.data.recorded_cases import Changes
 from brats_unet.errors import DataError, SettingsError
-from brats_unet.files import read_json
 from brats_unet.modality import Modality
 from brats_unet.run import Run
 from brats_unet.volume import Case
@@ -23,8 +22,8 @@ def held_out_cases(run: Run) -> list[Case]:
     Raises:
         DataError: The run held no case out, or held-out cases are missing.
     """
-    settings = run.settings()["data"]
-    wanted = _division(run)["validation"]
+    settings = run.data_settings()
+    wanted = run.division()["validation"]
     if not wanted:
         raise DataError(
             f"{run.folder} was trained on every case (data.fold=all) and has no held-out case to evaluate. Score "
@@ -47,9 +46,9 @@ def held_out_cases(run: Run) -> list[Case]:
 
 def training_cases(run: Run, root: str | None = None) -> list[Case]:
     """The training cases of a run, as they are on disk now, in `root` if it is given; DataError if any is missing."""
-    root = root or run.settings()["data"]["root"]
+    root = root or run.data_settings()["root"]
     found = _with_masks(run, root)
-    wanted = _division(run)["train"]
+    wanted = run.division()["train"]
     missing = [case_id for case_id in wanted if case_id not in found]
     if missing:
         raise DataError(
@@ -65,7 +64,7 @@ def memo_for(run: Run, cache: str | None) -> tuple[HashMemo, bool]:
         run: A run.
         cache: Folder that remembers them; None for that of the run.
     """
-    folder = Path(cache or run.settings()["data"]["cache"])
+    folder = Path(cache or run.data_settings()["cache"])
     return HashMemo(folder / "hashes.json"), cache is not None or folder.is_dir()
 
 
@@ -138,7 +137,7 @@ def cases_elsewhere(
     Raises:
         DataError: The folder holds no case with a mask, or cases are broken; all of them are named.
     """
-    settings, division = run.settings()["data"], _division(run)
+    settings, division = run.data_settings(), run.division()
     modalities = [Modality(name) for name in settings["modalities"]]
     dataset = find_cases(
         root,
@@ -201,12 +200,8 @@ def _trained_on(
     return found
 
 
-def _division(run: Run) -> dict[str, Any]:
-    return read_json(run.folds_file, what=f"{run.folder} has not started training")
-
-
 def _with_masks(run: Run, root: str) -> dict[str, Case]:
-    settings = run.settings()["data"]
+    settings = run.data_settings()
     modalities = [Modality(name) for name in settings["modalities"]]
     dataset = find_cases(
         root,

@@ -1,6 +1,5 @@
 """Prepare a dataset for training: find cases, decide the label convention, assign folds, prepare volumes."""
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -25,7 +24,7 @@ from brats_unet.data.readers.file_patterns import data_patterns
 from brats_unet.data.readers.slice_folders import LGG
 from brats_unet.data.recorded_cases import CONTENTS, RecordedCases
 from brats_unet.errors import DataError, SettingsError, first_lines
-from brats_unet.files import write_json
+from brats_unet.files import recorded_json, write_json
 from brats_unet.scan_files import quantised_sentence
 from brats_unet.schemes.convention import Convention
 from brats_unet.schemes.scheme import Scheme
@@ -210,7 +209,7 @@ def memoised_label_sets(
         DataError: Masks cannot be read; all of them are named.
     """
     file = memo.file.with_name("label_sets.json")
-    known = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+    known = recorded_json(file, dict[str, list[int]]) or {}
     label_sets, problems = {}, []
     for count, (case_id, mask) in enumerate(sorted(masks.items()), 1):
         try:

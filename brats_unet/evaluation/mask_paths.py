@@ -4,7 +4,6 @@ A path reads `{folder}/…`. `{evaluation}` is the folder of the summary; `{data
 in the settings of the run around it; the others stand in the evaluation's own settings.json. Links are not resolved.
 """
 
-import json
 import os
 import re
 from collections.abc import Mapping, Sequence
@@ -14,7 +13,8 @@ from typing import Any
 from brats_unet.errors import DataError
 from brats_unet.evaluation.record import Evaluation
 from brats_unet.evaluation.score import Pair
-from brats_unet.files import write_json
+from brats_unet.file_kinds.json_kinds import PlacesFile
+from brats_unet.files import recorded_json, write_json
 from brats_unet.modality import Modality
 from brats_unet.private_paths import ROOTS
 from brats_unet.run import EVALUATION_FOLDERS, Run
@@ -135,11 +135,8 @@ def _folders_of_run(output: Path) -> dict[str, Path]:
 
 
 def _settings(folder: Path) -> Mapping[str, Any]:
-    try:
-        content = json.loads(Run(folder).settings_file.read_text(encoding="utf-8"))
-    except (OSError, ValueError):  # the scans are then not found, which the report says
-        return {}
-    return content if isinstance(content, dict) else {}
+    # Without readable settings, the scans are not found, which the report says.
+    return recorded_json(Run(folder).settings_file, PlacesFile) or {}
 
 
 def _inside(path: Path, folders: Mapping[str, Path]) -> str:

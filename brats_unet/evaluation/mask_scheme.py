@@ -7,6 +7,7 @@ from pathlib import Path
 from brats_unet.data.labels.scheme_choice import decide_scheme
 from brats_unet.data.readers.task_folder import declared_labels, read_description
 from brats_unet.errors import SettingsError
+from brats_unet.file_kinds.json_kinds import MasksFile
 from brats_unet.files import read_json
 from brats_unet.run import FUSION_MARK, PREDICTIONS_MARK
 from brats_unet.schemes.convention import Convention, conventions
@@ -33,9 +34,10 @@ def recorded_convention(masks: Iterable[Path]) -> Convention | None:
     (folder,) = folders
     for name in (PREDICTIONS_MARK, FUSION_MARK):
         if (folder / name).is_file():
-            record = read_json(folder / name, what=str(folder), advice="Delete it, or set scheme=… and labels=….")
-            networks = record.get("networks") or [{}]
-            found = conventions(scheme_in(networks[0].get("recipe", record))).get(record.get("convention", ""))
+            advice = "Delete it, or set scheme=… and labels=…."
+            record = read_json(folder / name, MasksFile, what=str(folder), advice=advice)
+            networks = record.get("networks") or [{"recipe": record}]
+            found = conventions(scheme_in(networks[0]["recipe"])).get(record.get("convention", ""))
             return None if found is None else replace(found, why=f"recorded in {name}")
     return None
 

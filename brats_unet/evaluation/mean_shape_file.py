@@ -2,8 +2,6 @@
 
 import hashlib
 import json
-import zipfile
-import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -11,6 +9,7 @@ import numpy as np
 
 from brats_unet.errors import DataError
 from brats_unet.evaluation.trivial import FRAME, LEVELS, MeanShape, mean_shape_of
+from brats_unet.file_kinds.saved_arrays import arrays_in
 from brats_unet.files import atomic_path
 from brats_unet.scan_files import stamp
 from brats_unet.schemes.convention import Convention
@@ -75,10 +74,9 @@ def _regions(scheme: Scheme) -> list[tuple[str, tuple[int, ...]]]:
 def _read(file: Path, state: str) -> MeanShape | None:
     """The cached shape, or None if the file is missing, broken or of another state."""
     try:
-        with np.load(file, allow_pickle=False) as stored:
-            if str(stored["state"]) != state:
-                return None
-            levels = tuple(float(level) for level in stored["levels"])
-            return MeanShape(stored["probabilities"], levels, int(stored["training"]))
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
+        found, probabilities, levels, training = arrays_in(file, ("state", "probabilities", "levels", "training"))
+        if str(found) != state:
+            return None
+        return MeanShape(probabilities, tuple(float(level) for level in levels), int(training))
+    except (ValueError, TypeError):
         return None

@@ -1,20 +1,27 @@
 """Files in the folder of an evaluation: their names, and score rows as CSV."""
 
-import csv
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass, fields
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from brats_unet.errors import DataError, some
+from brats_unet.binding import value_of
+from brats_unet.errors import DataError, SettingsError, some
 from brats_unet.evaluation.case_facts import CaseFacts
 from brats_unet.evaluation.score import Row
-from brats_unet.files import atomic_path
-from brats_unet.metrics.glossary import PREDICTION_SIZES, REFERENCE_SIZES, distance_of, meaning_of
+from brats_unet.file_kinds.json_kinds import EmptyRule, SummaryFile
+from brats_unet.files import atomic_path, read_json
+from brats_unet.metrics.glossary import (
+    HD95_MEANINGS,
+    PREDICTION_SIZES,
+    REFERENCE_SIZES,
+    RULES,
+    distance_of,
+    meaning_of,
+)
 from brats_unet.run import PREDICTIONS, Run
-from brats_unet.safe_text import csv_cell, text_of_csv_cell, write_csv
+from brats_unet.safe_text import csv_cell, csv_lines, text_of_csv_cell, write_csv
 from brats_unet.schemes.scheme import Scheme
 from brats_unet.schemes.scheme_file import scheme_in
 
@@ -74,16 +81,9 @@ def open_evaluation(path: Path) -> Evaluation:
             f"{SCORES} file.{hint}"
         )
     name = path.resolve().name if path.is_dir() else file.resolve().parent.name
-    summary: Any = {}
+    summary: dict[str, Any] = {}
     if (file.parent / SUMMARY).is_file():
-        try:
-            summary = json.loads((file.parent / SUMMARY).read_text(encoding="utf-8"))
-        except (OSError, ValueError) as problem:
-            raise DataError(
-                f"{file.parent / SUMMARY}: cannot be read as JSON ({problem}). Evaluate again."
-            ) from problem
-    if not isinstance(summary, dict):
-        raise DataError(f"{file.parent / SUMMARY}: expected a JSON object. Evaluate again.")
+        summary = read_json(file.parent / SUMMARY, SummaryFile, what=str(file.parent), advice="Evaluate again.")
     facts = file.parent / CASES
     return Evaluation(name, file, tuple(read_rows(file)), summary, tuple(read_facts(facts)) if facts.is_file() else ())
 
@@ -111,8 +111,36 @@ def require_whole(evaluation: Evaluation) -> None:
     gaps = [f"{case} {' '.join(kind)}" for case in evaluation.cases for kind in kinds if (case, *kind) not in values]
     if gaps:
         problems.append(f"{SCORES} lacks {some(gaps)}")
+    if not absent:
+        problems += _gaps_of_summary(summary, kinds, distance)
     if problems:
         raise DataError(f"{folder}: {'; '.join(problems)}. Evaluate again.")
+
+
+def _gaps_of_summary(summary: Mapping[str, Any], kinds: Iterable[tuple[str, str]], distance: str) -> list[str]:
+    """What summary.json lacks of the scored regions and metrics, and of the rules that they were scored by."""
+    regions, protocol = summary["regions"], summary["protocol"]
+    found = [
+        f"regions.{region} {metric}"
+        for region, metric in kinds
+        if region not in regions or metric not in regions[region]["all_cases"]
+    ]
+    found += [
+        f"trivial_predictors.{predictor}.{region} {metric}"
+        for predictor, scored in summary["trivial_predictors"].items()
+        for region in regions
+        for metric in ("dice", distance)
+        if predictor != "left_out" and metric not in scored.get(region, {})
+    ]
+    if protocol.get("hd95_definition") not in HD95_MEANINGS:
+        found.append(f"protocol.hd95_definition, one of {', '.join(HD95_MEANINGS)}")
+    rules = [field for field, metric in RULES.items() if metric in protocol.get("metrics", [])]
+    for field in rules:
+        try:
+            value_of(EmptyRule, protocol.get(field), f"protocol.{field}")
+        except SettingsError:
+            found.append(f"protocol.{field}")
+    return [f"{SUMMARY} lacks {some(found)}"] if found else []
 
 
 def write_rows(path: Path, kind: type, rows: Sequence[Any]) -> None:
@@ -168,15 +196,7 @@ def read_facts(path: Path) -> list[CaseFacts]:
 
 def _lines(path: Path, name: str, kind: type) -> list[dict[str, str]]:
     """The lines of a CSV file with the columns of a dataclass; DataError if it cannot be read or lacks one."""
-    wanted = [field.name for field in fields(kind)]
     try:
-        with open(path, encoding="utf-8", newline="") as file:
-            lines = list(csv.DictReader(file))
-    except (OSError, UnicodeDecodeError, csv.Error) as problem:
-        raise DataError(f"{path}: cannot be read ({problem}). Expected the {name} of an evaluation.") from problem
-    if not lines or any(name not in lines[0] for name in wanted):
-        found = ", ".join(lines[0]) if lines else "nothing"
-        raise DataError(
-            f"{path}: found columns {found}. Expected {', '.join(wanted)}, as `brats-unet evaluate` writes."
-        )
-    return lines
+        return csv_lines(path, [field.name for field in fields(kind)])
+    except ValueError as problem:
+        raise DataError(f"{path}: {problem}. Expected the {name} that `brats-unet evaluate` writes.") from None

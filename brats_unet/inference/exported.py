@@ -12,8 +12,11 @@ from typing import Any
 
 import numpy as np
 
+from brats_unet.binding import value_of
+from brats_unet.data.prepare.preparation import Preparation
 from brats_unet.data.readers.file_patterns import patterns_of
 from brats_unet.errors import CheckpointError, MachineError, SettingsError
+from brats_unet.file_kinds.json_kinds import ExportFile
 from brats_unet.files import read_json
 from brats_unet.inference.named_files import file_in
 from brats_unet.inference.postprocess import Postprocessing
@@ -92,36 +95,37 @@ def open_exported(path: Path, description: Path) -> Exported:
         )
     content = read_json(description, what=str(path), advice="Export it again.")
     try:
-        version = int(content.get("version", 0))
+        version = value_of(int, content.get("version", 0), "version")
         if version > VERSION:
             raise CheckpointError(
                 f"{description}: format version {version}, written by a later version of brats-unet; this one reads up "
                 f"to {VERSION}. Update brats-unet."
             )
+        content = value_of(ExportFile, content, "")
         network, inference, preparation = content["network"], content["inference"], content["preparation"]
         recipe = {
             **({"scheme": content["scheme"]} if "scheme" in content else {}),
             "outputs": "regions",
-            "stride": [int(step) for step in network["multiple_of"]],
+            "stride": network["multiple_of"],
             "preparation": {key: preparation[key] for key in ("modalities", "spacing_mm", "crop", "normalise")},
             "inference": {key: inference[key] for key in ("mode", "tile", "overlap", "tile_batch", "mirror")},
             "convention": content["labels"]["convention"],
             "precision": "float32",
-            "modality_dropout": float(content["modality_dropout"]),
+            "modality_dropout": content["modality_dropout"],
             "files": content.get("files"),
         }
         scheme = scheme_in(content)
-        name, rank = network["format"], int(network["rank"])
+        name, rank = network["format"], network["rank"]
         named = path.suffix in NETWORK_FILES and path.is_file()
         file = path if named else file_in(description.parent, network["file"], named_by=description)
         Postprocessing.from_dict(content["postprocessing"], scheme, where=str(description))
         patterns_of(recipe.get("files"))
-    except (KeyError, TypeError, ValueError, AttributeError, SettingsError) as problem:
+        Preparation.from_dict(recipe["preparation"])
+    except SettingsError as problem:
         raise CheckpointError(
-            f"{description}: not the description of an exported network ({type(problem).__name__}: {problem}). "
-            f"Export it again."
+            f"{description}: not the description of an exported network: {problem} Export it again."
         ) from None
-    if len(recipe["stride"]) != 3 or min(recipe["stride"]) < 1:
+    if len(recipe["stride"]) != 3:
         raise CheckpointError(
             f"{description}: multiple_of {recipe['stride']}: expected three lengths of 1 or more. Export it again."
         )

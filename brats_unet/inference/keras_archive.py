@@ -5,7 +5,6 @@ other files. So both are checked here before Keras sees the file, against a list
 """
 
 import io
-import json
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -16,12 +15,12 @@ import h5py
 
 from brats_unet.errors import CheckpointError
 from brats_unet.files import size_text
+from brats_unet.hand_written import json_values
 
 CONFIG, WEIGHTS = "config.json", "model.weights.h5"
 # Largest size in bytes of each member, unpacked.
 MEMBERS = {"metadata.json": 2**20, CONFIG: 2**26, WEIGHTS: 2**34}
 LARGEST_RATIO = 1000  # of a member's size unpacked and packed
-DEEPEST = 100  # nested values in config.json
 NUMBERS = "fiub"  # NumPy's kinds of float, integer and bool
 LAYERS = (
     *("InputLayer", "Activation", "Add", "Average", "BatchNormalization", "Concatenate", "Dense", "Dropout", "ELU"),
@@ -73,11 +72,11 @@ def refuse_unsafe_keras(path: Path) -> None:
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, UnicodeDecodeError) as problem:
         raise _refused(path, f"it is not a readable zip archive ({problem})") from None
     try:
-        content = json.loads(config)
+        content = json_values(config)
         if isinstance(content, dict):
             content.pop("compile_config", None)  # optimizer and loss, which compile=False leaves out
         _refuse_config(path, content)
-    except (ValueError, RecursionError) as problem:
+    except ValueError as problem:
         raise _refused(path, f"its {CONFIG} is not readable as JSON ({problem})") from None
     try:
         with h5py.File(io.BytesIO(weights), "r") as stored:
@@ -105,17 +104,15 @@ def _refuse_members(path: Path, archive: zipfile.ZipFile) -> None:
 
 def _refuse_config(path: Path, config: Any) -> None:
     """Refuse classes that are not in `ALLOWED`, in any part of the configuration."""
-    waiting = [(config, 0)]
+    waiting = [config]
     while waiting:
-        value, depth = waiting.pop()
-        if depth > DEEPEST:
-            raise _refused(path, f"its {CONFIG} is nested more than {DEEPEST} levels deep")
+        value = waiting.pop()
         if isinstance(value, dict):
             if not value.keys().isdisjoint(("class_name", "module", "registered_name")):
                 _refuse_class(path, value)
-            waiting += [(inner, depth + 1) for inner in value.values()]
+            waiting += value.values()
         elif isinstance(value, list):
-            waiting += [(inner, depth + 1) for inner in value]
+            waiting += value
 
 
 def _refuse_class(path: Path, described: dict[str, Any]) -> None:

@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from brats_unet import models
 from brats_unet.errors import CheckpointError, SettingsError
+from brats_unet.file_kinds.json_kinds import RecipeFile
 from brats_unet.files import read_json
 from brats_unet.geometry import Box
 from brats_unet.inference.any_size import for_any_size, patches_of
@@ -43,7 +44,7 @@ def trained_model(path: Path, *, which: str, policies: Mapping[str, str]) -> tup
             that is not installed.
     """
     if path.suffix == ".keras":
-        recipe = read_json(path.with_name("recipe.json"), what=f"{path} has no recipe beside it")
+        recipe = read_json(path.with_name("recipe.json"), RecipeFile, what=f"{path} has no recipe beside it")
         return keras_file(path), recipe
     if which not in CHECKPOINTS:
         raise SettingsError(f"checkpoint={which} is none of the choices: {', '.join(CHECKPOINTS)}.")

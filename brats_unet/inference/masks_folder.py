@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from brats_unet.errors import SettingsError
+from brats_unet.file_kinds.json_kinds import MasksFile
 from brats_unet.files import entries, read_json, remove, remove_file, write_json
 from brats_unet.inference.loading import weights_file
 from brats_unet.inference.network import Network
@@ -76,7 +77,7 @@ def is_stale(output: Path, origin: dict[str, Any]) -> bool:
     mark = output / PREDICTIONS_MARK
     if not mark.exists():
         return False
-    before = read_json(mark, what=str(output), advice="Choose another folder.")
+    before = read_json(mark, MasksFile, what=str(output), advice="Choose another folder.")
     if "postprocessing" in before:
         before["postprocessing"] = named_as_now(before["postprocessing"])
     return {**before, "networks": _as_now(before.get("networks", []), origin["networks"])} != origin
@@ -86,7 +87,7 @@ def _as_now(before: Sequence[dict[str, Any]], now: Sequence[dict[str, Any]]) -> 
     """Recorded networks with the paths of earlier versions, which were absolute, cut to the length of today's."""
     cut = list(before)
     for i, (old, new) in enumerate(zip(before, now, strict=False)):
-        recorded = Path(old["weights"])
+        recorded = Path(old.get("weights", ""))
         if recorded.is_absolute():
             cut[i] = {**old, "weights": str(Path(*recorded.parts[-len(Path(new["weights"]).parts) :]))}
     return cut

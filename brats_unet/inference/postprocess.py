@@ -6,6 +6,7 @@ last, removal of regions of a small total volume. Voxels removed from a region s
 glioma, a removed component of ET becomes core, one of TC oedema. Plain NumPy, because exported networks use it too.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -80,6 +81,8 @@ class Postprocessing:
             CheckpointError: An unknown rule or region, or a value that is negative or of the wrong type.
         """
         values: dict[str, Any] = {}
+        if not isinstance(plain, Mapping):
+            raise CheckpointError(f"{where}: the post-processing is {plain!r:.200}. Expected rules by name.")
         for name, value in named_as_now(plain).items():
             if name not in NEUTRAL:
                 raise CheckpointError(f"{where}: there is no rule named {name}. Expected one of {', '.join(NEUTRAL)}.")
@@ -89,7 +92,7 @@ class Postprocessing:
                     f"{where}: {name}={value}. Expected one value for each region of the scheme {scheme.name} that has "
                     f"this rule: {', '.join(regions) or 'none has it'}."
                 )
-            if not all(isinstance(number, (bool, int, float)) and number >= 0 for number in value.values()):
+            if not all(isinstance(number, (bool, int, float)) and 0 <= number < math.inf for number in value.values()):
                 raise CheckpointError(f"{where}: {name}={value}. Expected numbers of 0 or more, or true or false.")
             values[name] = value
         return cls(**values)

@@ -1,14 +1,14 @@
 """volumes.csv beside the masks: volume and confidence of each region of each case, and reasons to review the case."""
 
-import csv
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from brats_unet.errors import DataError
 from brats_unet.files import atomic_path, remove_file
 from brats_unet.inference.confidence import RegionFacts
 from brats_unet.run import VOLUMES
-from brats_unet.safe_text import csv_cell, text_of_csv_cell, write_csv
+from brats_unet.safe_text import csv_cell, csv_lines, text_of_csv_cell, write_csv
 
 COLUMNS = ("case", "region", "volume_mm3", "volume_ml", "mean_probability", "agreement", "review")
 TEXTS = ("case", "review")  # columns of free text
@@ -31,16 +31,24 @@ def volume_rows(case_id: str, facts: Sequence[RegionFacts], reasons: Sequence[st
 
 
 def read_volumes(folder: Path, name: str = VOLUMES) -> dict[str, list[dict[str, str]]]:
-    """Rows of an existing volumes.csv by case id; empty if there is no file."""
+    """Rows of an existing volumes.csv by case id; empty if there is no file.
+
+    Raises:
+        DataError: It cannot be read, or lacks a column.
+    """
     file = folder / name
     rows: dict[str, list[dict[str, str]]] = {}
-    if file.exists():
-        with open(file, newline="", encoding="utf-8") as lines:
-            for row in csv.DictReader(lines):
-                if "look" in row:  # name of the column in earlier versions
-                    row["review"] = row.pop("look")
-                row |= {name: text_of_csv_cell(row[name] or "") for name in TEXTS if name in row}
-                rows.setdefault(row["case"], []).append(row)
+    try:
+        lines = csv_lines(file, COLUMNS[:-1]) if file.exists() else []
+    except ValueError as problem:
+        raise DataError(f"{file}: {problem}. Restore it, or give overwrite=true to predict all cases again.") from None
+    for row in lines:
+        if "look" in row:  # name of the column in earlier versions
+            row["review"] = row.pop("look")
+        if "review" not in row:
+            raise DataError(f"{file}: it has no column review. Restore it, or give overwrite=true.")
+        row |= {name: text_of_csv_cell(row[name]) for name in TEXTS}
+        rows.setdefault(row["case"], []).append(row)
     return rows
 
 

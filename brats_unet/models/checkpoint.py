@@ -13,8 +13,11 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
-from brats_unet.errors import CheckpointError
+from brats_unet.binding import value_of
+from brats_unet.errors import CheckpointError, SettingsError
+from brats_unet.file_kinds.json_kinds import CheckpointKeys
 from brats_unet.files import atomic_path
+from brats_unet.hand_written import json_values
 
 
 @dataclass(frozen=True)
@@ -115,7 +118,7 @@ def restore(
     wanted = named(model, optimizer, average)
     try:
         with safe_open(path, framework="numpy") as file:
-            facts = json.loads(file.metadata()["state"])
+            facts = value_of(CheckpointKeys, json_values((file.metadata() or {})["state"]), "")
             written = facts.pop("blake2b", None)
             state = State(**facts)
             stored = list(file.keys())
@@ -142,7 +145,7 @@ def restore(
         raise CheckpointError(f"{path}: no such checkpoint. Train first, or name another run.") from None
     except OSError as problem:
         raise CheckpointError(f"{path}: {problem.strerror or problem}. Expected a readable checkpoint.") from problem
-    except (SafetensorError, KeyError, TypeError, json.JSONDecodeError) as problem:
+    except (SafetensorError, KeyError, TypeError, ValueError, SettingsError) as problem:
         raise DamagedCheckpointError(
             f"{path}: not readable as a checkpoint ({problem}). Use another, or train again."
         ) from None

@@ -14,8 +14,9 @@ from matplotlib.figure import Figure
 from brats_unet.errors import DataError
 from brats_unet.geometry import Box
 from brats_unet.modality import in_words
-from brats_unet.report.curves import ORANGE, save_figure
-from brats_unet.report.panels import DARK, DPI, LIGHT, MUTED, letters, outline, show
+from brats_unet.report.curves import ORANGE
+from brats_unet.report.panels import letters, outline, show
+from brats_unet.report.paper import SCREEN, save_figure
 from brats_unet.report.planes import PLANES, Plane, Spacing, box_of, drawn_spacing, slices_through, windowed
 from brats_unet.safe_text import visible
 from brats_unet.scan_files import read_mask, read_scan
@@ -76,13 +77,13 @@ def draw_check_picture(picture: CheckPicture) -> None:
     lines = [line for text in picture.sentences for line in textwrap.wrap(visible(text), CHARACTERS * across)]
     head = LINE_INCHES * (len(lines) + 3)
     height = head + sum(rows)
-    figure = Figure(figsize=(PANEL_INCHES * across, height), dpi=DPI, facecolor=DARK)
+    figure = Figure(figsize=(PANEL_INCHES * across, height), dpi=SCREEN.dpi, facecolor=SCREEN.ground)
     FigureCanvasAgg(figure)
     edges = {"left": 0.01, "right": 0.99, "bottom": 0.01, "top": 1 - head / height}
     grid = figure.add_gridspec(len(PLANES), across, height_ratios=rows, wspace=0.03, hspace=0.03, **edges)
     for place, (name, column) in enumerate(columns.items()):
         axes = [figure.add_subplot(grid[row, place]) for row in range(len(PLANES))]
-        axes[0].set_title(name, color=LIGHT, fontsize=8.5, pad=4)
+        axes[0].set_title(name, color=SCREEN.ink, fontsize=8.5, pad=4)
         if isinstance(column, _Column):
             _draw(axes, column)
         else:
@@ -110,7 +111,7 @@ def _column(file: ImageFile, mask: Volume | None) -> _Column | str:
 def _write(figure: Figure, text: str, down_inches: float, *, size: float, weight: str) -> None:
     """Write text at the left, this far below the top."""
     y = 1 - down_inches / figure.get_size_inches()[1]
-    figure.text(0.01, y, text, color=LIGHT, fontsize=size, weight=weight, va="top", parse_math=False)
+    figure.text(0.01, y, text, color=SCREEN.ink, fontsize=size, weight=weight, va="top", parse_math=False)
 
 
 def _say(axes: Sequence[Axes], text: str) -> None:
@@ -118,7 +119,7 @@ def _say(axes: Sequence[Axes], text: str) -> None:
     for one in axes:
         one.set_axis_off()
     wrapped = textwrap.fill(visible(text), CHARACTERS)
-    axes[0].text(0.5, 0.5, wrapped, color=MUTED, fontsize=7, ha="center", va="center", parse_math=False)
+    axes[0].text(0.5, 0.5, wrapped, color=SCREEN.muted, fontsize=7, ha="center", va="center", parse_math=False)
 
 
 def _draw(axes: Sequence[Axes], column: _Column) -> None:
@@ -128,4 +129,4 @@ def _draw(axes: Sequence[Axes], column: _Column) -> None:
     for one, plane in zip(axes, PLANES, strict=True):
         show(one, plane, shown.greys(plane, centre), column.whole, column.spacing_mm)
         outline(one, plane, column.labelled, centre, column.spacing_mm, width=1.0, colour=ORANGE, dash=SOLID)
-        letters(one, plane)
+        letters(one, plane, SCREEN)

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from brats_unet.evaluation.record import SUMMARY, Evaluation, open_evaluation
+from brats_unet.file_kinds.json_kinds import MasksFile, TunedFile
 from brats_unet.files import read_json
 from brats_unet.inference.postprocess import named_as_now
 from brats_unet.report.page_facts import headline
@@ -66,7 +67,7 @@ def _what(run: Run, content: Mapping[str, Any], scheme: Scheme) -> str:
     regions = network["output"]["regions"]
     words = [scheme.regions[region].words for region in regions]
     described = "" if words == regions else f" ({', '.join(words)})"
-    architecture = run.settings()["model"]["name"] if run.was_started else "A network"
+    architecture = run.recipe()["model"]["name"] if run.was_started else "A network"
     return (
         f"{architecture} with {content['source']['weights']:,} weights ({network['format']}, float32). Input: "
         f"{', '.join(network['input']['modalities'])} {at}. Output: the probabilities of "
@@ -102,14 +103,15 @@ def _cell(text: str) -> str:
 
 
 def _data(run: Run) -> str:
-    data, division = run.settings()["data"], read_json(run.folds_file, what=str(run.folder))
+    data, division = run.data_settings(), run.division()
     held_out, trained = division["validation"], division["train"]
     root = Path(data["root"]).name if data["root"] else data["name"]
     kind = "synthetic phantoms, no patients" if data["name"] == "phantom" else f"reader {data['name']}"
-    fold = "trained on every case" if data["fold"] == "all" else f"fold {data['fold']} of {data['folds']}"
+    number, folds, seed = (data.get(key, "?") for key in ("fold", "folds", "fold_seed"))
+    fold = "trained on every case" if number == "all" else f"fold {number} of {folds}"
     lines = [
         f"- Dataset: `{root}` ({kind}); label convention {run.recipe()['convention']}.",
-        f"- Trained on {len(trained)} cases; {len(held_out)} held out ({fold}, fold seed {data['fold_seed']}).",
+        f"- Trained on {len(trained)} cases; {len(held_out)} held out ({fold}, fold seed {seed}).",
     ]
     if data.get("splits"):
         lines.append(f"- Split by the file `{Path(data['splits']).name}`.")
@@ -144,7 +146,7 @@ def _scored_as_exported(folder: Path, content: Mapping[str, Any]) -> bool:
     mark = folder / PREDICTIONS / PREDICTIONS_MARK
     if not mark.exists():
         return False
-    made = read_json(mark, what=str(folder))
+    made = read_json(mark, MasksFile, what=str(folder))
     inference = made["networks"][0]["recipe"]["inference"]
     return named_as_now(made["postprocessing"]) == content["postprocessing"] and all(
         content["inference"].get(key) == value for key, value in inference.items()
@@ -176,7 +178,7 @@ def _postprocessing(run: Run, content: Mapping[str, Any]) -> str:
     rules = "\n".join(f"- {name}: {_value(value)}" for name, value in content["postprocessing"].items())
     if not run.postprocessing_file.exists():
         return rules
-    tuned = read_json(run.postprocessing_file, what=str(run.folder))
+    tuned = read_json(run.postprocessing_file, TunedFile, what=str(run.folder))
     if named_as_now(tuned.get("postprocessing", {})) != content["postprocessing"] or "gain" not in tuned:
         return rules
     steps = tuned.get("steps", [])

@@ -7,7 +7,6 @@ from typing import Any
 
 from brats_unet.binding import flat
 from brats_unet.evaluation.record import Evaluation
-from brats_unet.files import read_json
 from brats_unet.metrics.glossary import (
     HD95_MEANINGS,
     MEANINGS,
@@ -109,16 +108,20 @@ def charted(evaluation: Evaluation) -> list[str]:
 
 
 def curves(run: Run, scheme: Scheme) -> list[dict[str, str]]:
-    """Charts of the loss and of the Dice of held-out cases and patches, if the journal has them: title and SVG."""
+    """Charts of the loss and of the Dice of held-out cases and patches, if the journal has them: title and SVG.
+
+    Names in the journal that are no regions of the scheme are ignored, as in `curves.training_curves`.
+    """
     steps = {line["step"]: line["loss"] for line in run.journal("step")}
     validations: dict[str, list[tuple[int, float]]] = {}
     for line in run.journal("validation"):
         for region, dice in line["dice"].items():
-            validations.setdefault(region, []).append((line["step"], dice))
+            if region in scheme.regions:
+                validations.setdefault(region, []).append((line["step"], dice))
     patches: dict[str, list[tuple[int, float]]] = {}
     for line in run.journal("patches"):
         for region, dice in line["dice"].items():
-            if dice is not None:  # the region was in no patch
+            if region in scheme.regions and dice is not None:  # the region was in no patch
                 patches.setdefault(region, []).append((line["step"], dice))
     drawn = []
     if len(steps) > 1:
@@ -214,17 +217,12 @@ def no_spacing(summary: Mapping[str, Any]) -> str:
 
 def environment(run: Run | None) -> dict[str, Any]:
     """Environment of a training, without its command; empty if unknown."""
-    if run is None or not run.environment_file.is_file():
-        return {}
-    facts = read_json(run.environment_file, what=f"{run.folder} is not a run folder")
-    return {key: value for key, value in facts.items() if key != "command"}
+    return {} if run is None else {key: value for key, value in run.environment().items() if key != "command"}
 
 
 def commands(evaluation: Evaluation, run: Run | None, command: Sequence[str]) -> list[str]:
     """Commands that trained, evaluated and wrote the report, as far as they were recorded."""
-    typed = []
-    if run is not None and run.environment_file.is_file():
-        typed.append(read_json(run.environment_file, what=f"{run.folder} is not a run folder").get("command", []))
+    typed = [] if run is None else [run.environment().get("command", [])]
     typed += [evaluation.summary.get("command", []), list(command)]
     return [f"brats-unet {shlex.join(short_command(words))}" for words in typed if words]
 

@@ -26,7 +26,8 @@ from brats_unet.evaluation.record import (
 from brats_unet.evaluation.score import Pair, Row, Scored, score_cases
 from brats_unet.evaluation.summary import Summary, summarise
 from brats_unet.evaluation.trivial import MeanShape, TrivialRow, score_trivial
-from brats_unet.files import entries, explain_write_errors, remove_file, write_json
+from brats_unet.file_kinds.json_kinds import SummaryFile
+from brats_unet.files import entries, explain_write_errors, recorded_json, remove_file, write_json
 from brats_unet.metrics import package_facts
 from brats_unet.metrics.empty import is_undefined
 from brats_unet.metrics.protocols import TOLERANCES_MM, protocol_named
@@ -211,12 +212,11 @@ def _draw(
 
 def _remove_earlier_files(output: Path) -> None:
     """Remove files of an earlier evaluation that this one may not overwrite, so that no outdated file remains."""
-    try:
-        earlier = json_text.loads((output / SUMMARY).read_text(encoding="utf-8"))
-        cases = earlier.get("files", {})
-        drawn = [*earlier.get("figures", []), *(f"{case}{suffix}" for case in cases for suffix in SUFFIXES)]
-    except (OSError, ValueError):
-        drawn = []
+    earlier = recorded_json(output / SUMMARY, SummaryFile) or {}
+    drawn = [
+        *earlier.get("figures", []),
+        *(f"{case}{suffix}" for case in earlier.get("files", {}) for suffix in SUFFIXES),
+    ]
     if (output / FIGURES).is_symlink():  # the figures that it leads to stay
         remove_file(output / FIGURES)
     for path in (

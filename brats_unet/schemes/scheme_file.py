@@ -41,6 +41,8 @@ def builtin_names() -> list[str]:
 def scheme_in(recorded: Mapping[str, Any]) -> Scheme:
     """The scheme in what a run, an export or an evaluation recorded; glioma if it is from before there were schemes."""
     plain = recorded.get("scheme")
+    if plain is not None and not isinstance(plain, Mapping):
+        raise SettingsError(f"scheme: found {what_is(plain)}. Expected at least the keys labels and regions.")
     return builtin() if plain is None else scheme_of(plain)
 
 

@@ -9,6 +9,7 @@ from brats_unet.files import write_json
 from brats_unet.inference.postprocess import Postprocessing
 from brats_unet.run import Run
 from brats_unet.schemes.scheme_file import builtin
+from tests.whole_recipe import RECIPE
 
 TUNED = Postprocessing.from_dict({"threshold": {"WT": 0.3}}, builtin())
 
@@ -17,7 +18,7 @@ TUNED = Postprocessing.from_dict({"threshold": {"WT": 0.3}}, builtin())
 def runs(tmp_path):
     found = [Run(tmp_path / name) for name in "ab"]
     for run in found:
-        write_json(run.recipe_file, {"inference": {"mirror": ["x", "y"]}})
+        write_json(run.recipe_file, RECIPE | {"inference": {**RECIPE["inference"], "mirror": ["x", "y"]}})
     return found
 
 

@@ -20,6 +20,7 @@ from brats_unet.schemes.scheme_file import builtin
 from brats_unet.settings import Evaluate, OtherData
 from brats_unet.volume import Volume
 from tests.slices import patient
+from tests.whole_recipe import RECIPE
 
 NUMBERS = range(1, 5)
 
@@ -45,7 +46,7 @@ def write_record(data, tmp_path):
         subjects = [asdict(Subject(c.id, c.patient, "", memo.voxels(c.images[Modality.FLAIR].path))) for c in cases]
         told = {"name": "brats", "root": str(data), "validation_root": None, "modalities": [str(m) for m in Modality]}
         write_json(run.settings_file, {"data": {**told, "leave_out": [], "cache": str(tmp_path / "cache")}})
-        write_json(run.recipe_file, {"convention": "brats2017"} | ({} if scheme is None else {"scheme": scheme}))
+        write_json(run.recipe_file, RECIPE | ({} if scheme is None else {"scheme": scheme}))
         division = {
             "train": [name(number) for number in NUMBERS if number not in held_out],
             "validation": [name(number) for number in held_out],
@@ -257,7 +258,7 @@ def test_slices_of_the_run_have_its_spacing_and_other_slices_the_one_that_is_set
     write_json(
         run.settings_file, {"data": {**told, "leave_out": [], "cache": str(tmp_path / "gone"), "spacing_mm": [1, 1, 5]}}
     )
-    write_json(run.recipe_file, {"convention": "grey", "scheme": builtin("lesion").as_dict()})
+    write_json(run.recipe_file, {**RECIPE, "convention": "grey", "scheme": builtin("lesion").as_dict()})
     write_json(run.folds_file, {"train": [trained], "validation": [held_out]})
     moved = root.rename(tmp_path / "moved")
     (one,), _ = chosen(settings(moved), run)

@@ -1,6 +1,8 @@
 """The command `brats-unet check`."""
 
+import gzip
 import json
+import struct
 from dataclasses import replace
 from pathlib import Path
 
@@ -82,6 +84,19 @@ def test_a_defect_is_printed_and_the_exit_code_is_1(root: Path, capsys: pytest.C
     assert "no t1ce scan." in printed
     assert "1 error, 0 warnings" in printed
     assert "These errors would stop a training." in printed
+
+
+def test_a_bomb_and_a_cut_file_are_rows_of_the_table(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    bomb, cut = (root / case / f"{case}_flair.nii.gz" for case in ("BraTS20_Training_001", "BraTS20_Training_002"))
+    scan = gzip.decompress(bomb.read_bytes())
+    shape = struct.pack("<4h", 3, 30000, 30000, 30000)
+    bomb.write_bytes(gzip.compress(scan[:40] + shape + scan[48:] + bytes(50_000_000)))
+    cut.write_bytes(cut.read_bytes()[:100])
+    assert main(settings(root, as_json=True)) == 1
+    found = {(one["case"], one["found"]) for one in json.loads(capsys.readouterr().out)["findings"]}
+    told = {case: sentence for case, sentence in found if sentence.startswith(f"{case}_flair.nii.gz: cannot be read")}
+    assert sorted(told) == ["BraTS20_Training_001", "BraTS20_Training_002"]
+    assert "its header promises 54,000,000,000,352 bytes" in told["BraTS20_Training_001"]
 
 
 def test_json_is_one_document_on_stdout(root: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -449,6 +449,23 @@ def test_a_folder_of_web_pages_and_pointers_names_each_file_and_predicts_the_oth
     assert failed[CASES[1]].endswith("is a Git LFS pointer, not the scan itself. Fetch the scans: git lfs pull.")
 
 
+def test_a_bomb_and_a_cut_file_are_listed_under_failed_and_the_others_are_predicted(
+    settings, phantom_root, tmp_path, capsys
+):
+    folder = tmp_path / "scans"
+    shutil.copytree(phantom_root, folder)
+    bomb, cut = (folder / case / f"{case}_flair.nii.gz" for case in CASES[:2])
+    scan = gzip.decompress(bomb.read_bytes())
+    shape = struct.pack("<4h", 3, 30000, 30000, 30000)
+    bomb.write_bytes(gzip.compress(scan[:40] + shape + scan[48:] + bytes(50_000_000)))
+    cut.write_bytes(cut.read_bytes()[:3000])
+    assert predict.main(settings(input=str(folder), json=True)) == 1
+    found = json.loads(capsys.readouterr().out)
+    assert (list(found["failed"]), found["cases"]) == (CASES[:2], CASES[2:])
+    assert "its header promises 54,000,000,000,352 bytes" in found["failed"][CASES[0]]
+    assert "It is probably truncated: copy or download it again." in found["failed"][CASES[1]]
+
+
 def test_a_folder_of_any_names_is_predicted_by_patterns(settings, phantom_root, tmp_path):
     assert predict.main(settings()) == 0
     words = {"flair": "fla", "t1": "pre", "t1ce": "post", "t2": "two"}

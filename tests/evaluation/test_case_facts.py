@@ -131,5 +131,5 @@ def test_written_facts_are_read_back_unchanged_and_a_broken_line_is_named(tmp_pa
     with pytest.raises(DataError, match=r"line 2 cannot be read \(invalid literal.*Evaluate again"):
         read_facts(tmp_path / CASES)
     (tmp_path / CASES).write_text("case,region\na,WT\n")
-    with pytest.raises(DataError, match="found columns case, region. Expected case, region, stratum"):
+    with pytest.raises(DataError, match="found the columns case, region, without stratum"):
         read_facts(tmp_path / CASES)

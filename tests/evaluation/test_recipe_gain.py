@@ -10,6 +10,7 @@ import pytest
 
 from brats_unet.errors import SettingsError
 from brats_unet.run import Run
+from tests.whole_recipe import RECIPE
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
 with pytest.MonkeyPatch.context() as patch:
@@ -222,7 +223,7 @@ def trained(folder, name="before-f0-s0", *, held_out=("A", "B"), fold=0):
     run = Run(folder / name)
     run.checkpoint_file("last").parent.mkdir(parents=True)
     run.checkpoint_file("last").write_bytes(b"weights")
-    run.recipe_file.write_text("{}")
+    run.recipe_file.write_text(json.dumps(RECIPE))
     run.folds_file.write_text(json.dumps({"train": [], "validation": list(held_out)}))
     return gain_scores.Trained(name.split("-")[0], fold, 0, run)
 
@@ -238,7 +239,7 @@ def test_scores_are_read_back_as_they_were_written_and_only_for_the_same_network
 def test_other_weights_another_recipe_or_another_mode_is_another_network(tmp_path):
     run = trained(tmp_path).run
     stamps = {gain_scores.stamp(run, "auto"), gain_scores.stamp(run, "whole")}
-    run.recipe_file.write_text('{"inference": {}}')
+    run.recipe_file.write_text(json.dumps(RECIPE | {"precision": "bfloat16"}))
     stamps.add(gain_scores.stamp(run, "auto"))
     run.checkpoint_file("last").write_bytes(b"others")
     stamps.add(gain_scores.stamp(run, "auto"))

@@ -7,7 +7,6 @@ import pytest
 
 from brats_unet.errors import DataError
 from brats_unet.evaluation.record import (
-    PARTS,
     open_evaluation,
     read_rows,
     require_whole,
@@ -42,20 +41,43 @@ def test_scores_out_of_range_are_named(tmp_path):
         read_rows(tmp_path / "scores.csv")
 
 
+def summary_of(rows):
+    """A summary of one case that has all parts."""
+    found = {"unit": "1", "n": 1, "undefined": 0, "mean": 0.9, "median": 0.9, "q1": 0.9, "q3": 0.9}
+    regions = {row.region: {"all_cases": {}} for row in rows}
+    for row in rows:
+        regions[row.region]["all_cases"][row.metric] = found
+    parts = {"title": "t", "cases": 1, "regions": regions, "trivial_predictors": {}}
+    return parts | {"interval": "", "protocol": {"name": "p", "hd95_definition": "pooled"}, "versions": {}}
+
+
+def test_a_summary_that_lacks_a_region_or_a_rule_is_refused(tmp_path):
+    metrics = ("dice", "hd95", "volume_reference", "volume_prediction")
+    rows = [Row("a", region, metric, 0.9, "1") for region in ("WT", "TC", "ET") for metric in metrics]
+    write_rows(tmp_path / "scores.csv", Row, rows)
+    summary = summary_of(rows)
+    del summary["regions"]["TC"], summary["regions"]["ET"]["all_cases"]["hd95"]
+    summary["protocol"] = {"name": "p", "metrics": ["dice"], "hd95_definition": "other"}
+    (tmp_path / "summary.json").write_text(json.dumps(summary))
+    message = r"lacks regions.TC dice, .*, regions.ET hd95.*Evaluate again"
+    with pytest.raises(DataError, match=message):
+        require_whole(open_evaluation(tmp_path))
+
+
 def test_missing_scores_and_a_summary_that_does_not_match_are_refused(tmp_path):
     def found(rows, summary):
         write_rows(tmp_path / "scores.csv", Row, rows)
         (tmp_path / "summary.json").write_text(json.dumps(summary))
         return open_evaluation(tmp_path)
 
-    summary = dict.fromkeys(PARTS, 1)
     metrics = ("dice", "hd95", "volume_reference", "volume_prediction", "iou")
     whole = [Row("a", region, metric, 0.9, "1") for region in ("WT", "TC", "ET") for metric in metrics]
+    summary = summary_of(whole)
     require_whole(found(whole, summary))
     in_pixels = [
         replace(row, metric=row.metric.replace("hd95", "hd95_slice_px").replace("volume", "voxels")) for row in whole
     ]
-    require_whole(found(in_pixels, summary))
+    require_whole(found(in_pixels, summary_of(in_pixels)))
     two = [*whole, *(replace(row, case="b") for row in whole[:-1])]
     message = r"number of cases: 2 in scores.csv, 1 in summary.json; scores.csv lacks b ET iou\. Evaluate again"
     with pytest.raises(DataError, match=message):
@@ -70,7 +92,10 @@ def test_missing_scores_and_a_summary_that_does_not_match_are_refused(tmp_path):
 
 def test_a_table_with_other_columns_is_refused(tmp_path):
     (tmp_path / "scores.csv").write_text("id,dice\na,0.9\n")
-    with pytest.raises(DataError, match="columns id, dice. Expected case, region, metric, value, unit"):
+    with pytest.raises(
+        DataError,
+        match="found the columns id, dice, without case, region, metric, value, unit. Expected the scores.csv",
+    ):
         read_rows(tmp_path / "scores.csv")
 
 
@@ -99,10 +124,11 @@ def test_an_evaluation_from_before_there_were_schemes_is_of_glioma_and_others_sa
 
 
 def test_a_whole_evaluation_has_the_scored_regions_of_its_scheme(tmp_path):
-    summary = dict.fromkeys(PARTS, 1) | {"scheme": builtin("lesion").as_dict()}
-    (tmp_path / "summary.json").write_text(json.dumps(summary))
     names = ("dice", "hd95", "volume_reference", "volume_prediction")
-    write_rows(tmp_path / "scores.csv", Row, [Row("a", "lesion", name, 0.9, "1") for name in names])
+    rows = [Row("a", "lesion", name, 0.9, "1") for name in names]
+    summary = summary_of(rows) | {"scheme": builtin("lesion").as_dict()}
+    (tmp_path / "summary.json").write_text(json.dumps(summary))
+    write_rows(tmp_path / "scores.csv", Row, rows)
     require_whole(open_evaluation(tmp_path))
     write_rows(tmp_path / "scores.csv", Row, [Row("a", "WT", name, 0.9, "1") for name in names])
     with pytest.raises(DataError, match=r"scores.csv lacks a lesion dice, a lesion hd95, a lesion volume_reference"):

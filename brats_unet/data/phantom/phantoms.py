@@ -2,7 +2,6 @@
 
 import csv
 import io
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -15,7 +14,8 @@ from brats_unet import nifti
 from brats_unet.data.phantom.phantom_case import VERSION, kind_of, labels_of, phantom_case
 from brats_unet.data.phantom.scan_grid import BRATS, ScanGrid, times
 from brats_unet.errors import DataError, SettingsError
-from brats_unet.files import atomic_path, entries, require_free_space, write_json
+from brats_unet.file_kinds.json_kinds import PhantomFile
+from brats_unet.files import atomic_path, entries, read_json, recorded_json, require_free_space, write_json
 from brats_unet.modality import Modality
 from brats_unet.processes import in_processes
 from brats_unet.schemes.convention import Convention, conventions
@@ -176,7 +176,8 @@ def is_phantom(mask: Path) -> bool:
 
 def varieties(folder: Path) -> dict[str, str]:
     """Variety of each phantom, by case id, in a folder that `write_dataset` made."""
-    return dict(json.loads((Path(folder) / "phantom.json").read_text(encoding="utf-8"))["varieties"])
+    file = Path(folder) / "phantom.json"
+    return read_json(file, PhantomFile, what=str(folder), advice="Remove the folder.").get("varieties", {})
 
 
 def known_cases(folder: Path, recipe: Mapping[str, Any]) -> int:
@@ -195,11 +196,10 @@ def known_cases(folder: Path, recipe: Mapping[str, Any]) -> int:
             f"{folder}: is not empty and holds no phantoms. Expected a new or empty folder, or one that "
             f"`brats-unet phantom` made. Choose another output."
         )
-    try:
-        found = json.loads(description_file.read_text(encoding="utf-8"))
-        count = int(found["cases"])
-    except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError, ValueError):
-        raise DataError(f"{description_file}: cannot be read. Remove the folder, or choose another output.") from None
+    found = recorded_json(description_file, PhantomFile)
+    if found is None:
+        raise DataError(f"{description_file}: cannot be read. Remove the folder, or choose another output.")
+    count = found["cases"]
     for key, value in recipe.items():
         if (held := found.get(key, EARLIER.get(key))) != value:
             raise DataError(
@@ -211,7 +211,8 @@ def known_cases(folder: Path, recipe: Mapping[str, Any]) -> int:
 
 def words(value: Any) -> str:
     """A value of a recipe for messages; a list as 240×240×155."""
-    return times(value) if isinstance(value, list) else str(value)
+    numbers = isinstance(value, list) and all(isinstance(one, int | float) and abs(one) < 1e9 for one in value)
+    return times(value) if numbers else f"{value!s:.100}"
 
 
 def files(folder: Path, names: Names, index: int) -> dict[str, Path]:

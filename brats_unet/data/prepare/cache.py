@@ -7,7 +7,6 @@ of them gives a new folder, so an outdated volume is never read.
 """
 
 import fcntl
-import json
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -24,7 +23,8 @@ from brats_unet.data.prepare.grid import Grid
 from brats_unet.data.prepare.plausible import edges_fit
 from brats_unet.data.prepare.preprocess import Preparation, Prepared, prepare
 from brats_unet.errors import DataError
-from brats_unet.files import explain_write_errors, remove, require_free_space, write_json
+from brats_unet.file_kinds.json_kinds import ManifestFile
+from brats_unet.files import explain_write_errors, read_json, recorded_json, remove, require_free_space, write_json
 from brats_unet.processes import in_processes
 from brats_unet.scan_files import read_header
 from brats_unet.schemes.convention import Convention
@@ -194,11 +194,12 @@ def write(prepared: Prepared, case_id: str, preparation: Preparation, target: Pa
 
 
 def is_whole(target: Path) -> bool:
-    """Whether every file in the manifest exists and has the size recorded there."""
+    """Whether the manifest can be read, and every file in it exists and has the size recorded there."""
+    manifest = recorded_json(target / MANIFEST, ManifestFile)
     try:
-        manifest = json.loads((target / MANIFEST).read_text(encoding="utf-8"))
+        Grid.from_dict(manifest["grid"] if manifest else {})
         return all((target / name).stat().st_size == facts["bytes"] for name, facts in manifest["files"].items())
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError):
         return False
 
 
@@ -221,7 +222,7 @@ def open_prepared(case_id: str, target: Path) -> PreparedCase:
 
 def manifest_of(target: Path) -> dict[str, Any]:
     """Manifest of a prepared case, as `write` saved it."""
-    return json.loads((target / MANIFEST).read_text(encoding="utf-8"))
+    return read_json(target / MANIFEST, ManifestFile, what=str(target), advice="Delete the folder.")
 
 
 def estimated_bytes(case: Case, preparation: Preparation) -> int:

@@ -1,7 +1,6 @@
 """Content hashes of files, cached by path, size and modification time so that each file is read only once."""
 
 import hashlib
-import json
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from brats_unet.errors import DataError
-from brats_unet.files import write_json
+from brats_unet.files import recorded_json, write_json
 from brats_unet.scan_files import files_in, read_scan, stamp
 from brats_unet.volume import ImageFile
 
@@ -108,12 +107,7 @@ def _key(kind: str, path: str) -> str:
 
 
 def _read(file: Path) -> dict[str, list[Any]]:
-    try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    if not isinstance(content, dict):
-        return {}
+    content = recorded_json(file, dict[str, Any]) or {}
     known = {key: value for key, value in content.items() if isinstance(value, list) and len(value) == 3}
     parted = {key: key.partition(":") for key in known}
     # Earlier versions wrote paths into the keys.

@@ -38,6 +38,11 @@ class Grid:
     straight: Straight | None = None
     spacing_known: bool = True
 
+    def __post_init__(self) -> None:
+        lengths = (self.case_shape, self.turn.axes, self.turn.reverse, self.box.start, self.box.stop, self.ratio)
+        if {len(one) for one in (*lengths, self.lead)} != {3} or np.shape(self.case_affine) != (4, 4):
+            raise ValueError("A grid has three axes and an affine of four rows.")
+
     @property
     def shape(self) -> tuple[int, ...]:
         """Shape of the prepared grid, in voxels along L, P, S."""

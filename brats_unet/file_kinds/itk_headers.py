@@ -1,0 +1,169 @@
+"""Headers of MetaImage and NRRD files, checked before SimpleITK opens the file: it trusts whatever they say.
+
+A header that promises more voxels than its file holds is refused, as is one that is no plain text: a long line ends the
+process of SimpleITK 2.
+"""
+
+import math
+import re
+import zlib
+from pathlib import Path
+
+from brats_unet.errors import DataError
+from brats_unet.files import MOST_PACKED
+from brats_unet.hardware import memory_available_bytes
+from brats_unet.scan_formats import broken, suffix_of, unreadable
+
+NRRD = (".nrrd", ".nhdr")
+HEADER_BYTES = 65536  # a header ends before
+LONGEST_LINE = 1000
+BLOCK = 2**20
+META_BYTES = {"CHAR": 1, "UCHAR": 1, "SHORT": 2, "USHORT": 2, "INT": 4, "UINT": 4, "LONG": 4, "ULONG": 4} | {
+    "LONG_LONG": 8,
+    "ULONG_LONG": 8,
+    "FLOAT": 4,
+    "DOUBLE": 8,
+}
+META_VECTORS = ("ElementSpacing", "ElementSize", "Offset", "Position", "Origin", "CenterOfRotation")
+META_MATRICES = ("TransformMatrix", "Rotation", "Orientation")
+NRRD_BYTES = (  # of a voxel; the first pattern in the name of its type decides
+    (r"long long|int64|double", 8),
+    (r"int8|char", 1),
+    (r"int16|short", 2),
+    (r"int32|^(unsigned |signed )?int$|^uint$|float", 4),
+)
+PACKED, TEXT, RAW = ("gz", "gzip"), ("ascii", "txt", "text", "hex"), ("raw",)
+
+
+def fields_of(path: Path) -> dict[str, str]:
+    """The fields of a header by name, in lower case for NRRD.
+
+    Raises:
+        DataError: The file cannot be opened, or its header is no text of short lines.
+    """
+    try:
+        with open(path, "rb") as file:
+            head = file.read(HEADER_BYTES)
+    except OSError as problem:
+        raise unreadable(path, problem) from problem
+    return _parsed(path, head)[0]
+
+
+def _parsed(path: Path, head: bytes) -> tuple[dict[str, str], int]:
+    """Fields, and the bytes of the header."""
+    nrrd = suffix_of(path) in NRRD
+    fields: dict[str, str] = {}
+    at = 0
+    while at < len(head):
+        end = head.find(b"\n", at)
+        end = len(head) if end < 0 else end
+        line = head[at:end].rstrip(b"\r")
+        at = end + 1
+        if len(line) > LONGEST_LINE or b"\0" in line:
+            raise broken(path, "its header is no text of short lines")
+        if nrrd and not line:
+            break
+        name, mark, value = line.decode("utf-8", "replace").partition(":" if nrrd else "=")
+        name = name.strip().lower() if nrrd else name.strip()
+        if mark and not (nrrd and name.startswith("#")):
+            if name in fields:
+                raise broken(path, f"its header holds {name} twice")
+            fields[name] = value.strip()
+        if not nrrd and name == "ElementDataFile":
+            break
+    return fields, min(at, len(head))
+
+
+def refuse_false_promise(files: list[Path]) -> None:
+    """Refuse a file whose header does not fit what is behind it.
+
+    Args:
+        files: The file with the header, and the file of the voxels if that is another.
+
+    Raises:
+        DataError: The header lacks a field, has one that is no number, or promises more voxels than the file or the
+            memory can hold; or the packed voxels end too early.
+    """
+    path, data = files[0], files[-1]
+    try:
+        with open(path, "rb") as file:
+            head = file.read(HEADER_BYTES)
+        size = data.stat().st_size
+    except OSError as problem:
+        raise unreadable(path, problem) from problem
+    fields, header = _parsed(path, head)
+    try:
+        promised, encoding = (_of_nrrd if suffix_of(path) in NRRD else _of_meta)(fields)
+    except (ValueError, KeyError) as problem:
+        raise broken(path, f"its header: {str(problem) or type(problem).__name__}") from None
+    held = size - (header if data == path else 0)
+    if promised > (held * MOST_PACKED if encoding in PACKED else held):
+        raise broken(path, f"its header promises {promised:,} bytes, {held:,} are there")
+    if promised > (free := memory_available_bytes()):
+        raise DataError(
+            f"{path}: its header promises {promised:,} bytes, but {free:,} bytes of memory are free. Correct its "
+            f"header, or use a machine with more memory."
+        )
+    if encoding in PACKED and (found := _unpacked_bytes(data, size - held, promised)) < promised:
+        raise broken(path, f"its header promises {promised:,} bytes, {found:,} are there")
+
+
+def _of_meta(fields: dict[str, str]) -> tuple[int, str]:
+    """Bytes of the voxels and their encoding, by the header of a MetaImage file."""
+    axes = int(fields["NDims"])
+    shape = _lengths(fields["DimSize"], axes)
+    for count, names in ((axes, META_VECTORS), (axes**2, META_MATRICES)):
+        for name in names:
+            if name in fields and len(_numbers(fields[name])) != count:
+                raise ValueError(f"{name} {fields[name][:100]}; expected {count} numbers")
+    voxel = META_BYTES[fields["ElementType"].removeprefix("MET_").removesuffix("_ARRAY")]
+    channels, _ = int(fields.get("ElementNumberOfChannels", "1")), int(fields.get("CompressedDataSize", "0"))
+    if not 1 <= channels <= 100 or int(fields.get("HeaderSize", "0")) not in (0, -1):
+        raise ValueError(f"{channels} channels, HeaderSize {fields.get('HeaderSize', 0)}")
+    numbers = math.prod(shape) * channels
+    if fields.get("BinaryData", "False").lower()[:1] not in "t1":
+        return 2 * numbers - 1, "ascii"
+    return numbers * voxel, "gzip" if fields.get("CompressedData", "False").lower()[:1] in "t1" else "raw"
+
+
+def _of_nrrd(fields: dict[str, str]) -> tuple[int, str]:
+    """The same for NRRD."""
+    shape = _lengths(fields["sizes"], int(fields["dimension"]))
+    for name in ("spacings", "space origin", "space directions", "axis mins", "axis maxs"):
+        _numbers(re.sub(r"[(),]|\bnone\b|\bnan\b", " ", fields.get(name, "0"), flags=re.IGNORECASE) or "0")
+    voxel = next((size for pattern, size in NRRD_BYTES if re.search(pattern, fields["type"].lower())), None)
+    encoding = fields["encoding"].lower()
+    if voxel is None or encoding not in (*PACKED, *TEXT, *RAW):
+        raise ValueError(f"type {fields['type']}, encoding {encoding}; expected numbers, raw or gzip")
+    skipped = (fields.get(name, fields.get(name.replace(" ", ""), "0")) for name in ("byte skip", "line skip"))
+    if any(number not in ("0", "-1") for number in skipped):
+        raise ValueError("it skips bytes or lines; expected the voxels at once")
+    numbers = math.prod(shape)
+    return (2 * numbers - 1 if encoding in TEXT else numbers * voxel), encoding
+
+
+def _lengths(text: str, axes: int) -> list[int]:
+    shape = [int(word) for word in text.split()]
+    if not 2 <= axes <= 4 or len(shape) != axes or min(shape) < 1:
+        raise ValueError(f"{axes} axes, sizes {text[:100]}; expected two to four lengths of 1 or more")
+    return shape
+
+
+def _numbers(text: str) -> list[float]:
+    found = [float(word) for word in text.split()]
+    if not all(map(math.isfinite, found)):
+        raise ValueError(f"{text[:100]} is not finite")
+    return found
+
+
+def _unpacked_bytes(path: Path, start: int, most: int) -> int:
+    """Bytes that a zlib or gzip stream unpacks to, counted up to `most`, without keeping them."""
+    stream, found = zlib.decompressobj(wbits=47), 0  # 47: zlib or gzip
+    with open(path, "rb") as file:
+        file.seek(start)
+        try:
+            while found < most and not stream.eof and (block := stream.unconsumed_tail or file.read(BLOCK)):
+                found += len(stream.decompress(block, BLOCK))
+        except zlib.error:
+            pass  # what follows is lost
+    return found
