@@ -1,4 +1,7 @@
-"""Atomic file writes (a file gets its final name only when complete), JSON files, deletion, and errors of the disk."""
+"""Long because a temporary, its lock and its deletion are one rule that every write of a file follows.
+
+Atomic file writes (a file gets its final name only when complete), JSON files, deletion, and errors of the disk.
+"""
 
 import errno
 import fcntl

@@ -1,4 +1,4 @@
-"""The run folder `runs/<name>`: the name of every file in it, and the journal of the training."""
+"""Long because it names every file of a run folder `runs/<name>`, reads them by their types, and keeps the journal."""
 
 import json
 import math
