@@ -106,17 +106,21 @@ def test_an_interrupted_overwrite_of_a_run_is_finished_by_the_same_command(tmp_p
 @pytest.mark.parametrize("earlier", [True, False])
 def test_predict_unlinks_a_folder_of_maps_that_is_a_link(earlier, outside, tmp_path):
     output = tmp_path / "masks"
-    write_json(output / ("predictions.json" if earlier else "other.json"), {"networks": [{"weights": "run/old"}]})
+    write_json(
+        output / ("predictions.json" if earlier else "other.json"), {"networks": [{"weights": "run/old", "recipe": {}}]}
+    )
     for name in ("probabilities", "uncertainty", "a.nii.gz"):
         (output / name).symlink_to(outside / "case.png" if name == "a.nii.gz" else outside)
-    prepare_masks_folder(output, {"networks": [{"weights": "run/new"}]}, [mask_file(output, "a")], overwrite=True)
+    prepare_masks_folder(
+        output, {"networks": [{"weights": "run/new", "recipe": {}}]}, [mask_file(output, "a")], overwrite=True
+    )
     assert names(output) == (["predictions.json"] if earlier else ["other.json", "predictions.json"])
     assert names(outside) == ["case.png"] and (outside / "case.png").read_text() == "mine"
 
 
 def test_an_interrupted_overwrite_of_masks_is_finished_by_the_same_command(tmp_path, monkeypatch):
     output = tmp_path / "masks"
-    write_json(output / "predictions.json", {"networks": [{"weights": "run/old"}]})
+    write_json(output / "predictions.json", {"networks": [{"weights": "run/old", "recipe": {}}]})
     for name in ("a", "b"):
         (output / f"{name}.nii.gz").touch()
 
@@ -125,12 +129,12 @@ def test_an_interrupted_overwrite_of_masks_is_finished_by_the_same_command(tmp_p
 
     monkeypatch.setattr(masks_folder, "remove", refuse)
     with pytest.raises(MachineError):
-        prepare_masks_folder(output, {"networks": [{"weights": "run/new"}]}, overwrite=True)
-    assert masks_folder.is_stale(output, {"networks": [{"weights": "run/new"}]})  # still the old record
+        prepare_masks_folder(output, {"networks": [{"weights": "run/new", "recipe": {}}]}, overwrite=True)
+    assert masks_folder.is_stale(output, {"networks": [{"weights": "run/new", "recipe": {}}]})  # still the old record
     monkeypatch.undo()
-    prepare_masks_folder(output, {"networks": [{"weights": "run/new"}]}, overwrite=True)
+    prepare_masks_folder(output, {"networks": [{"weights": "run/new", "recipe": {}}]}, overwrite=True)
     assert names(output) == ["predictions.json"] and not masks_folder.is_stale(
-        output, {"networks": [{"weights": "run/new"}]}
+        output, {"networks": [{"weights": "run/new", "recipe": {}}]}
     )
 
 

@@ -134,7 +134,7 @@ def test_settings_that_a_training_would_refuse_are_refused_before_any_data_are_r
 
 def test_train_refuses_the_plan_of_another_dataset_before_it_prepares_a_case(command_line, trials, capsys, tmp_path):
     run(shlex.split(command_line("plan", "output=mine.yaml")))
-    line = f"train plan=mine.yaml data.leave_out=[BraTS20_Training_001] data.cache={tmp_path / 'other'} name=x"
+    line = f"train plan=mine.yaml data.leave_out=[Phantom20_001] data.cache={tmp_path / 'other'} name=x"
     assert run(shlex.split(line)) == 2
     assert "(4 cases with masks)" in (printed := capsys.readouterr().err) and "planned_for=null" in printed
     assert not (tmp_path / "other").exists() and not (tmp_path / "runs").exists()

@@ -425,7 +425,7 @@ def test_scans_in_every_format_get_the_masks_of_nifti(settings, phantom_root, tm
     for mask_format, suffix in (("nifti", ".nii.gz"), ("input", own)):
         output = tmp_path / mask_format
         assert predict.main(settings(input=str(folder), output=str(output), mask_format=mask_format)) == 0
-        assert sorted(path.name for path in output.glob("BraTS*")) == [f"{case}{suffix}" for case in CASES]
+        assert sorted(path.name for path in output.glob("Phantom*")) == [f"{case}{suffix}" for case in CASES]
         for case_id, mask in find_masks(output).items():
             one, other = read_mask(plain[case_id]), read_mask(mask)
             np.testing.assert_array_equal(one.array, other.array)

@@ -111,10 +111,10 @@ def four_axes(folder: Path) -> None:
 
 
 def singular(folder: Path) -> None:
-    for path in folder.iterdir():
-        data = bytearray(nifti.igzip.decompress(path.read_bytes()))
-        data[280 : 280 + 48] = bytes(48)  # the rows of the sform
-        path.write_bytes(nifti.igzip.compress(bytes(data)))
+    path = folder / f"{folder.name}_t1.nii.gz"
+    data = bytearray(nifti.igzip.decompress(path.read_bytes()))
+    data[280 : 280 + 48] = bytes(48)  # the rows of the sform
+    path.write_bytes(nifti.igzip.compress(bytes(data)))
 
 
 def mask_elsewhere(folder: Path) -> None:

@@ -128,7 +128,7 @@ def test_an_ensemble_that_lacks_a_member_or_holds_something_else_is_refused(fini
         ('{"members": ["fold_7"]}', "fold_7 is missing, a member of the ensemble. Restore it."),
         ('{"members": ["../x"]}', "expected a list of folders beside it, as members."),
         ('{"members": []}', "expected a list of folders beside it, as members."),
-        ("[]", "expected a list of folders beside it, as members."),
+        ("[]", "found an empty list. Expected a JSON object."),
     ):
         (tmp_path / "e" / "ensemble.json").write_text(content)
         assert cli.main(["predict", str(tmp_path / "e"), str(tmp_path), f"output={tmp_path / 'm'}"]) == 2

@@ -54,7 +54,7 @@ def test_predict_evaluate_and_load_find_the_scans_without_a_setting(place, capsy
     cases = sorted(path.name for path in (place / "data").iterdir())
     assert masks == [f"{case}.nii.gz" for case in cases]
     assert main(["evaluate", f"run={place / 'runs/own'}", "workers=1"]) == 0
-    assert "2 cases" in capsys.readouterr().out
+    assert "2 synthetic cases" in capsys.readouterr().out
     segmenter = load(str(place / "runs/own"))
     assert segmenter.modalities == ("flair", "t1ce", "ADC", "CT")
     assert segmenter(str(place / "data" / cases[0])).case == cases[0]
