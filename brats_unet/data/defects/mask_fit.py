@@ -7,6 +7,7 @@ from scipy import ndimage
 from brats_unet.data.defects.coarse import Coarse
 from brats_unet.data.defects.matching import FLIPS, correlations, flipped, words_of
 from brats_unet.data.readers.findings import Finding, Kind, warning
+from brats_unet.modality import Modality
 
 LEAST_LABELLED = 8.0  # coarse voxels: smaller masks are not compared with the scans
 RING = 3  # coarse voxels around the mask that it is compared with
@@ -18,6 +19,7 @@ LEAST_FIT, LEAST_FIT_IN_HEAD = 0.6, 0.3
 FLIP_GAIN = 1.5  # times the contrast that a mirrored mask must have
 MOST_OF_BRAIN = 0.5  # share of the brain that a mask may fill; real cases: at most 0.2
 SPECK_VOXELS, MOST_SPECKS = 3, 30  # voxels of a speck; specks of a mask; real cases: at most 9
+BLIND = {Modality.T1, Modality.T1CE}  # scans that alone do not show whole tumours
 REMEDY = "Check whether the mask is flipped, shifted or from another case."
 
 
@@ -42,11 +44,16 @@ def off_tumour(case_id: str, coarse: Coarse) -> list[Finding]:
     """A warning if no scan shows a contrast between a mask and its surroundings.
 
     The contrast counts less if the mask would have more of it elsewhere. If it has much more when mirrored, the warning
-    says so. A mask of less than 0.5 ml is not looked at, nor one that mostly lies outside the brain.
+    says so. A mask of less than 0.5 ml is not looked at, nor one that mostly lies outside the brain, nor any if there
+    are only T1 and T1ce scans, which hardly show oedema.
     """
     labelled = coarse.labelled
     inside = np.where(coarse.brain, labelled, 0)
-    if not coarse.tells or inside.sum() < max(LEAST_LABELLED, 0.5 * float(labelled.sum())):
+    if (
+        not coarse.tells
+        or set(coarse.scans) <= BLIND
+        or inside.sum() < max(LEAST_LABELLED, 0.5 * float(labelled.sum()))
+    ):
         return []
     scans = [coarse.relative(modality) for modality in coarse.scans]
     table = contrasts(scans, kernel(inside, coarse.brain), REACH)

@@ -83,9 +83,11 @@ def test_a_noisy_copy_mirrored_or_not_is_a_duplicate_of_another_patient_only(mem
 
 def test_labels_the_other_way_round_than_in_the_other_cases_are_found() -> None:
     draw = np.random.default_rng(0)
-    steps = [np.array([1.0, 0.5]) + draw.normal(0, 0.2, 2) for _ in range(7)]
+    steps = [np.array([1.0, 0.5, 0.2]) + draw.normal(0, 0.2, 3) for _ in range(7)]
     steps[4] = -steps[4]
-    cases = [Member(f"c{i}", f"p{i}", {}, {1: step, 2: np.zeros(2)}) for i, step in enumerate(steps)]
+    cases = [Member(f"c{i}", f"p{i}", {}, {1: step, 2: np.zeros(3)}) for i, step in enumerate(steps)]
     (finding,) = swapped_labels(cases)
     assert (finding.case, finding.kind) == ("c4", Kind.LABELS)
     assert swapped_labels(cases[2:7]) == []
+    two_scans = [replace(case, labels={key: means[:2] for key, means in case.labels.items()}) for case in cases]
+    assert swapped_labels(two_scans) == []

@@ -1,9 +1,12 @@
 """Masks on nothing, mirrored masks, masks of the brain, specks."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from brats_unet.data.defects.mask_fit import label_means, odd_extent, off_tumour, specks
 from brats_unet.data.readers.findings import Kind
+from brats_unet.modality import Modality
 from tests.brains import SHAPE, TUMOUR, coarse, ellipsoid
 
 
@@ -22,6 +25,13 @@ def test_a_mask_beside_the_tumour_is_found() -> None:
     (finding,) = off_tumour("x", coarse(mask=mask(shift=(-2, -18, 3))))
     assert (finding.kind, finding.scan) == (Kind.MASK, "mask")
     assert "no scan shows a contrast between the mask and its surroundings" in finding.found
+
+
+def test_t1_and_t1ce_alone_say_nothing_about_a_mask_because_they_hardly_show_oedema() -> None:
+    wrong = coarse(mask=mask(shift=(-2, -18, 3)))
+    blind = {name: scan for name, scan in wrong.scans.items() if name in (Modality.T1, Modality.T1CE)}
+    assert off_tumour("x", replace(wrong, scans=blind)) == []
+    assert off_tumour("x", replace(wrong, scans=blind | {Modality.T2: wrong.scans[Modality.T2]})) != []
 
 
 def test_a_mirrored_mask_is_called_mirrored() -> None:
