@@ -22,7 +22,7 @@ from brats_unet.data.readers.incomplete import cases_to_predict, named_case
 from brats_unet.errors import DataError, SettingsError
 from brats_unet.heat_map import HeatMap
 from brats_unet.inference.ensemble import predict_ensemble
-from brats_unet.inference.grad_cam import grad_cam
+from brats_unet.inference.grad_cam import explain_case
 from brats_unet.inference.network import Network
 from brats_unet.inference.postprocess import Postprocessing
 from brats_unet.inference.predicting import known_scans, outcome_of, prepared_for, trained_patterns
@@ -119,23 +119,16 @@ class Segmenter:
         """
         opened = self._case(case, name)
         prepared = prepared_for(self.networks, opened)
-        heats, probabilities, layers = [], [], []
-        for network in self.networks:
-            one = prepared[network.preparation]
-            found = grad_cam(network, one.image, region, layer)
-            heats.append(one.grid.to_case(found.heat))
-            probabilities.append(one.grid.to_case(found.probability))
-            layers.append(found.layer)
-        probability = np.mean(probabilities, axis=0)
-        if probability.max() < 0.5:
+        found = explain_case(self.networks, prepared, region, layer)
+        if found.probability.max() < 0.5:
             self.log(f"{opened.id}: no voxel of {region} is predicted; the map is about where it comes closest.")
         return HeatMap(
             case=opened.id,
             region=region,
-            layer=", ".join(dict.fromkeys(layers)),
-            values=np.mean(heats, axis=0),
-            probability=probability,
-            affine=np.array(one.grid.case_affine),
+            layer=found.layer,
+            values=found.heat,
+            probability=found.probability,
+            affine=np.array(next(iter(prepared.values())).grid.case_affine),
             scheme=self.convention.scheme,
             images=opened.images,
         )

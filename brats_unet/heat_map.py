@@ -10,9 +10,9 @@ import numpy as np
 from brats_unet.inference.exported import refuse_absent
 from brats_unet.modality import Modality
 from brats_unet.picture import AnyPath, Picture
-from brats_unet.scan_files import read_scan, write_like
+from brats_unet.scan_files import write_like
 from brats_unet.schemes.scheme import Scheme
-from brats_unet.volume import ImageFile, spacing_mm, turn_to_lps
+from brats_unet.volume import ImageFile
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,24 +48,19 @@ class HeatMap:
             MachineError: matplotlib is not installed.
         """
         refuse_absent("matplotlib", wanted_by="show()")
-        from brats_unet.report.heat_figure import heat_figure
+        from brats_unet.report.heat_figure import draw_heat
 
-        best = Modality(self.scheme.regions[self.region].seen_on)
-        modality = best if best in self.images else next(iter(self.images))
-        scan = read_scan(self.images[modality])
-        turn = turn_to_lps(self.affine)
-        x, y, z = (spacing_mm(self.affine)[axis] for axis in turn.axes)
         with tempfile.TemporaryDirectory() as folder:
-            heat_figure(
-                turn.apply(scan.array),
-                turn.apply(self.values),
-                turn.apply(self.probability >= 0.5),
+            draw_heat(
+                self.images,
+                self.affine,
+                self.values,
+                self.probability,
                 file := Path(folder) / "heat.png",
                 f"{self.case}: what raises {self.region}",
-                modality=modality,
+                scheme=self.scheme,
+                region=self.region,
                 layer=self.layer,
-                spacing_mm=(x, y, z),
-                spacing_known=scan.spacing_known,
             )
             return Picture(file.read_bytes())
 

@@ -252,6 +252,8 @@ class Report:
     viewer: FromZero  # cases whose scans can be scrolled
     cases: Optional[list[str]]  # ids of these cases, instead of `viewer`
     pictures: Optional[FromZero]  # cases drawn from the worst and from the best; None: by the number of cases
+    grad_cam: Any  # none, all, or regions: Grad-CAM of the cases in the pictures
+    layer: Optional[str]  # layer of Grad-CAM; None: the last one of the encoder
     paper: Literal["none", "single", "middle", "double"]  # width of figures for a paper, which are drawn too
     json: bool
 

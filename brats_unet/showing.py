@@ -86,8 +86,6 @@ def show(
         path = Path(str(mask))
         written = prediction_convention(settings[1], convention, [path], {found.id: integers_of(own)})
         own = written.decode(own, where=str(path))
-    if expert is None and own is None:
-        own = np.zeros(header.shape, np.uint8)
     return case_picture(found.id, found.images, header.affine, chosen, reference=expert, prediction=own)
 
 

@@ -48,7 +48,7 @@ def test_a_folder_is_shown_with_the_mask_that_lies_in_it(phantom_root, drawn):
 def test_scans_given_one_by_one_need_no_mask_and_no_known_kind(phantom_root, drawn):
     folder = phantom_root / CASE
     show({"flair": folder / f"{CASE}_flair.nii.gz", "ADC": folder / f"{CASE}_t1.nii.gz"})
-    assert drawn["images"] == {"flair", "ADC"} and drawn["reference"] is None and not drawn["prediction"].any()
+    assert drawn["images"] == {"flair", "ADC"} and drawn["reference"] is None and drawn["prediction"] is None
 
 
 def test_a_mask_of_another_label_convention_is_read_as_evaluate_reads_it(phantom_root, seg, tmp_path, drawn):

@@ -1,16 +1,18 @@
-"""Grad-CAM of a network on a prepared case: which tile, which voxels, which layer. See `keras_gradients`."""
+"""Grad-CAM of networks on a prepared case: which tile, which voxels, which layer. See `keras_gradients`."""
 
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
+from brats_unet.data.prepare.preprocess import Preparation, Prepared
 from brats_unet.errors import SettingsError
 from brats_unet.geometry import Box, bounding_box, crop, pad_to, uncrop, unpad
 from brats_unet.inference.network import Network
 
 
 class Explained(NamedTuple):
-    """Grad-CAM on the prepared grid.
+    """Grad-CAM on the prepared grid, or on that of the case.
 
     Attributes:
         heat: float32 (X, Y, Z), from 0 to 1, its largest value, that of each slice for a network of slices; all 0 if no
@@ -23,6 +25,30 @@ class Explained(NamedTuple):
     heat: np.ndarray
     probability: np.ndarray
     layer: str
+
+
+def explain_case(
+    networks: Sequence[Network], prepared: Mapping[Preparation, Prepared], region: str, layer: str | None
+) -> Explained:
+    """The mean of `grad_cam` over networks, on the grid of the case.
+
+    Args:
+        networks: At least one network with gradients.
+        prepared: The case by preparation, as `predicting.prepared_for` gives it.
+        region: One of the regions that the networks predict.
+        layer: Name of a layer; None is the last one of the encoder of each network.
+
+    Raises:
+        SettingsError: What `grad_cam` raises.
+    """
+    heats, probabilities, layers = [], [], []
+    for network in networks:
+        one = prepared[network.preparation]
+        found = grad_cam(network, one.image, region, layer)
+        heats.append(one.grid.to_case(found.heat))
+        probabilities.append(one.grid.to_case(found.probability))
+        layers.append(found.layer)
+    return Explained(np.mean(heats, axis=0), np.mean(probabilities, axis=0), ", ".join(dict.fromkeys(layers)))
 
 
 def grad_cam(network: Network, image: np.ndarray, region: str, layer: str | None) -> Explained:

@@ -76,7 +76,8 @@ def case_figure(
 
     A region is outlined on the scan that shows it best. If that scan is missing, the first given scan is used; without
     any scan, the labels of the reference are drawn in grey. With more than four regions, two close-ups show all regions
-    of the reference and of the prediction in the colours and line styles of the scheme.
+    of the reference and of the prediction in the colours and line styles of the scheme. Without masks, only whole scans
+    are drawn, through the middle of the head.
 
     Args:
         images: Scans by modality, shape (X, Y, Z), axes L-P-S; any number.
@@ -91,11 +92,14 @@ def case_figure(
         look: Ground, width and scale of the figure.
 
     Raises:
-        ValueError: There is neither a reference nor a prediction.
+        ValueError: There is neither a scan nor a mask.
     """
-    labels = reference if reference is not None else prediction
+    outlined = reference is not None or prediction is not None
+    if not outlined and not images:
+        raise ValueError("There is nothing to draw: expected a scan, a reference or a prediction.")
+    labels = next((one for one in (reference, prediction) if one is not None), None)
     if labels is None:
-        raise ValueError("There is nothing to outline: expected a reference, a prediction or both.")
+        labels = np.zeros(next(iter(images.values())).shape, np.uint8)
     spacing_mm = drawn_spacing(labels.shape, spacing_mm, known=spacing_known)
     reference, prediction = (np.zeros_like(labels) if mask is None else mask for mask in (reference, prediction))
     shown = {modality: windowed(image) for modality, image in images.items()}
@@ -107,7 +111,7 @@ def case_figure(
     centre = slices_through([pair[0] if pair[0].any() else pair[1] for pair in masks.values()], whole)
     close = around(box_of((reference > 0) | (prediction > 0)), centre, spacing_mm, labels.shape)
     whole = with_room(whole, spacing_mm) if shown else close
-    regions = [Panel(_seen_best_on(scheme, region, shown), region) for region in scheme.scored]
+    regions = [Panel(_seen_best_on(scheme, region, shown), region) for region in scheme.scored if outlined]
     bands = bands_of([Panel(modality) for modality in shown], regions, first, look.widest_band)
 
     legend = list(scheme.scored) if any(panel.mask for band in bands for panel in band) else []
@@ -117,7 +121,7 @@ def case_figure(
         panel, plane, axes = cell.panel, cell.plane, cell.axes
         scan = tissues if panel.modality is None else shown[panel.modality]
         show(axes, plane, scan.greys(plane, centre), whole if panel.is_whole else close, spacing_mm)
-        if panel.is_whole:
+        if panel.is_whole and outlined:
             frame(axes, plane, close, spacing_mm, look)
         for mask, width, colour, dash in outlines_in(panel, masks, scheme):
             outline(axes, plane, mask, centre, spacing_mm, width=width * look.scale, colour=colour, dash=dash)
@@ -131,8 +135,14 @@ def case_figure(
         for kind in (True, False):
             if alike := [cell.axes for cell in cells if cell.panel.is_whole == kind]:
                 scale_bar(alike[-1], look)
-    hint = "frames mark the close-ups" if shown else "grey: labels of the reference"
-    _captions(figure, title, hint if spacing_known else f"{hint}; the distance of the slices is unknown", look)
+    hints = ["left is on the right"]
+    if outlined:
+        hints.append("frames mark the close-ups" if shown else "grey: labels of the reference")
+    if not spacing_known:
+        hints.append("the distance of the slices is unknown")
+    _captions(figure, title, "; ".join(hints), look)
+    if outlined:
+        line_legend(figure, OUTLINES, 0.0, look, columns=2)
     if legend:
         entries = [(region, *region_look(scheme, region)) for region in legend]
         line_legend(figure, entries, (FOOT_INCHES - 0.06) * look.scale, look, columns=-(-len(legend) // rows))
@@ -204,7 +214,7 @@ def _heading(panel: Panel, scores: Mapping[tuple[str, str], float]) -> str:
     return f"{name}\n{', '.join(found)}" if found else name
 
 
-def _captions(figure: Figure, title: str, hint: str, look: Look) -> None:
+def _captions(figure: Figure, title: str, note: str, look: Look) -> None:
     height = figure.get_size_inches()[1]
     figure.text(
         0.008,
@@ -216,8 +226,6 @@ def _captions(figure: Figure, title: str, hint: str, look: Look) -> None:
         va="top",
         parse_math=False,  # a $ in a name is no formula
     )
-    line_legend(figure, OUTLINES, 0.0, look, columns=2)
-    note = f"left is on the right; {hint}"
     figure.text(0.992, 0.12 * look.scale / height, note, color=look.muted, fontsize=7 * look.scale, ha="right")
 
 

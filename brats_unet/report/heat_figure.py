@@ -1,5 +1,6 @@
 """Figure of a Grad-CAM map: the scan in three planes, the map over it, and the outline of the predicted region."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +11,57 @@ from brats_unet.report.panels import Panel, letters, outline, sheet, show
 from brats_unet.report.paper import SCREEN, save_figure
 from brats_unet.report.planes import box_of, drawn_spacing, slices_through, windowed, with_margin
 from brats_unet.safe_text import visible
+from brats_unet.scan_files import read_scan
+from brats_unet.schemes.scheme import Scheme
+from brats_unet.volume import ImageFile, spacing_mm, turn_to_lps
 
 FOOT_INCHES, COLOURS, OPACITY = 0.5, "inferno", 0.75
+
+
+def draw_heat(
+    images: Mapping[Modality, ImageFile],
+    affine: np.ndarray,
+    heat: np.ndarray,
+    probability: np.ndarray,
+    path: Path,
+    title: str,
+    *,
+    scheme: Scheme,
+    region: str,
+    layer: str,
+) -> None:
+    """Draw a map over the scan that shows its region best.
+
+    Args:
+        images: Scans of the case, at least one.
+        affine: Their affine, shape (4, 4).
+        heat: The map on their grid, shape (X, Y, Z), from 0 to 1.
+        probability: Probability of the region, same shape; the outline is at 0.5.
+        path: PNG file to write.
+        title: Title of the figure.
+        scheme: What is segmented.
+        region: The region.
+        layer: Layer of the map.
+
+    Raises:
+        DataError: The scan cannot be read.
+    """
+    best = Modality(scheme.regions[region].seen_on)
+    modality = best if best in images else next(iter(images))
+    scan = read_scan(images[modality])
+    turn = turn_to_lps(affine)
+    x, y, z = (spacing_mm(affine)[axis] for axis in turn.axes)
+    heat_figure(
+        turn.apply(scan.array),
+        turn.apply(heat),
+        turn.apply(probability >= 0.5),
+        path,
+        title,
+        modality=modality,
+        layer=layer,
+        spacing_mm=(x, y, z),
+        spacing_known=scan.spacing_known,
+    )
 
 
 def heat_figure(

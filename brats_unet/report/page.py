@@ -3,10 +3,7 @@
 Template, style and scripts are in template/; the content comes from summary.json, scores.csv and the run.
 """
 
-import base64
-import io
-import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -19,15 +16,15 @@ from brats_unet.data.phantom.phantoms import is_phantom
 from brats_unet.errors import SettingsError, some
 from brats_unet.evaluation.cohort import cohort_of
 from brats_unet.evaluation.mask_paths import folders_of, pairs_of
-from brats_unet.evaluation.record import FIGURES, Evaluation
+from brats_unet.evaluation.record import Evaluation
 from brats_unet.evaluation.score import Pair
 from brats_unet.files import atomic_path
 from brats_unet.metrics.glossary import VOXELS
 from brats_unet.private_paths import short_texts
 from brats_unet.processes import map_in_processes
 from brats_unet.report import page_cohort, page_facts, page_header
-from brats_unet.report.drawing import Drawing, case_title, draw_case
 from brats_unet.report.looks import css, css_class
+from brats_unet.report.page_pictures import HeatPicture, Progress, case_pictures, heat_picture
 from brats_unet.report.scans import Packed, base85, packed_case
 from brats_unet.report.scheme_words import first_upper, label_sentences, region_sentences, target
 from brats_unet.run import Run
@@ -35,9 +32,7 @@ from brats_unet.schemes.scheme import Scheme
 from brats_unet.schemes.scheme_file import scheme_in
 from brats_unet.spelling import suggestion
 
-PICTURE_WIDTH, PICTURE_QUALITY = 1400, 82  # WebP pictures have a fifth of the bytes of PNG
 MANY = 4  # regions above which the tables get narrow columns
-Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
@@ -63,12 +58,13 @@ class Page:
 
 def write_page(
     evaluation: Evaluation,
-    run: Run | None,
+    runs: Sequence[Run],
     path: Path,
     *,
     viewer: int = 5,
     cases: Sequence[str] | None = None,
     pictures: int | None = None,
+    heat: Mapping[str, Sequence[HeatPicture]] | None = None,
     data_root: Path | None = None,
     command: Sequence[str] = (),
     progress: Progress | None = None,
@@ -77,12 +73,14 @@ def write_page(
 
     Args:
         evaluation: Evaluation with a summary; its scheme says what its regions are.
-        run: Run whose settings, curves and environment are shown; None for an evaluation of two folders.
+        runs: The runs that were scored. Settings, curves and environment are shown of a single one; there is none for
+            an evaluation of two folders.
         path: HTML file to write.
         viewer: Number of cases in the scan viewer, spread evenly from the worst to the best.
         cases: Ids of the cases in the scan viewer, instead of `viewer`.
         pictures: Number of worst cases and of best cases that are shown as figures; None: as
             `page_cohort.drawn_groups` says.
+        heat: Grad-CAM maps by case, to show below the figures.
         data_root: Folder of the scans and expert masks; None: where they were when they were scored.
         command: Command-line arguments that wrote the report, without the program name.
         progress: Called with (task, done, total).
@@ -93,7 +91,7 @@ def write_page(
     """
     if viewer < 0 or (pictures or 0) < 0:
         raise SettingsError(f"viewer={viewer}, pictures={pictures}: expected 0 or more.")
-    scheme = evaluation.scheme
+    scheme, run = evaluation.scheme, runs[0] if len(runs) == 1 else None
     of_run = scheme_in(run.recipe()) if run is not None and run.recipe_file.is_file() else scheme
     cohort = cohort_of(evaluation.rows, evaluation.facts)
     order = [one.case for one in cohort.cases]
@@ -107,7 +105,7 @@ def write_page(
     chosen = list(dict.fromkeys(cases)) if cases is not None else list(words)
     packed, problems = _packed([pairs[case] for case in chosen if case in pairs], log)
     groups = page_cohort.drawn_groups(cohort, pictures)
-    drawn, unseen = _pictures(
+    drawn, unseen = case_pictures(
         evaluation, pairs, [case for _, some_cases in groups for case in some_cases], synthetic, log
     )
     left_out = [
@@ -122,7 +120,7 @@ def write_page(
     html = _template().render(
         title=evaluation.summary.get("title") or evaluation.name,
         synthetic=synthetic,
-        header=page_header.header(evaluation, run, known, synthetic=synthetic),
+        header=page_header.header(evaluation, runs, known, synthetic=synthetic),
         summary={key: short_texts(facts, folders) for key, facts in evaluation.summary.items() if key != "files"},
         no_spacing=page_facts.no_spacing(evaluation.summary),
         headline=page_facts.headline(evaluation),
@@ -131,6 +129,7 @@ def write_page(
         case_metrics=[page_facts.CHARTED[metric][0] for metric in page_facts.charted(evaluation)],
         pictures=[(name, [drawn[case] for case in chosen if case in drawn]) for name, chosen in groups],
         drawn=list(drawn),
+        heat={case: [heat_picture(one) for one in maps] for case, maps in (heat or {}).items() if case in drawn},
         figures=evaluation.summary.get("figures", []),
         failures=page_cohort.failures(evaluation, cohort),
         size_charts=page_cohort.size_charts(cohort, scheme),
@@ -181,42 +180,6 @@ def _of_scheme(scheme: Scheme) -> dict[str, Any]:
         "definitions": region_sentences(scheme),
         "labels": label_sentences(scheme),
     }
-
-
-def _pictures(
-    evaluation: Evaluation, pairs: Mapping[str, Pair], chosen: Sequence[str], synthetic: bool, log: Progress
-) -> tuple[dict[str, dict[str, Any]], list[str]]:
-    """Figures of cases as WebP, and a sentence for each case without one. Missing figures are drawn."""
-    from PIL import Image
-
-    values, problems = evaluation.values(), []
-    drawn: dict[str, dict[str, Any]] = {}
-    with tempfile.TemporaryDirectory() as folder:
-        for done, case in enumerate(chosen, 1):
-            path = evaluation.file.parent / FIGURES / f"{case}.png"
-            kinds = [
-                (region, metric) for region in evaluation.scheme.scored for metric in page_facts.charted(evaluation)
-            ]
-            scores = {kind: values[case, *kind] for kind in kinds}
-            pair = pairs.get(case)
-            lacking = [] if pair is None else [p for p in (pair.reference, pair.prediction) if p and not p.exists()]
-            if not path.is_file() and pair is not None and not lacking:
-                path = Path(folder) / f"{case}.png"
-                draw_case(Drawing(pair, scores, path, case_title(case, synthetic=synthetic)))
-            if path.is_file():
-                with Image.open(path) as image, io.BytesIO() as small:
-                    rgb = image.convert("RGB")
-                    rgb.thumbnail((PICTURE_WIDTH, 10 * PICTURE_WIDTH), Image.Resampling.LANCZOS)
-                    rgb.save(small, "WEBP", quality=PICTURE_QUALITY, method=4)
-                    data = base64.b64encode(small.getvalue()).decode()
-                dice = ", ".join(f"{region} {scores[region, 'dice']:.3f}" for region in evaluation.scheme.scored)
-                drawn[case] = {"case": case, "dice": dice, "data": data, "width": rgb.width, "height": rgb.height}
-            else:
-                problems.append(
-                    f"{case}: no figure, and none can be drawn without {lacking[0] if lacking else 'its masks'}."
-                )
-            log("Pictures", done, len(chosen))
-    return drawn, problems
 
 
 def _packed(pairs: Sequence[Pair], log: Progress) -> tuple[list[Packed], list[str]]:

@@ -11,12 +11,14 @@ from brats_unet.report.run_facts import facts_of
 from brats_unet.run import Run
 
 
-def header(evaluation: Evaluation, run: Run | None, folders: Mapping[str, Path], *, synthetic: bool) -> dict[str, str]:
+def header(
+    evaluation: Evaluation, runs: Sequence[Run], folders: Mapping[str, Path], *, synthetic: bool
+) -> dict[str, str]:
     """Facts of an evaluation by name, as far as they were recorded.
 
     Args:
         evaluation: The evaluation.
-        run: The run that was evaluated; None for two folders of masks, or an ensemble.
+        runs: The runs that were scored: one, those of a cross-validation, or none for two folders of masks.
         folders: See `mask_paths.folders_of`.
         synthetic: Whether some cases are phantoms.
     """
@@ -24,17 +26,23 @@ def header(evaluation: Evaluation, run: Run | None, folders: Mapping[str, Path],
     facts = {
         "Data": " ".join(part for part in (_data(evaluation, folders), "(synthetic)" if synthetic else "") if part)
     }
-    split = read_json(run.folds_file, what=f"{run.folder} is not a run folder") if _has_split(run) and run else {}
-    train, held_out = (split.get(key, []) for key in ("train", "validation"))
-    if held_out and set(evaluation.cases) <= set(held_out):
+    splits = [read_json(run.folds_file, what=f"{run.folder} is not a run folder") for run in runs if _has_split(run)]
+    held_out = {case for split in splits for case in split.get("validation", [])}
+    if held_out and set(evaluation.cases) <= held_out:
         facts["Held out, scored"] = _cases(count) if count == len(held_out) else f"{count} of {_cases(len(held_out))}"
     else:
         facts["Scored"] = _cases(count)
-    if train:
-        facts["Trained on"] = _cases(len(train))
-    if run is not None and (done := facts_of(run, run.name)).step:
-        asked = done.steps
-        facts["Steps"] = f"{done.step:,}" + (f" of {asked:,}" if asked is not None and asked != done.step else "")
+    each = " each" if len(runs) > 1 else ""
+    if len(runs) > 1:
+        facts["Networks"] = f"{len(runs)}, each scored on its held-out cases"
+    if trained := [len(split["train"]) for split in splits if split.get("train")]:
+        facts["Trained on"] = _range(trained) + f" case{'s' if max(trained) != 1 else ''}{each}"
+    done = [facts_of(run, run.name) for run in runs]
+    if steps := [one.step for one in done if one.step]:
+        asked = {one.steps for one in done}
+        planned = asked.pop() if len(asked) == 1 else None
+        whole = planned is None or {planned} == set(steps)
+        facts["Steps"] = _range(steps) + ("" if whole else f" of {planned:,}") + each
     facts["Evaluated"] = evaluation.summary.get("date", "")
     return {name: value.replace(",", "\u202f") if name == "Steps" else value for name, value in facts.items() if value}
 
@@ -63,8 +71,13 @@ def viewer_cases(cohort: Cohort, chosen: Sequence[str]) -> list[tuple[str, str]]
     ]
 
 
-def _has_split(run: Run | None) -> bool:
-    return run is not None and run.folds_file.is_file()
+def _has_split(run: Run) -> bool:
+    return run.folds_file.is_file()
+
+
+def _range(counts: Sequence[int]) -> str:
+    """A count, or the smallest and the largest one."""
+    return " to ".join(f"{end:,}" for end in dict.fromkeys((min(counts), max(counts))))
 
 
 def _cases(count: int) -> str:

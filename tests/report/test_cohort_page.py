@@ -16,7 +16,7 @@ from brats_unet.report.volume_charts import thirds
 
 
 def page_of(evaluation, tmp_path):
-    page = write_page(evaluation, None, tmp_path / "p.html", viewer=0)
+    page = write_page(evaluation, [], tmp_path / "p.html", viewer=0)
     return page, (tmp_path / "p.html").read_text(encoding="utf-8")
 
 

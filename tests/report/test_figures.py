@@ -56,8 +56,20 @@ def test_empty_masks_and_a_constant_scan_are_drawn(tmp_path):
     assert (tmp_path / "a.png").stat().st_size > 0
 
 
-def test_a_case_without_any_mask_is_refused(tmp_path):
-    with pytest.raises(ValueError, match="nothing to outline: expected a reference, a prediction or both"):
+def test_without_masks_only_whole_scans_are_drawn(tmp_path, monkeypatch):
+    sheets, written = [], []
+    laid_out = figures.sheet
+    monkeypatch.setattr(figures, "sheet", lambda bands, *box: sheets.append(bands) or laid_out(bands, *box))
+    monkeypatch.setattr(figures, "line_legend", lambda *args, **kwargs: written.append(args))
+    scans = {Modality.FLAIR: np.random.default_rng(0).random((40, 48, 32), np.float32)}
+    case_figure(scans, None, None, {}, tmp_path / "a.png", "a", scheme=GLIOMA)
+    (band,) = sheets[0]
+    assert [(panel.modality, panel.region, panel.mask) for panel in band] == [(Modality.FLAIR, "", "")]
+    assert written == []  # no legend of outlines
+
+
+def test_a_case_without_scans_and_masks_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="nothing to draw: expected a scan, a reference or a prediction"):
         case_figure({}, None, None, {}, tmp_path / "a.png", "a", scheme=GLIOMA)
 
 

@@ -47,7 +47,7 @@ class Elements(HTMLParser):
 def written(evaluated_run, tmp_path_factory):
     path = tmp_path_factory.mktemp("page") / "report.html"
     page = write_page(
-        open_evaluation(evaluated_run.folder), evaluated_run, path, viewer=2, pictures=1, command=["report", "run=x"]
+        open_evaluation(evaluated_run.folder), [evaluated_run], path, viewer=2, pictures=1, command=["report", "run=x"]
     )
     return page, path.read_text(encoding="utf-8")
 
@@ -113,7 +113,7 @@ def test_viewer_and_figures_show_the_worst_and_the_best_case(written):
 
 
 def test_a_report_without_scans_has_no_viewer_and_is_small(evaluated_run, tmp_path):
-    page = write_page(open_evaluation(evaluated_run.folder), None, tmp_path / "p.html", viewer=0, pictures=0)
+    page = write_page(open_evaluation(evaluated_run.folder), [], tmp_path / "p.html", viewer=0, pictures=0)
     text = (tmp_path / "p.html").read_text(encoding="utf-8")
     assert page.size_bytes < 100_000
     assert "niivue" not in text.lower()
@@ -123,17 +123,17 @@ def test_a_report_without_scans_has_no_viewer_and_is_small(evaluated_run, tmp_pa
 def test_the_same_run_gives_the_same_report(evaluated_run, tmp_path):
     evaluation = open_evaluation(evaluated_run.folder)
     for name in "ab":
-        write_page(evaluation, evaluated_run, tmp_path / f"{name}.html", viewer=1, pictures=0)
+        write_page(evaluation, [evaluated_run], tmp_path / f"{name}.html", viewer=1, pictures=0)
     assert (tmp_path / "a.html").read_bytes() == (tmp_path / "b.html").read_bytes()
 
 
 def test_the_viewer_shows_the_chosen_cases_and_an_unknown_case_is_refused(evaluated_run, tmp_path):
     evaluation = open_evaluation(evaluated_run.folder)
     case = evaluation.cases[1]
-    page = write_page(evaluation, None, tmp_path / "p.html", cases=[case], pictures=0)
+    page = write_page(evaluation, [], tmp_path / "p.html", cases=[case], pictures=0)
     assert page.scrolled == (case,)
     with pytest.raises(SettingsError, match=f"was not scored.*{case}"):
-        write_page(evaluation, None, tmp_path / "q.html", cases=[f"{case}x"])
+        write_page(evaluation, [], tmp_path / "q.html", cases=[f"{case}x"])
     assert not (tmp_path / "q.html").exists()
 
 
@@ -141,7 +141,7 @@ def test_a_report_of_an_evaluation_without_paths_names_what_it_cannot_show(evalu
     whole = open_evaluation(evaluated_run.folder)
     summary = {key: value for key, value in whole.summary.items() if key != "files"}
     page = write_page(
-        Evaluation(whole.name, whole.file, whole.rows, summary), None, tmp_path / "p.html", viewer=1, pictures=1
+        Evaluation(whole.name, whole.file, whole.rows, summary), [], tmp_path / "p.html", viewer=1, pictures=1
     )
     assert page.scrolled == ()
     assert any("does not record the path of its masks" in sentence for sentence in page.left_out)
@@ -158,7 +158,7 @@ def test_calibration_is_shown_without_trivial_predictors_which_have_none(evaluat
     rows = {row["name"]: row for row in page_facts.headline(evaluation)}
     assert [cell["trivial"] for cell in rows["Calibration error"]["cells"]] == [{}, {}, {}]
     assert all(cell["trivial"] for cell in rows["Dice"]["cells"])
-    assert write_page(evaluation, None, tmp_path / "p.html", viewer=0, pictures=0).left_out == ()
+    assert write_page(evaluation, [], tmp_path / "p.html", viewer=0, pictures=0).left_out == ()
 
 
 def test_every_metric_in_the_report_is_defined_there(evaluated_run, written):
@@ -212,7 +212,7 @@ def test_rules_for_absent_regions_are_listed_for_the_scored_metrics_only(evaluat
 def test_the_page_of_any_scheme_shows_its_regions_only(evaluated_as, schemes, tmp_path):
     for name, scheme in schemes.items():
         path = tmp_path / f"{name}.html"
-        page = write_page(open_evaluation(evaluated_as(name)), None, path, viewer=1, pictures=0)
+        page = write_page(open_evaluation(evaluated_as(name)), [], path, viewer=1, pictures=0)
         text = path.read_text(encoding="utf-8")
         assert len(page.scrolled) == 1 and page.left_out == ()
         parser = Elements()
@@ -242,7 +242,7 @@ def test_an_evaluation_from_before_there_were_schemes_is_glioma(evaluated_as, tm
     without = {key: value for key, value in whole.summary.items() if key != "scheme"}
     old = Evaluation(whole.name, whole.file, whole.rows, without, whole.facts)
     for name, evaluation in (("new", whole), ("old", old)):
-        write_page(evaluation, None, tmp_path / f"{name}.html", viewer=1, pictures=0)
+        write_page(evaluation, [], tmp_path / f"{name}.html", viewer=1, pictures=0)
     assert (tmp_path / "old.html").read_bytes() == (tmp_path / "new.html").read_bytes()
 
 
@@ -253,7 +253,7 @@ def test_words_of_a_scheme_cannot_add_elements_to_the_page(evaluated_as, tmp_pat
         "<script>alert(1)</script>"
     )
     changed = Evaluation(whole.name, whole.file, whole.rows, {**whole.summary, "scheme": plain})
-    write_page(changed, None, tmp_path / "p.html", viewer=1, pictures=0)
+    write_page(changed, [], tmp_path / "p.html", viewer=1, pictures=0)
     text = (tmp_path / "p.html").read_text(encoding="utf-8")
     assert "alert(1)" in text and "<script>alert(1)" not in text.lower()
 
@@ -267,27 +267,44 @@ def test_the_head_says_what_was_scored_and_trained_and_when(evaluated_as, tmp_pa
     run.journal_file.write_text('{"event": "step", "step": 1300, "loss": 1.0}\n')
     dated = replace(evaluation, summary={**evaluation.summary, "date": "2026-11-29"})
     folders = {"references": tmp_path / "BraTS2020"}
-    assert header(dated, run, folders, synthetic=True) == {
+    assert header(dated, [run], folders, synthetic=True) == {
         "Data": "BraTS2020 (synthetic)",
         "Held out, scored": "2 of 3 cases",
         "Trained on": "3 cases",
         "Steps": "1\u202f300 of 400",
         "Evaluated": "2026-11-29",
     }
-    assert header(evaluation, None, {}, synthetic=False) == {"Scored": "2 cases"}
+    assert header(evaluation, [], {}, synthetic=False) == {"Scored": "2 cases"}
+
+
+def test_the_head_of_the_page_of_a_cross_validation_counts_its_networks_and_all_held_out_cases(evaluated_as, tmp_path):
+    evaluation = open_evaluation(evaluated_as("lesion"))
+    first, second = evaluation.cases
+    runs = [Run(tmp_path / name) for name in ("fold0", "fold1")]
+    for run, train, held_out in zip(runs, (["c", "d", second], ["c", first]), (first, second), strict=True):
+        run.folder.mkdir()
+        write_json(run.settings_file, {"steps": 400})
+        write_json(run.folds_file, {"train": train, "validation": [held_out]})
+        run.journal_file.write_text('{"event": "step", "step": 400, "loss": 1.0}\n')
+    assert header(evaluation, runs, {}, synthetic=False) == {
+        "Held out, scored": "2 cases",
+        "Networks": "2, each scored on its held-out cases",
+        "Trained on": "2 to 3 cases each",
+        "Steps": "400 each",
+    }
 
 
 def test_a_page_about_synthetic_cases_says_so_in_its_title_and_every_part_about_them(evaluated_run, tmp_path):
     evaluation = open_evaluation(evaluated_run.folder)
     for synthetic, marks in ((True, 7), (False, 0)):
         known = replace(evaluation, summary={**evaluation.summary, "synthetic": synthetic})
-        page = write_page(known, evaluated_run, tmp_path / "p.html", viewer=1, pictures=1)
+        page = write_page(known, [evaluated_run], tmp_path / "p.html", viewer=1, pictures=1)
         text = (tmp_path / "p.html").read_text(encoding="utf-8")
         assert page.synthetic == synthetic
         assert text.count('<span class="badge">synthetic data</span>') == marks
         assert ("(synthetic cases) · brats-unet</title>" in text) == synthetic
     earlier = {key: value for key, value in evaluation.summary.items() if key != "synthetic"}
-    page = write_page(replace(evaluation, summary=earlier), None, tmp_path / "p.html", viewer=0, pictures=0)
+    page = write_page(replace(evaluation, summary=earlier), [], tmp_path / "p.html", viewer=0, pictures=0)
     assert page.synthetic  # an evaluation of an earlier version, whose masks lie in a folder of phantoms
 
 

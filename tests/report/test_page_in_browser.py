@@ -21,7 +21,7 @@ pytestmark = [
 @pytest.fixture(scope="module")
 def page_file(evaluated_run, tmp_path_factory):
     path = tmp_path_factory.mktemp("page") / "report.html"
-    write_page(open_evaluation(evaluated_run.folder), evaluated_run, path, viewer=2, pictures=1)
+    write_page(open_evaluation(evaluated_run.folder), [evaluated_run], path, viewer=2, pictures=1)
     return path
 
 
@@ -166,7 +166,7 @@ def test_on_paper_nothing_is_cut_and_what_is_folded_is_left_out(opened):
 
 def test_overlapping_regions_are_shown_with_all_their_labels(opened, evaluated_as, schemes, tmp_path):
     """Slabs a to e lie side by side: R1 to R4 are two neighbours each, and R5 is the first and the last."""
-    write_page(open_evaluation(evaluated_as("five")), None, tmp_path / "p.html", viewer=1, pictures=0)
+    write_page(open_evaluation(evaluated_as("five")), [], tmp_path / "p.html", viewer=1, pictures=0)
     page = opened(1280, 900, tmp_path / "p.html")
     start(page)
     columns = {}
@@ -189,7 +189,7 @@ def test_overlapping_regions_are_shown_with_all_their_labels(opened, evaluated_a
 
 @pytest.mark.parametrize("scheme", ["lesion", "eight"])
 def test_the_report_of_any_scheme_fits_a_phone_and_a_desk(opened, evaluated_as, tmp_path, scheme):
-    write_page(open_evaluation(evaluated_as(scheme)), None, tmp_path / "p.html", viewer=0, pictures=1)
+    write_page(open_evaluation(evaluated_as(scheme)), [], tmp_path / "p.html", viewer=0, pictures=1)
     for width in (390, 1280):
         page = opened(width, 900, tmp_path / "p.html")
         assert page.evaluate("document.documentElement.scrollWidth") == width
@@ -258,7 +258,7 @@ def test_without_webgl_the_viewer_reports_it(browser, page_file):
 
 
 def test_filters_narrow_the_case_table_and_give_the_medians_of_what_is_left(opened, made_up, tmp_path):
-    write_page(open_evaluation(made_up(45, "glioma")), None, tmp_path / "p.html", viewer=0)
+    write_page(open_evaluation(made_up(45, "glioma")), [], tmp_path / "p.html", viewer=0)
     page = opened(1280, 900, tmp_path / "p.html")
     shown = page.locator(".sortable tbody tr:visible")
     result, median = page.locator("#filter-result"), page.locator(".sortable tfoot td").first
@@ -284,7 +284,7 @@ def test_filters_narrow_the_case_table_and_give_the_medians_of_what_is_left(open
 
 
 def test_the_report_of_a_cohort_fits_a_phone_and_prints_without_filters(opened, made_up, tmp_path):
-    write_page(open_evaluation(made_up(45, "lesion", False)), None, tmp_path / "p.html", viewer=0)
+    write_page(open_evaluation(made_up(45, "lesion", False)), [], tmp_path / "p.html", viewer=0)
     page = opened(390, 844, tmp_path / "p.html")
     assert page.evaluate("document.documentElement.scrollWidth") == 390
     inside = page.evaluate(

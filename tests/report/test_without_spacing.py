@@ -47,7 +47,7 @@ def test_tables_and_page_say_why_nothing_is_in_mm(evaluated, tmp_path):
     assert scores["dice"] == pytest.approx(2 / 3)
     assert "The size of a voxel is unknown" in printed and "HD95 in slices, px" in printed
     assert not re.search(r"HD95, mm|, mL", printed)
-    write_page(evaluation, None, tmp_path / "page.html", viewer=1, pictures=1)
+    write_page(evaluation, [], tmp_path / "page.html", viewer=1, pictures=1)
     page = (tmp_path / "page.html").read_text(encoding="utf-8")
     assert "The size of a voxel is unknown" in page and "HD95 within axial slices in pixels" in page
     assert "HD95, mm" not in page and "volume, mL" not in page
