@@ -94,12 +94,10 @@ def case_figure(
     Raises:
         ValueError: There is neither a scan nor a mask.
     """
-    outlined = reference is not None or prediction is not None
+    outlined = [one for one in (reference, prediction) if one is not None]
     if not outlined and not images:
         raise ValueError("There is nothing to draw: expected a scan, a reference or a prediction.")
-    labels = next((one for one in (reference, prediction) if one is not None), None)
-    if labels is None:
-        labels = np.zeros(next(iter(images.values())).shape, np.uint8)
+    labels = outlined[0] if outlined else np.zeros(next(iter(images.values())).shape, np.uint8)
     spacing_mm = drawn_spacing(labels.shape, spacing_mm, known=spacing_known)
     reference, prediction = (np.zeros_like(labels) if mask is None else mask for mask in (reference, prediction))
     shown = {modality: windowed(image) for modality, image in images.items()}
