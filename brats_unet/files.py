@@ -1,23 +1,16 @@
-"""Long because a temporary, its lock and its deletion are one rule that every write of a file follows.
-
-Atomic file writes (a file gets its final name only when complete), JSON files, deletion, and errors of the disk.
-"""
+"""Atomic file writes (a file gets its final name only when complete), deletion, and errors of the disk."""
 
 import errno
 import fcntl
-import json
 import os
 import re
 import secrets
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
 
-from brats_unet.binding import value_of
-from brats_unet.errors import CheckpointError, MachineError, SettingsError
-from brats_unet.hand_written import json_values, what_is
+from brats_unet.errors import MachineError
 
 LEFTOVER = r"\.[0-9a-f]{8}\.part(\.\w+)?"  # end of the name of a temporary of `atomic_path` or `atomic_folder`
 # What the system says of a disk that is full, not writable or broken.
@@ -29,52 +22,6 @@ def conf_folder() -> Path:
     """conf/ inside an installed package, or beside it in a checkout."""
     package = Path(__file__).parent
     return installed if (installed := package / "conf").is_dir() else package.parent / "conf"
-
-
-def read_json(
-    path: Path, kind: Any = dict[str, Any], *, what: str, advice: str = "Train again under another name."
-) -> dict[str, Any]:
-    """The content of a JSON file.
-
-    Args:
-        path: The file.
-        kind: What it must hold, one of `json_kinds`.
-        what: First words of the message if the file does not exist.
-        advice: Last sentence of the message if the file is not valid JSON or holds something else.
-
-    Raises:
-        CheckpointError: The file is missing, unreadable or not valid JSON, holds a key twice, or lacks a value or has
-            one of another type.
-    """
-    try:
-        content = json_values(path.read_bytes())
-        if not isinstance(content, dict):
-            raise CheckpointError(f"{path}: found {what_is(content)}. Expected a JSON object. {advice}")
-        return value_of(kind, content, "")
-    except FileNotFoundError:
-        raise CheckpointError(
-            f"{what}: there is no {path.name}. Expected a folder that `brats-unet train` made."
-        ) from None
-    except OSError as problem:
-        raise CheckpointError(f"{path}: {problem.strerror or problem}. Expected a readable file.") from problem
-    except SettingsError as problem:
-        raise CheckpointError(f"{path}: {problem} {advice}") from None
-    except ValueError as problem:
-        raise CheckpointError(f"{path}: not readable as JSON ({problem}). {advice}") from None
-
-
-def recorded_json(path: Path, kind: Any) -> Any:
-    """The content of a JSON file that can be made again; None if it is missing, broken or does not hold `kind`."""
-    try:
-        return value_of(kind, json_values(path.read_bytes()), "")
-    except (OSError, ValueError, SettingsError):
-        return None
-
-
-def write_json(path: Path, content: Mapping[str, Any] | list[Any]) -> None:
-    """Write a JSON file atomically; create its folder if it does not exist."""
-    with atomic_path(path) as temporary:
-        temporary.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def is_leftover(path: Path, of: str | None = None) -> bool:

@@ -11,8 +11,9 @@ from typing import Any
 from brats_unet.binding import value_of
 from brats_unet.errors import CheckpointError, SettingsError
 from brats_unet.file_kinds import json_kinds
-from brats_unet.files import explain_write_errors, read_json
+from brats_unet.files import explain_write_errors
 from brats_unet.hand_written import json_values
+from brats_unet.json_files import read_json
 
 RECIPE = "recipe.json"  # in a run folder
 ENSEMBLE = "ensemble.json"  # in a folder of networks that predict together, and names their folders

@@ -52,7 +52,7 @@ from duel_terms import Terms, refuse_change, studies_of, train_settings
 from brats_unet.assembly.provenance import commit, processor
 from brats_unet.errors import BratsError, MachineError, SettingsError
 from brats_unet.evaluation.record import open_evaluation
-from brats_unet.files import write_json
+from brats_unet.json_files import write_json
 from brats_unet.modality import Modality
 
 PEERS = Path(__file__).resolve().parents[1] / ".venv-peers" / "bin" / "python"

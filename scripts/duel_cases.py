@@ -14,7 +14,7 @@ import numpy as np
 from brats_unet.data.folds import Split
 from brats_unet.data.readers.slice_folders import CHANNELS
 from brats_unet.errors import DataError, SettingsError
-from brats_unet.files import write_json
+from brats_unet.json_files import write_json
 from brats_unet.modality import Modality
 from brats_unet.nifti import read_integers, write_volume
 from brats_unet.scan_files import read_mask, read_scan, write_like

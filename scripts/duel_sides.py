@@ -12,7 +12,7 @@ from duel_terms import PEER, Terms, brats_unet
 
 from brats_unet.data.study import Study
 from brats_unet.evaluation.score import Pair
-from brats_unet.files import read_json
+from brats_unet.json_files import read_json
 from brats_unet.report.scores import report_scores
 from brats_unet.run import Run
 from brats_unet.schemes.convention import Convention

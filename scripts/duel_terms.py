@@ -14,7 +14,7 @@ from brats_unet.binding import bind
 from brats_unet.cli import arguments, checks, hydra
 from brats_unet.data.study import Study, open_study
 from brats_unet.errors import MachineError, SettingsError
-from brats_unet.files import read_json, write_json
+from brats_unet.json_files import read_json, write_json
 from brats_unet.schemes.scheme_file import scheme_of
 from brats_unet.settings import Train
 

@@ -33,7 +33,6 @@ from brats_unet.data.run_cases import cases_elsewhere, held_out_cases, training_
 from brats_unet.data.study import memoised_label_sets
 from brats_unet.errors import BratsError
 from brats_unet.evaluation.mean_shape_file import cached_mean_shape
-from brats_unet.files import write_json
 from brats_unet.inference.confidence import RegionFacts
 from brats_unet.inference.exported import describe_export
 from brats_unet.inference.loading import open_network
@@ -41,6 +40,7 @@ from brats_unet.inference.masks_folder import is_stale
 from brats_unet.inference.network import recipe as recipe_of
 from brats_unet.inference.postprocess import Postprocessing
 from brats_unet.inference.volumes_csv import read_volumes, volume_rows, write_volumes
+from brats_unet.json_files import write_json
 from brats_unet.modality import Modality
 from brats_unet.nifti import write_volume
 from brats_unet.run import Run

@@ -16,11 +16,12 @@ from brats_unet.assembly.networks import open_networks, with_inference_options
 from brats_unet.data.prepare.preprocess import prepare
 from brats_unet.data.run_cases import held_out_cases, refuse_overlap
 from brats_unet.errors import SettingsError
-from brats_unet.files import atomic_path, read_json
+from brats_unet.files import atomic_path
 from brats_unet.inference.ensemble import predict_ensemble
 from brats_unet.inference.network import Network
 from brats_unet.inference.postprocess import Postprocessing
 from brats_unet.inference.predicting import outcome_of
+from brats_unet.json_files import read_json
 from brats_unet.metrics.counts import count, dice
 from brats_unet.metrics.protocols import PROTOCOLS
 from brats_unet.nifti import read_integers

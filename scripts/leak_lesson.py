@@ -42,8 +42,8 @@ from brats_unet.cli import arguments, checks, hydra
 from brats_unet.commands.display import Display, open_display
 from brats_unet.data.study import Study, open_study
 from brats_unet.errors import BratsError, SettingsError
-from brats_unet.files import read_json, write_json
 from brats_unet.hardware import quiet_tensorflow
+from brats_unet.json_files import read_json, write_json
 from brats_unet.run import Run
 from brats_unet.schemes.scheme_file import scheme_of
 from brats_unet.settings import Train

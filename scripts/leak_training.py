@@ -17,9 +17,9 @@ from brats_unet.data.augment import known as known_augmentations
 from brats_unet.data.prepare.cache import PreparedCase
 from brats_unet.data.prepare.grid import Grid
 from brats_unet.data.prepare.preprocess import Preparation
-from brats_unet.files import write_json
 from brats_unet.geometry import Box
 from brats_unet.inference.network import recipe
+from brats_unet.json_files import write_json
 from brats_unet.losses import known as known_losses
 from brats_unet.parts import build, options_of
 from brats_unet.run import Run

@@ -78,8 +78,8 @@ def write_run() -> Callable[..., "Run"]:
 
     from brats_unet import models
     from brats_unet.data.prepare.preprocess import Preparation
-    from brats_unet.files import write_json
     from brats_unet.inference.network import recipe
+    from brats_unet.json_files import write_json
     from brats_unet.modality import Modality
     from brats_unet.models import checkpoint
     from brats_unet.parts import build, options_of

@@ -9,9 +9,10 @@ from brats_unet.assembly import resume
 from brats_unet.assembly.resume import prepare_run_folder
 from brats_unet.commands.fuse import _prepare_folder
 from brats_unet.errors import MachineError
-from brats_unet.files import atomic_folder, remove, remove_file, write_json
+from brats_unet.files import atomic_folder, remove, remove_file
 from brats_unet.inference import masks_folder
 from brats_unet.inference.masks_folder import prepare_masks_folder
+from brats_unet.json_files import write_json
 from brats_unet.report.scores import _remove_earlier_files
 from brats_unet.run import Run, mask_file
 

@@ -1,7 +1,7 @@
 import pytest
 
 from brats_unet.errors import CheckpointError, MachineError
-from brats_unet.files import write_json
+from brats_unet.json_files import write_json
 from brats_unet.run import Run
 from tests.whole_recipe import RECIPE
 

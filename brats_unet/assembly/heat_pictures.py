@@ -11,10 +11,10 @@ from brats_unet.errors import DataError, SettingsError
 from brats_unet.evaluation.mask_paths import pairs_of
 from brats_unet.evaluation.record import Evaluation
 from brats_unet.evaluation.score import Pair
-from brats_unet.files import read_json
 from brats_unet.inference.grad_cam import explain_case
 from brats_unet.inference.network import Network
 from brats_unet.inference.predicting import prepared_for
+from brats_unet.json_files import read_json
 from brats_unet.report.drawing import case_title
 from brats_unet.report.heat_figure import draw_heat
 from brats_unet.report.page_pictures import HeatPicture

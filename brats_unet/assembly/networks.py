@@ -6,13 +6,13 @@ from typing import Any
 
 from brats_unet.errors import SettingsError
 from brats_unet.file_kinds.json_kinds import TunedFile
-from brats_unet.files import read_json
 from brats_unet.hardware import quiet_tensorflow
 from brats_unet.inference.exported import refuse_absent
 from brats_unet.inference.loading import needs_tensorflow, open_network, rules_file
 from brats_unet.inference.network import Network
 from brats_unet.inference.postprocess import Postprocessing
 from brats_unet.inference.tta import axes_of
+from brats_unet.json_files import read_json
 from brats_unet.run import RECIPE, ensemble_members
 from brats_unet.schemes.convention import Convention, conventions
 from brats_unet.schemes.differences import differences

@@ -7,9 +7,9 @@ from typing import Any
 import keras
 
 from brats_unet.errors import CheckpointError
-from brats_unet.files import read_json
 from brats_unet.inference.exported import CLASS_PROBABILITIES, description_of, open_exported
 from brats_unet.inference.keras_network import keras_file, trained_model
+from brats_unet.json_files import read_json
 from brats_unet.schemes.scheme import Scheme
 from brats_unet.schemes.scheme_file import scheme_in
 

@@ -12,7 +12,7 @@ from brats_unet.assembly.resume import EARLIER
 from brats_unet.binding import bind, flat
 from brats_unet.data.recorded_cases import CONTENTS
 from brats_unet.errors import CheckpointError, SettingsError
-from brats_unet.files import read_json
+from brats_unet.json_files import read_json
 from brats_unet.report.run_facts import DONE, facts_of
 from brats_unet.run import Run
 from brats_unet.settings import Train

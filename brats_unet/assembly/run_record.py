@@ -11,7 +11,7 @@ from brats_unet.assembly.init_record import Transfer
 from brats_unet.assembly.provenance import training_environment
 from brats_unet.data.study import Study
 from brats_unet.errors import Interrupted
-from brats_unet.files import write_json
+from brats_unet.json_files import write_json
 from brats_unet.private_paths import short_text
 from brats_unet.report.run_facts import DONE, FAILED, PAUSED, STOPPED
 from brats_unet.run import Run

@@ -11,7 +11,7 @@ from brats_unet.data.run_cases import Elsewhere, cases_elsewhere, held_out_cases
 from brats_unet.data.study import memoised_label_sets
 from brats_unet.errors import CheckpointError, SettingsError, some
 from brats_unet.file_kinds.json_kinds import MasksFile
-from brats_unet.files import read_json
+from brats_unet.json_files import read_json
 from brats_unet.run import PREDICTIONS, PREDICTIONS_MARK, Run
 from brats_unet.schemes.convention import Convention, conventions
 from brats_unet.schemes.differences import differences

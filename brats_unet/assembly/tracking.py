@@ -10,8 +10,8 @@ from brats_unet.assembly.resume import FREE
 from brats_unet.assembly.run_record import recorded_settings
 from brats_unet.binding import flat
 from brats_unet.data.prepare.cache import PreparedCase
-from brats_unet.files import read_json, write_json
 from brats_unet.inference.exported import refuse_absent
+from brats_unet.json_files import read_json, write_json
 from brats_unet.private_paths import short_values
 from brats_unet.report.snapshot import case_snapshot
 from brats_unet.run import Run

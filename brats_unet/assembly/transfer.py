@@ -18,7 +18,7 @@ from brats_unet.assembly.pretrained import Pretrained, open_pretrained
 from brats_unet.data.prepare.preprocess import Preparation
 from brats_unet.errors import SettingsError, some
 from brats_unet.file_kinds.json_kinds import InitFile
-from brats_unet.files import read_json
+from brats_unet.json_files import read_json
 from brats_unet.losses.loss import Loss
 from brats_unet.models.ends import FOREGROUND_LAYER, head_layers, input_layers
 from brats_unet.models.network_shape import NetworkShape

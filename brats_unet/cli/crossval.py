@@ -8,7 +8,8 @@ from brats_unet.cli import checks, sweep, sweep_table
 from brats_unet.cli.arguments import Override, Request
 from brats_unet.data.folds import fold_count
 from brats_unet.errors import STOPPED_AT_ONCE, Interrupted, SettingsError, Stopped
-from brats_unet.files import remove_file, write_json
+from brats_unet.files import remove_file
+from brats_unet.json_files import write_json
 from brats_unet.report.scores import refuse_foreign_folder
 from brats_unet.run import ENSEMBLE, FOLDS_TABLE
 from brats_unet.run_lock import locked

@@ -19,7 +19,7 @@ from brats_unet.data.readers.file_patterns import data_patterns
 from brats_unet.data.readers.findings import Finding, Severity
 from brats_unet.data.readers.slice_folders import LGG
 from brats_unet.errors import SettingsError
-from brats_unet.files import recorded_json, write_json
+from brats_unet.json_files import recorded_json, write_json
 from brats_unet.private_paths import short_texts
 from brats_unet.processes import map_in_processes
 from brats_unet.schemes.scheme_file import scheme_of

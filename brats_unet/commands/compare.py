@@ -6,7 +6,7 @@ from pathlib import Path
 from brats_unet.errors import SettingsError
 from brats_unet.evaluation.paired import Comparison, compare
 from brats_unet.evaluation.record import open_evaluation
-from brats_unet.files import write_json
+from brats_unet.json_files import write_json
 from brats_unet.report.comparison import print_comparison
 from brats_unet.report.console import PlainConsole
 from brats_unet.settings import Compare

@@ -11,17 +11,20 @@ from brats_unet.assembly.provenance import facts_of_run
 from brats_unet.commands.display import Display, open_display
 from brats_unet.errors import SettingsError, some
 from brats_unet.evaluation.record import SCORES
-from brats_unet.files import atomic_folder, entries, is_leftover, remove_file, size_text, write_json
+from brats_unet.files import atomic_folder, entries, is_leftover, remove_file, size_text
 from brats_unet.hardware import quiet_tensorflow
 from brats_unet.inference.exported import (
     CARD,
     DESCRIPTION,
+    FILES,
     OURS,
     describe_export,
     description_of,
+    network_hashes,
     open_exported,
     refuse_format,
 )
+from brats_unet.json_files import write_json
 from brats_unet.report.model_card import card
 from brats_unet.run import ENSEMBLE, PREDICTIONS_MARK, Run
 from brats_unet.schemes.scheme_file import scheme_in
@@ -80,7 +83,10 @@ def _export(settings: Export, path: Path, display: Display) -> dict[str, Any]:
         stride = write_network(
             model, recipe["outputs"], scheme, recipe["stride"], folder, settings.format, log=display.log
         )
-        content = describe_export(recipe, rules, form=settings.format, rank=rank, stride=stride, source=source)
+        hashes = network_hashes(folder / FILES[settings.format], settings.format)
+        content = describe_export(
+            recipe, rules, form=settings.format, rank=rank, stride=stride, source=source, hashes=hashes
+        )
         write_json(folder / DESCRIPTION, content)
         written = open_exported(folder, folder / DESCRIPTION)  # trusted: it was written a moment ago
         exported = exported_network(written, device="cpu", trust=True, log=display.log)

@@ -21,7 +21,8 @@ from brats_unet.evaluation.mask_sources import (
     sources_of,
 )
 from brats_unet.file_kinds.json_kinds import MasksFile
-from brats_unet.files import entries, read_json, remove_file, write_json
+from brats_unet.files import entries, remove_file
+from brats_unet.json_files import read_json, write_json
 from brats_unet.metrics.counts import count, dice
 from brats_unet.metrics.protocols import protocol_named
 from brats_unet.private_paths import short_text

@@ -20,7 +20,7 @@ from brats_unet.commands.display import Display, open_display
 from brats_unet.data.run_cases import held_out_cases, memo_for, moved_cases, refuse_overlap
 from brats_unet.errors import CheckpointError, DataError, SettingsError
 from brats_unet.file_kinds.saved_arrays import arrays_in
-from brats_unet.files import atomic_path, remove_file, write_json
+from brats_unet.files import atomic_path, remove_file
 from brats_unet.geometry import bounding_box, crop
 from brats_unet.inference.ensemble import EnsemblePrediction, predict_ensemble
 from brats_unet.inference.masks_folder import is_stale, origin_of
@@ -28,6 +28,7 @@ from brats_unet.inference.postprocess import Postprocessing
 from brats_unet.inference.predicting import prepared_for
 from brats_unet.inference.rule_losses import HeldOut
 from brats_unet.inference.tuning import FEW_CASES, Tuned, refuse_invalid, too_few_patients, tune
+from brats_unet.json_files import write_json
 from brats_unet.prefetch import prefetched
 from brats_unet.run import PREDICTIONS_MARK, Run
 from brats_unet.scan_files import read_mask, spacing_known

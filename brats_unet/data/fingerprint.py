@@ -13,7 +13,7 @@ from brats_unet.data.prepare.preprocess import Preparation
 from brats_unet.data.readers.discovery import Dataset
 from brats_unet.errors import SettingsError
 from brats_unet.file_kinds.json_kinds import FingerprintFile
-from brats_unet.files import recorded_json, write_json
+from brats_unet.json_files import recorded_json, write_json
 from brats_unet.processes import map_in_processes
 from brats_unet.schemes.scheme import Scheme
 

@@ -12,8 +12,8 @@ from brats_unet.binding import value_of
 from brats_unet.data.assignment import Subject, assign, grouped
 from brats_unet.errors import SettingsError, some
 from brats_unet.file_kinds.json_kinds import AllFoldsFile, FoldsFile
-from brats_unet.files import write_json
 from brats_unet.hand_written import json_values
+from brats_unet.json_files import unsealed, write_json
 
 __all__ = ["Split", "Subject", "assign", "read_split_file", "split", "write_or_verify"]
 ALL = "all"
@@ -166,7 +166,7 @@ def fold_count(path: Path) -> int:
 
 def _read_json(path: Path, remedy: str, kind: Any = Any) -> Any:
     try:
-        return value_of(kind, json_values(path.read_text(encoding="utf-8-sig")), "")
+        return value_of(kind, unsealed(json_values(path.read_text(encoding="utf-8-sig"))), "")
     except SettingsError as problem:
         raise SettingsError(f"{path}: {problem} {remedy}") from None
     except FileNotFoundError:

@@ -24,7 +24,7 @@ from brats_unet.data.readers.file_patterns import data_patterns
 from brats_unet.data.readers.slice_folders import LGG
 from brats_unet.data.recorded_cases import CONTENTS, RecordedCases
 from brats_unet.errors import DataError, SettingsError, first_lines
-from brats_unet.files import recorded_json, write_json
+from brats_unet.json_files import recorded_json, write_json
 from brats_unet.scan_files import quantised_sentence
 from brats_unet.schemes.convention import Convention
 from brats_unet.schemes.scheme import Scheme

@@ -14,7 +14,7 @@ from brats_unet.errors import DataError
 from brats_unet.evaluation.record import Evaluation
 from brats_unet.evaluation.score import Pair
 from brats_unet.file_kinds.json_kinds import PlacesFile
-from brats_unet.files import recorded_json, write_json
+from brats_unet.json_files import recorded_json, write_json
 from brats_unet.modality import Modality
 from brats_unet.private_paths import ROOTS
 from brats_unet.run import EVALUATION_FOLDERS, Run

@@ -8,7 +8,7 @@ from brats_unet.data.labels.scheme_choice import decide_scheme
 from brats_unet.data.readers.task_folder import declared_labels, read_description
 from brats_unet.errors import SettingsError
 from brats_unet.file_kinds.json_kinds import MasksFile
-from brats_unet.files import read_json
+from brats_unet.json_files import read_json
 from brats_unet.run import FUSION_MARK, PREDICTIONS_MARK
 from brats_unet.schemes.convention import Convention, conventions
 from brats_unet.schemes.differences import differences

@@ -11,7 +11,8 @@ from brats_unet.errors import DataError, SettingsError, some
 from brats_unet.evaluation.case_facts import CaseFacts
 from brats_unet.evaluation.score import Row
 from brats_unet.file_kinds.json_kinds import EmptyRule, SummaryFile
-from brats_unet.files import atomic_path, read_json
+from brats_unet.files import atomic_path
+from brats_unet.json_files import read_json
 from brats_unet.metrics.glossary import (
     HD95_MEANINGS,
     PREDICTION_SIZES,

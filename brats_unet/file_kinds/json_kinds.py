@@ -1,6 +1,6 @@
 """Long because every JSON file of ours is listed: what it must hold, of what this program reads from it.
 
-Types for `files.read_json`. Other keys may stand beside these. NotRequired: earlier versions lack it.
+Types for `json_files.read_json`. Other keys may stand beside these. NotRequired: earlier versions lack it.
 """
 
 from typing import Annotated, Any, Literal, NotRequired, Optional, TypedDict, Union
@@ -55,6 +55,7 @@ class _NetworkFileKeys(TypedDict):
     format: str
     rank: int
     multiple_of: list[AboveZero]
+    blake2b: NotRequired[dict[str, str]]
 
 
 class _LabelKeys(TypedDict):

@@ -12,7 +12,6 @@ import tensorflow as tf
 from brats_unet import models
 from brats_unet.errors import CheckpointError, SettingsError
 from brats_unet.file_kinds.json_kinds import RecipeFile
-from brats_unet.files import read_json
 from brats_unet.geometry import Box
 from brats_unet.inference.any_size import for_any_size, patches_of
 from brats_unet.inference.exported import IMAGE, PROBABILITIES
@@ -20,6 +19,7 @@ from brats_unet.inference.keras_archive import refuse_unsafe_keras
 from brats_unet.inference.keras_gradients import KerasGradients
 from brats_unet.inference.network import Network
 from brats_unet.inference.predictor import Forward, MemoryFull, SumOfTiles, in_slices
+from brats_unet.json_files import read_json
 from brats_unet.models import checkpoint
 from brats_unet.parts import build
 from brats_unet.plugins import refuse_absent_packages

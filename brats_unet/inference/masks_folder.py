@@ -6,10 +6,11 @@ from typing import Any
 
 from brats_unet.errors import SettingsError
 from brats_unet.file_kinds.json_kinds import MasksFile
-from brats_unet.files import entries, read_json, remove, remove_file, write_json
+from brats_unet.files import entries, remove, remove_file
 from brats_unet.inference.loading import weights_file
 from brats_unet.inference.network import Network
 from brats_unet.inference.postprocess import Postprocessing, named_as_now
+from brats_unet.json_files import read_json, write_json
 from brats_unet.run import PREDICTIONS_MARK, PROBABILITIES, UNCERTAINTY, VOLUMES
 from brats_unet.scan_formats import WRITTEN
 

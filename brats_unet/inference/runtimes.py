@@ -12,6 +12,7 @@ from brats_unet.inference.exported import (
     IMAGE,
     PROBABILITIES,
     Exported,
+    refuse_altered,
     refuse_unless_it_runs,
     refuse_untrusted,
 )
@@ -56,6 +57,7 @@ def exported_network(exported: Exported, *, device: str, trust: bool, log: Calla
     """
     refuse_untrusted(exported, trust=trust)
     refuse_unless_it_runs(exported)
+    refuse_altered(exported)
     engine = RUNTIMES[exported.format](exported.file, device)
     stride = (1, 1, 1) if engine.any_size else tuple(exported.recipe["stride"])
     forward = _forward(engine.compute, exported.rank)

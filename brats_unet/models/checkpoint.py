@@ -19,6 +19,8 @@ from brats_unet.file_kinds.json_kinds import CheckpointKeys
 from brats_unet.files import atomic_path
 from brats_unet.hand_written import json_values
 
+HASHES = "blake2b"  # key of the metadata: hashes of the state and of each group of tensors
+
 
 @dataclass(frozen=True)
 class State:
@@ -62,7 +64,7 @@ def copies(
 def write(
     path: Path, tensors: Mapping[str, np.ndarray], state: State, before: Callable[[], None] = lambda: None
 ) -> None:
-    """Write a checkpoint atomically, with a hash of its tensors.
+    """Write a checkpoint atomically, with hashes of its state and of each group of tensors.
 
     Args:
         path: The file.
@@ -76,7 +78,8 @@ def write(
     # What is at its default is left out, as earlier versions did not know it.
     newer = ("left_out", "running_mean", "validation_pending")
     facts = {key: value for key, value in vars(state).items() if key not in newer or value not in ([], None, False)}
-    told = {"state": json.dumps(facts | {"blake2b": tensors_hash(tensors)})}
+    text = json.dumps(facts)
+    told = {"state": text, HASHES: json.dumps({"state": _text_hash(text), **_group_hashes(tensors)})}
     with atomic_path(path) as temporary:
         mode = temporary.stat().st_mode
         try:
@@ -87,6 +90,22 @@ def write(
         with open(temporary, "rb+") as file:
             os.fsync(file.fileno())  # else a power failure may leave an empty file under the final name
         before()
+
+
+def _group_hashes(tensors: Mapping[str, np.ndarray]) -> dict[str, str]:
+    """Hash of the tensors of each group: weights, optimizer, average."""
+    groups: dict[str, dict[str, np.ndarray]] = {}
+    for key, tensor in tensors.items():
+        groups.setdefault(_group(key), {})[key] = tensor
+    return {group: tensors_hash(inside) for group, inside in sorted(groups.items())}
+
+
+def _group(key: str) -> str:
+    return key.split("/", 1)[0]
+
+
+def _text_hash(text: str) -> str:
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 
 def tensors_hash(tensors: Mapping[str, np.ndarray]) -> str:
@@ -107,8 +126,8 @@ def restore(
     """Load a checkpoint into the model: with an optimizer to resume training, without one to predict.
 
     For prediction the model gets the averaged weights if the checkpoint has them. For training it gets the weights
-    themselves, and `average` gets the averages, by the weights' paths. To resume, the tensors are compared with their
-    hash first; files of earlier versions have none.
+    themselves, and `average` gets the averages, by the weights' paths. What is used is compared with its hash first;
+    files of earlier versions have none, or one of all tensors, which is compared to resume only.
 
     Raises:
         DamagedCheckpointError: The file is cut short, or its content is not what was written.
@@ -118,29 +137,34 @@ def restore(
     wanted = named(model, optimizer, average)
     try:
         with safe_open(path, framework="numpy") as file:
-            facts = value_of(CheckpointKeys, json_values((file.metadata() or {})["state"]), "")
-            written = facts.pop("blake2b", None)
+            told = file.metadata() or {}
+            hashes = value_of(dict[str, str], json_values(told.get(HASHES, "{}")), HASHES)
+            if hashes and hashes.get("state") != _text_hash(told["state"]):
+                raise _damaged(path, "its state")
+            facts = value_of(CheckpointKeys, json_values(told["state"]), "")
+            of_all = facts.pop("blake2b", None)  # of earlier versions
             state = State(**facts)
             stored = list(file.keys())
-            here, there = set(wanted), {k for k in stored if optimizer is not None or k.startswith("weights/")}
-            differ = sorted(here ^ there)
-            shapes = [k for k in sorted(here & there) if tuple(file.get_slice(k).get_shape()) != tuple(wanted[k].shape)]
-            if differ or shapes:
-                shown = ", ".join(key.split("/", 1)[1] for key in (differ + shapes)[:3])
-                raise CheckpointError(
-                    f"{path}: holds another network: {len(differ) + len(shapes)} tensors differ, the first of them "
-                    f"{shown}. Expected a checkpoint of the same model settings."
-                )
-            if optimizer is not None and written is not None:
-                found = tensors_hash({key: file.get_tensor(key) for key in stored})
-                if found != written:
-                    raise DamagedCheckpointError(
-                        f"{path}: damaged: the hash of its tensors is {found}, but {written} was written. Use another, "
-                        f"or train again."
-                    )
-            for key, variable in wanted.items():
-                averaged = key.replace("weights/", "average/", 1)
-                variable.assign(file.get_tensor(averaged if optimizer is None and averaged in stored else key))
+            used = {"weights", "average"} if optimizer is None else {_group(key) for key in stored}
+            read = {key: file.get_tensor(key) for key in stored if _group(key) in used}
+        found = _group_hashes(read)
+        if hashes and found != {group: text for group, text in hashes.items() if group in used}:
+            wrong = sorted(group for group in found.keys() | used if found.get(group) != hashes.get(group))
+            raise _damaged(path, f"its {' and '.join(wrong)}")
+        if optimizer is not None and of_all is not None and tensors_hash(read) != of_all:
+            raise _damaged(path, "its tensors")
+        here, there = set(wanted), {key for key in read if optimizer is not None or _group(key) == "weights"}
+        differ = sorted(here ^ there)
+        shapes = [key for key in sorted(here & there) if read[key].shape != tuple(wanted[key].shape)]
+        if differ or shapes:
+            shown = ", ".join(key.split("/", 1)[1] for key in (differ + shapes)[:3])
+            raise CheckpointError(
+                f"{path}: holds another network: {len(differ) + len(shapes)} tensors differ, the first of them "
+                f"{shown}. Expected a checkpoint of the same model settings."
+            )
+        for key, variable in wanted.items():
+            averaged = key.replace("weights/", "average/", 1)
+            variable.assign(read[averaged if optimizer is None and averaged in read else key])
     except FileNotFoundError:
         raise CheckpointError(f"{path}: no such checkpoint. Train first, or name another run.") from None
     except OSError as problem:
@@ -150,6 +174,13 @@ def restore(
             f"{path}: not readable as a checkpoint ({problem}). Use another, or train again."
         ) from None
     return state
+
+
+def _damaged(path: Path, what: str) -> DamagedCheckpointError:
+    return DamagedCheckpointError(
+        f"{path}: damaged: by its hash, {what} is not what was written. Use another checkpoint, such as "
+        f"checkpoint=best, restore the file from a backup, or train again."
+    )
 
 
 def named(

@@ -6,8 +6,8 @@ from typing import Any
 
 from brats_unet.evaluation.record import SUMMARY, Evaluation, open_evaluation
 from brats_unet.file_kinds.json_kinds import MasksFile, TunedFile
-from brats_unet.files import read_json
 from brats_unet.inference.postprocess import named_as_now
+from brats_unet.json_files import read_json
 from brats_unet.report.page_facts import headline
 from brats_unet.report.scheme_words import target
 from brats_unet.run import PREDICTIONS, PREDICTIONS_MARK, Run

@@ -6,7 +6,7 @@ from pathlib import Path
 from brats_unet.evaluation.cohort import Cohort
 from brats_unet.evaluation.mask_paths import NAMED
 from brats_unet.evaluation.record import Evaluation
-from brats_unet.files import read_json
+from brats_unet.json_files import read_json
 from brats_unet.report.run_facts import facts_of
 from brats_unet.run import Run
 

@@ -27,7 +27,8 @@ from brats_unet.evaluation.score import Pair, Row, Scored, score_cases
 from brats_unet.evaluation.summary import Summary, summarise
 from brats_unet.evaluation.trivial import MeanShape, TrivialRow, score_trivial
 from brats_unet.file_kinds.json_kinds import SummaryFile
-from brats_unet.files import entries, explain_write_errors, recorded_json, remove_file, write_json
+from brats_unet.files import entries, explain_write_errors, remove_file
+from brats_unet.json_files import recorded_json, write_json
 from brats_unet.metrics import package_facts
 from brats_unet.metrics.empty import is_undefined
 from brats_unet.metrics.protocols import TOLERANCES_MM, protocol_named

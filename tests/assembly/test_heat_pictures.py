@@ -13,7 +13,7 @@ from brats_unet.data.readers.discovery import find_cases
 from brats_unet.errors import SettingsError
 from brats_unet.evaluation.record import open_evaluation
 from brats_unet.evaluation.score import Pair
-from brats_unet.files import write_json
+from brats_unet.json_files import write_json
 from brats_unet.modality import Modality
 from brats_unet.nifti import read_integers, write_volume
 from brats_unet.report.scores import report_scores

@@ -7,9 +7,9 @@ import pytest
 
 from brats_unet.assembly.networks import convention_to_write, postprocessing_of
 from brats_unet.errors import CheckpointError, SettingsError
-from brats_unet.files import write_json
 from brats_unet.inference.network import Network
 from brats_unet.inference.postprocess import Postprocessing
+from brats_unet.json_files import write_json
 from brats_unet.run import Run
 from tests.inference.scheme_examples import FIVE, GLIOMA, LESION, POST
 

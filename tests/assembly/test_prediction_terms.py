@@ -5,8 +5,8 @@ from types import SimpleNamespace
 import pytest
 
 from brats_unet.assembly.prediction_terms import LEFT_ALONE, prediction_sentence
-from brats_unet.files import write_json
 from brats_unet.inference.postprocess import Postprocessing
+from brats_unet.json_files import write_json
 from brats_unet.run import Run
 from brats_unet.schemes.scheme_file import builtin
 from tests.whole_recipe import RECIPE

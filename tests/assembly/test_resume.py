@@ -13,7 +13,7 @@ from brats_unet.binding import bind, flat
 from brats_unet.cli import arguments, checks, hydra
 from brats_unet.cli.main import main
 from brats_unet.errors import SettingsError
-from brats_unet.files import write_json
+from brats_unet.json_files import write_json
 from brats_unet.run import Run
 from brats_unet.schemes.scheme_file import builtin
 from brats_unet.settings import Train

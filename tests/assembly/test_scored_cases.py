@@ -12,7 +12,7 @@ from brats_unet.data.assignment import Subject
 from brats_unet.data.prepare.content_hash import HashMemo
 from brats_unet.data.readers.discovery import find_cases
 from brats_unet.errors import DataError, SettingsError
-from brats_unet.files import write_json
+from brats_unet.json_files import write_json
 from brats_unet.modality import Modality
 from brats_unet.nifti import read_integers, read_volume, write_volume
 from brats_unet.run import PREDICTIONS, PREDICTIONS_MARK, Run

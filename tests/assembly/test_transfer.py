@@ -18,10 +18,10 @@ from brats_unet.cli import arguments, checks, hydra
 from brats_unet.commands import export
 from brats_unet.data.prepare.preprocess import Preparation
 from brats_unet.errors import CheckpointError, SettingsError
-from brats_unet.files import read_json, write_json
 from brats_unet.inference.exported import describe_export
 from brats_unet.inference.network import recipe
 from brats_unet.inference.postprocess import Postprocessing
+from brats_unet.json_files import read_json, write_json
 from brats_unet.models import checkpoint
 from brats_unet.parts import build, options_of
 from brats_unet.run import Run
@@ -338,7 +338,7 @@ def test_another_network_is_refused_by_name_from_an_exported_folder_too(exported
     ("form", "file"), [("onnx", "model.onnx"), ("openvino", "model.xml"), ("savedmodel", "saved_model")]
 )
 def test_formats_whose_weights_cannot_be_read_back_are_refused_with_what_to_do(run, tmp_path, form, file):
-    content = describe_export(run.recipe(), Postprocessing(), form=form, rank=3, stride=(1, 1, 1), source={})
+    content = describe_export(run.recipe(), Postprocessing(), form=form, rank=3, stride=(1, 1, 1), source={}, hashes={})
     write_json(tmp_path / "prediction.json", content)
     for name in (file, "model.bin"):
         (tmp_path / name).touch()

@@ -16,7 +16,7 @@ from brats_unet.cli import arguments, completion, implied, sweep, sweep_table
 from brats_unet.cli import main as cli
 from brats_unet.cli.conf_files import COMMANDS, Conf
 from brats_unet.errors import EXIT_CODES, Stopped
-from brats_unet.files import write_json
+from brats_unet.json_files import write_json
 from brats_unet.run import Run
 from brats_unet.stopping import SIGNALS
 

@@ -6,7 +6,7 @@ from brats_unet import job_report
 from brats_unet.cli import main as cli
 from brats_unet.cli import sweep
 from brats_unet.errors import Stopped
-from brats_unet.files import write_json
+from brats_unet.json_files import write_json
 from brats_unet.run import Run
 
 RANGES = ["optimizer.learning_rate=log(1e-3,1e-1)", "loss=region_dice,region_dice_bce"]

@@ -17,12 +17,12 @@ from brats_unet import load
 from brats_unet.cli.main import main
 from brats_unet.commands import export
 from brats_unet.errors import BratsError, MachineError
-from brats_unet.files import write_json
 from brats_unet.inference import exported
 from brats_unet.inference.exported import DESCRIPTION, FILES, OURS, description_of, open_exported
 from brats_unet.inference.loading import open_network
 from brats_unet.inference.network import Network
 from brats_unet.inference.postprocess import Postprocessing
+from brats_unet.json_files import write_json
 from brats_unet.nifti import read_integers, read_volume
 from brats_unet.schemes.scheme_file import builtin
 from brats_unet.settings import Export
@@ -348,14 +348,23 @@ def copied(small_onnx, tmp_path):
 def broken_description(folder, change):
     content = json.loads((folder / DESCRIPTION).read_text())
     change(content)
-    (folder / DESCRIPTION).write_text(json.dumps(content))
+    write_json(folder / DESCRIPTION, content)
+
+
+def without_hashes(folder):
+    """As exports of earlier versions are."""
+    broken_description(folder, lambda content: content["network"].pop("blake2b"))
 
 
 @pytest.mark.parametrize(
     ("harm", "message"),
     [
         (lambda f: (f / "model.onnx").unlink(), "model.onnx: no such file, though prediction.json names it"),
-        (lambda f: (f / "model.onnx").write_bytes(b"no network"), "model.onnx: cannot be read as an ONNX network"),
+        (lambda f: (f / "model.onnx").write_bytes(b"no network"), "model.onnx: damaged or changed: by its hash, it is"),
+        (
+            lambda f: (without_hashes(f), (f / "model.onnx").write_bytes(b"no network")),
+            "model.onnx: cannot be read as an ONNX network",
+        ),
         (lambda f: (f / DESCRIPTION).write_text("{"), "not readable as JSON"),
         (lambda f: broken_description(f, lambda c: c.pop("preparation")), "not the description of an exported network"),
         (lambda f: broken_description(f, lambda c: c["network"].update(format="tar")), "format tar"),
@@ -372,6 +381,28 @@ def test_a_broken_export_is_refused_in_one_sentence(copied, harm, message, phant
     said = capsys.readouterr().err
     assert message in said and "Traceback" not in said
     assert not (tmp_path / "masks").exists()
+
+
+def test_a_changed_bit_of_an_exported_network_is_refused(small_export, tmp_path):
+    _, folder, _ = small_export
+    out = shutil.copytree(folder, tmp_path / "out")
+    files = [file for file in out.rglob("*") if file.is_file() and file.name not in (DESCRIPTION, "MODEL_CARD.md")]
+    for file in files:
+        content = file.read_bytes()
+        file.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+        with pytest.raises(BratsError, match="damaged or changed: by its hash") as raised:
+            load(out, trust=True, log=lambda text: None)
+        assert f"and blake2b_of_the_rest, in {out / DESCRIPTION}" in str(raised.value)
+        file.write_bytes(content)
+    load(out, trust=True, log=lambda text: None)
+
+
+def test_an_export_of_an_earlier_version_is_read_without_hashes(copied):
+    without_hashes(copied)
+    content = json.loads((copied / DESCRIPTION).read_text())
+    del content["blake2b_of_the_rest"]
+    (copied / DESCRIPTION).write_text(json.dumps(content))
+    load(copied, log=lambda text: None)
 
 
 def test_a_network_without_its_description_is_refused(copied, phantom_root, tmp_path, capsys):

@@ -15,10 +15,10 @@ from brats_unet.commands import predict
 from brats_unet.data.prepare.preprocess import Preparation
 from brats_unet.data.readers.discovery import find_cases, find_masks
 from brats_unet.errors import BratsError, CheckpointError, SettingsError
-from brats_unet.files import write_json
 from brats_unet.inference import predicting
 from brats_unet.inference.network import Network
 from brats_unet.inference.postprocess import Postprocessing
+from brats_unet.json_files import write_json
 from brats_unet.modality import Modality
 from brats_unet.nifti import read_header, read_integers, read_volume, write_volume
 from brats_unet.scan_files import read_mask

@@ -10,7 +10,7 @@ from brats_unet.cli.main import main
 from brats_unet.evaluation.record import write_rows
 from brats_unet.evaluation.score import Row, Scored
 from brats_unet.evaluation.summary import summarise
-from brats_unet.files import write_json
+from brats_unet.json_files import write_json
 from brats_unet.report.paper import COLUMNS
 from brats_unet.schemes.scheme_file import builtin
 from brats_unet.settings import Report

@@ -6,7 +6,7 @@ import json
 import pytest
 
 from brats_unet.cli.main import main
-from brats_unet.files import write_json
+from brats_unet.json_files import write_json
 from brats_unet.report.run_facts import facts_of
 from brats_unet.run import Run
 from brats_unet.run_lock import locked

@@ -8,7 +8,7 @@ from safetensors.numpy import load_file
 
 from brats_unet.cli.main import main
 from brats_unet.commands import train as command
-from brats_unet.files import read_json
+from brats_unet.json_files import read_json
 from brats_unet.run import Run
 
 FIRST = "encoder_0_conv_0/kernel"

@@ -19,7 +19,6 @@ from brats_unet.cli.main import main
 from brats_unet.commands.tune import _read_case
 from brats_unet.errors import CheckpointError, SettingsError
 from brats_unet.evaluation import mean_shape_file
-from brats_unet.files import read_json
 from brats_unet.inference import keras_archive, runtimes
 from brats_unet.inference.export_network import probability_model
 from brats_unet.inference.exported import DESCRIPTION, IMAGE, PROBABILITIES, open_exported
@@ -27,6 +26,7 @@ from brats_unet.inference.keras_archive import ALLOWED, CONFIG, MEMBERS, WEIGHTS
 from brats_unet.inference.keras_network import keras_file, trained_model
 from brats_unet.inference.loading import open_network
 from brats_unet.inference.onnx_files import ENTRY, FIELDS, KEY, VALUE, locations
+from brats_unet.json_files import read_json
 from brats_unet.models import MODELS
 from brats_unet.parts import contract_options_of
 from brats_unet.schemes.scheme_file import builtin
@@ -575,3 +575,17 @@ def test_a_checkpoint_may_be_a_link_that_the_user_made(small_run, tmp_path):
     real = (run / "checkpoints" / "last.safetensors").rename(tmp_path / "real.safetensors")
     (run / "checkpoints" / "last.safetensors").symlink_to(real)
     assert opened(run).on_host
+
+
+def test_a_changed_bit_of_a_keras_file_is_refused(small_run, tmp_path):
+    """By the checksums of zip, so that no run's model.keras needs another hash."""
+    model, _ = trained_model(small_run.folder, which="last", policies={})
+    file = tmp_path / "model.keras"
+    model.save(file)
+    content, rng = file.read_bytes(), np.random.default_rng(0)
+    for place in rng.integers(0, len(content), 60):
+        damaged = bytearray(content)
+        damaged[place] ^= 1 << rng.integers(8)
+        file.write_bytes(damaged)
+        with pytest.raises(CheckpointError):
+            keras_file(file)

@@ -31,7 +31,7 @@ def described(scheme, convention, rules):
         convention=convention,
         precision="float32",
     )
-    content = describe_export(told, rules, form="onnx", rank=3, stride=(1, 1, 1), source={})
+    content = describe_export(told, rules, form="onnx", rank=3, stride=(1, 1, 1), source={}, hashes={})
     return json.loads(json.dumps(content))
 
 

@@ -10,7 +10,7 @@ from brats_unet.evaluation.case_facts import CaseFacts
 from brats_unet.evaluation.record import CASES, SCORES, SUMMARY, write_rows
 from brats_unet.evaluation.score import Pair, Row, Scored
 from brats_unet.evaluation.summary import summarise
-from brats_unet.files import write_json
+from brats_unet.json_files import write_json
 from brats_unet.metrics import metrics_of
 from brats_unet.metrics.protocols import protocol_named
 from brats_unet.modality import Modality

@@ -10,7 +10,7 @@ import pytest
 from brats_unet.errors import SettingsError
 from brats_unet.evaluation.cohort import cohort_of
 from brats_unet.evaluation.record import Evaluation, open_evaluation
-from brats_unet.files import write_json
+from brats_unet.json_files import write_json
 from brats_unet.metrics import metrics_of
 from brats_unet.metrics.glossary import meaning_of
 from brats_unet.metrics.protocols import PROTOCOLS

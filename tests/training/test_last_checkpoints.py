@@ -156,7 +156,7 @@ def test_a_damaged_newest_checkpoint_is_passed_over_with_a_warning_that_names_it
     assert state.step == 2 and damaged == [last]
     assert warning.startswith(
         f"Warning: last.safetensors in {last.parent} cannot be used; going on from the checkpoint before, "
-        f"last-1.safetensors, of step 2. {last}: damaged: the hash of its tensors is "
+        f"last-1.safetensors, of step 2. {last}: damaged: by its hash, its "
     )
     set_aside(run, damaged)
     assert run.checkpoint_file("damaged").read_bytes() == content

@@ -15,7 +15,8 @@ from brats_unet.data.phantom.phantom_case import VERSION, kind_of, labels_of, ph
 from brats_unet.data.phantom.scan_grid import BRATS, ScanGrid, times
 from brats_unet.errors import DataError, SettingsError
 from brats_unet.file_kinds.json_kinds import PhantomFile
-from brats_unet.files import atomic_path, entries, read_json, recorded_json, require_free_space, write_json
+from brats_unet.files import atomic_path, entries, require_free_space
+from brats_unet.json_files import read_json, recorded_json, write_json
 from brats_unet.modality import Modality
 from brats_unet.processes import in_processes
 from brats_unet.schemes.convention import Convention, conventions

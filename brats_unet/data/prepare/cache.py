@@ -24,7 +24,8 @@ from brats_unet.data.prepare.plausible import edges_fit
 from brats_unet.data.prepare.preprocess import Preparation, Prepared, prepare
 from brats_unet.errors import DataError
 from brats_unet.file_kinds.json_kinds import ManifestFile
-from brats_unet.files import explain_write_errors, read_json, recorded_json, remove, require_free_space, write_json
+from brats_unet.files import explain_write_errors, remove, require_free_space
+from brats_unet.json_files import read_json, recorded_json, write_json
 from brats_unet.processes import in_processes
 from brats_unet.scan_files import read_header
 from brats_unet.schemes.convention import Convention

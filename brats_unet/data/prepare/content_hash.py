@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from brats_unet.errors import DataError
-from brats_unet.files import recorded_json, write_json
+from brats_unet.json_files import recorded_json, write_json
 from brats_unet.scan_files import files_in, read_scan, stamp
 from brats_unet.volume import ImageFile
 
