@@ -20,10 +20,10 @@ from brats_unet.inference.exported import (
     OURS,
     describe_export,
     description_of,
-    network_hashes,
     open_exported,
     refuse_format,
 )
+from brats_unet.inference.network_files import network_hashes
 from brats_unet.json_files import write_json
 from brats_unet.report.model_card import card
 from brats_unet.run import ENSEMBLE, PREDICTIONS_MARK, Run

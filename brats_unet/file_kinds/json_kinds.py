@@ -138,7 +138,7 @@ class CheckpointKeys(TypedDict):
     left_out: NotRequired[list[int]]
     running_mean: NotRequired[Optional[float]]
     validation_pending: NotRequired[bool]
-    blake2b: NotRequired[str]
+    blake2b: NotRequired[Union[str, dict[str, str]]]
 
 
 class _SubjectKeys(TypedDict):

@@ -1,8 +1,4 @@
-"""`prediction.json` beside an exported network: everything needed to turn scans into masks.
-
-`brats-unet predict` reads its numbers and names. The sentences under `how` explain them to those who use the network in
-another program.
-"""
+"""`prediction.json` beside an exported network: all that turns scans into masks, in numbers and in sentences."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from brats_unet.binding import value_of
-from brats_unet.data.prepare.content_hash import file_hash
 from brats_unet.data.prepare.preparation import Preparation
 from brats_unet.data.readers.file_patterns import patterns_of
 from brats_unet.errors import CheckpointError, MachineError, SettingsError
@@ -21,7 +16,7 @@ from brats_unet.file_kinds.json_kinds import ExportFile
 from brats_unet.inference.named_files import file_in
 from brats_unet.inference.postprocess import Postprocessing
 from brats_unet.inference.recipe_text import recipe_sentences
-from brats_unet.json_files import SEAL, read_json
+from brats_unet.json_files import read_json
 from brats_unet.schemes.convention import conventions
 from brats_unet.schemes.scheme_file import scheme_in
 from brats_unet.spelling import suggestion
@@ -54,7 +49,7 @@ class Exported:
         format: Key of `FILES`.
         rank: 3 if the network takes (B, X, Y, Z, M), 2 if it takes axial slices (B, X, Y, M).
         recipe: Recipe in the form of a run's; see `network.recipe`. The network's outputs are region probabilities.
-        hashes: From `network_hashes`; empty for exports of earlier versions.
+        hashes: From `network_files.network_hashes`; empty for exports of earlier versions.
     """
 
     description: Path
@@ -145,32 +140,6 @@ def open_exported(path: Path, description: Path) -> Exported:
     return Exported(description, file, name, rank, recipe, network.get("blake2b", {}))
 
 
-def network_hashes(file: Path, form: str) -> dict[str, str]:
-    """Hash of each file of an exported network by name; of a single file by "network", and by "weights" beside it.
-
-    Args:
-        file: The network: a file, or the folder of a SavedModel.
-        form: Key of `FILES`.
-    """
-    if file.is_dir():
-        inside = sorted(path for path in file.rglob("*") if path.is_file())
-        return {path.relative_to(file).as_posix(): file_hash(path) for path in inside}
-    weights = {"weights": file_hash(file.with_suffix(".bin"))} if form == "openvino" else {}
-    return {"network": file_hash(file), **weights}
-
-
-def refuse_altered(exported: Exported) -> None:
-    """Raise CheckpointError if a file of an exported network is not what was exported."""
-    if not exported.hashes:
-        return
-    found = network_hashes(exported.file, exported.format)
-    if found != exported.hashes:
-        raise CheckpointError(
-            f"{exported.file}: damaged or changed: by its hash, it is not the network that was exported. Export it "
-            f"again; if you changed it yourself, delete blake2b under network, and {SEAL}, in {exported.description}."
-        )
-
-
 def describe_export(
     recipe: Mapping[str, Any],
     rules: Postprocessing,
@@ -190,7 +159,7 @@ def describe_export(
         rank: Spatial dimensions of the network's input, 2 or 3.
         stride: Lengths along x, y, z whose multiples the exported network takes.
         source: Origin of the network, for human readers.
-        hashes: From `network_hashes`.
+        hashes: From `network_files.network_hashes`.
     """
     preparation, scheme = recipe["preparation"], scheme_in(recipe)
     convention = conventions(scheme)[recipe["convention"]]

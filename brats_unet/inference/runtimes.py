@@ -12,11 +12,11 @@ from brats_unet.inference.exported import (
     IMAGE,
     PROBABILITIES,
     Exported,
-    refuse_altered,
     refuse_unless_it_runs,
     refuse_untrusted,
 )
 from brats_unet.inference.network import Network, SizeLimit
+from brats_unet.inference.network_files import refuse_altered
 from brats_unet.inference.onnx_files import refuse_foreign_weights
 from brats_unet.inference.predictor import Forward, MemoryFull, in_slices
 from brats_unet.processes import cores

@@ -19,8 +19,6 @@ from brats_unet.file_kinds.json_kinds import CheckpointKeys
 from brats_unet.files import atomic_path
 from brats_unet.hand_written import json_values
 
-HASHES = "blake2b"  # key of the metadata: hashes of the state and of each group of tensors
-
 
 @dataclass(frozen=True)
 class State:
@@ -78,8 +76,8 @@ def write(
     # What is at its default is left out, as earlier versions did not know it.
     newer = ("left_out", "running_mean", "validation_pending")
     facts = {key: value for key, value in vars(state).items() if key not in newer or value not in ([], None, False)}
-    text = json.dumps(facts)
-    told = {"state": text, HASHES: json.dumps({"state": _text_hash(text), **_group_hashes(tensors)})}
+    hashes = {"facts": _facts_hash(facts), **_group_hashes(tensors)}
+    told = {"state": json.dumps(facts | {"blake2b": hashes})}  # one key: safetensors writes several in any order
     with atomic_path(path) as temporary:
         mode = temporary.stat().st_mode
         try:
@@ -104,7 +102,8 @@ def _group(key: str) -> str:
     return key.split("/", 1)[0]
 
 
-def _text_hash(text: str) -> str:
+def _facts_hash(facts: Mapping[str, Any]) -> str:
+    text = json.dumps(facts, sort_keys=True)
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 
@@ -137,12 +136,12 @@ def restore(
     wanted = named(model, optimizer, average)
     try:
         with safe_open(path, framework="numpy") as file:
-            told = file.metadata() or {}
-            hashes = value_of(dict[str, str], json_values(told.get(HASHES, "{}")), HASHES)
-            if hashes and hashes.get("state") != _text_hash(told["state"]):
+            told = json_values((file.metadata() or {})["state"])
+            facts = value_of(CheckpointKeys, told, "")
+            written = facts.pop("blake2b", {})
+            of_all, hashes = (written, {}) if isinstance(written, str) else (None, written)  # one in earlier versions
+            if hashes and hashes.get("facts") != _facts_hash({key: told[key] for key in facts}):
                 raise _damaged(path, "its state")
-            facts = value_of(CheckpointKeys, json_values(told["state"]), "")
-            of_all = facts.pop("blake2b", None)  # of earlier versions
             state = State(**facts)
             stored = list(file.keys())
             used = {"weights", "average"} if optimizer is None else {_group(key) for key in stored}

@@ -59,7 +59,7 @@ def settings(folders, **changes) -> Evaluate:
 
 def page_of(folders) -> str:
     """The report page of the evaluation, with single spaces."""
-    assert report(Report(str(folders / "out"), MovedScans(None), None, 0, None, None, "none", False)) == 0
+    assert report(Report(str(folders / "out"), MovedScans(None), None, 0, None, None, "none", None, "none", False)) == 0
     return " ".join((folders / "out" / "report.html").read_text().split())
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from brats_unet.data.folds import Split, Subject, read_split_file, refuse_invalid_fold, split, write_or_verify
 from brats_unet.errors import SettingsError
+from brats_unet.json_files import read_json
 
 SUBJECTS = [Subject(f"c{n:02}", f"p{n // 2}", "HGG" if n % 3 else "LGG", f"h{n}") for n in range(20)]
 CASES = [subject.case for subject in SUBJECTS]
@@ -19,7 +20,7 @@ def test_the_fold_file_is_written_once_and_then_only_read(tmp_path: Path) -> Non
     written = file.read_bytes()
     assert write_or_verify(file, SUBJECTS[::-1], folds=5, seed=1) == first
     assert file.read_bytes() == written
-    assert json.loads(written) == first
+    assert read_json(file, what="folds") == first
 
 
 def test_folds_hold_out_every_case_exactly_once(tmp_path: Path) -> None:

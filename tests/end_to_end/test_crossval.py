@@ -17,6 +17,7 @@ from hydra.core.singleton import Singleton
 from brats_unet import load
 from brats_unet.cli import main as cli
 from brats_unet.cli import sweep
+from brats_unet.json_files import read_json
 from brats_unet.run import Run
 from brats_unet.run_lock import locked
 from tests.end_to_end.test_pipeline import TINY
@@ -87,7 +88,7 @@ def test_every_case_is_scored_once_by_the_fold_that_left_it_out(finished):
     for fold in (0, 1):
         masks = {path.name.removesuffix(".nii.gz") for path in (folder / f"fold_{fold}").rglob("predictions/*.nii.gz")}
         assert masks == set(held_out[fold])
-    assert json.loads((folder / "ensemble.json").read_text()) == {"members": ["fold_0", "fold_1"]}
+    assert read_json(folder / "ensemble.json", what="ensemble") == {"members": ["fold_0", "fold_1"]}
     assert (folder / "report.html").is_file() and (folder / "folds.csv").read_text().count("\n") == 3
 
 

@@ -8,6 +8,7 @@ import pytest
 from safetensors.numpy import load_file
 
 from brats_unet.cli.main import main
+from brats_unet.json_files import write_json
 from brats_unet.nifti import read_volume, write_volume
 from brats_unet.run import Run
 from brats_unet.volume import Volume
@@ -36,7 +37,7 @@ def home(trained, tmp_path, monkeypatch):
     settings = run.settings()
     for key in ("root", "cache"):
         settings["data"][key] = str(tmp_path / "gone")
-    run.settings_file.write_text(json.dumps(settings))
+    write_json(run.settings_file, settings)
     monkeypatch.chdir("/")
     return tmp_path
 
@@ -70,7 +71,7 @@ def test_scans_that_moved_after_they_were_scored_are_shown_on_the_page(home, tra
     assert main(["evaluate", f"run={run}", "figures=false"]) == 0
     settings = json.loads((run / "settings.json").read_text())
     settings["data"]["root"] = str(home / "gone")
-    (run / "settings.json").write_text(json.dumps(settings))
+    write_json(run / "settings.json", settings)
     assert main(["report", f"run={run}", "viewer=1"]) == 0
     assert "0 cases to scroll" in capsys.readouterr().out
     assert main(["report", f"run={run}", "viewer=1", f"data.root={home / 'data'}"]) == 0

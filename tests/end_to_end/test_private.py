@@ -19,6 +19,7 @@ from PIL import Image
 
 from brats_unet.cli.main import main
 from brats_unet.commands import phantom
+from brats_unet.json_files import write_json
 from brats_unet.run import Run
 
 MARKERS = {  # what no written file may hold
@@ -156,8 +157,8 @@ def test_masks_of_an_earlier_version_count_as_of_the_same_networks(written):
     recorded = json.loads(mark.read_text())
     assert recorded["networks"][0]["weights"] == "tiny/checkpoints/last.safetensors"
     recorded["networks"][0]["weights"] = str(run / "checkpoints" / "last.safetensors")
-    mark.write_text(json.dumps(recorded))
+    write_json(mark, recorded)
     assert main(["predict", f"run={run}", *predict]) == 0
     recorded["networks"][0]["weights"] = str(place / "runs" / "other" / "checkpoints" / "last.safetensors")
-    mark.write_text(json.dumps(recorded))
+    write_json(mark, recorded)
     assert main(["predict", f"run={run}", *predict]) == 2

@@ -6,6 +6,7 @@ import shutil
 import pytest
 
 from brats_unet.cli.main import main
+from brats_unet.json_files import write_json
 from brats_unet.run import Run
 from tests.end_to_end.test_pipeline import TINY
 
@@ -42,9 +43,7 @@ def test_changed_data_and_versions_are_named(run, tmp_path, capsys):
     shutil.copyfile(moved / other / f"{other}_seg.nii.gz", moved / first / f"{first}_seg.nii.gz")
     environment = json.loads(run.environment_file.read_text())
     kept = run.environment_file.read_bytes()
-    run.environment_file.write_text(
-        json.dumps(environment | {"packages": environment["packages"] | {"keras": "3.0.0"}})
-    )
+    write_json(run.environment_file, environment | {"packages": environment["packages"] | {"keras": "3.0.0"}})
     try:
         output = tmp_path / "again"
         found = document(run, capsys, 1, f"data.root={moved}", f"data.cache={tmp_path / 'cache'}", f"output={output}")

@@ -7,6 +7,7 @@ import pytest
 
 from brats_unet.cli.main import main
 from brats_unet.inference.postprocess import Postprocessing
+from brats_unet.json_files import read_json
 from brats_unet.nifti import read_integers
 from brats_unet.run import Run
 from brats_unet.schemes.scheme_file import builtin
@@ -42,7 +43,7 @@ def test_evaluate_finds_the_gain_that_tune_reports_on_the_same_cases(folds, caps
     assert main(["tune", of_both(folds), "folds=4", "--json"]) == 0
     document = json.loads(capsys.readouterr().out)
     assert sorted(document["cases"]) == [f"Phantom20_{number:03}" for number in range(1, 5)] and document["n"] == 4
-    written = [json.loads(run.postprocessing_file.read_text()) for run in folds]
+    written = [read_json(run.postprocessing_file, what="rules") for run in folds]
     notes = document.pop("notes")
     assert written == [document, document] and not any("too few" in sentence for sentence in notes)
     assert Postprocessing.from_dict(document["postprocessing"], builtin()) != Postprocessing() and document["gain"] > 0

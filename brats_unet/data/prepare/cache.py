@@ -2,8 +2,7 @@
 
     <cache>/<case>-<key>/   image.npy labels.npy brain.npy foreground_<region>.npy prepared.json
 
-The key is a hash of the case's files, the preparation settings, the scheme and the label convention: a change in any
-of them gives a new folder, so an outdated volume is never read.
+The key is a hash of the files of the case, the preparation, the scheme and the convention: a change gives a new folder.
 """
 
 import fcntl

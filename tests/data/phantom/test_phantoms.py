@@ -19,6 +19,7 @@ from brats_unet.data.phantom.scan_grid import BRATS, ScanGrid
 from brats_unet.data.phantom.tumour import CYCLE, Variety
 from brats_unet.data.readers.discovery import find_cases
 from brats_unet.errors import DataError, SettingsError
+from brats_unet.json_files import SEAL
 from brats_unet.modality import Modality
 from brats_unet.schemes.scheme_file import builtin, scheme_of
 from tests.glioma import Label, Region, region_mask
@@ -303,7 +304,7 @@ def test_a_scale_above_1_is_refused():
 
 def test_phantom_json_of_gliomas_holds_what_it_held_before_there_were_schemes(folder):
     contents = json.loads((folder / "phantom.json").read_text())
-    assert list(contents) == ["generator", "version", "seed", "scale", "cases", "varieties"]
+    assert list(contents) == ["generator", "version", "seed", "scale", "cases", "varieties", SEAL]
 
 
 @pytest.fixture(scope="module")

@@ -12,6 +12,7 @@ from brats_unet import nifti
 from brats_unet.data.prepare import content_hash
 from brats_unet.data.prepare.content_hash import HashMemo, file_hash, voxel_hash
 from brats_unet.errors import DataError
+from brats_unet.json_files import read_json
 from brats_unet.volume import Volume
 
 
@@ -68,7 +69,7 @@ def test_a_broken_memo_counts_as_empty(tmp_path: Path) -> None:
     memo = HashMemo(tmp_path / "m.json")
     memo.hash(tmp_path / "a")
     memo.save()
-    assert len(json.loads((tmp_path / "m.json").read_text())) == 1
+    assert len(read_json(tmp_path / "m.json", what="memo")) == 1
 
 
 def test_two_memos_that_share_a_file_keep_the_hashes_of_both(tmp_path: Path) -> None:
@@ -77,7 +78,7 @@ def test_two_memos_that_share_a_file_keep_the_hashes_of_both(tmp_path: Path) -> 
         (tmp_path / name).write_text(name)
         memo.hash(tmp_path / name)
         memo.save()
-    assert len(json.loads((tmp_path / "m.json").read_text())) == 2
+    assert len(read_json(tmp_path / "m.json", what="memo")) == 2
 
 
 def test_saving_without_new_hashes_writes_no_file(tmp_path: Path) -> None:
