@@ -34,7 +34,7 @@ class Command:
     stops: bool = False
 
 
-PHANTOM = ("phantom", "output=phantoms", "cases=4", "seed=7", "grid=[60,60,39]", "spacing_mm=[4,4,4]", "workers=1")
+PHANTOM = ("phantom", "output=phantoms", "cases=4", "seed=7", "grid=[48,48,31]", "spacing_mm=[5,5,5]", "workers=1")
 TRAIN = (*TINY, "runs=runs", "name=a", "steps=4", "validation.every=0.5", "validation.patches_every=2")
 COMMANDS = {
     "phantom": Command(PHANTOM),

@@ -27,6 +27,7 @@ from fault_injection import ERRORS, FULL, KILL, Event, Plan
 from fault_place import Place, Signal
 from fault_results import Answer, differences, fault_of_end, fault_of_repetition
 
+NOTHING = "nothing"  # a disturbance: the command is run twice
 FAULT, NOT_REACHED = "fault", "not reached"
 OUTCOMES = ("killed", "stopped", "refused", "went on", NOT_REACHED, FAULT)
 
@@ -44,6 +45,8 @@ class Try(NamedTuple):
     @property
     def name(self) -> str:
         """What the try is, by which `--only` and `--resume` know it."""
+        if self.how == NOTHING:
+            return f"{self.command}: {NOTHING}"
         if self.event is None:
             return f"{self.command}: {self.how} at {self.moment:.3f}{', cache deleted' if self.without_cache else ''}"
         return f"{self.command}: {self.how} at {' '.join(self.event)}, occurrence {self.nth}"
@@ -58,7 +61,7 @@ def tries_of(name: str, events: dict[Event, int], seed: int, every: bool) -> lis
         seed: Seed of the occurrences and moments.
         every: Whether to try all errors at each event, instead of one in turn.
     """
-    draw, tries = random.Random(f"{seed} {name}"), []
+    draw, tries = random.Random(f"{seed} {name}"), [Try(name, NOTHING)]
     for number, (event, count) in enumerate(sorted(events.items())):
         nth = draw.randint(1, count)
         errors = [*ERRORS, FULL] if event.operation == "open" else [*ERRORS]
@@ -78,18 +81,20 @@ def tried(one: Try, place: Place) -> tuple[str, str]:
     place.log.unlink(missing_ok=True)
     if one.event is not None:
         first = place.run(arguments, Plan(str(place.work), str(place.log), one.how, one.event, one.nth))
+    elif one.how == NOTHING:
+        first = place.run(arguments)
     else:
         first = place.run(arguments, after=Signal(signal.Signals[one.how], one.moment * usual.seconds))
     reached = place.logged()
     how = KILL if one.how == "SIGKILL" else one.how
     fault = fault_of_end(how, first, reached[0][3] if reached else "", usual.code)
-    if not fault and how not in (KILL, "SIGTERM", "SIGINT") and first.code == usual.code:
-        told = differences(place.work, usual.folder)
-        fault = f"it ended with {first.code}, but {'; '.join(told[:4])}" if told else ""
+    different = differences(place.work, usual.folder)
+    if not fault and first.code == usual.code and different:
+        fault = f"it ended with {first.code}, but {'; '.join(different[:4])}"
     if one.without_cache:
         shutil.rmtree(place.work / "cache", ignore_errors=True)
     second = place.run(arguments)
-    fault = fault or fault_of_repetition(second, usual.code, place.work, usual.folder)
+    fault = fault or fault_of_repetition(second, usual.code, place.work, usual.folder, done=not different)
     outcome = FAULT if fault else NOT_REACHED if one.event is not None and not reached else of_code(first)
     return outcome, f"{one.name}\n{fault}\n\n{first.code}: {first.words}\n\n{second.code}: {second.words}"
 
