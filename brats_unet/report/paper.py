@@ -1,5 +1,6 @@
 """How a figure is made for the screen or for print: ground, text colours, width, and the format of the file."""
 
+import io
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -67,5 +68,8 @@ def save_figure(figure: Figure, path: Path) -> None:
     """
     kind = path.suffix[1:]
     options = {"pil_kwargs": {"compress_level": PNG_LEVEL}} if kind == "png" else {"metadata": NO_DATE[kind]}
-    with atomic_path(path) as temporary, rc_context(AS_TEXT):
-        figure.savefig(temporary, format=kind, facecolor=figure.get_facecolor(), **options)
+    # In memory first: on a full disk Matplotlib's PDF raises AttributeError while it handles the OSError.
+    with io.BytesIO() as drawn, rc_context(AS_TEXT):
+        figure.savefig(drawn, format=kind, facecolor=figure.get_facecolor(), **options)
+        with atomic_path(path) as temporary:
+            temporary.write_bytes(drawn.getvalue())

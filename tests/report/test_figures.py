@@ -1,12 +1,14 @@
 """Figures: size, planes, slices and windows. How they look is checked by eye."""
 
 import re
+import resource
 
 import numpy as np
 import pytest
 from matplotlib.axes import Axes
 from matplotlib.image import imread
 
+from brats_unet.errors import MachineError
 from brats_unet.geometry import Box
 from brats_unet.modality import Modality
 from brats_unet.report import figures, panels
@@ -14,7 +16,7 @@ from brats_unet.report.drawing import scans_to_draw
 from brats_unet.report.figures import case_figure, training_curves
 from brats_unet.report.looks import LINE, readable
 from brats_unet.report.panels import Panel, bands_of, sheet
-from brats_unet.report.paper import COLUMNS, SCREEN, print_look
+from brats_unet.report.paper import COLUMNS, SCREEN, new_figure, print_look, save_figure
 from brats_unet.report.planes import LEAST_WINDOW_MM, PLANES, around, drawn_spacing, slices_through, windowed, with_room
 from brats_unet.schemes.scheme_file import builtin
 
@@ -303,3 +305,17 @@ def test_directions_stand_outside_the_head_and_scale_bars_below_the_panels(tmp_p
 
 def test_room_for_letters_is_a_share_of_the_head_also_beyond_the_volume():
     assert with_room(Box((0, 0, 0), (100, 200, 50)), (1.0, 1.0, 2.0)) == Box((-14, -14, -7), (114, 214, 57))
+
+
+@pytest.mark.parametrize("suffix", [".png", ".pdf", ".svg"])
+def test_a_disk_that_is_full_while_a_figure_is_written_is_named(tmp_path, suffix):
+    figure = new_figure(SCREEN, 1)
+    figure.text(0, 0, "text")  # a font in the PDF
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (64, before[1]))
+    try:
+        with pytest.raises(MachineError, match=rf"a{suffix}: cannot be written \(File too large"):
+            save_figure(figure, tmp_path / f"a{suffix}")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert not list(tmp_path.iterdir())
