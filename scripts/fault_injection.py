@@ -7,6 +7,7 @@ have no event of their own; "full" lets every write after the event fail. PLAN.j
 """
 
 import errno
+import importlib
 import json
 import os
 import re
@@ -157,7 +158,7 @@ def run(arguments: list[str], plan: Plan | None) -> int:
     return main(arguments)
 
 
-def serve() -> None:
+def serve(modules: list[str]) -> None:
     """Run a command for each line of JSON on stdin, in a fork of this process, which has imported what is slow.
 
     A line is {"arguments", "folder", "output", "core", "plan"}. Answers the process id, waits for a line, and answers
@@ -165,10 +166,9 @@ def serve() -> None:
     """
     from brats_unet.hardware import quiet_tensorflow
 
-    with quiet_tensorflow():
-        from brats_unet.commands import evaluate, predict, report, train  # noqa: F401
-    from brats_unet.cli import hydra  # noqa: F401
-
+    with quiet_tensorflow(needed=False):
+        for module in modules:
+            importlib.import_module(module)
     for line in sys.stdin:
         given = json.loads(line)
         reading, writing = os.pipe()  # not a file: a limit on the size of files must not hold for what is printed
@@ -211,8 +211,8 @@ def _in_child(given: dict[str, Any], writing: int) -> int:
 
 
 def main() -> int:
-    if sys.argv[1:] == ["--serve"]:
-        serve()
+    if sys.argv[1:2] == ["--serve"]:
+        serve(sys.argv[2:])
         return 0
     if len(sys.argv) < 4 or sys.argv[2] != "--":
         print(__doc__)

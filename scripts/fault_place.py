@@ -16,6 +16,11 @@ from fault_commands import COMMANDS
 from fault_injection import Event, Plan
 from fault_results import Answer
 
+# What the server of commands imports before it is asked for the first.
+MODULES = [
+    *(f"brats_unet.commands.{name}" for name in ("train", "evaluate", "predict", "report")),
+    "brats_unet.cli.hydra",
+]
 STARTUP_SECONDS = 300  # longest time for the import of TensorFlow
 
 
@@ -122,7 +127,8 @@ class Place:
     def _tell(self, line: str, limit: float) -> str:
         """Write a line to the server of commands, which is started first; returns the line that it answers."""
         if self._server is None:
-            command = [sys.executable, "-W", "ignore", str(Path(__file__).with_name("fault_injection.py")), "--serve"]
+            script = str(Path(__file__).with_name("fault_injection.py"))
+            command = [sys.executable, "-W", "ignore", script, "--serve", *MODULES]
             environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "", "MPLBACKEND": "agg", "COLUMNS": "200"}
             pipe = subprocess.PIPE
             self._server = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, env=environment)
