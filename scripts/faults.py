@@ -133,7 +133,7 @@ def main() -> int:
     parser.add_argument("--only", nargs="+", default=[], help="only tries with all these words in their name")
     parser.add_argument("--every", action="store_true", help="try all errors at each event, not one in turn")
     parser.add_argument("--seed", type=int, default=0, help="seed of occurrences and moments")
-    parser.add_argument("--limit", type=float, default=90, help="seconds after which a command hangs")
+    parser.add_argument("--limit", type=float, default=180, help="seconds after which a command hangs")
     parser.add_argument("--seconds", type=float, default=float("inf"), help="begin no try after so many seconds")
     parser.add_argument("--jobs", type=int, default=1, help="commands side by side")
     parser.add_argument("--resume", action="store_true", help="keep the results in the folder, and do only the rest")
