@@ -11,6 +11,7 @@ from brats_unet.errors import SettingsError
 from brats_unet.evaluation.record import Evaluation
 from brats_unet.evaluation.score import Row
 from brats_unet.inference.exported import refuse_absent
+from brats_unet.metrics.glossary import distance_of
 from brats_unet.report.run_facts import RunFacts, facts_of
 from brats_unet.run import Run
 
@@ -78,9 +79,8 @@ class Scores:
         return pandas.DataFrame([vars(row) for row in self.rows])
 
     def _repr_html_(self) -> str:
-        means = {
-            metric: self.mean(metric) for metric in ("dice", "hd95") if any(row.metric == metric for row in self.rows)
-        }
+        scored = {row.metric for row in self.rows}
+        means = {metric: self.mean(metric) for metric in ("dice", distance_of(scored)) if metric in scored}
         regions = list(next(iter(means.values()), {}))
         rows = [(metric, [one.get(region, float("nan")) for region in regions]) for metric, one in means.items()]
         head = f"<b>{html.escape(self.evaluation.name)}</b>: {len(self.evaluation.cases)} cases, means"

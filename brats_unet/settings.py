@@ -237,7 +237,7 @@ class Compare:
     """Settings of `brats-unet compare`."""
 
     runs: Any  # list of run folders, folders of evaluations or scores.csv
-    metrics: list[str]
+    metrics: Optional[list[str]]  # None: Dice and HD95
     output: Optional[str]  # JSON file to write
     json: bool
 

@@ -12,7 +12,7 @@ from brats_unet.evaluation.bootstrap import METHOD, Interval, mean_interval
 from brats_unet.evaluation.comparability import refuse_incomparable, regions_in_all
 from brats_unet.evaluation.ranking import Ranked, absent_from_both, case_ranks, exchanges, ranking
 from brats_unet.evaluation.record import Evaluation
-from brats_unet.metrics.glossary import MEANINGS
+from brats_unet.metrics.glossary import MEANINGS, distance_of
 from brats_unet.spelling import suggestion
 
 MOVED = 5  # cases listed per difference
@@ -111,12 +111,12 @@ class Comparison:
         }
 
 
-def compare(evaluations: Sequence[Evaluation], *, metrics: Sequence[str] = ("dice", "hd95")) -> Comparison:
+def compare(evaluations: Sequence[Evaluation], *, metrics: Sequence[str] | None = None) -> Comparison:
     """Compare every evaluation with the first, and rank all of them.
 
     Args:
         evaluations: Two or more evaluations of the same cases.
-        metrics: Metrics that every evaluation has.
+        metrics: Metrics that every evaluation has; None: Dice and HD95, in pixels if the size of a voxel is unknown.
 
     Raises:
         SettingsError: Fewer than two evaluations, the same one twice, or a metric that an evaluation lacks.
@@ -129,6 +129,8 @@ def compare(evaluations: Sequence[Evaluation], *, metrics: Sequence[str] = ("dic
         twice = next(str(e.file) for e, file in zip(evaluations, files, strict=True) if files.count(file) > 1)
         raise SettingsError(f"{twice} is given twice. Expected evaluations of different runs.")
     names = _names(evaluations)
+    if metrics is None:
+        metrics = ("dice", distance_of({row.metric for row in evaluations[0].rows}))
     _refuse_unknown(evaluations, names, metrics)
     regions, notes = regions_in_all(evaluations, names)
     notes += refuse_incomparable(evaluations, names, metrics, regions)

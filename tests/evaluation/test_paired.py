@@ -80,6 +80,16 @@ def test_a_shorter_distance_is_a_win():
     assert (distance.wins, distance.ties, distance.losses) == (1, 1, 1)
 
 
+def test_distances_in_pixels_are_compared_where_the_size_of_a_voxel_is_unknown():
+    both = []
+    for one in (evaluation("a", [0.5], [9.0]), evaluation("b", [0.5], [4.0])):
+        rows = [replace(row, metric="hd95_slice_px", unit="px") if row.metric == "hd95" else row for row in one.rows]
+        rows = [replace(row, metric="voxels_reference", unit="1") if "volume" in row.metric else row for row in rows]
+        both.append(replace(one, rows=tuple(rows)))
+    dice, distance = compare(both).differences
+    assert (dice.metric, distance.metric, distance.mean, distance.wins) == ("dice", "hd95_slice_px", -5.0, 1)
+
+
 def test_p_is_scipys_wilcoxon_without_ties_and_is_corrected_for_all_tests():
     before, after = [0.5, 0.6, 0.7, 0.8, 0.4, 0.3], [0.55, 0.66, 0.77, 0.88, 0.49, 0.3]
     one, other = compare([evaluation("a", before), evaluation("b", after)]).differences
