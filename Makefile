@@ -10,7 +10,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
 
-.PHONY: help setup format docs lint test fuzz faults test-next end-to-end demo bench bench-gpu peers parity lock audit image clean
+.PHONY: help setup format docs lint test fuzz faults mutants test-next end-to-end demo bench bench-gpu peers parity lock audit image clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -58,6 +58,9 @@ fuzz: setup  ## Damage 20,000 files of every kind and open them as the commands 
 
 faults: setup  ## Kill every command and fill its disk at each file event, and run it again (an hour on 2 cores); RESUME=1 goes on
 	@$(BIN)/python scripts/faults.py --jobs 2 $(if $(RESUME),--resume)
+
+mutants: setup  ## Change the source in 420 small ways and count how many of these mutants the tests notice
+	@$(BIN)/python scripts/mutants.py --count 420
 
 test-next:  ## Run the tests on the newest TensorFlow, pre-releases included, in .venv-next
 	@PYTHON="$(PYTHON)" scripts/test_next.sh

@@ -7,6 +7,7 @@ from brats_unet.geometry import (
     Box,
     bounding_box,
     crop,
+    faces,
     pad_at_least,
     pad_to,
     tile_starts,
@@ -135,3 +136,10 @@ def test_a_tile_longer_than_the_axis_is_refused():
 def test_an_overlap_outside_0_to_1_is_refused(overlap):
     with pytest.raises(ValueError, match="Overlap must be at least 0 and below 1"):
         tile_starts(9, 3, overlap)
+
+
+def test_the_six_faces_of_27_voxels_are_the_outer_planes():
+    cube = np.arange(27).reshape(3, 3, 3)
+    first_rows = [face[0].tolist() for face in faces(cube)]
+    assert first_rows == [[0, 1, 2], [18, 19, 20], [0, 1, 2], [6, 7, 8], [0, 3, 6], [2, 5, 8]]
+    assert all(face.shape == (3, 3) for face in faces(cube))

@@ -1,10 +1,23 @@
 from itertools import permutations, product
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from brats_unet.errors import DataError
 from brats_unet.modality import Modality
-from brats_unet.volume import Case, Turn, Volume, corners_apart_mm, spacing_mm, turn_to_lps
+from brats_unet.volume import (
+    Case,
+    Header,
+    ImageFile,
+    Turn,
+    Volume,
+    corners_apart_mm,
+    refuse_no_place,
+    spacing_mm,
+    turn_to_lps,
+    turned_like,
+)
 
 TURNS = [Turn(axes, reverse) for axes in permutations(range(3)) for reverse in product((False, True), repeat=3)]
 LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
@@ -123,3 +136,94 @@ def test_a_shift_moves_every_corner_by_its_length_and_a_wrong_spacing_moves_the_
 def test_a_case_without_a_known_patient_is_its_own_patient():
     assert Case("a", {}).patient == "a"
     assert Case("a-100", {Modality.T1: None}, patient="a").patient == "a"
+
+
+def test_the_indices_of_a_turn_give_the_voxel_that_each_one_came_from():
+    array = np.arange(24).reshape(2, 3, 4)
+    for turn in TURNS:
+        turned = turn.apply(array)
+        matrix = turn.indices(turned.shape)
+        assert matrix[3].tolist() == [0, 0, 0, 1]
+        for voxel in np.ndindex(*turned.shape):
+            source = matrix @ [*voxel, 1]
+            assert turned[voxel] == array[tuple(source[:3].astype(int))]
+
+
+def test_a_volume_turned_like_itself_is_itself():
+    volume = Volume(np.arange(24).reshape(2, 3, 4), rotated(LPS, 0, 10) @ np.diag([1, 2, 3, 1]), spacing_known=False)
+    same = turned_like(volume, volume.affine)
+    np.testing.assert_array_equal(same.array, volume.array)
+    np.testing.assert_allclose(same.affine, volume.affine, atol=1e-12)
+    assert same.spacing_known is False
+
+
+def test_a_volume_turned_like_another_has_its_axes_and_every_voxel_keeps_its_place():
+    volume = Volume(np.arange(24).reshape(2, 3, 4), LPS @ np.diag([1, 2, 3, 1]))
+    for turn in TURNS:
+        wanted = affine_after(turn, np.eye(4), (2, 2, 2))
+        turned = turned_like(volume, wanted)
+        assert turn_to_lps(turned.affine) == turn_to_lps(wanted)
+        for voxel in [(0, 0, 0), (1, 0, 0), (0, 1, 0), (0, 0, 1)]:
+            place = np.linalg.inv(volume.affine) @ turned.affine @ [*voxel, 1]
+            assert turned.array[voxel] == volume.array[tuple(np.round(place[:3]).astype(int))]
+
+
+def test_the_first_voxel_of_a_scan_turned_front_to_back_is_its_last_one_there():
+    volume = Volume(np.arange(3).reshape(1, 3, 1), LPS)
+    turned = turned_like(volume, np.diag([-1.0, 1.0, 1.0, 1.0]))
+    assert turned.array.ravel().tolist() == [2, 1, 0]
+    assert turned.affine.tolist() == [[-1, 0, 0, 0], [0, 1, 0, -2], [0, 0, 1, 0], [0, 0, 0, 1]]
+
+
+def test_the_best_aligned_axis_is_assigned_first():
+    """Voxel axis 1 points exactly right, so axis 0, which points right more than any other way, gets what is left."""
+    affine = np.eye(4)
+    affine[:3, :3] = np.array([[0.8, 0.6, 0], [1, 0, 0], [0, 0, 1]]).T
+    assert turn_to_lps(affine).axes == (1, 0, 2)
+
+
+@pytest.mark.parametrize("size", [1e6, -1e6])
+def test_an_affine_of_a_kilometre_has_a_place(size):
+    affine = np.eye(4)
+    affine[0, 3] = size
+    refuse_no_place(Path("a.nii"), affine)
+    affine[0, 3] = 1.5 * size
+    with pytest.raises(
+        DataError, match=r"^a\.nii: The affine holds 1\.5e\+06 mm\. Correct the affine in its header\.$"
+    ):
+        refuse_no_place(Path("a.nii"), affine)
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf, 0])
+def test_an_affine_without_a_place_is_refused_with_the_name_of_the_file(wrong):
+    with pytest.raises(DataError, match=r"^a\.nii: The affine is singular or not finite.*Correct the affine"):
+        refuse_no_place(Path("a.nii"), np.diag([1, 1, wrong, 1]))
+
+
+def test_voxels_below_a_tenth_of_a_micrometre_give_no_orientation():
+    assert turn_to_lps(np.diag([1e-3, 1e-3, 1e-3, 1])) == Turn((0, 1, 2), (True, True, False))
+    with pytest.raises(ValueError, match="gives no orientation"):
+        turn_to_lps(np.diag([1e-5, 1e-5, 1e-5, 1]))
+
+
+def test_a_case_has_the_spacing_of_its_first_slices():
+    slices = ImageFile(Path("t1"), spacing_mm=(1.0, 1.0, 5.0))
+    assert Case("a", {Modality.T1: slices, Modality.T2: ImageFile(Path("t2"))}).spacing_mm == (1.0, 1.0, 5.0)
+    assert Case("a", {Modality.T1: ImageFile(Path("t1.nii"))}).spacing_mm is None
+    assert Case("a", {}).spacing_mm is None
+
+
+def test_a_spacing_that_is_unknown_is_none():
+    assert Volume(np.zeros((1, 1, 1)), LPS).known_spacing_mm == (1.0, 1.0, 1.0)
+    assert Volume(np.zeros((1, 1, 1)), LPS, spacing_known=False).known_spacing_mm is None
+
+
+def test_a_header_has_the_spacing_of_its_affine_and_a_volume_without_one_is_in_lps():
+    assert Header((1, 1, 1), np.diag([-2.0, 3, 4, 1]), np.dtype("u1")).spacing_mm == (2.0, 3.0, 4.0)
+    np.testing.assert_array_equal(Volume(np.zeros((1, 1, 1))).affine, LPS)
+
+
+def test_corners_of_a_scan_with_channels_are_those_of_its_three_axes():
+    shifted = LPS.copy()
+    shifted[0, 3] = 2
+    assert corners_apart_mm((4, 4, 4, 9), LPS, shifted) == 2

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from brats_unet.data.assignment import Subject, assign, grouped
+from brats_unet.data.assignment import Subject, _stratum, assign, grouped
 from brats_unet.errors import SettingsError
 
 
@@ -88,3 +88,40 @@ def test_more_folds_than_patients_are_refused() -> None:
 def test_a_case_that_appears_twice_is_a_value_error() -> None:
     with pytest.raises(ValueError, match="twice"):
         assign([alone("a"), alone("a")], folds=2, seed=0)
+
+
+def test_a_group_belongs_to_its_most_frequent_stratum_and_of_equal_ones_to_the_first() -> None:
+    assert _stratum([alone("a", "LGG"), alone("b", "HGG"), alone("c", "LGG")]) == "LGG"
+    assert _stratum([alone("a", "LGG"), alone("b", "HGG")]) == "HGG"
+
+
+def test_large_groups_are_assigned_first_and_then_fill_the_smallest_folds() -> None:
+    groups = {"p": 3, "q": 2, "r": 2, "s": 1}
+    subjects = [Subject(f"{name}{n}", name, "", "") for name, size in groups.items() for n in range(size)]
+    for seed in range(5):
+        fold = assign(subjects, folds=2, seed=seed)
+        assert sorted(Counter(fold.values()).values()) == [4, 4]
+
+
+def test_of_equal_folds_of_a_stratum_the_one_with_the_fewest_cases_in_all_is_filled() -> None:
+    subjects = [alone(f"h{n}", "HGG") for n in range(3)] + [alone("l", "LGG")]
+    for seed in range(5):
+        assert sorted(Counter(assign(subjects, folds=2, seed=seed).values()).values()) == [2, 2]
+
+
+def test_the_assignment_is_sorted_by_case_and_has_five_folds_by_default() -> None:
+    fold = assign([alone(case) for case in "hgfedcba"], seed=7)
+    assert list(fold) == list("abcdefgh") and set(fold.values()) == {0, 1, 2, 3, 4}
+
+
+def test_a_data_set_without_masks_has_no_folds() -> None:
+    with pytest.raises(
+        SettingsError, match=r"there are 0 patients with masks\. Lower data\.folds, or set data\.fold=all"
+    ):
+        assign([], folds=2, seed=0)
+    with pytest.raises(SettingsError, match=r"there are 1 patients with masks \(1 cases; .*\)\. Lower data\.folds, or"):
+        assign([alone("a")], folds=2, seed=0)
+
+
+def test_the_name_of_a_patient_is_no_content_hash() -> None:
+    assert len(grouped([Subject("a", "x", "", "y"), Subject("b", "y", "", "x")])) == 2

@@ -6,7 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from brats_unet.data.folds import Split, Subject, read_split_file, refuse_invalid_fold, split, write_or_verify
+from brats_unet.data.folds import (
+    Split,
+    Subject,
+    fold_count,
+    fold_number,
+    read_split_file,
+    refuse_invalid_fold,
+    split,
+    write_or_verify,
+)
 from brats_unet.errors import SettingsError
 from brats_unet.json_files import read_json
 
@@ -146,3 +155,95 @@ def test_a_split_file_with_a_key_that_stands_twice_is_refused(tmp_path):
     path.write_text('{"train": ["a"], "validation": ["b"], "train": ["c"]}')
     with pytest.raises(SettingsError, match=r"cannot be read as JSON \(it holds the key “train” twice\)"):
         read_split_file(path, ["a", "b", "c"], 0)
+
+
+def test_the_order_of_the_keys_in_the_fold_file_does_not_matter(tmp_path):
+    file = tmp_path / "folds.json"
+    document = write_or_verify(file, SUBJECTS, folds=5, seed=1)
+    document["subjects"] = [dict(reversed(subject.items())) for subject in document["subjects"]]
+    file.write_text(json.dumps(document))
+    assert write_or_verify(file, SUBJECTS, folds=5, seed=1) == document
+
+
+def test_the_digest_of_the_cases_is_the_same_in_every_version(tmp_path):
+    document = write_or_verify(tmp_path / "folds.json", SUBJECTS[:4], folds=2, seed=1)
+    assert document["digest"] == "b83851e0f6ec0d30a0650f1c8ae01b30"
+    assert document["assignment"] == {"c00": 1, "c01": 1, "c02": 0, "c03": 0}
+
+
+def test_a_fold_file_with_the_fold_of_a_case_too_few_is_refused(tmp_path):
+    file = tmp_path / "folds.json"
+    document = write_or_verify(file, SUBJECTS, folds=5, seed=1)
+    del document["assignment"]["c00"]
+    file.write_text(json.dumps(document))
+    with pytest.raises(SettingsError, match="was edited or damaged. Remove it to assign the cases to folds again"):
+        write_or_verify(file, SUBJECTS, folds=5, seed=1)
+
+
+@pytest.mark.parametrize(
+    ("added", "words"), [(5, r"5 added \(n0, n1, n2, n3, n4\)"), (6, r"6 added \(n0, .*, n4, …\)")]
+)
+def test_at_most_five_changed_cases_are_named(tmp_path, added, words):
+    file = tmp_path / "folds.json"
+    write_or_verify(file, SUBJECTS, folds=5, seed=1)
+    new = [Subject(f"n{number}", f"n{number}", "HGG", "") for number in range(added)]
+    with pytest.raises(SettingsError, match=rf"assigned to folds: {words}\. Restore"):
+        write_or_verify(file, [*SUBJECTS, *new], folds=5, seed=1)
+
+
+NO_FILES = {"splits": None, "validation_root": None}
+
+
+@pytest.mark.parametrize(("folds", "shown"), [(None, "null"), (1, "1"), (0, "0")])
+def test_fewer_than_two_folds_are_refused(folds, shown):
+    with pytest.raises(SettingsError, match=rf"data\.folds={shown}: expected 2 or more, or data\.fold=all"):
+        refuse_invalid_fold(fold=0, folds=folds, **NO_FILES)
+
+
+def test_the_fold_is_not_asked_for_where_nothing_or_a_folder_is_held_out():
+    refuse_invalid_fold(fold=9, folds=None, splits=None, validation_root="there")
+    refuse_invalid_fold(fold="all", folds=None, **NO_FILES)
+    refuse_invalid_fold(fold=1, folds=2, **NO_FILES)
+    with pytest.raises(SettingsError, match=r"There is no data\.fold=2\. Expected a number from 0 to 1, or all"):
+        refuse_invalid_fold(fold=2, folds=2, **NO_FILES)
+
+
+@pytest.mark.parametrize(("fold", "number"), [(0, 0), ("0", 0), (4, 4), ("04", 4)])
+def test_a_fold_is_a_whole_number_also_as_text(fold, number):
+    assert fold_number(fold, 5) == number
+
+
+@pytest.mark.parametrize(
+    ("content", "count"), [({"train": ["a"], "validation": []}, 1), ([{}, {}, {}], 3), ([], 0), ("text", 1)]
+)
+def test_the_folds_of_a_split_file_are_counted(tmp_path, content, count):
+    assert fold_count(given(tmp_path / "s.json", content)) == count
+
+
+def test_the_folds_of_the_fold_file_of_a_run_are_counted(tmp_path):
+    write_or_verify(tmp_path / "folds.json", SUBJECTS, folds=4, seed=1)
+    assert fold_count(tmp_path / "folds.json") == 4
+    with pytest.raises(SettingsError, match=r"there is no such file\. Give the file of the folds with data\.splits=…"):
+        fold_count(tmp_path / "none.json")
+
+
+def test_all_folds_of_the_fold_file_of_a_run_train_on_every_case(tmp_path):
+    write_or_verify(tmp_path / "folds.json", SUBJECTS, folds=5, seed=1)
+    assert read_split_file(tmp_path / "folds.json", CASES, "all") == Split(tuple(CASES), ())
+
+
+def test_a_split_without_validation_holds_nothing_out_and_numbers_are_ids(tmp_path):
+    assert read_split_file(given(tmp_path / "s.json", {"train": [2, 1]}), ["1", "2"], 0) == Split(("1", "2"), ())
+
+
+def test_every_defect_of_a_split_file_is_named_at_once(tmp_path):
+    file = given(tmp_path / "s.json", {"train": ["z"], "validation": ["a", "a"]})
+    with pytest.raises(
+        SettingsError, match=r"mask: z; names cases twice: a; leaves cases out .*: b\. Correct the file"
+    ):
+        read_split_file(file, ["a", "b"], 0)
+
+
+def test_a_split_file_with_a_byte_order_mark_is_read(tmp_path):
+    (tmp_path / "s.json").write_bytes(b'\xef\xbb\xbf{"train": ["a"], "val": ["b"]}')
+    assert read_split_file(tmp_path / "s.json", ["a", "b"], 0) == Split(("a",), ("b",))
