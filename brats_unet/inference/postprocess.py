@@ -11,12 +11,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import cc3d
 import numpy as np
 
 from brats_unet.data.prepare.brain import filled
 from brats_unet.errors import CheckpointError
 from brats_unet.geometry import bounding_box, crop, uncrop
+from brats_unet.metrics.components import numbered_components
 from brats_unet.schemes.scheme import Scheme
 from brats_unet.schemes.scheme_file import builtin
 
@@ -194,7 +194,7 @@ def _kept_components(
     largest_only = rules.of("largest_only", region)
     if not (least_voxels or least_mean or largest_only) or not mask.any():
         return mask
-    components = cc3d.connected_components(mask, connectivity=26)  # BraTS 2023 counts lesions this way
+    components, _ = numbered_components(mask)  # 26-connected, as BraTS 2023 counts lesions
     voxels = np.bincount(components.ravel())
     keep = voxels >= least_voxels
     if least_mean:

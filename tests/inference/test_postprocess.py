@@ -8,7 +8,7 @@ import pytest
 from scipy import ndimage
 
 from brats_unet.errors import CheckpointError
-from brats_unet.inference.postprocess import NEUTRAL, Postprocessing, labels_of, regions_of
+from brats_unet.inference.postprocess import NEUTRAL, Postprocessing, cleaned_masks, labels_of, regions_of
 from tests.inference.rules_before_schemes import labels_before
 from tests.inference.scheme_examples import FIVE, GLIOMA, LESION, POST, SCHEMES
 
@@ -262,3 +262,47 @@ def test_the_rules_in_mm3_that_do_something_are_named():
     assert Postprocessing(threshold={"WT": 0.4}).in_mm3 == []
     rules = Postprocessing(least_component_mm3={"WT": 0.0, "TC": 5.0}, least_total_mm3={"ET": 3.0})
     assert rules.in_mm3 == ["least_component_mm3", "least_total_mm3"]
+
+
+def test_the_largest_component_may_be_a_single_voxel():
+    sure = np.full((5, 1, 1, 1), 0.1, np.float32)
+    sure[[1, 3]] = 0.9
+    found = labels_of(sure, MM, Postprocessing(largest_only={"lesion": True}), LESION)
+    assert (found.ravel() != 0).tolist() == [False, True, False, False, False]
+
+
+def test_a_hole_that_is_filled_lies_in_the_regions_around_it_too():
+    masks = np.zeros((5, 5, 5, 3), bool)
+    masks[1:4, 1:4, 1:4, :2] = True
+    masks[2, 2, 2] = False
+    cleaned = cleaned_masks(masks, masks.astype(np.float32), 1.0, Postprocessing(fill_holes={"TC": True}), GLIOMA)
+    assert cleaned[2, 2, 2].tolist() == [True, True, False]
+    assert cleaned.sum(axis=(0, 1, 2)).tolist() == [27, 27, 0] and masks.sum() == 52
+
+
+def test_rules_of_thresholds_alone_are_known_as_such():
+    assert Postprocessing(threshold={"WT": 0.4}).only_thresholds is True
+    assert Postprocessing(threshold={"WT": 0.4}, fill_holes={"WT": True}).only_thresholds is False
+
+
+@pytest.mark.parametrize(("least", "stays"), [(3.0, True), (3.1, False)])
+def test_a_component_of_exactly_the_least_volume_stays(least, stays):
+    sure = np.full((5, 1, 1, 1), 0.1, np.float32)
+    sure[1:4] = 0.9
+    found = labels_of(sure, MM, Postprocessing(least_component_mm3={"lesion": least}), LESION)
+    assert (found != 0).sum() == (3 if stays else 0)
+
+
+@pytest.mark.parametrize(("least", "stays"), [(0.75, True), (0.76, False)])
+def test_a_component_of_exactly_the_least_mean_probability_stays(least, stays):
+    sure = np.zeros((4, 1, 1, 1), np.float32)
+    sure[1:3, ..., 0] = np.array([1.0, 0.5]).reshape(2, 1, 1)
+    found = labels_of(sure, MM, Postprocessing(least_component_probability={"lesion": least}), LESION)
+    assert (found != 0).sum() == (2 if stays else 0)
+
+
+def test_the_largest_is_chosen_of_the_components_that_the_other_rules_keep():
+    sure = np.zeros((9, 1, 1, 1), np.float32)
+    sure[1:5], sure[6:8] = 0.6, 0.9
+    rules = Postprocessing(least_component_probability={"lesion": 0.8}, largest_only={"lesion": True})
+    assert np.flatnonzero(labels_of(sure, MM, rules, LESION)).tolist() == [6, 7]

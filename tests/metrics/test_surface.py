@@ -249,3 +249,14 @@ def test_what_has_no_surface_distance_is_refused():
         Surfaces(mask_of((1, 1, 1)), mask_of((1, 1, 1)), MM).dice(-1.0)
     with pytest.raises(ValueError, match="An empty mask has no surface"):
         Surfaces(mask_of(), mask_of((1, 1, 1)), MM)
+
+
+def test_the_inside_of_a_mask_is_no_surface_neither_of_voxels_nor_of_corners():
+    """A voxel in the middle of a cube of 7³: its corners are 3 voxel edges from the faces, its centre 3 from theirs."""
+    cube, centre = np.zeros((2, 9, 9, 9), bool)
+    cube[1:8, 1:8, 1:8] = True
+    centre[4, 4, 4] = True
+    surfaces = Surfaces(cube, centre, MM)
+    assert set(surfaces.corners.back.tolist()) == set(surfaces.voxels.back.tolist()) == {3.0}
+    assert (len(surfaces.corners.there), len(surfaces.corners.back)) == (8**3 - 6**3, 8)
+    assert (len(surfaces.voxels.there), len(surfaces.voxels.back)) == (7**3 - 5**3, 1)
