@@ -5,7 +5,8 @@ import itertools
 import numpy as np
 import pytest
 
-from brats_unet.schemes.scheme import Scheme
+from brats_unet.metrics.protocols import PROTOCOLS
+from brats_unet.schemes.scheme import PROTOCOL_NAMES, Scheme
 from brats_unet.schemes.scheme_file import builtin, builtin_names, scheme_of
 
 OVERLAPPING = scheme_of(
@@ -134,3 +135,19 @@ def test_a_voxel_in_a_region_counts_as_in_the_regions_around_it() -> None:
     assert not mixed.is_tree
     for masks in ([False, True, True], [True, True, True]):
         assert mixed.labels_from_masks(np.array(masks)) == 2
+
+
+def test_classes_lie_on_the_last_axis_as_regions_do() -> None:
+    regions = np.array([[[0.9, 0.6, 0.5], [0.0, 0.0, 0.0], [1.0, 1.0, 0.25]]])
+    found = builtin("glioma").classes_from_regions(regions)
+    assert found.shape == (1, 3, 4)  # background, and the labels in the order of the classes
+    assert dict(zip(builtin("glioma").class_values, found[0, 0].round(6).tolist(), strict=True)) == {
+        0: 0.1,
+        1: 0.1,
+        2: 0.3,
+        4: 0.5,
+    }
+
+
+def test_the_protocols_that_a_scheme_may_name_are_those_that_score() -> None:
+    assert tuple(sorted(PROTOCOLS)) == PROTOCOL_NAMES

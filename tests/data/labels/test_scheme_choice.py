@@ -140,3 +140,21 @@ def test_the_sentence_on_binary_masks_proposes_the_scheme_lesion():
     assert absent_sentence(brats2017, sets(a=[0, 1, 2])).startswith("No ET (enhancing tumour) in the mask. If there")
     assert absent_sentence(brats2017, sets(a=[0, 4, 2])) == ""
     assert absent_sentence(conventions(builtin("lesion"))["binary"], sets(a=[0, 1])) == ""
+
+
+def test_the_case_that_shows_a_cavity_is_named_also_if_it_has_no_background():
+    scheme, why = chosen("", {"BraTS-GLI-00001-100": [0, 1], "BraTS-GLI-00002-101": [3, 4]})
+    assert scheme == builtin("glioma_post") and why.endswith("in cases such as BraTS-GLI-00002-101")
+
+
+@pytest.mark.parametrize(
+    ("case_id", "labels", "name"),
+    [
+        (GLI, "ET+TC+WT", "glioma"),
+        (PED, "ET+TC+WT", "paediatric"),
+        (GLI, "WT+TC+ET+RC", "glioma_post"),
+        (GLI, "no+such", "glioma"),
+    ],
+)
+def test_channels_that_were_set_choose_a_scheme_that_has_them(case_id, labels, name):
+    assert chosen("", {case_id: [0, 256]}, labels=labels) == (builtin(name), f"labels={labels}")

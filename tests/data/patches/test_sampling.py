@@ -1,5 +1,6 @@
 from collections import Counter
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,10 +12,11 @@ SEED = 11
 
 
 def labels_with(*codes, shape=(20, 18, 16)):
-    """Small boxes of tissue at the far corner of a volume, where a random patch seldom lies."""
+    """Boxes of 3 x 3 x 2 voxels side by side at the far corner of a volume, where a random patch seldom lies."""
     labels = np.zeros(shape, np.uint8)
     for index, code in enumerate(codes):
-        labels[-3:, -3 - 3 * index :, -2:] = code
+        end = shape[1] - 3 * index
+        labels[-3:, end - 3 : end, -2:] = code
     return labels
 
 
@@ -253,3 +255,72 @@ def test_a_patch_that_overhangs_is_padded_with_background(cases):
     np.testing.assert_array_equal(labels[:5, :4, :3], cases[0].labels[15:, 14:, 13:])
     out[:5, :4, :3], labels[:5, :4, :3] = 0, 0
     assert not out.any() and not labels.any()
+
+
+def plain_case(**foreground):
+    """A case of 20 x 18 x 16 voxels whose slice 0 is slice 5 of its grid, with positions of regions alone."""
+    grid = SimpleNamespace(shape=(20, 18, 16), edge=lambda axis, before: before - 5 if axis == 2 else None)
+    return SimpleNamespace(grid=grid, foreground={name: np.array(given) for name, given in foreground.items()})
+
+
+def test_the_order_of_the_cases_is_the_same_in_every_version():
+    assert [case_order(3, epoch, 5).tolist() for epoch in (0, 1)] == [[2, 3, 4, 1, 0], [1, 4, 2, 3, 0]]
+
+
+def test_the_places_of_patches_are_the_same_in_every_version():
+    two = sampler([plain_case(), plain_case(WT=[[10, 9, 8], [11, 9, 8], [19, 17, 15]])], foreground=0.5)
+    assert [(place.case, *place.start) for place in places(two, 3)] == [
+        (0, 11, 1, 9),
+        (1, 6, 6, 6),
+        (1, 12, 2, 3),
+        (0, 10, 3, 9),
+        (1, 10, 7, 8),
+        (0, 10, 10, 4),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("patch", "slices", "low", "high"),
+    [
+        ((8, 6, 4), None, [0, 0, 0], [12, 12, 12]),
+        ((20, 18, 16), None, [0, 0, 0], [0, 0, 0]),
+        ((24, 19, 21), None, [-2, 0, -2], [-2, 0, -2]),
+        ((8, 6, 4), (9, 15), [0, 0, 4], [12, 12, 6]),
+        ((8, 6, 4), (9, 12), [0, 0, 4], [12, 12, 4]),
+        ((8, 6, 4), (0, 10), [0, 0, 0], [12, 12, 1]),
+        ((8, 6, 4), (18, 99), [0, 0, 12], [12, 12, 12]),
+    ],
+)
+def test_the_bounds_of_a_patch_by_hand(patch, slices, low, high):
+    assert sampler([], patch=patch, slices=slices).bounds(plain_case()) == (low, high)
+
+
+def test_only_voxels_within_the_slices_are_drawn_the_first_included_and_the_end_not():
+    case = plain_case(WT=[[1, 1, 3], [1, 1, 4], [1, 1, 6], [1, 1, 7]], ET=[[1, 1, 7]])
+    found = sampler([], slices=(9, 12)).foreground_within(case, 4, 7)
+    assert {name: positions[:, 2].tolist() for name, positions in found.items()} == {"WT": [4, 6]}
+    assert set(sampler([]).foreground_within(case, 4, 7)) == {"WT", "ET"}
+
+
+@pytest.mark.parametrize(("drawn", "region"), [(0.0, "WT"), (0.24, "WT"), (0.25, "ET"), (0.99, "ET")])
+def test_a_region_of_weight_3_takes_three_quarters_of_the_draws(drawn, region):
+    weighted = replace(sampler([]), weights={"ET": 3})
+    assert weighted.region_drawn(SimpleNamespace(random=lambda: drawn), ["WT", "ET"]) == region
+
+
+def test_a_patch_is_read_with_its_margin_on_both_sides():
+    assert replace(sampler([]), margin=(1, 0, 3)).read_shape == (10, 6, 10)
+
+
+def test_the_last_patch_of_each_share_is_the_forced_one():
+    half, all_of_them = sampler([], foreground=0.5), sampler([], foreground=1)
+    assert [half.forced(count) for count in range(4)] == [False, True, False, True]
+    assert [all_of_them.forced(count) for count in range(2)] == [True, True]
+
+
+def test_a_patch_of_a_line_is_cut_and_padded_by_hand():
+    line = np.arange(1, 6).reshape(5, 1, 1)
+    for start, expected in [(-1, [0, 1, 2]), (1, [2, 3, 4]), (3, [4, 5, 0]), (5, [0, 0, 0]), (-3, [0, 0, 0])]:
+        out = np.full((3, 1, 1), 9)
+        cut(line, (start, 0, 0), out)
+        assert out.ravel().tolist() == expected
