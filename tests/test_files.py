@@ -15,6 +15,7 @@ from brats_unet.files import (
     existing_parent,
     is_leftover,
     remove,
+    remove_file,
     remove_leftovers,
     require_free_space,
     size_text,
@@ -72,6 +73,17 @@ def test_a_new_file_follows_the_umask(tmp_path):
     finally:
         os.umask(old)
     assert stat.S_IMODE((tmp_path / "a").stat().st_mode) == 0o640
+
+
+@pytest.mark.parametrize(("umask", "mode"), [(0, 0o666), (0o027, 0o640)])
+def test_a_new_file_is_never_executable(tmp_path, umask, mode):
+    old = os.umask(umask)
+    try:
+        with atomic_path(tmp_path / "a"):
+            pass
+    finally:
+        os.umask(old)
+    assert stat.S_IMODE((tmp_path / "a").stat().st_mode) == mode
 
 
 def test_a_full_disk_is_reported_with_its_free_space(tmp_path, monkeypatch):
@@ -208,9 +220,10 @@ def test_what_a_killed_write_of_the_same_file_left_is_deleted(tmp_path):
         (tmp_path / name).touch()
     with atomic_path(tmp_path / "a") as temporary:
         assert names(tmp_path) == sorted([".b.0123abcd.part", temporary.name])
+    (tmp_path / ".c.0123abcd.part").touch()
     with atomic_folder(tmp_path / "b", []):
         pass
-    assert names(tmp_path) == ["a", "b"]
+    assert names(tmp_path) == [".c.0123abcd.part", "a", "b"]
 
 
 def test_the_name_of_a_temporary_has_eight_digits_and_the_ending_that_a_writer_needs(tmp_path):
@@ -223,10 +236,11 @@ def test_the_name_of_a_temporary_has_eight_digits_and_the_ending_that_a_writer_n
 
 
 def test_a_new_folder_gets_its_name_only_when_it_is_complete(tmp_path):
-    with atomic_folder(tmp_path / "made" / "b", ["x"]) as temporary:
+    folder = tmp_path / "made" / "too"
+    with atomic_folder(folder / "b", ["x"]) as temporary:
         (temporary / "x").write_text("new")
-        assert names(tmp_path / "made") == [temporary.name]
-    assert names(tmp_path / "made") == ["b"] and names(tmp_path / "made" / "b") == ["x"]
+        assert names(folder) == [temporary.name]
+    assert names(folder) == ["b"] and names(folder / "b") == ["x"]
 
 
 def test_in_a_folder_that_exists_only_the_named_files_are_replaced(tmp_path):
@@ -301,3 +315,22 @@ def test_conf_stands_in_the_package_if_it_is_installed_and_else_beside_it(tmp_pa
     assert conf_folder() == tmp_path / "conf"
     (tmp_path / "brats_unet" / "conf").mkdir(parents=True)
     assert conf_folder() == tmp_path / "brats_unet" / "conf"
+
+
+def test_a_temporary_folder_that_is_gone_stops_neither_a_write_nor_its_error(tmp_path):
+    with atomic_folder(tmp_path, ["x"]) as temporary:
+        temporary.rmdir()
+    with pytest.raises(KeyboardInterrupt), atomic_folder(tmp_path, ["x"]) as temporary:
+        temporary.rmdir()
+        raise KeyboardInterrupt
+    assert names(tmp_path) == []
+
+
+def test_a_temporary_file_that_is_gone_does_not_hide_why_the_write_failed(tmp_path):
+    with pytest.raises(KeyboardInterrupt), atomic_path(tmp_path / "a") as temporary:
+        temporary.unlink()
+        raise KeyboardInterrupt
+
+
+def test_deleting_a_file_that_is_not_there_does_nothing(tmp_path):
+    remove_file(tmp_path / "none")
