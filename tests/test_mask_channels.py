@@ -46,3 +46,10 @@ def test_what_is_no_mask_with_channels_is_rejected(array, message):
 def test_nested_channels_show_their_order(combinations, order):
     assert nested(frozenset(combinations)) == order
     assert codes(frozenset({0, *(256 + one for one in combinations)})) == combinations
+
+
+def test_of_a_channel_with_a_wrong_number_that_number_is_named():
+    array = np.zeros((3, 20, 20, 20))
+    array[1, 5], array[1, 9] = 1, 4
+    with pytest.raises(ValueError, match="a channel that holds 4. Expected channels of 0 and 1"):
+        packed(array)

@@ -227,3 +227,10 @@ def test_corners_of_a_scan_with_channels_are_those_of_its_three_axes():
     shifted = LPS.copy()
     shifted[0, 3] = 2
     assert corners_apart_mm((4, 4, 4, 9), LPS, shifted) == 2
+
+
+def test_a_long_voxel_edge_does_not_make_an_axis_better_aligned():
+    """Voxel axis 0 points 26° from right, axis 1 of ten times its length 41°: axis 0 is left and right."""
+    affine = np.eye(4)
+    affine[:2, 0], affine[:2, 1] = (0.9, 0.436), (7.5, 6.6)
+    assert turn_to_lps(affine) == Turn((0, 1, 2), (True, True, False))

@@ -125,3 +125,11 @@ def test_a_data_set_without_masks_has_no_folds() -> None:
 
 def test_the_name_of_a_patient_is_no_content_hash() -> None:
     assert len(grouped([Subject("a", "x", "", "y"), Subject("b", "y", "", "x")])) == 2
+
+
+def test_a_stratum_is_spread_evenly_also_where_the_folds_have_become_unequal() -> None:
+    subjects = [Subject(f"a{n}", "large" if n < 5 else f"p{n}", "A", "") for n in range(7)]
+    subjects += [alone("b", "B"), alone("c", "B")]
+    for seed in range(5):
+        fold = assign(subjects, folds=2, seed=seed)
+        assert fold["b"] != fold["c"] and fold["a5"] == fold["a6"] != fold["a0"]

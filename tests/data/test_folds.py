@@ -247,3 +247,9 @@ def test_every_defect_of_a_split_file_is_named_at_once(tmp_path):
 def test_a_split_file_with_a_byte_order_mark_is_read(tmp_path):
     (tmp_path / "s.json").write_bytes(b'\xef\xbb\xbf{"train": ["a"], "val": ["b"]}')
     assert read_split_file(tmp_path / "s.json", ["a", "b"], 0) == Split(("a",), ("b",))
+
+
+def test_a_fold_file_with_a_value_of_another_type_is_refused_with_its_path(tmp_path):
+    file = given(tmp_path / "folds.json", {"folds": "five", "seed": 1, "assignment": {}, "subjects": [], "digest": ""})
+    with pytest.raises(SettingsError, match=r"folds\.json: .*folds.*five.* Give the folds\.json of a run\."):
+        fold_count(file)

@@ -260,3 +260,27 @@ def test_the_inside_of_a_mask_is_no_surface_neither_of_voxels_nor_of_corners():
     assert set(surfaces.corners.back.tolist()) == set(surfaces.voxels.back.tolist()) == {3.0}
     assert (len(surfaces.corners.there), len(surfaces.corners.back)) == (8**3 - 6**3, 8)
     assert (len(surfaces.voxels.there), len(surfaces.voxels.back)) == (7**3 - 5**3, 1)
+
+
+@pytest.mark.parametrize(
+    ("corners", "area"),
+    [
+        ("111", 0.2165),
+        ("110 111", 0.7071),
+        ("101 110", 0.4330),
+        ("101 110 111", 1.1495),
+        ("100 101 110 111", 1.0),
+        ("011 101 110", 0.6495),
+        ("011 101 110 111", 1.2990),
+        ("011 100", 0.4330),
+        ("011 100 111", 0.9236),
+        ("011 100 110 111", 1.5731),
+        ("011 100 101 110", 1.3660),
+        ("010 011 100 101", 1.4142),
+        ("001 010 100 111", 0.8660),
+    ],
+)
+def test_the_area_of_each_cut_of_a_cube_of_1_mm(corners, area):
+    """Triangles of edges between middles of voxel edges: √3/8, √3/4, √2/4 (half a chamfer), 1/2 mm² and so on."""
+    code = sum(1 << int(corner, 2) for corner in corners.split())
+    assert code_areas_mm2(MM)[code] == pytest.approx(area, abs=1e-4)

@@ -5,7 +5,7 @@ import pytest
 
 from brats_unet.mask_channels import FIRST_CODE, packed
 from brats_unet.schemes.convention import channels_shown, convention_named, conventions
-from brats_unet.schemes.scheme_file import builtin, builtin_names
+from brats_unet.schemes.scheme_file import builtin, builtin_names, scheme_of
 
 EVERY = [convention for name in builtin_names() for convention in conventions(builtin(name)).values()]
 
@@ -80,3 +80,8 @@ def test_the_nesting_of_channels_shows_the_regions_of_a_chain_only():
         assert channels_shown(builtin(), held).name == "+".join(order)
         assert channels_shown(builtin("glioma_post"), held) is None  # RC lies beside the others
     assert channels_shown(builtin(), frozenset({0, FIRST_CODE + 1, FIRST_CODE + 2})) is None
+
+
+def test_every_combination_of_overlapping_regions_has_an_integer():
+    own = scheme_of({"labels": dict.fromkeys("abc"), "regions": {"R1": ["a", "b"], "R2": ["b", "c"]}})
+    assert conventions(own)["own"].integers_of_regions() == {"": 0, "R1": 1, "R1+R2": 2, "R2": 3}

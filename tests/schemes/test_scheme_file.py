@@ -249,3 +249,31 @@ def places(value: object, path: tuple = ()) -> list[tuple]:
     """The path of every value inside a nest of dicts and lists."""
     items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     return [place for key, one in items for place in ((*path, key), *places(one, (*path, key)))]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (
+            "labels:\n  A:\n    value: 1\n    also: '['\nregions:\n  R: [A]\n",
+            "line 4, labels.A.also: [ is no regular expression: unterminated character set at position 0.",
+        ),
+        (
+            "labels: {A: 1}\nregions:\n  R:\n    words: all\n    labels: [B]\n",
+            "line 5, regions.R.labels: There is no label B. Known: A.",
+        ),
+        (
+            "labels: {A: 1, B: 2}\nregions:\n  R: {labels: [A], colour: '#ABCDEF', outline: solid}\n"
+            "  Q:\n    labels: [B]\n    outline: solid\n    colour: '#abcdef'\n",
+            "line 7, regions.Q.colour: R and Q have the same colour and outline.",
+        ),
+        (
+            "labels: {a: 1, b: 2, c: 3, d: 4}\nregions: {T: [d], R: [a, b], Q: [b, c], S: [b]}\n"
+            "predicted: [T, R, Q]\nscored: [S]\n",
+            "line 4, scored: S is scored but not predicted, and its probability is not defined, because the predicted "
+            "regions R and Q overlap without being nested. Predict S too.",
+        ),
+    ],
+)
+def test_a_refusal_names_the_line_and_the_key_of_what_is_wrong(tmp_path: Path, text: str, expected: str) -> None:
+    assert refused(tmp_path, text).startswith(f"mine.yaml, {expected}")

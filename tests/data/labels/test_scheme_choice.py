@@ -36,6 +36,7 @@ def chosen(layout, masks, declared=None, labels="auto"):
         ("", {"brats_2013_pat0001_1": [0, 1, 2, 3, 4]}, None, "glioma", "labels 0 1 2 3 4"),
         ("nnunet", {"a": [0, 1, 2, 3]}, DECLARED_2024, "glioma_post", "dataset.json names a resection cavity"),
         ("nnunet", {"a": [0, 1]}, {"background": 0, "lesion": 1}, "lesion", "one label beside the background"),
+        ("nnunet", {"a": [0, 1]}, {"background": 0, "kidney": 1}, "glioma", "labels 0 1"),
         ("", {"a": [0, 255], "b": [0]}, None, "lesion", "labels 0 255"),
         ("lgg", {"a": [0]}, None, "lesion", "LGG MRI Segmentation"),
         ("", {PED: [0, 1, 2, 3]}, None, "paediatric", f"case ids such as {PED}"),
