@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from mutants_tree import Parents, Place, lines_of, shortened, text_of
+
 
 def _both_ways(*pairs: tuple[Any, Any]) -> dict[Any, Any]:
     return {a: b for pair in pairs for a, b in (pair, pair[::-1])}
@@ -26,8 +28,6 @@ ARITHMETIC = _both_ways((ast.Add, ast.Sub), (ast.Mult, ast.Div), (ast.LShift, as
     ast.BitXor: ast.BitOr,
 }
 OPPOSITES = _both_ways(("min", "max"), ("any", "all"), ("minimum", "maximum"), ("argmin", "argmax"), ("floor", "ceil"))
-SHORTEST, LONGEST = 30, 160  # characters of the expression by which a change is shown
-Place = tuple[ast.AST, str, int | None]  # parent, field, index in a list
 
 
 @dataclass(frozen=True)
@@ -60,14 +60,14 @@ def mutants_of(source: str) -> tuple[Mutant, ...]:
     for index, (_, parents, operator, place, new) in enumerate(_changes(source)):
         node = parents.child(place)
         shown, statement = parents.shown(place), parents.statement(place)
-        whole = _text(shown)
+        whole = text_of(shown)
         parents.put(place, new)
-        before, after = _shortened(whole, _text(new if shown is node else shown))
+        before, after = shortened(whole, text_of(new if shown is node else shown))
         parents.put(place, node)
         where = parents.where(statement)
         seen[where, before, after] += 1
         nth = seen[where, before, after]
-        found.append(Mutant(where, operator, before, after, nth, _lines(statement), index))
+        found.append(Mutant(where, operator, before, after, nth, lines_of(statement), index))
     return tuple(found)
 
 
@@ -80,62 +80,9 @@ def mutated(source: str, index: int) -> str:
     raise IndexError(f"There is no mutant {index}.")
 
 
-class _Parents:
-    """Where each node of a tree hangs."""
-
-    def __init__(self, tree: ast.AST) -> None:
-        self.of: dict[ast.AST, Place] = {}
-        for parent in ast.walk(tree):
-            for name, value in ast.iter_fields(parent):
-                for index, child in enumerate(value) if isinstance(value, list) else [(None, value)]:
-                    if isinstance(child, ast.AST) and not isinstance(
-                        child, ast.expr_context | ast.operator | ast.cmpop
-                    ):
-                        self.of[child] = (parent, name, index)
-
-    @staticmethod
-    def child(place: Place) -> ast.AST:
-        parent, name, index = place
-        value = getattr(parent, name)
-        return value if index is None else value[index]
-
-    @staticmethod
-    def put(place: Place, node: ast.AST) -> None:
-        parent, name, index = place
-        if index is None:
-            setattr(parent, name, node)
-        else:
-            getattr(parent, name)[index] = node
-
-    def above(self, node: ast.AST) -> Iterator[ast.AST]:
-        """The nodes that hold a node, the nearest first."""
-        while node in self.of:
-            node = self.of[node][0]
-            yield node
-
-    def statement(self, place: Place) -> ast.stmt:
-        node = self.child(place)
-        chain = [node] if isinstance(node, ast.stmt) else [place[0], *self.above(place[0])]
-        return next(one for one in chain if isinstance(one, ast.stmt))
-
-    def shown(self, place: Place) -> ast.AST:
-        """The statement, or a part of it that is long enough to be recognized."""
-        node = self.child(place)
-        if isinstance(node, ast.stmt):
-            return node
-        for one in (place[0], *self.above(place[0])):
-            if isinstance(one, ast.stmt) or (isinstance(one, ast.expr) and len(ast.unparse(one)) >= SHORTEST):
-                return one
-        return node
-
-    def where(self, statement: ast.stmt) -> str:
-        scopes = (ast.FunctionDef, ast.ClassDef)
-        return ".".join(one.name for one in reversed([statement, *self.above(statement)]) if isinstance(one, scopes))
-
-
-def _changes(source: str) -> Iterator[tuple[ast.AST, _Parents, str, Place, ast.AST]]:
+def _changes(source: str) -> Iterator[tuple[ast.AST, Parents, str, Place, ast.AST]]:
     tree = ast.parse(source)
-    parents = _Parents(tree)
+    parents = Parents(tree)
     left_alone = set(_declarations(tree))
     for node in sorted((n for n in parents.of if n not in left_alone and hasattr(n, "lineno")), key=_position):
         for operator, new in [*_of_expression(node, parents), *_of_statement(node, parents)]:
@@ -174,7 +121,7 @@ def _declarations(tree: ast.AST) -> Iterator[ast.AST]:
                 yield from ast.walk(one)
 
 
-def _of_expression(node: ast.AST, parents: _Parents) -> Iterator[tuple[str, ast.AST]]:
+def _of_expression(node: ast.AST, parents: Parents) -> Iterator[tuple[str, ast.AST]]:
     match node:
         case ast.Compare():
             for at, op in enumerate(node.ops):
@@ -202,7 +149,7 @@ def _of_expression(node: ast.AST, parents: _Parents) -> Iterator[tuple[str, ast.
                     yield "keyword", ast.Call(node.func, node.args, [*node.keywords[:at], *node.keywords[at + 1 :]])
 
 
-def _of_constant(node: ast.Constant, parents: _Parents) -> Iterator[tuple[str, ast.AST]]:
+def _of_constant(node: ast.Constant, parents: Parents) -> Iterator[tuple[str, ast.AST]]:
     match node.value:
         case bool():
             yield "constant", ast.Constant(not node.value)
@@ -213,7 +160,7 @@ def _of_constant(node: ast.Constant, parents: _Parents) -> Iterator[tuple[str, a
             yield "constant", ast.Constant("")
 
 
-def _of_statement(node: ast.AST, parents: _Parents) -> Iterator[tuple[str, ast.AST]]:
+def _of_statement(node: ast.AST, parents: Parents) -> Iterator[tuple[str, ast.AST]]:
     match node:
         case ast.Return() if node.value and not (isinstance(node.value, ast.Constant) and node.value.value is None):
             yield "return", ast.Return(ast.Constant(None))
@@ -231,7 +178,7 @@ def _of_statement(node: ast.AST, parents: _Parents) -> Iterator[tuple[str, ast.A
             yield "assignment", ast.Pass()
 
 
-def _has_a_value(target: ast.expr, node: ast.stmt, parents: _Parents) -> bool:
+def _has_a_value(target: ast.expr, node: ast.stmt, parents: Parents) -> bool:
     """Whether a target has a value before an assignment, without which its removal is a plain NameError."""
     if isinstance(target, ast.Attribute | ast.Subscript):
         return True
@@ -242,29 +189,3 @@ def _has_a_value(target: ast.expr, node: ast.stmt, parents: _Parents) -> bool:
     arguments = {one.arg for one in earlier if isinstance(one, ast.arg)}
     assigned = {one.id for one in earlier if isinstance(one, ast.Name) and isinstance(one.ctx, ast.Store)}
     return target.id in arguments | assigned
-
-
-def _lines(statement: ast.stmt) -> tuple[int, int]:
-    body = getattr(statement, "body", None) or getattr(statement, "cases", None)
-    if not body:
-        return statement.lineno, statement.end_lineno or statement.lineno
-    first = body[0].lineno if hasattr(body[0], "lineno") else body[0].pattern.lineno
-    return statement.lineno, max(statement.lineno, first - 1)
-
-
-def _text(node: ast.AST) -> str:
-    """A node on one line, of a statement with a block its first line, without decorators."""
-    if isinstance(node, ast.FunctionDef | ast.ClassDef):
-        return next(line for line in ast.unparse(node).splitlines() if line.startswith(("def ", "class ")))
-    lines = ast.unparse(node).splitlines()
-    return lines[0] if hasattr(node, "body") and isinstance(node, ast.stmt) else " ".join(map(str.strip, lines))
-
-
-def _shortened(before: str, after: str) -> tuple[str, str]:
-    """Two long texts around the first place where they differ."""
-    at = next((i for i, (a, b) in enumerate(zip(before, after, strict=False)) if a != b), 0)
-    start = max(0, at - LONGEST // 2) if max(len(before), len(after)) > LONGEST else 0
-    cut = [("…" if start else "") + text[start : start + LONGEST] for text in (before, after)]
-    return tuple(
-        short + ("…" if len(text) > start + LONGEST else "") for short, text in zip(cut, (before, after), strict=True)
-    )
