@@ -306,3 +306,13 @@ def test_the_largest_is_chosen_of_the_components_that_the_other_rules_keep():
     sure[1:5], sure[6:8] = 0.6, 0.9
     rules = Postprocessing(least_component_probability={"lesion": 0.8}, largest_only={"lesion": True})
     assert np.flatnonzero(labels_of(sure, MM, rules, LESION)).tolist() == [6, 7]
+
+
+def test_a_small_total_is_removed_only_of_regions_for_which_the_scheme_allows_it(labels):
+    found = glioma(probabilities(labels), Postprocessing(least_total_mm3={"WT": 10**6, "TC": 10**6}))
+    np.testing.assert_array_equal(found, labels)
+
+
+def test_rules_that_are_not_given_by_name_are_refused():
+    with pytest.raises(CheckpointError, match=r"^here: the post-processing is \[1\]\. Expected rules by name\.$"):
+        Postprocessing.from_dict([1], GLIOMA, where="here")

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from brats_unet.metrics.calibration import brier, calibration_box, expected_calibration_error
+from brats_unet.metrics.calibration import BRIER, ECE, brier, calibration_box, expected_calibration_error
 
 
 def mask(share: float = 0.3, shape=(12, 10, 8)) -> np.ndarray:
@@ -74,3 +74,7 @@ def test_other_shapes_and_no_bins_are_refused():
         brier(np.zeros((2, 2), bool), np.zeros((2, 3)))
     with pytest.raises(ValueError, match="bins is 0. Expected at least 1"):
         expected_calibration_error(np.zeros((2, 2), bool), np.zeros((2, 2)), bins=0)
+
+
+def test_the_records_have_the_names_by_which_scores_are_found():
+    assert (BRIER.name, ECE.name) == ("brier", "ece")

@@ -64,3 +64,24 @@ def test_a_tolerance_that_is_no_length_is_refused(wrong):
 def test_a_tolerance_named_twice_is_refused():
     with pytest.raises(SettingsError, match="names one tolerance twice"):
         require_tolerances([1.0, 2.0, 1])
+
+
+@pytest.mark.parametrize(
+    ("name", "hd95", "surface_dice", "tolerances_mm"),
+    [
+        ("brats2020", "per_direction_max", "area_weighted", (1.0, 2.0)),
+        ("brats2023", "area_weighted", "area_weighted", (1.0, 2.0)),
+        ("brats2026", "pooled", "mean_of_directions", (1.0,)),
+        ("nnunet", "pooled", "area_weighted", (1.0, 2.0)),
+        ("seed", "per_direction_max", "area_weighted", (1.0, 2.0)),
+    ],
+)
+def test_the_definitions_of_each_protocol(name, hd95, surface_dice, tolerances_mm):
+    protocol = PROTOCOLS[name]
+    assert (protocol.hd95_definition, protocol.surface_dice_definition) == (hd95, surface_dice)
+    assert protocol.default_tolerances_mm == tolerances_mm
+
+
+@pytest.mark.parametrize("rule", ["missing_fails", "apart_fails", "failing_left_out", "absent_ranks_first"])
+def test_only_brats_2026_has_rules_for_cases_that_fail(rule):
+    assert [name for name, protocol in PROTOCOLS.items() if getattr(protocol, rule)] == ["brats2026"]

@@ -324,3 +324,8 @@ def test_a_patch_of_a_line_is_cut_and_padded_by_hand():
         out = np.full((3, 1, 1), 9)
         cut(line, (start, 0, 0), out)
         assert out.ravel().tolist() == expected
+
+
+def test_regions_of_equal_weight_are_drawn_as_whole_numbers():
+    drawn = SimpleNamespace(integers=lambda count: count - 1)
+    assert sampler([]).region_drawn(drawn, ["WT", "TC", "ET"]) == "ET"
