@@ -53,7 +53,10 @@ SUBJECTS = {
         ("inference/test_postprocess.py", "inference/test_rule_losses.py"),
     ),
     "sampling": Subject(("data/patches/sampling.py",), ("data/patches/test_sampling.py",)),
-    "files": Subject(("files.py", "run_lock.py"), ("test_files.py", "test_run_lock.py", "test_removal.py")),
+    "files": Subject(
+        ("files.py", "json_files.py", "run_lock.py"),
+        ("test_files.py", "test_json_files.py", "test_run_lock.py", "test_removal.py"),
+    ),
 }
 
 
