@@ -269,7 +269,7 @@ def places(value: object, path: tuple = ()) -> list[tuple]:
         ),
         (
             "labels: {a: 1, b: 2, c: 3, d: 4}\nregions: {T: [d], R: [a, b], Q: [b, c], S: [b]}\n"
-            "predicted: [T, R, Q]\nscored: [S]\n",
+            "predicted: [R, Q, T]\nscored: [S]\n",
             "line 4, scored: S is scored but not predicted, and its probability is not defined, because the predicted "
             "regions R and Q overlap without being nested. Predict S too.",
         ),
