@@ -142,10 +142,10 @@ def test_a_mutant_is_killed_survives_or_runs_out_of_time(workshop):
     base = workshop.baseline([file], ["tests/test_doubled.py"])
     order = base.order(file, (2, 2))
     assert order == [test] and base.order(file, (9, 9)) == []
-    for body, outcome in (
-        ("return n * 3", ("killed", test)),
-        ("return n ** 2", ("survived", "")),
-        ("while True: pass", ("timed out", "")),
+    for body, seconds, outcome in (
+        ("return n * 3", 60, ("killed", test)),
+        ("return n ** 2", 60, ("survived", "")),
+        ("while True: pass", 1, ("timed out", "")),
     ):
-        assert workshop.trial(file, f"def doubled(n):\n    {body}\n", order, 1) == outcome
+        assert workshop.trial(file, f"def doubled(n):\n    {body}\n", order, seconds) == outcome
     assert (workshop.folder / file).read_text() == "def doubled(n):\n    return n * 2\n"
