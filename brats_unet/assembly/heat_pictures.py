@@ -1,6 +1,6 @@
 """Grad-CAM pictures of scored cases, each by the network that scored it, for the page of an evaluation."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,6 @@ from brats_unet.evaluation.score import Pair
 from brats_unet.inference.grad_cam import explain_case
 from brats_unet.inference.network import Network
 from brats_unet.inference.predicting import prepared_for
-from brats_unet.json_files import read_json
 from brats_unet.report.drawing import case_title
 from brats_unet.report.heat_figure import draw_heat
 from brats_unet.report.page_pictures import HeatPicture
@@ -78,38 +77,31 @@ def heat_pictures(
     """
     scheme = scheme_in(runs[0].recipe())
     names = asked_regions(regions, scheme)
-    pairs, drawn, problems = pairs_of(evaluation, data_root), {}, []
+    pairs, problems = pairs_of(evaluation, data_root), []
+    drawn: dict[str, list[HeatPicture]] = {}
     synthetic = bool(evaluation.summary.get("synthetic"))
     best = runs[0].evaluation_folder("best").name
     checkpoint = "best" if evaluation.file.parent.name.startswith(best) else "last"
+    if len(runs) == 1:
+        scored_by = dict.fromkeys(cases, runs[0])
+    else:
+        scored_by = {case: run for run in runs for case in run.division()["validation"]}
     opened: dict[Run, Network] = {}
     for done, case in enumerate(cases, 1):
-        run, pair = _run_of(case, runs), pairs.get(case)
+        run, pair = scored_by.get(case), pairs.get(case)
         if run is None or pair is None or not pair.images:
             why = "no run held it out" if run is None else "the evaluation does not record its scans"
             problems.append(f"{case}: no Grad-CAM, because {why}.")
-            continue
-        if run not in opened:  # one at a time: an ensemble may not fit into memory
-            opened = {run: open_networks([run.folder], checkpoint=checkpoint, device="auto", log=log)[0]}
-        try:
-            found = _drawn(opened[run], case, pair, folder, names, layer, scheme, case_title(case, synthetic=synthetic))
-        except DataError as problem:
-            problems.append(f"{case}: no Grad-CAM. {problem}")
-            continue
-        drawn[case] = found
+        else:
+            if run not in opened:  # one at a time: an ensemble may not fit into memory
+                opened = {run: open_networks([run.folder], checkpoint=checkpoint, device="auto", log=log)[0]}
+            title = case_title(case, synthetic=synthetic)
+            try:
+                drawn[case] = _drawn(opened[run], case, pair, folder, names, layer, scheme, title)
+            except DataError as problem:
+                problems.append(f"{case}: no Grad-CAM. {problem}")
         progress(done, len(cases))
     return drawn, problems
-
-
-def _run_of(case: str, runs: Sequence[Run]) -> Run | None:
-    """The run that scored a case: the only one, or the one that held it out."""
-    if len(runs) == 1:
-        return runs[0]
-    for run in runs:
-        split: Mapping[str, Any] = read_json(run.folds_file, what=f"{run.folder} is not a run folder")
-        if case in split.get("validation", []):
-            return run
-    return None
 
 
 def _drawn(

@@ -6,7 +6,6 @@ from pathlib import Path
 from brats_unet.evaluation.cohort import Cohort
 from brats_unet.evaluation.mask_paths import NAMED
 from brats_unet.evaluation.record import Evaluation
-from brats_unet.json_files import read_json
 from brats_unet.report.run_facts import facts_of
 from brats_unet.run import Run
 
@@ -26,8 +25,8 @@ def header(
     facts = {
         "Data": " ".join(part for part in (_data(evaluation, folders), "(synthetic)" if synthetic else "") if part)
     }
-    splits = [read_json(run.folds_file, what=f"{run.folder} is not a run folder") for run in runs if _has_split(run)]
-    held_out = {case for split in splits for case in split.get("validation", [])}
+    splits = [run.division() for run in runs if run.folds_file.is_file()]
+    held_out = {case for split in splits for case in split["validation"]}
     if held_out and set(evaluation.cases) <= held_out:
         facts["Held out, scored"] = _cases(count) if count == len(held_out) else f"{count} of {_cases(len(held_out))}"
     else:
@@ -35,7 +34,7 @@ def header(
     each = " each" if len(runs) > 1 else ""
     if len(runs) > 1:
         facts["Networks"] = f"{len(runs)}, each scored on its held-out cases"
-    if trained := [len(split["train"]) for split in splits if split.get("train")]:
+    if trained := [len(split["train"]) for split in splits if split["train"]]:
         facts["Trained on"] = _range(trained) + f" case{'s' if max(trained) != 1 else ''}{each}"
     done = [facts_of(run, run.name) for run in runs]
     if steps := [one.step for one in done if one.step]:
@@ -69,10 +68,6 @@ def viewer_cases(cohort: Cohort, chosen: Sequence[str]) -> list[tuple[str, str]]
         (one.case, ", ".join(part for part in (f"Dice {one.dice:.3f}", words.get(one.case, "")) if part))
         for one in (*ranked[:1], *ranked[1:][-1:], *ranked[1:-1])
     ]
-
-
-def _has_split(run: Run) -> bool:
-    return run.folds_file.is_file()
 
 
 def _range(counts: Sequence[int]) -> str:
