@@ -15,7 +15,23 @@ from brats_unet.errors import MachineError
 LEFTOVER = r"\.[0-9a-f]{8}\.part(\.\w+)?"  # end of the name of a temporary of `atomic_path` or `atomic_folder`
 # What the system says of a disk that is full, not writable or broken.
 DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO}
+NAME_ERRORS = {errno.ENAMETOOLONG, errno.ELOOP}  # what it says of a path that no file can have
 MOST_PACKED = 1032  # deflate, as in gzip and zip, makes at most so many bytes of one
+
+
+def exists(path: Path) -> bool:
+    """Whether there is a file or folder of that name; also for a name that is too long, where `Path.exists` raises."""
+    return os.path.exists(path)  # noqa: PTH110
+
+
+def is_file(path: Path) -> bool:
+    """Whether there is a file of that name; see `exists`."""
+    return os.path.isfile(path)  # noqa: PTH113
+
+
+def is_folder(path: Path) -> bool:
+    """Whether there is a folder of that name; see `exists`."""
+    return os.path.isdir(path)  # noqa: PTH112
 
 
 def conf_folder() -> Path:

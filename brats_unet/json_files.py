@@ -2,12 +2,12 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from brats_unet.binding import value_of
-from brats_unet.errors import CheckpointError, SettingsError
+from brats_unet.errors import CheckpointError, SettingsError, some
 from brats_unet.files import atomic_path
 from brats_unet.hand_written import json_values, what_is
 
@@ -78,6 +78,17 @@ def unsealed(content: Any) -> Any:
             f"yourself, delete the line of {SEAL}."
         )
     return rest
+
+
+def without_hashes(files: Iterable[Path]) -> str:
+    """A sentence about those of these JSON files that have no hash, as earlier versions wrote them; "" if all have."""
+    folders = [str(file.parent) for file in files if SEAL not in json_values(file.read_bytes())]
+    if not folders:
+        return ""
+    return (
+        f"{some(folders)}: an earlier version wrote these files, without hashes: damage to them may go unnoticed. They "
+        f"are used as they are, and get hashes when they are written again."
+    )
 
 
 def _hash(content: Any) -> str:

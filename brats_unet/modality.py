@@ -7,6 +7,11 @@ NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 RESERVED = ("mask", "none", "preset", "seg")  # words that stand in the place of a scan's name in settings and tables
 
 
+def is_name(text: str) -> bool:
+    """Whether a scan may have this name."""
+    return bool(NAME.fullmatch(text)) and text.lower() not in RESERVED
+
+
 class _Contrasts(type):
     """Lets `for modality in Modality` go through the four contrasts of BraTS, in their channel order."""
 
@@ -36,7 +41,7 @@ class Modality(str, metaclass=_Contrasts):
     def __new__(cls, name: str) -> "Modality":
         if (known := KNOWN.get(str(name))) is not None:
             return known
-        if not NAME.fullmatch(name) or name.lower() in RESERVED:
+        if not is_name(name):
             raise ValueError(f"{name!r} is no name of a scan. Expected letters, digits, _ and -, with a letter first.")
         return KNOWN.setdefault(str(name), super().__new__(cls, name))
 

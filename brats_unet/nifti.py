@@ -1,4 +1,4 @@
-"""Read and write NIfTI (1 and 2) and FreeSurfer files (.mgz, .mgh); the only importer of nibabel."""
+"""Long because nibabel is imported here only: read and write NIfTI (1 and 2) and FreeSurfer files (.mgz, .mgh)."""
 
 import gzip
 import logging
@@ -12,6 +12,8 @@ import numpy as np
 from isal import igzip, igzip_lib
 from nibabel.filebasedimages import ImageFileError
 from nibabel.freesurfer import MGHImage
+from nibabel.freesurfer.mghformat import MGHError
+from nibabel.nifti1 import Nifti1Extensions
 from nibabel.spatialimages import HeaderDataError
 from nibabel.wrapstruct import WrapStructError
 
@@ -29,12 +31,14 @@ BROKEN: tuple[type[Exception], ...] = (
     gzip.BadGzipFile,
     cast(type[Exception], igzip_lib.IsalError),  # its type stub declares the class as an instance
     EOFError,
+    KeyError,  # a FreeSurfer header with an unknown voxel type
     OverflowError,  # an axis of more voxels than can be counted
     TypeError,  # a FreeSurfer header that is cut short
     ValueError,
     zlib.error,
     ImageFileError,
     HeaderDataError,
+    MGHError,
     WrapStructError,
 )
 CUT_SHORT: tuple[type[Exception], ...] = (*BROKEN, OSError)  # nibabel raises OSError if voxels are missing
@@ -45,6 +49,23 @@ GEOMETRY = (
     *("qform_code", "quatern_b", "quatern_c", "quatern_d", "qoffset_x", "qoffset_y", "qoffset_z"),
     *("sform_code", "srow_x", "srow_y", "srow_z"),
 )
+
+
+class _NoExtensions(Nifti1Extensions):
+    """Extensions of a NIfTI file are never used, so they are not read: damaged ones do no harm."""
+
+    @classmethod
+    def from_fileobj(cls, fileobj: Any, size: int, byteswap: bool) -> "_NoExtensions":
+        return cls()
+
+
+def _without_extensions(image: Any) -> Any:
+    """An image class of nibabel that does not read extensions."""
+    header = type(image.header_class.__name__, (image.header_class,), {"exts_klass": _NoExtensions})
+    return type(image.__name__, (image,), {"header_class": header})
+
+
+NIFTI1, NIFTI2 = map(_without_extensions, (nibabel.Nifti1Image, nibabel.Nifti2Image))
 
 
 def load_image(path: Path) -> Any:
@@ -64,11 +85,13 @@ def _kind(first: bytes) -> Any:
     if first == (1).to_bytes(4, "big"):
         return MGHImage
     if 540 in (int.from_bytes(first, "little"), int.from_bytes(first, "big")):
-        return nibabel.Nifti2Image
-    return nibabel.Nifti1Image
+        return NIFTI2
+    return NIFTI1
 
 
 def _reason(problem: BaseException) -> str:
+    if isinstance(problem, KeyError):
+        return f"unknown voxel type {problem}"
     return next(iter(str(problem).splitlines()), type(problem).__name__)
 
 

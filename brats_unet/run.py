@@ -11,7 +11,7 @@ from typing import Any
 from brats_unet.binding import value_of
 from brats_unet.errors import CheckpointError, SettingsError
 from brats_unet.file_kinds import json_kinds
-from brats_unet.files import explain_write_errors
+from brats_unet.files import explain_write_errors, is_folder
 from brats_unet.hand_written import json_values
 from brats_unet.json_files import read_json
 
@@ -46,7 +46,7 @@ def ensemble_members(path: Path) -> list[Path]:
         raise CheckpointError(
             f"{file}: expected a list of folders beside it, as members. Run `brats-unet crossval` again."
         )
-    if lacking := [name for name in names if not (path / name).is_dir()]:
+    if lacking := [name for name in names if not is_folder(path / name)]:
         raise CheckpointError(f"{path}: {lacking[0]} is missing, a member of the ensemble. Restore it.")
     return [path / name for name in names]
 

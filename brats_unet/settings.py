@@ -17,6 +17,7 @@ FromZero = Annotated[int, Range(0)]
 FromOne = Annotated[int, Range(1)]
 Share = Annotated[float, Range(0, 1)]
 AboveZero = Annotated[float, Range(0, above_least=True)]
+Paths = Union[str, list[str]]
 
 
 @dataclass
@@ -209,7 +210,7 @@ class SideLabels:
 class Evaluate:
     """Settings of `brats-unet evaluate`: one run, several (out-of-fold), or two folders of masks."""
 
-    run: Any  # path, list of paths, or None
+    run: Optional[Paths]
     checkpoint: Literal["last", "best"]
     mode: Literal["auto", "whole", "tiles"]
     mirror: Any  # auto, none, all, or a list of axes
@@ -236,7 +237,7 @@ class Evaluate:
 class Compare:
     """Settings of `brats-unet compare`."""
 
-    runs: Any  # list of run folders, folders of evaluations or scores.csv
+    runs: Paths  # run folders, folders of evaluations or scores.csv
     metrics: Optional[list[str]]  # None: Dice and HD95
     output: Optional[str]  # JSON file to write
     json: bool
@@ -262,7 +263,9 @@ class Report:
 class Predict:
     """Settings of `brats-unet predict`."""
 
-    run: Any  # run folder, exported network, .keras file with its recipe.json beside it, or a list (ensemble)
+    run: Optional[
+        Paths
+    ]  # run folder, exported network, .keras file with its recipe.json beside it, or a list (ensemble)
     input: Optional[str]
     files: Optional[Options]  # patterns by scan, as in Data
     spacing_mm: Optional[list[AboveZero]]  # voxel edge lengths of scans that do not hold them
@@ -291,7 +294,7 @@ class Predict:
 class Tune:
     """Settings of `brats-unet tune`."""
 
-    run: Any  # run folder, or a list of runs of different folds
+    run: Optional[Paths]  # run folder, or a list of runs of different folds
     checkpoint: Literal["last", "best"]
     data: MovedData
     metric: Literal["dice", "hd95", "rank"]
@@ -308,7 +311,7 @@ class Tune:
 class Export:
     """Settings of `brats-unet export`."""
 
-    run: Any  # one run folder, or one .keras file with its recipe.json beside it
+    run: Optional[Paths]  # one run folder, or one .keras file with its recipe.json beside it
     output: str
     format: str  # keras, savedmodel, onnx or openvino
     checkpoint: Literal["last", "best"]

@@ -12,7 +12,7 @@ import numpy as np
 
 from brats_unet.errors import DataError, MachineError
 from brats_unet.file_kinds.itk_headers import fields_of, refuse_false_promise
-from brats_unet.files import atomic_path
+from brats_unet.files import atomic_path, is_file
 from brats_unet.scan_formats import broken, suffix_of
 from brats_unet.volume import Header, Volume, refuse_no_place
 
@@ -119,7 +119,7 @@ def _reader(path: Path) -> tuple[Any, Any]:
     sitk = _simpleitk(path)
     files = files_of(path)
     for file in files:
-        if not file.is_file():
+        if not is_file(file):
             raise DataError(f"{path}: there is no {file}, which holds its voxels. Put it beside the header.")
     refuse_false_promise(files)
     reader = sitk.ImageFileReader()

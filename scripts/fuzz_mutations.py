@@ -13,6 +13,8 @@ from typing import Any
 
 import yaml
 
+from brats_unet.json_files import SEAL
+
 Damage = Callable[[bytes, random.Random], bytes]
 ROGUES: tuple[Any, ...] = (
     *(None, True, False, 0, 1, -1, 7, 0.5, -0.0, 1e308, float("inf"), float("nan"), 10**30, -(10**30), 10**400),
@@ -131,10 +133,20 @@ def of_values(value: Any, draw: random.Random) -> Any:
 
 
 def of_json(data: bytes, draw: random.Random) -> bytes:
+    """A damaged JSON document; mostly without its hash, which would be all that a reader looks at."""
+    if draw.random() < 0.9:
+        data = _unsealed(data)
     if draw.random() < 0.25:
         return _of_text(data, draw)
     text = json.dumps(of_values(json.loads(data), draw))
     return text.encode()
+
+
+def _unsealed(data: bytes) -> bytes:
+    content = json.loads(data)
+    if not isinstance(content, dict) or SEAL not in content:
+        return data
+    return json.dumps({key: value for key, value in content.items() if key != SEAL}, indent=2).encode()
 
 
 def of_lines(data: bytes, draw: random.Random) -> bytes:

@@ -371,6 +371,7 @@ class Seeds:
                 "packages": {},
                 "weights": 12,
             },
+            hashes={},  # as earlier versions wrote it: else a damaged network would not reach its runtime
         )
         write_json(folder / "prediction.json", described)
         (folder / "model.onnx").write_bytes(model.SerializeToString())

@@ -205,6 +205,19 @@ def test_minus_0_in_a_mask_is_read_as_0(tmp_path):
     assert mask.array.ravel().tolist() == [0, 1]
 
 
+@pytest.mark.parametrize("version", [nibabel.Nifti1Image, nibabel.Nifti2Image])
+def test_damaged_extensions_do_no_harm(tmp_path, version):
+    image = version(SCAN, AFFINE)
+    image.header.extensions.append(nibabel.nifti1.Nifti1Extension("comment", b"a note " * 4))
+    data = bytearray(image.to_bytes())
+    start = 352 if version is nibabel.Nifti1Image else 544
+    data[start : start + 4] = (9999).to_bytes(4, "little")  # its length, which is no multiple of 16
+    path = tmp_path / "scan.nii"
+    path.write_bytes(data)
+    np.testing.assert_array_equal(read_volume(path).array, SCAN)
+    assert read_header(path).shape == SCAN.shape
+
+
 @pytest.mark.parametrize(("sform", "qform"), [(1, 1), (2, 0), (0, 1), (4, 1)])
 def test_a_mask_written_like_a_scan_has_its_affine_codes_and_units(tmp_path, sform, qform):
     def with_extras(header):
@@ -336,6 +349,21 @@ def test_freesurfer_files_are_read_and_written(tmp_path, ending):
     mask = nibabel.load(tmp_path / "mask.nii.gz")
     np.testing.assert_allclose(mask.affine, OBLIQUE, atol=1e-5)
     assert int(mask.header["sform_code"]) == 1 and mask.header.get_xyzt_units()[0] == "mm"
+
+
+@pytest.mark.parametrize(
+    ("start", "number", "reason"),
+    [(20, 255, "unknown voxel type 255"), (4, 0, "Dimensions of the data should be non-zero")],
+)
+def test_a_freesurfer_file_with_a_wrong_header_is_refused(tmp_path, start, number, reason):
+    path = tmp_path / "scan.mgh"
+    write_volume(path, Volume(SCAN, AFFINE))
+    data = bytearray(path.read_bytes())
+    data[start : start + 4] = number.to_bytes(4, "big")
+    path.write_bytes(data)
+    for read in (read_volume, read_header):
+        with pytest.raises(DataError, match=rf"scan\.mgh: cannot be read as NIfTI \(.*; {reason}\)"):
+            read(path)
 
 
 @pytest.mark.parametrize("keep", [0, 3, 50, 284, 300, 331])

@@ -141,6 +141,13 @@ def test_a_header_without_its_voxels_is_refused(tmp_path):
         read_scan(ImageFile(path))
 
 
+def test_a_header_that_names_its_voxels_by_too_long_a_name_is_refused(tmp_path):
+    path = by_simpleitk(tmp_path, "nhdr")
+    path.write_text(path.read_text().replace("scan.raw", 300 * "9"))
+    with pytest.raises(DataError, match=r"scan\.nhdr: there is no .*999, which holds its voxels"):
+        read_scan(ImageFile(path))
+
+
 def test_without_simpleitk_the_extra_is_named(tmp_path, monkeypatch):
     path = by_simpleitk(tmp_path, "mha")
     monkeypatch.setitem(sys.modules, "SimpleITK", None)

@@ -8,11 +8,11 @@ from brats_unet.errors import SettingsError
 from brats_unet.file_kinds.json_kinds import TunedFile
 from brats_unet.hardware import quiet_tensorflow
 from brats_unet.inference.exported import refuse_absent
-from brats_unet.inference.loading import needs_tensorflow, open_network, rules_file
+from brats_unet.inference.loading import needs_tensorflow, open_network, recipe_file, rules_file
 from brats_unet.inference.network import Network
 from brats_unet.inference.postprocess import Postprocessing
 from brats_unet.inference.tta import axes_of
-from brats_unet.json_files import read_json
+from brats_unet.json_files import read_json, without_hashes
 from brats_unet.run import RECIPE, ensemble_members
 from brats_unet.schemes.convention import Convention, conventions
 from brats_unet.schemes.differences import differences
@@ -56,9 +56,12 @@ def open_networks(
 
         devices = choose_devices(device=device, precision="auto", jit="auto", replicas=None)
         policies = {devices.precision: devices.policy}
-    return [
+    networks = [
         open_network(path, which=checkpoint, policies=policies, device=device, trust=trust, log=log) for path in paths
     ]
+    if sentence := without_hashes(map(recipe_file, paths)):
+        log(sentence)
+    return networks
 
 
 def open_for_prediction(

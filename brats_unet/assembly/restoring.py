@@ -5,6 +5,7 @@ from collections.abc import Callable
 import keras
 
 from brats_unet.errors import SettingsError
+from brats_unet.json_files import without_hashes
 from brats_unet.models import checkpoint
 from brats_unet.parts import options_of
 from brats_unet.run import Run
@@ -28,7 +29,8 @@ def restored(
 ) -> checkpoint.State:
     """Restore the newest checkpoint that is whole.
 
-    Damaged ones are set aside, with a warning that names them; other devices than at the last start are mentioned.
+    Damaged ones are set aside, with a warning that names them; other devices than at the last start are mentioned,
+    and files of an earlier version.
 
     Returns:
         Its state, or that of step 0 if there is none.
@@ -51,6 +53,8 @@ def restored(
     if loss_scale is not None:
         loss_scale.restore(state.loss_scale)
     if state.step:
+        if run.recipe_file.is_file() and (sentence := without_hashes([run.recipe_file])):
+            log(sentence)
         tell_other_devices(run, settings, devices, log)
     return state
 

@@ -8,7 +8,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 
 from brats_unet import settings
 from brats_unet.cli.yaml_files import ConfFile, Setting, merge, read
-from brats_unet.files import conf_folder
+from brats_unet.files import conf_folder, is_file
 
 COMMANDS: dict[str, type] = {
     "train": settings.Train,
@@ -158,7 +158,7 @@ class Conf:
     def _find(self, group: str, name: str) -> ConfFile:
         for folder in self._folders:
             path = folder / group / f"{name}.yaml"
-            if path.is_file():
+            if is_file(path):
                 return read(path)
         return ConfFile()
 

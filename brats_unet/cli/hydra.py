@@ -30,7 +30,7 @@ from brats_unet.binding import NEEDED
 from brats_unet.cli.arguments import Override, Request
 from brats_unet.cli.conf_files import SCHEME, SCHEME_SUFFIXES
 from brats_unet.errors import SettingsError
-from brats_unet.files import conf_folder
+from brats_unet.files import conf_folder, exists
 from brats_unet.schemes.scheme_file import read_scheme, scheme_of
 
 # Hydra's own folders and logging are off: brats-unet makes the run folder, and a refused command leaves nothing.
@@ -231,7 +231,7 @@ def hydra_value(override: Override, kind: Any, *, multirun: bool) -> str:
         value = str(Path(value).expanduser())
     if value in ("", "null", NEEDED) or "${" in value:
         return value
-    if _exists(value) and not re.fullmatch(r"-?[\d.]+", value):
+    if exists(Path(value)) and not re.fullmatch(r"-?[\d.]+", value):
         return quoted(value)
     if value.startswith(ALREADY_HYDRAS):
         return value
@@ -243,17 +243,9 @@ def hydra_value(override: Override, kind: Any, *, multirun: bool) -> str:
     except HydraException:
         return quoted(value)
     if read.is_sweep_override() and not multirun:
-        takes_list = kind in (None, Any) or get_origin(kind) is list
-        listed = f", or write {override.key}=[{value}] for a list" if takes_list and "(" not in value else ""
+        listed = f", or write {override.key}=[{value}] for a list" if _takes_list(kind) and "(" not in value else ""
         raise SettingsError(f"{override.text} gives several values. Add -m to run each of them{listed}.")
     return value
-
-
-def _exists(value: str) -> bool:
-    try:
-        return Path(value).exists()
-    except OSError:  # too long for a name
-        return False
 
 
 def for_job(key: str, value: str, request: Request) -> str:
@@ -264,9 +256,14 @@ def for_job(key: str, value: str, request: Request) -> str:
 
 
 def _is_text(kind: Any) -> bool:
+    """Whether a setting takes text and no list."""
     if get_origin(kind) is Union:
-        return any(_is_text(one) for one in get_args(kind))
+        return any(_is_text(one) for one in get_args(kind)) and not _takes_list(kind)
     return kind is str or get_origin(kind) is Literal
+
+
+def _takes_list(kind: Any) -> bool:
+    return kind in (None, Any) or get_origin(kind) is list or any(get_origin(one) is list for one in get_args(kind))
 
 
 def typed(overrides: list[str]) -> str:

@@ -15,7 +15,7 @@ from brats_unet.cli import arguments, checks, conf_files, help
 from brats_unet.cli.implied import PLAN_FIRST, with_implied
 from brats_unet.cli.overrides import parsed
 from brats_unet.errors import STOPPED_AT_ONCE, BratsError, Interrupted, SettingsError, Stopped
-from brats_unet.files import DISK_ERRORS
+from brats_unet.files import DISK_ERRORS, NAME_ERRORS
 from brats_unet.hardware import quiet_tensorflow
 from brats_unet.safe_text import visible
 from brats_unet.stopping import StopRequest
@@ -44,10 +44,11 @@ def main(argv: list[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
     except OSError as problem:  # of a disk; where a file is written, the sentence says more
-        if problem.errno not in DISK_ERRORS:
+        if problem.errno not in DISK_ERRORS | NAME_ERRORS:
             raise
         where = f"{problem.filename}: " if problem.filename else ""
-        _print_error(f"{where}{problem.strerror}. Make room, allow it, or choose another folder; then start again.")
+        remedy = "Make room, allow it, or choose another folder; then start again."
+        _print_error(f"{where}{problem.strerror}. {remedy if problem.errno in DISK_ERRORS else 'Give another path.'}")
         code = BratsError.exit_code
     return code
 

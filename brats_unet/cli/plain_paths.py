@@ -11,6 +11,7 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from brats_unet.errors import SettingsError, some
+from brats_unet.files import exists
 from brats_unet.spelling import nearest
 
 SETTINGS = {
@@ -65,7 +66,7 @@ def _is_path(arguments: Sequence[str], index: int, names: Collection[str]) -> bo
     word = arguments[index]
     if not word.strip() or (word.startswith(("=", "~")) and not word.startswith("~/")):
         return False
-    if Path(word).expanduser().exists():
+    if exists(Path(word).expanduser()):
         return "=" not in word or word.partition("=")[0] not in names
     beside = [*arguments[index - 1 : index], *arguments[index + 1 : index + 2]] if index else arguments[1:2]
     stray = any(one == "=" or one.startswith("=") for one in beside) or (index and arguments[index - 1].endswith("="))
@@ -76,7 +77,7 @@ def _is_path(arguments: Sequence[str], index: int, names: Collection[str]) -> bo
 def _existing(word: str) -> list[str]:
     """The paths that a word stands for: itself, or what a glob matches, in the order of their names."""
     path = Path(word).expanduser()
-    if path.exists():
+    if exists(path):
         return [str(path)]
     if glob.has_magic(word):
         if found := sorted(glob.glob(str(path))):  # noqa: PTH207  (a pattern may be absolute)

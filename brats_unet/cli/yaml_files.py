@@ -50,6 +50,8 @@ def read(path: Path) -> ConfFile:
         SettingsError: It is not valid YAML, holds a key twice, or something other than keys.
     """
     text, root = yaml_text(path)
+    if "!" in text or "<<" in text:
+        yaml_values(path)  # refuses a tag or a merge that Hydra could not read
     if root is not None and not isinstance(root, yaml.MappingNode):
         raise SettingsError(f"{path}: found {what_is(yaml_values(path))}. Expected lines of the form `key: value`.")
     lines = text.splitlines()

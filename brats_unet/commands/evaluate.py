@@ -140,9 +140,9 @@ def _protocol(settings: Evaluate, scheme: Scheme, display: Display) -> str:
     return name
 
 
-def _ensemble(run: str | list[str]) -> Path | None:
+def _ensemble(run: str | list[str] | None) -> Path | None:
     """The folder of the ensemble that is scored out of fold; None for runs."""
-    named = [run] if isinstance(run, str) else run
+    named = [run] if isinstance(run, str) else run or []
     return Path(named[0]) if len(named) == 1 and (Path(named[0]) / ENSEMBLE).is_file() else None
 
 

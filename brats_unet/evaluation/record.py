@@ -133,6 +133,8 @@ def _gaps_of_summary(summary: Mapping[str, Any], kinds: Iterable[tuple[str, str]
         for metric in ("dice", distance)
         if predictor != "left_out" and metric not in scored.get(region, {})
     ]
+    if "left_out" not in summary["trivial_predictors"]:
+        found.append("trivial_predictors.left_out")
     if protocol.get("hd95_definition") not in HD95_MEANINGS:
         found.append(f"protocol.hd95_definition, one of {', '.join(HD95_MEANINGS)}")
     rules = [field for field, metric in RULES.items() if metric in protocol.get("metrics", [])]
@@ -141,7 +143,22 @@ def _gaps_of_summary(summary: Mapping[str, Any], kinds: Iterable[tuple[str, str]
             value_of(EmptyRule, protocol.get(field), f"protocol.{field}")
         except SettingsError:
             found.append(f"protocol.{field}")
-    return [f"{SUMMARY} lacks {some(found)}"] if found else []
+    return ([f"{SUMMARY} lacks {some(found)}"] if found else []) + _out_of_range(summary)
+
+
+def _out_of_range(summary: Mapping[str, Any]) -> list[str]:
+    """The means and quartiles in summary.json that no score can have."""
+    tables = {f"regions.{region}": facts["all_cases"] for region, facts in summary["regions"].items()}
+    for predictor, scored in summary["trivial_predictors"].items():
+        tables |= {f"{predictor}.{region}": facts for region, facts in scored.items() if isinstance(facts, dict)}
+    return [
+        f"{SUMMARY}: {where} {metric} {name} is {facts[name]}, expected {meaning.range}"
+        for where, table in tables.items()
+        for metric, facts in table.items()
+        if (meaning := meaning_of(metric)) is not None
+        for name in ("mean", "median", "q1", "q3")
+        if facts[name] is not None and meaning.out_of_range(facts[name])
+    ]
 
 
 def write_rows(path: Path, kind: type, rows: Sequence[Any]) -> None:

@@ -32,6 +32,7 @@ NRRD_BYTES = (  # of a voxel; the first pattern in the name of its type decides
     (r"int16|short", 2),
     (r"int32|^(unsigned |signed )?int$|^uint$|float", 4),
 )
+YES, NO = ("true", "t", "1"), ("false", "f", "0")  # of MetaImage, in any case
 PACKED, TEXT, RAW = ("gz", "gzip"), ("ascii", "txt", "text", "hex"), ("raw",)
 
 
@@ -106,6 +107,8 @@ def refuse_false_promise(files: list[Path]) -> None:
         )
     if encoding in PACKED and (found := _unpacked_bytes(data, size - held, promised)) < promised:
         raise broken(path, f"its header promises {promised:,} bytes, {found:,} are there")
+    if encoding in TEXT and not _numbers_in_text(data, size - held, (promised + 1) // 2):
+        raise broken(path, f"its header promises {(promised + 1) // 2:,} numbers as text")
 
 
 def _of_meta(fields: dict[str, str]) -> tuple[int, str]:
@@ -121,9 +124,18 @@ def _of_meta(fields: dict[str, str]) -> tuple[int, str]:
     if not 1 <= channels <= 100 or int(fields.get("HeaderSize", "0")) not in (0, -1):
         raise ValueError(f"{channels} channels, HeaderSize {fields.get('HeaderSize', 0)}")
     numbers = math.prod(shape) * channels
-    if fields.get("BinaryData", "False").lower()[:1] not in "t1":
+    compressed = _flag(fields, "CompressedData")
+    if not _flag(fields, "BinaryData"):
         return 2 * numbers - 1, "ascii"
-    return numbers * voxel, "gzip" if fields.get("CompressedData", "False").lower()[:1] in "t1" else "raw"
+    return numbers * voxel, "gzip" if compressed else "raw"
+
+
+def _flag(fields: dict[str, str], name: str) -> bool:
+    """A field of MetaImage that is true or false; false without it."""
+    text = fields.get(name, "False")
+    if text.lower() not in (*YES, *NO):
+        raise ValueError(f"{name} {text[:100]}; expected True or False")
+    return text.lower() in YES
 
 
 def _of_nrrd(fields: dict[str, str]) -> tuple[int, str]:
@@ -154,6 +166,14 @@ def _numbers(text: str) -> list[float]:
     if not all(map(math.isfinite, found)):
         raise ValueError(f"{text[:100]} is not finite")
     return found
+
+
+def _numbers_in_text(path: Path, start: int, expected: int) -> bool:
+    """Whether text holds as many numbers as expected or more, and nothing else."""
+    with open(path, "rb") as file:
+        file.seek(start)
+        words = file.read().split()
+    return len(words) >= expected and all(re.fullmatch(rb"[-+0-9.eE]+", word) for word in words)
 
 
 def _unpacked_bytes(path: Path, start: int, most: int) -> int:

@@ -10,6 +10,7 @@ from brats_unet.binding import Range
 FromZero = Annotated[float, Range(0)]
 Count = Annotated[int, Range(0)]
 AboveZero = Annotated[int, Range(1)]
+Loss = Annotated[float, Range(-3.5e38, 3.5e38)]  # of float32
 
 
 class Part(TypedDict):
@@ -278,6 +279,13 @@ class _PackageMetricKeys(TypedDict):
     version: str
 
 
+class _IntervalKeys(TypedDict):
+    level: float
+    method: str
+    seed: int
+    least_cases: Count
+
+
 class SummaryFile(TypedDict):
     """summary.json of an evaluation; `evaluation.record.require_whole` says what a whole one has."""
 
@@ -286,6 +294,7 @@ class SummaryFile(TypedDict):
     cases: NotRequired[Count]
     regions: NotRequired[dict[str, _RegionKeys]]
     trivial_predictors: NotRequired[dict[str, dict[str, Union[Count, dict[str, _StatisticsKeys], str]]]]
+    interval: NotRequired[_IntervalKeys]
     protocol: NotRequired[_ProtocolKeys]
     references: NotRequired[dict[str, str]]
     scheme: NotRequired[dict[str, Any]]
@@ -373,14 +382,14 @@ class Line(TypedDict):
 class _StepLine(TypedDict):
     event: str
     step: Count
-    loss: Optional[float]
+    loss: Optional[Loss]
     patches_per_second: NotRequired[FromZero]
 
 
 class _PatchesLine(TypedDict):
     event: str
     step: Count
-    loss: Optional[float]
+    loss: Optional[Loss]
     dice: dict[str, Optional[float]]
     seconds: NotRequired[Optional[FromZero]]
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -109,9 +110,7 @@ def on_gpu() -> bool:
 def traced(model: keras.Model) -> Callable[[np.ndarray], np.ndarray]:
     """An exported Keras model as a function from float32 patches or slices to region probabilities."""
 
-    @tf.function(input_signature=[patches_of(model, tf.float32)])
-    def probabilities(patches: tf.Tensor) -> tf.Tensor:
-        return model(patches, training=False)
+    probabilities = _graph(lambda patches: model(patches, training=False), patches_of(model, tf.float32))
 
     def compute(patches: np.ndarray) -> np.ndarray:
         with explain_full_memory(patches.shape):
@@ -173,6 +172,12 @@ def probabilities_of(model: keras.Model, outputs: str) -> Callable[[tf.Tensor], 
     return probabilities
 
 
+def _graph(function: Callable[..., tf.Tensor], *signature: tf.TensorSpec) -> Callable[..., tf.Tensor]:
+    """A function as a graph, traced at its first call, without TensorFlow's warning of tracing it for many networks."""
+    traced = cache(tf.function(function, input_signature=signature).get_concrete_function)
+    return lambda *tensors: traced()(*tensors)
+
+
 def as_regions(probabilities: np.ndarray, outputs: str, scheme: Scheme) -> np.ndarray:
     """Region probabilities from those that `probabilities_of` returns; also for weighted sums of them."""
     return probabilities if outputs == "regions" else scheme.regions_from_classes(probabilities)
@@ -187,7 +192,7 @@ def forward_of(model: keras.Model, outputs: str, scheme: Scheme) -> Forward:
         scheme: What the regions and classes are.
     """
     slices = takes_slices(model)
-    predict = tf.function(probabilities_of(model, outputs), input_signature=[patches_of(model, tf.float16)])
+    predict = _graph(probabilities_of(model, outputs), patches_of(model, tf.float16))
 
     def regions(patches: np.ndarray) -> np.ndarray:
         with explain_full_memory(patches.shape):
@@ -207,17 +212,8 @@ def sum_of_tiles_of(model: keras.Model, outputs: str, scheme: Scheme) -> SumOfTi
     the host took twice as long as nnU-Net's network itself.
     """
     predict = probabilities_of(model, outputs)
-    channels = model.inputs[0].shape[-1]
-    spaces = (None, None, None)
+    channels, spaces = model.inputs[0].shape[-1], (None, None, None)
 
-    @tf.function(
-        input_signature=[
-            tf.TensorSpec((*spaces, None), tf.float32),
-            tf.TensorSpec((*spaces, channels), tf.float16),
-            tf.TensorSpec((None, 3), tf.int32),
-            tf.TensorSpec(spaces, tf.float32),
-        ]
-    )
     def added(total: tf.Tensor, image: tf.Tensor, starts: tf.Tensor, weight: tf.Tensor) -> tf.Tensor:
         size = tf.shape(weight)
         extent = tf.concat([size, [channels]], axis=0)
@@ -234,13 +230,21 @@ def sum_of_tiles_of(model: keras.Model, outputs: str, scheme: Scheme) -> SumOfTi
             total += tf.pad(weighted[index], tf.concat([around, [[0, 0]]], axis=0))
         return total
 
+    add = _graph(
+        added,
+        tf.TensorSpec((*spaces, None), tf.float32),
+        tf.TensorSpec((*spaces, channels), tf.float16),
+        tf.TensorSpec((None, 3), tf.int32),
+        tf.TensorSpec(spaces, tf.float32),
+    )
+
     def sum_of_tiles(image: np.ndarray, boxes: Sequence[Box], weight: np.ndarray, at_once: int) -> np.ndarray:
         starts = [box.start for box in boxes]
         with explain_full_memory((at_once, *weight.shape, channels)):
             volume, weights = tf.constant(image.astype(np.float16, copy=False)), tf.constant(weight)
             total = tf.zeros((*image.shape[:3], model.outputs[0].shape[-1]), tf.float32)
             for first in range(0, len(starts), at_once):
-                total = added(total, volume, tf.constant(starts[first : first + at_once], tf.int32), weights)
+                total = add(total, volume, tf.constant(starts[first : first + at_once], tf.int32), weights)
             return as_regions(total.numpy(), outputs, scheme)
 
     return sum_of_tiles

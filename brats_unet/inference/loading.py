@@ -55,6 +55,11 @@ def needs_tensorflow(path: Path) -> bool:
     return description is None or open_exported(path, description).format in WITH_TENSORFLOW
 
 
+def recipe_file(path: Path) -> Path:
+    """The JSON file that says how the network at `path` was trained or exported."""
+    return description_of(path) or _trained(path).recipe_file
+
+
 def weights_file(path: Path, which: str) -> Path:
     """The file with the weights of the network at `path`; when it changes, the network has changed."""
     description = description_of(path)
@@ -69,6 +74,10 @@ def rules_file(path: Path) -> Path:
     description = description_of(path)
     if description is not None:
         return description
-    beside = path.parent if path.suffix == ".keras" else path
-    run = Run(beside)
+    run = _trained(path)
     return run.postprocessing_file if run.postprocessing_file.exists() else run.recipe_file
+
+
+def _trained(path: Path) -> Run:
+    """The folder of a run, or the one of a `.keras` file, which has names as in a run."""
+    return Run(path.parent if path.suffix == ".keras" else path)

@@ -9,11 +9,14 @@ import numpy as np
 
 from brats_unet.data.prepare.preprocess import Preparation
 from brats_unet.data.readers.file_patterns import Patterns, patterns_of
+from brats_unet.errors import SettingsError
 from brats_unet.inference.prediction_memory import WholeVolume
 from brats_unet.inference.predictor import Forward, MemoryFull, SumOfTiles, refuse_invalid_inference, tiled, whole
 from brats_unet.inference.tta import axes_of, mirrored
 from brats_unet.schemes.scheme import Scheme
 from brats_unet.schemes.scheme_file import scheme_in
+
+INFERENCE = ("mode", "tile", "overlap", "tile_batch", "mirror")  # settings in a recipe; older ones lack the last two
 
 
 class SizeLimit(NamedTuple):
@@ -99,6 +102,11 @@ class Network:
             SettingsError: See `predictor.refuse_invalid_inference`.
         """
         settings = {**self.recipe["inference"], **inference}
+        if unknown := sorted(settings.keys() - set(INFERENCE)):
+            raise SettingsError(
+                f"The recipe of the network holds inference.{unknown[0]}, which this version does not know. Update "
+                f"brats-unet, or restore the file."
+            )
         refuse_invalid_inference(stride=self.stride, **settings)
         return replace(self, recipe={**self.recipe, "inference": settings})
 
@@ -182,7 +190,7 @@ def recipe(
         logits: Logits per voxel.
         stride: Total stride of the network along x, y, z.
         preparation: How the scans are prepared.
-        inference: mode, tile, overlap, tile_batch and mirror; older recipes lack the last two.
+        inference: See `INFERENCE`.
         scheme: What the network segments.
         convention: Label convention of the training data, in which predictions are written.
         precision: Arithmetic that the run was trained in, such as "float32".

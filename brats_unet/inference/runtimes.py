@@ -102,6 +102,7 @@ def _onnx(file: Path, device: str) -> Engine:
         state.InvalidGraph,
         state.InvalidArgument,
         state.NotImplemented,
+        UnicodeDecodeError,  # a name in the file that onnxruntime repeats in its message
     ) as problem:
         raise _unreadable(file, "an ONNX network", problem) from problem
     inputs = [one.name for one in session.get_inputs()]

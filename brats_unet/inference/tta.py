@@ -30,7 +30,7 @@ def axes_of(setting: Any, *, key: str = "inference.mirror") -> tuple[int, ...]:
         not isinstance(names, list)
         or not names
         or len(set(map(str, names))) < len(names)
-        or not set(names) <= set(AXES)
+        or any(name not in AXES for name in names)
     ):
         raise SettingsError(f"{key}={setting} is none of the choices: none, all, or a list of axes such as [x,y].")
     return tuple(sorted(AXES.index(name) for name in names))

@@ -42,7 +42,7 @@ def training_curves(
         synthetic: Whether the cases are phantoms.
         look: Width and scale of the figure; a narrow one has the charts below one another.
     """
-    steps = {line["step"]: line["loss"] for line in journal if line["event"] == "step"}
+    steps = {line["step"]: line["loss"] for line in journal if line["event"] == "step" and line["loss"] is not None}
     validations = {line["step"]: line for line in journal if line["event"] == "validation"}
     patches = {line["step"]: line for line in journal if line["event"] == "patches"}
     scale, narrow = look.scale, look.width_inches < NARROW_INCHES

@@ -112,7 +112,7 @@ def curves(run: Run, scheme: Scheme) -> list[dict[str, str]]:
 
     Names in the journal that are no regions of the scheme are ignored, as in `curves.training_curves`.
     """
-    steps = {line["step"]: line["loss"] for line in run.journal("step")}
+    steps = {line["step"]: line["loss"] for line in run.journal("step") if line["loss"] is not None}
     validations: dict[str, list[tuple[int, float]]] = {}
     for line in run.journal("validation"):
         for region, dice in line["dice"].items():

@@ -1,15 +1,18 @@
 """Networks of one ensemble segment the same thing; rules and label conventions are those of their scheme."""
 
+import json
+import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from brats_unet.assembly.networks import convention_to_write, postprocessing_of
+from brats_unet.assembly.networks import convention_to_write, open_networks, postprocessing_of
 from brats_unet.errors import CheckpointError, SettingsError
 from brats_unet.inference.network import Network
 from brats_unet.inference.postprocess import Postprocessing
-from brats_unet.json_files import write_json
+from brats_unet.json_files import SEAL, write_json
 from brats_unet.run import Run
 from tests.inference.scheme_examples import FIVE, GLIOMA, LESION, POST
 
@@ -72,3 +75,23 @@ def test_rules_of_the_training_hold_until_tune_finds_others(tmp_path):
     assert postprocessing_of([tmp_path / "run" / "model.keras"], "auto", LESION, print) == trained
     write_json(run.postprocessing_file, {"postprocessing": {"threshold": {"lesion": 0.4}}})
     assert postprocessing_of([run.folder], "auto", LESION, print) == Postprocessing(threshold={"lesion": 0.4})
+
+
+def unhashed(file):
+    file.write_text(json.dumps({key: value for key, value in json.loads(file.read_text()).items() if key != SEAL}))
+
+
+@pytest.mark.parametrize(("made", "description"), [("small_run", "recipe.json"), ("small_onnx", "prediction.json")])
+def test_files_of_networks_without_hashes_are_used_with_one_note(made, description, request, tmp_path):
+    made = request.getfixturevalue(made)
+    folders = [Path(shutil.copytree(getattr(made, "folder", made), tmp_path / name)) for name in ("a", "b")]
+    said = []
+    open_networks(folders, checkpoint="last", device="cpu", log=said.append)
+    assert said == []
+    for folder in folders:
+        unhashed(folder / description)
+    open_networks(folders, checkpoint="last", device="cpu", log=said.append)
+    assert said == [
+        f"{folders[0]}, {folders[1]}: an earlier version wrote these files, without hashes: damage to them may go "
+        f"unnoticed. They are used as they are, and get hashes when they are written again."
+    ]

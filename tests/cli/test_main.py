@@ -160,6 +160,35 @@ def test_a_user_s_yaml_that_is_broken_is_named_with_its_line(told, capsys, tmp_p
     assert "mine.yaml, line 3: not valid YAML" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        (
+            "seed: !!python/object/apply:os.getcwd []",
+            "mine.yaml, line 2: not valid YAML: could not determine a constructor for the tag",
+        ),
+        ("<<: 3", "mine.yaml, line 2: not valid YAML: expected a mapping or list of mappings for merging"),
+        (f"defaults:\n  - override /model: {300 * 'x'}", f"Could not find 'model/{300 * 'x'}"),
+    ],
+)
+def test_yaml_that_holds_no_plain_values_is_refused(text, sentence, told, capsys, tmp_path):
+    (tmp_path / "conf" / "experiment").mkdir(parents=True)
+    (tmp_path / "conf" / "experiment" / "mine.yaml").write_text(f"# @package _global_\n{text}\n")
+    assert cli.main(["train", "--config-dir", "conf", "experiment=mine"]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: ") and sentence in error and error.count("\n") == 1
+
+
+LONG = 300 * "9"
+
+
+@pytest.mark.parametrize("argv", [["check", f"data.root={LONG}"], ["report", f"run={LONG}"], ["evaluate", LONG]])
+def test_a_path_that_is_too_long_is_refused(argv, capsys):
+    assert cli.main(argv) == 2
+    error = capsys.readouterr().err
+    assert error.startswith(f"error: {LONG}") and error.count("\n") == 1
+
+
 def test_a_setting_that_stands_twice_in_a_user_s_yaml_or_plan_is_refused(told, capsys, tmp_path):
     (tmp_path / "conf" / "experiment").mkdir(parents=True)
     (tmp_path / "conf" / "experiment" / "mine.yaml").write_text("steps: 3\nseed: 1\nsteps: 30\n")

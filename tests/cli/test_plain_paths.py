@@ -77,6 +77,26 @@ def test_paths_that_match_nothing_or_do_not_fit_are_refused_with_what_there_is(a
     assert REFUSED[argv] in error and error.count("\n") == 1
 
 
+def test_a_number_is_the_name_of_a_run(place, told, capsys):
+    assert cli.main(["evaluate", "run=5"]) == cli.main(["evaluate", "run=[5,1.5]"]) == 0
+    assert [settings.run for settings in told] == ["5", ["5", "1.5"]]
+
+
+@pytest.mark.parametrize(
+    ("argv", "sentence"),
+    [
+        (("evaluate", "run=true"), "run=true does not fit. Expected text, or a list such as [a,b], or null."),
+        (("evaluate", "run=[[a]]"), "run[0]=[a] does not fit. Expected text."),
+        (("tune", "run={a:1}"), "run={a:1} does not fit. Expected text, or a list such as [a,b], or null."),
+        (("compare", "runs=[a,null]"), "runs[1]=null does not fit. Expected text."),
+        (("evaluate", "run=a,b"), "run=a,b gives several values. Add -m to run each of them, or write run=[a,b]"),
+    ],
+)
+def test_what_cannot_be_paths_is_refused(argv, sentence, place, told, capsys):
+    assert cli.main(list(argv)) == 2 and told == []
+    assert sentence in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("command", ["train", "phantom"])
 def test_commands_that_make_runs_and_scans_never_take_paths(command, place, told, capsys):
     assert command not in SETTINGS

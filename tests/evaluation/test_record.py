@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from brats_unet.errors import DataError
+from brats_unet.errors import CheckpointError, DataError
 from brats_unet.evaluation.record import (
     open_evaluation,
     read_rows,
@@ -41,14 +41,18 @@ def test_scores_out_of_range_are_named(tmp_path):
         read_rows(tmp_path / "scores.csv")
 
 
+NEEDED = ("dice", "hd95", "volume_reference", "volume_prediction")
+
+
 def summary_of(rows):
     """A summary of one case that has all parts."""
     found = {"unit": "1", "n": 1, "undefined": 0, "mean": 0.9, "median": 0.9, "q1": 0.9, "q3": 0.9}
     regions = {row.region: {"all_cases": {}} for row in rows}
     for row in rows:
         regions[row.region]["all_cases"][row.metric] = found
-    parts = {"title": "t", "cases": 1, "regions": regions, "trivial_predictors": {}}
-    return parts | {"interval": "", "protocol": {"name": "p", "hd95_definition": "pooled"}, "versions": {}}
+    parts = {"title": "t", "cases": 1, "regions": regions, "trivial_predictors": {"left_out": {}}}
+    interval = {"level": 0.95, "method": "BCa", "seed": 0, "least_cases": 5}
+    return parts | {"interval": interval, "protocol": {"name": "p", "hd95_definition": "pooled"}, "versions": {}}
 
 
 def test_a_summary_that_lacks_a_region_or_a_rule_is_refused(tmp_path):
@@ -62,6 +66,37 @@ def test_a_summary_that_lacks_a_region_or_a_rule_is_refused(tmp_path):
     message = r"lacks regions.TC dice, .*, regions.ET hd95.*Evaluate again"
     with pytest.raises(DataError, match=message):
         require_whole(open_evaluation(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda s: s["interval"].pop("level"), r"interval\.level is missing"),
+        (lambda s: s["trivial_predictors"].pop("left_out"), "summary.json lacks trivial_predictors.left_out"),
+        (
+            lambda s: s["regions"]["WT"]["all_cases"]["hd95"].update(q1=-2.0),
+            "summary.json: regions.WT hd95 q1 is -2.0, expected ≥ 0",
+        ),
+        (
+            lambda s: s["trivial_predictors"].update(nothing=nothing(1.5)),
+            "summary.json: nothing.WT dice mean is 1.5, expected 0 to 1",
+        ),
+    ],
+)
+def test_a_summary_that_lacks_a_part_or_holds_an_impossible_score_is_refused(tmp_path, change, message):
+    rows = [Row("a", region, metric, 0.9, "1") for region in ("WT", "TC", "ET") for metric in NEEDED]
+    write_rows(tmp_path / "scores.csv", Row, rows)
+    summary = json.loads(json.dumps(summary_of(rows)))
+    change(summary)
+    (tmp_path / "summary.json").write_text(json.dumps(summary))
+    with pytest.raises((DataError, CheckpointError), match=message):
+        require_whole(open_evaluation(tmp_path))
+
+
+def nothing(dice):
+    """Scores of a trivial predictor."""
+    facts = {"unit": "1", "n": 1, "undefined": 0, "mean": 0.0, "median": 0.0, "q1": 0.0, "q3": 0.0}
+    return {"WT": {"dice": facts | {"mean": dice}, "hd95": facts}}
 
 
 def test_missing_scores_and_a_summary_that_does_not_match_are_refused(tmp_path):

@@ -12,6 +12,7 @@ from brats_unet.file_kinds.itk_headers import fields_of, refuse_false_promise
 META = "NDims = 3\nBinaryData = True\nDimSize = 2 3 4\nElementType = MET_SHORT\nElementDataFile = LOCAL\n"
 NRRD = "NRRD0004\n# a remark: no field\ntype: short\ndimension: 3\nsizes: 2 3 4\nencoding: raw\n\n"
 VOXELS = bytes(range(48))
+NUMBERS = b"1 -2.5\n3e4 " + b"7 " * 21
 
 
 def refuse(folder, ending, header, data=VOXELS):
@@ -29,7 +30,10 @@ SOUND = [
         VOXELS,
     ),
     ("mha", PACKED, zlib.compress(VOXELS)),
+    ("mha", META.replace("True", "False"), NUMBERS),
+    ("mha", META.replace("True", "t"), VOXELS),
     ("nrrd", NRRD, VOXELS),
+    ("nrrd", NRRD.replace("raw", "ascii"), NUMBERS),
     ("nrrd", NRRD.replace("raw", "gzip"), gzip.compress(VOXELS, mtime=0)),
     ("nrrd", NRRD.replace("short", "unsigned char").replace("2 3 4", "4 3 4"), VOXELS),
     ("nrrd", NRRD.replace("short", "int64_t").replace("2 3 4", "2 3 1"), VOXELS),
@@ -54,12 +58,16 @@ def test_a_header_that_keeps_its_promise_passes(tmp_path, ending, header, data):
         ("nrrd", NRRD.replace("short", "block"), VOXELS, "type block"),
         ("nrrd", NRRD.replace("sizes", "size"), VOXELS, "its header: 'sizes'"),
         ("mha", META.replace("2 3 4", "2 -3 4"), VOXELS, "expected two to four lengths of 1 or more"),
+        ("mha", META.replace("True", "99"), VOXELS, "BinaryData 99; expected True or False"),
+        ("mha", META.replace("True", "False"), NUMBERS[:-2] + b" " * 9, "promises 24 numbers as text"),
+        ("mha", META.replace("True", "False"), NUMBERS.replace(b"3e4", b"3;4"), "promises 24 numbers as text"),
+        ("nrrd", NRRD.replace("raw", "ascii"), NUMBERS[:-2] + b" " * 9, "promises 24 numbers as text"),
         ("mha", "Offset = nan 0 0\n" + META, VOXELS, "nan 0 0 is not finite"),
         ("mha", "DimSize = 1 1 1\n" + META, VOXELS, "its header holds DimSize twice"),
         ("nrrd", NRRD.replace("2 3 4", "x" * 70_000), VOXELS, "its header is no text of short lines"),
         ("mha", "\0" + META, VOXELS, "its header is no text of short lines"),
     ],
-    ids=map(str, range(14)),
+    ids=map(str, range(18)),
 )
 def test_a_header_that_does_not_fit_is_refused(tmp_path, ending, header, data, words):
     with pytest.raises(DataError, match="cannot be read.*" + words):

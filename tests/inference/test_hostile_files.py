@@ -520,6 +520,15 @@ def test_a_pickle_is_refused_as_an_onnx_file(trap, network):
     assert not trap[1].exists()
 
 
+def test_an_onnx_file_with_a_name_that_is_no_text_is_refused(network):
+    data = (network / "model.onnx").read_bytes()
+    name = b"region_probabilities"
+    assert data.count(name) > 1
+    at = data.index(name)
+    (network / "model.onnx").write_bytes(data[:at] + b"\xff" + data[at + 1 :])
+    assert "cannot be read as an ONNX network" in refusal(opened, network)
+
+
 @pytest.mark.parametrize("name", ["recipe.json", "settings.json"])
 def test_a_pickle_is_refused_as_json(name, trap, tmp_path):
     (tmp_path / name).write_bytes(trap[0])

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from brats_unet import models
 from brats_unet.data.prepare.preprocess import Preparation
+from brats_unet.errors import SettingsError
 from brats_unet.inference.keras_network import explain_full_memory, forward_of, sum_of_tiles_of
 from brats_unet.inference.network import Network
 from brats_unet.inference.predictor import MemoryFull, tiled
@@ -68,6 +69,23 @@ def test_adding_up_tiles_on_the_device_equals_adding_them_up_on_the_host(outputs
     found = tiled(forward, image, (4, 4, 4), (8, 8, 8), 0.5, at_once, on_device)
     assert found.shape == (19, 13, 6, 3) and np.ptp(found) > 0.05
     np.testing.assert_allclose(found, tiled(forward, image, (4, 4, 4), (8, 8, 8), 0.5, at_once), atol=1e-6)
+
+
+def test_networks_that_are_used_once_each_draw_no_warning_of_tensorflow(caplog):
+    model = build("model", models.known(), TINY, channels=1, outputs=3, dtype="float32", seed=0)
+    tf.get_logger().addHandler(caplog.handler)
+    try:
+        for _ in range(6):
+            forward_of(model, "regions", builtin())(np.zeros((1, 8, 8, 8, 1), np.float16))
+    finally:
+        tf.get_logger().removeHandler(caplog.handler)
+    assert caplog.records == []
+
+
+def test_a_recipe_with_an_unknown_setting_of_prediction_is_refused():
+    recipe = {"inference": WHOLE["inference"] | {"mirrorx": "none"}}
+    with pytest.raises(SettingsError, match=r"holds inference\.mirrorx, which this version does not know"):
+        Network(small_memory, recipe, (1, 1, 1)).with_options(mode="tiles")
 
 
 def test_out_of_memory_of_tensorflow_becomes_memory_full():

@@ -23,7 +23,7 @@ def test_settings_name_axes(setting, axes):
     assert len(flips(axes)) == 2 ** len(axes) and flips(axes)[0] == ()
 
 
-@pytest.mark.parametrize("setting", ["w", [], ["x", "x"], ["x", 1], 3, None, ["all"]])
+@pytest.mark.parametrize("setting", ["w", [], ["x", "x"], ["x", 1], 3, None, ["all"], [["x"]], {"x": 1}])
 def test_other_settings_are_refused(setting):
     with pytest.raises(SettingsError, match="none of the choices: none, all, or a list of axes"):
         axes_of(setting)

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Optional, get_args
 from brats_unet.binding import Range, bind
 from brats_unet.data.readers.discovery import Dataset
 from brats_unet.errors import SettingsError
-from brats_unet.modality import RESERVED, Modality, in_order
+from brats_unet.modality import Modality, in_order, is_name
 from brats_unet.volume import Spacing
 
 # Increase this when the same settings give different prepared volumes; it is part of the cache key.
@@ -58,7 +58,7 @@ class Preparation:
         Raises:
             SettingsError: A modality, an option or a choice is unknown, or the spacing is not three positive numbers.
         """
-        known = {*map(str, Modality), *(set(own or ()) - set(RESERVED))}
+        known = {*map(str, Modality), *filter(is_name, own or ())}
         wrong = [m for m in modalities if m not in known]
         if wrong or not modalities or len(set(modalities)) != len(modalities):
             raise SettingsError(

@@ -121,7 +121,14 @@ def _missing_scan(case_id: str, files: _Files, modality: Modality, modalities: S
     sibling = next(iter(files.scans.values()))
     ending = suffix_of(sibling.path) or NIFTI[0]
     table = NEW_SUFFIXES if files.is_new else OLD_SUFFIXES
-    suffix = next(word for word, stands_for in table.items() if stands_for == modality)
+    suffix = next((word for word, stands_for in table.items() if stands_for == modality), None)
+    if suffix is None:
+        known = ", ".join(dict.fromkeys(map(str, table.values())))
+        return error(
+            case_id,
+            f"no {modality} scan: file names of BraTS have no such sequence, only {known}.",
+            "Name its files by patterns: data=files data.files=….",
+        )
     prefix = f"{case_id}{files.separator}" if files.separator else ""
     others = f"beside the other {WORDS.get(len(present), len(present))}" if present else f"in {sibling.folder}"
     return error(

@@ -181,6 +181,16 @@ def test_only_scans_of_the_requested_modalities_are_needed(tmp_path: Path) -> No
     assert list(case.images) == [Modality.FLAIR, Modality.T1CE]
 
 
+def test_a_scan_of_an_own_name_is_not_looked_for_under_names_of_brats(tmp_path: Path) -> None:
+    old_case(tmp_path, "a")
+    with pytest.raises(DataError) as refusal:
+        find_cases(tmp_path, modalities=[Modality.FLAIR, Modality("ADC")])
+    assert str(refusal.value) == (
+        "a: no ADC scan: file names of BraTS have no such sequence, only flair, t1, t1ce, t2. Name its files by "
+        "patterns: data=files data.files=…."
+    )
+
+
 def test_the_message_for_a_missing_scan_says_what_to_do(tmp_path: Path) -> None:
     old_case(tmp_path, "BraTS20_Training_006")
     old_case(tmp_path, "BraTS20_Training_007", ("flair", "t1", "t2", "seg"))
