@@ -2,6 +2,9 @@
 
 import re
 from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from brats_unet.errors import CheckpointError
 
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 RESERVED = ("mask", "none", "preset", "seg")  # words that stand in the place of a scan's name in settings and tables
@@ -49,6 +52,14 @@ class Modality(str, metaclass=_Contrasts):
 KNOWN: dict[str, Modality] = {}
 Modality.FLAIR, Modality.T1, Modality.T1CE, Modality.T2 = map(Modality, ("flair", "t1", "t1ce", "t2"))
 WORDS = {Modality.FLAIR: "FLAIR", Modality.T1: "T1", Modality.T1CE: "T1ce", Modality.T2: "T2"}
+
+
+def named_scans(names: Iterable[str], file: Path) -> list[Modality]:
+    """The scans that a file of ours, or a folder of them, names; raises CheckpointError if one is no name of a scan."""
+    names = list(names)
+    if wrong := [name for name in names if not is_name(name)]:
+        raise CheckpointError(f"{file}: {wrong[0]!r} is no name of a scan. Restore the file from a backup.")
+    return [Modality(name) for name in names]
 
 
 def in_order(names: Iterable[str]) -> list[Modality]:

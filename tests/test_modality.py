@@ -7,8 +7,8 @@ import pickle
 import pytest
 
 from brats_unet.data.prepare.preparation import Preparation
-from brats_unet.errors import SettingsError
-from brats_unet.modality import Modality, in_order, in_words
+from brats_unet.errors import CheckpointError, SettingsError
+from brats_unet.modality import Modality, in_order, in_words, named_scans
 
 OPTIONS = {"spacing_mm": [1, 1, 1], "crop": "brain", "normalise": "zscore"}
 
@@ -29,6 +29,18 @@ def test_equal_names_are_one_object_however_they_are_made(name):
 def test_a_word_that_cannot_name_a_scan_is_refused(name):
     with pytest.raises(ValueError, match="is no name of a scan"):
         Modality(name)
+
+
+def test_scans_that_a_file_names_are_refused_with_the_file(tmp_path):
+    assert named_scans(["t1", "ADC"], tmp_path) == [Modality.T1, Modality("ADC")]
+    with pytest.raises(CheckpointError, match=r"settings\.json: '2d' is no name of a scan\. Restore the file"):
+        named_scans(["t1", "2d"], tmp_path / "settings.json")
+
+
+def test_a_preparation_of_a_file_with_a_wrong_name_is_refused():
+    wrong = {**Preparation.of(["t1"], OPTIONS).as_dict(), "modalities": ["t1", "a/b"]}
+    with pytest.raises(SettingsError, match="is not a list of different modalities"):
+        Preparation.from_dict(wrong)
 
 
 def test_own_names_come_after_the_contrasts_by_alphabet():

@@ -11,7 +11,7 @@ from brats_unet.data.readers.file_patterns import patterns_of
 from brats_unet.data.readers.naming import patient_of
 from brats_unet.data.recorded_cases import Changes
 from brats_unet.errors import DataError, SettingsError
-from brats_unet.modality import Modality
+from brats_unet.modality import named_scans
 from brats_unet.run import Run
 from brats_unet.volume import Case
 
@@ -138,7 +138,7 @@ def cases_elsewhere(
         DataError: The folder holds no case with a mask, or cases are broken; all of them are named.
     """
     settings, division = run.data_settings(), run.division()
-    modalities = [Modality(name) for name in settings["modalities"]]
+    modalities = named_scans(settings["modalities"], run.settings_file)
     dataset = find_cases(
         root,
         modalities=modalities,
@@ -202,7 +202,7 @@ def _trained_on(
 
 def _with_masks(run: Run, root: str) -> dict[str, Case]:
     settings = run.data_settings()
-    modalities = [Modality(name) for name in settings["modalities"]]
+    modalities = named_scans(settings["modalities"], run.settings_file)
     dataset = find_cases(
         root,
         modalities=modalities,

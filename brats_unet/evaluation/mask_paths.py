@@ -15,7 +15,7 @@ from brats_unet.evaluation.record import Evaluation
 from brats_unet.evaluation.score import Pair
 from brats_unet.file_kinds.json_kinds import PlacesFile
 from brats_unet.json_files import recorded_json, write_json
-from brats_unet.modality import Modality
+from brats_unet.modality import named_scans
 from brats_unet.private_paths import ROOTS
 from brats_unet.run import EVALUATION_FOLDERS, Run
 from brats_unet.schemes.convention import Convention, convention_named
@@ -77,6 +77,7 @@ def pairs_of(evaluation: Evaluation, data_root: Path | None = None) -> dict[str,
         data_root: Where its scans and expert masks are now; None: where they were.
     """
     folders, scheme = folders_of(evaluation, data_root), evaluation.scheme
+    folder = evaluation.file.parent
 
     def path(recorded: str) -> Path:
         found = NAMED.fullmatch(recorded)
@@ -89,8 +90,8 @@ def pairs_of(evaluation: Evaluation, data_root: Path | None = None) -> dict[str,
             path(facts["reference"]),
             None if facts["prediction"] is None else path(facts["prediction"]),
             {
-                Modality(name): ImageFile(path(one["path"]), one["channel"], _spacing_mm(one.get("spacing_mm")))
-                for name, one in facts["images"].items()
+                name: ImageFile(path(one["path"]), one["channel"], _spacing_mm(one.get("spacing_mm")))
+                for name, one in zip(named_scans(facts["images"], folder), facts["images"].values(), strict=True)
             }
             or None,
             _convention(scheme, facts["reference_labels"]),
