@@ -11,6 +11,7 @@ from brats_unet.assembly.provenance import facts_of_run
 from brats_unet.commands.display import Display, open_display
 from brats_unet.errors import SettingsError, some
 from brats_unet.evaluation.record import SCORES
+from brats_unet.file_kinds.json_kinds import ExportFile
 from brats_unet.files import atomic_folder, entries, is_leftover, remove_file, size_text
 from brats_unet.hardware import quiet_tensorflow
 from brats_unet.inference.exported import (
@@ -24,7 +25,7 @@ from brats_unet.inference.exported import (
     refuse_format,
 )
 from brats_unet.inference.network_files import network_hashes
-from brats_unet.json_files import write_json
+from brats_unet.json_files import recorded_json, write_json
 from brats_unet.report.model_card import card
 from brats_unet.run import ENSEMBLE, PREDICTIONS_MARK, Run
 from brats_unet.schemes.scheme_file import scheme_in
@@ -46,9 +47,9 @@ def main(settings: Export) -> int:
             _print_json(settings, {**_export(settings, members[0], display), "notes": display.notes})
             return 0
         output = Path(settings.output)
-        _refuse_ensemble_folder(output, [member.name for member in members], overwrite=settings.overwrite)
+        into = [_settings_of(settings, output, member) for member in members]
+        _refuse_ensemble_folder(output, into)
         remove_file(output / ENSEMBLE)
-        into = [replace(settings, output=str(output / member.name)) for member in members]
         done = [_export(one, member, display) for one, member in zip(into, members, strict=True)]
         write_json(output / ENSEMBLE, {"members": [member.name for member in members]})
         display.log(f"{output}: an ensemble of {len(members)} networks.")
@@ -110,15 +111,34 @@ def _paths(run: Any) -> list[Path]:
     return paths
 
 
-def _refuse_ensemble_folder(output: Path, names: Sequence[str], *, overwrite: bool) -> None:
-    """Raise SettingsError unless the folder is new, empty, or that of an exported ensemble."""
+def _settings_of(settings: Export, output: Path, member: Path) -> Export:
+    """The settings that export one network of an ensemble; what an interrupted export left of it is replaced."""
+    folder = output / member.name
+    left = not (output / ENSEMBLE).exists() and _is_export_of(folder, member, settings)
+    return replace(settings, output=str(folder), overwrite=settings.overwrite or left)
+
+
+def _is_export_of(folder: Path, member: Path, settings: Export) -> bool:
+    """Whether a folder holds the network of this run and checkpoint in this format, by its description."""
+    made = recorded_json(folder / DESCRIPTION, ExportFile)
+    facts = facts_of_run(Run(member), member, settings.checkpoint)
+    origin = ("run", "checkpoint", "steps", "trained_by_commit")
+    return (
+        made is not None
+        and made["network"]["format"] == settings.format
+        and all(made.get("source", {}).get(name) == facts[name] for name in origin)
+    )
+
+
+def _refuse_ensemble_folder(output: Path, into: Sequence[Export]) -> None:
+    """Raise SettingsError unless the folder is new, empty, or that of an exported ensemble with these networks."""
     if output.is_file():
         raise SettingsError(f"output={output} is a file. Give a new or empty folder.")
-    foreign = [one.name for one in entries(output) if one.name not in (*names, ENSEMBLE)]
-    if foreign:
+    names = [Path(one.output).name for one in into]
+    if foreign := [one.name for one in entries(output) if one.name not in (*names, ENSEMBLE)]:
         raise SettingsError(f"output={output} holds {some(sorted(foreign))}. Give a new or empty folder.")
-    for name in names:
-        _refuse_folder(output / name, overwrite=overwrite)
+    for one in into:
+        _refuse_folder(Path(one.output), overwrite=one.overwrite)
 
 
 def _refuse_folder(output: Path, *, overwrite: bool) -> None:

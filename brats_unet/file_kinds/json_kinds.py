@@ -83,6 +83,7 @@ class ExportFile(TypedDict):
     scheme: NotRequired[dict[str, Any]]
     files: NotRequired[Optional[dict[str, Any]]]
     model: NotRequired[dict[str, Any]]
+    source: NotRequired[dict[str, Any]]
 
 
 class _DataKeys(TypedDict):

@@ -4,6 +4,7 @@ import contextlib
 import csv
 import io
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -121,6 +122,20 @@ def test_the_ensemble_is_exported_as_one_network(finished, phantom_root, tmp_pat
     assert len(list((tmp_path / "masks").glob("*.nii.gz"))) == 4
     assert cli.main(["export", str(folder), f"output={out}", "format=keras"]) == 2
     assert cli.main(["export", str(folder), f"output={out}", "format=keras", "overwrite=true"]) == 0
+
+
+def test_an_export_of_an_ensemble_that_was_killed_between_two_networks_is_finished_by_the_same_command(
+    finished, tmp_path, capsys
+):
+    folder, out = finished[0], tmp_path / "exported"
+    line = ["export", str(folder), f"output={out}", "format=keras"]
+    assert cli.main(line) == 0
+    (out / "ensemble.json").unlink()
+    shutil.rmtree(out / "fold_1")
+    assert cli.main(["export", str(folder), f"output={out}", "format=savedmodel"]) == 2  # another export
+    assert "holds an exported network" in capsys.readouterr().err
+    assert cli.main(line) == 0
+    assert sorted(path.name for path in out.iterdir()) == ["ensemble.json", "fold_0", "fold_1"]
 
 
 def test_an_ensemble_that_lacks_a_member_or_holds_something_else_is_refused(finished, tmp_path, capsys):
