@@ -83,7 +83,7 @@ def option_types(builder: Callable) -> dict[str, Any]:
 
 def chosen(kind: str, table: Mapping[str, Callable], name: Any) -> Callable:
     """`table[name]`; SettingsError with the nearest known name if there is none."""
-    if name not in table:
+    if not isinstance(name, str) or name not in table:
         raise SettingsError(f"There is no {kind} named {name}. {suggestion(str(name), table)}")
     return table[name]
 

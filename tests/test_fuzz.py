@@ -1,4 +1,4 @@
-"""Damaged files of every kind are read or refused in a sentence: 400 inputs of scripts/fuzz.py, and its own answers."""
+"""Damaged files of every kind are read or refused in a sentence: 423 inputs of scripts/fuzz.py, and its own answers."""
 
 import gzip
 import importlib

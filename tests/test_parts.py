@@ -46,6 +46,7 @@ def test_building_leaves_the_settings_as_they_were():
     [
         ({"name": "dens", "depth": 2}, "There is no model named dens. Did you mean dense?"),
         ({"name": "transformer"}, "There is no model named transformer. Known: dense, open_ended."),
+        ({"name": ["dense"]}, "There is no model named ['dense']. Did you mean dense?"),
         ({"depth": 2}, "There is no model named None. Known: dense, open_ended."),
         ({"name": "dense", "depht": 2}, "model=dense has no option depht. Did you mean depth?"),
         ({"name": "dense", "colour": 2}, "model=dense has no option colour. Known: depth, width."),
