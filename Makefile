@@ -86,9 +86,9 @@ parity: setup  ## Compare our scores, augmentation, patches and networks with ot
 lock: setup  ## Write requirements.lock with hashes, and docs/LICENCES.md
 	@$(BIN)/python scripts/supply.py
 
-audit: setup  ## Ask the registry for known vulnerabilities of the locked packages (needs the network)
+audit: setup  ## Ask the registry for known vulnerabilities of the locked packages; fails if it does not list one (needs the network)
 	@[ -x .venv-audit/bin/pip-audit ] || { $(PYTHON) -m venv .venv-audit && .venv-audit/bin/python -m pip install --quiet pip-audit; }
-	@.venv-audit/bin/pip-audit --require-hashes --disable-pip -r requirements.lock
+	@.venv-audit/bin/pip-audit --strict --require-hashes --disable-pip -r requirements.lock
 
 image:  ## Build the container image with docker, podman or apptainer; DEVICE=gpu, MODEL=exported network
 	@DEVICE="$(DEVICE)" MODEL="$(MODEL)" scripts/container/build.sh
