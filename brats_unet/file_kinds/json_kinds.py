@@ -11,6 +11,7 @@ FromZero = Annotated[float, Range(0)]
 Count = Annotated[int, Range(0)]
 AboveZero = Annotated[int, Range(1)]
 Loss = Annotated[float, Range(-3.5e38, 3.5e38)]  # of float32
+Dice = Annotated[float, Range(-0.01, 1.01)]  # from 0 to 1, rounded
 
 
 class Part(TypedDict):
@@ -391,14 +392,14 @@ class _PatchesLine(TypedDict):
     event: str
     step: Count
     loss: Optional[Loss]
-    dice: dict[str, Optional[float]]
+    dice: dict[str, Optional[Dice]]
     seconds: NotRequired[Optional[FromZero]]
 
 
 class _ValidationLine(TypedDict):
     event: str
     step: Count
-    dice: dict[str, float]
+    dice: dict[str, Dice]
     seconds: NotRequired[Optional[FromZero]]
 
 
