@@ -17,11 +17,11 @@ from brats_unet.errors import EXIT_CODES, STOPPED_AT_ONCE
 from brats_unet.json_files import SEAL
 from brats_unet.run import Run
 
-# What may differ between two runs: clocks, and hashes of files that hold some.
+# What may differ between two runs: clocks, free memory, and hashes of files that hold some.
 CLOCKS = {"seconds", "patches_per_second", "date", "command", "blake2b", SEAL}
 # Files that hold clocks in their names or nowhere else: locks, events of TensorBoard, remembered hashes.
 LEFT_OUT = re.compile(r"(^|/)(\.lock|\.locks|tensorboard|hashes\.json|fingerprint\.pb)(/|$)")
-TIMES = re.compile(r"\d+(\.\d+)? ?(s|ms|min|h|minutes?|seconds?)\b|\d{4}-\d\d-\d\d|\d\d:\d\d(:\d\d)?")
+TIMES = re.compile(r"\d+(\.\d+)? ?(s|ms|min|h|minutes?|seconds?)\b|\d{4}-\d\d-\d\d|\d\d:\d\d(:\d\d)?|[\d.]+ GiB free")
 
 
 class Answer(NamedTuple):

@@ -10,7 +10,7 @@ from typing import Any
 from brats_unet.assembly.init_record import Transfer
 from brats_unet.assembly.provenance import training_environment
 from brats_unet.data.study import Study
-from brats_unet.errors import Interrupted
+from brats_unet.errors import Interrupted, MachineError
 from brats_unet.json_files import write_json
 from brats_unet.private_paths import short_text
 from brats_unet.report.run_facts import DONE, FAILED, PAUSED, STOPPED
@@ -115,5 +115,9 @@ class RunSession:
                 state = STOPPED
             elif problem is not None:
                 state, told = FAILED, {"sentence": short_text(str(problem) or type(problem).__name__)}
-            self.run.note("end", state=state, seconds=round(time.monotonic() - self.began, 1), **told)
+            try:
+                self.run.note("end", state=state, seconds=round(time.monotonic() - self.began, 1), **told)
+            except MachineError:
+                if problem is None:
+                    raise  # else the problem is told, which the full disk caused
             self._finish(state)

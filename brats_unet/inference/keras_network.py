@@ -29,6 +29,7 @@ from brats_unet.schemes.scheme import Scheme
 from brats_unet.schemes.scheme_file import scheme_in
 
 CHECKPOINTS = ("last", "best")
+Tensors = Callable[..., tf.Tensor]
 
 
 def trained_model(path: Path, *, which: str, policies: Mapping[str, str]) -> tuple[keras.Model, dict[str, Any]]:
@@ -172,9 +173,9 @@ def probabilities_of(model: keras.Model, outputs: str) -> Callable[[tf.Tensor], 
     return probabilities
 
 
-def _graph(function: Callable[..., tf.Tensor], *signature: tf.TensorSpec) -> Callable[..., tf.Tensor]:
-    """A function as a graph, traced at its first call, without TensorFlow's warning of tracing it for many networks."""
-    traced = cache(tf.function(function, input_signature=signature).get_concrete_function)
+def _graph(function: Tensors, *signature: tf.TensorSpec, loops: bool = False) -> Tensors:
+    """A function, maybe with loops over tensors, as a graph: traced once, and without warnings for many networks."""
+    traced = cache(tf.function(function, input_signature=signature, autograph=loops).get_concrete_function)
     return lambda *tensors: traced()(*tensors)
 
 
@@ -230,13 +231,8 @@ def sum_of_tiles_of(model: keras.Model, outputs: str, scheme: Scheme) -> SumOfTi
             total += tf.pad(weighted[index], tf.concat([around, [[0, 0]]], axis=0))
         return total
 
-    add = _graph(
-        added,
-        tf.TensorSpec((*spaces, None), tf.float32),
-        tf.TensorSpec((*spaces, channels), tf.float16),
-        tf.TensorSpec((None, 3), tf.int32),
-        tf.TensorSpec(spaces, tf.float32),
-    )
+    volumes = [tf.TensorSpec((*spaces, last), kind) for last, kind in ((None, tf.float32), (channels, tf.float16))]
+    add = _graph(added, *volumes, tf.TensorSpec((None, 3), tf.int32), tf.TensorSpec(spaces, tf.float32), loops=True)
 
     def sum_of_tiles(image: np.ndarray, boxes: Sequence[Box], weight: np.ndarray, at_once: int) -> np.ndarray:
         starts = [box.start for box in boxes]

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from brats_unet.assembly.run_record import RunSession
-from brats_unet.errors import DataError, Interrupted
+from brats_unet.errors import DataError, Interrupted, MachineError
 from brats_unet.run import Run
 
 
@@ -39,3 +39,15 @@ def test_a_good_end_is_reported_once(tmp_path, early):
 def test_a_stop_and_a_failure_are_reported_as_the_journal_has_them(tmp_path):
     assert end_of(tmp_path / "a", raised=Interrupted("Stopped.")) == ("stopped", ["about", "stopped"])
     assert end_of(tmp_path / "b", raised=DataError("The loss is nan.")) == ("failed", ["about", "failed"])
+
+
+def test_a_full_disk_that_ended_the_training_is_told_and_not_that_its_end_cannot_be_noted(tmp_path, monkeypatch):
+    def full(self, event, **facts):
+        raise MachineError("journal.jsonl: cannot be written.")
+
+    monkeypatch.setattr(Run, "note", full)
+    with pytest.raises(MachineError, match="best.safetensors: cannot be written"), RunSession() as session:
+        session.note_end_in(Run(tmp_path))
+        raise MachineError("best.safetensors: cannot be written.")
+    with pytest.raises(MachineError, match="journal.jsonl: cannot be written"), RunSession() as session:
+        session.note_end_in(Run(tmp_path))
