@@ -42,9 +42,12 @@ def files(folder: Path) -> dict[str, Path]:
     return found
 
 
-def differences(folder: Path, expected: Path) -> list[str]:
-    """What differs between two folders of results, clocks aside; [] if nothing does."""
-    ours, theirs = files(folder), files(expected)
+def differences(folder: Path, expected: Path, *, cache: bool = True) -> list[str]:
+    """What differs between two folders of results, clocks aside and maybe the cache; [] if nothing does."""
+    ours, theirs = (
+        {name: path for name, path in files(one).items() if cache or not name.startswith("cache/")}
+        for one in (folder, expected)
+    )
     leftover = [name for name in ours.keys() - theirs.keys() if any(map(TEMPORARY.fullmatch, Path(name).parts))]
     told = [f"{name} is a temporary that was left" for name in sorted(leftover)]
     told += [f"{name} is new" for name in sorted(ours.keys() - theirs.keys() - set(leftover))]
@@ -137,17 +140,20 @@ def names_file(words: str, path: str) -> bool:
     return any(re.search(rf"(?<!\w){re.escape(name)}(?!\w)", words) for name in (plain.name, plain.parent.name))
 
 
-def fault_of_repetition(answer: Answer, usual: int, folder: Path, expected: Path, done: bool) -> str:
+def fault_of_repetition(
+    answer: Answer, usual: int, folder: Path, expected: Path, *, done: bool, cache: bool = True
+) -> str:
     """What is wrong with the same command, run again undisturbed; "" for nothing.
 
-    Where all was done before, a refusal to replace it is right.
+    Where all was done before, a refusal to replace it is right. `cache` says whether the cache must be the same: a
+    resumed training makes only those files of a deleted cache again that it needs.
     """
     if answer.code is None:
         return "run again, it hung"
     if answer.code != usual and not (done and "overwrite=true" in answer.words):
         last = answer.words.strip().splitlines()[-1:] or ["nothing"]
         return f"run again, it ended with {answer.code}: {last[0]}"
-    different = differences(folder, expected)
+    different = differences(folder, expected, cache=cache)
     return f"run again, {'; '.join(different[:4])}" if different else ""
 
 

@@ -94,7 +94,9 @@ def tried(one: Try, place: Place) -> tuple[str, str]:
     if one.without_cache:
         shutil.rmtree(place.work / "cache", ignore_errors=True)
     second = place.run(arguments)
-    fault = fault or fault_of_repetition(second, usual.code, place.work, usual.folder, done=not different)
+    fault = fault or fault_of_repetition(
+        second, usual.code, place.work, usual.folder, done=not different, cache=not one.without_cache
+    )
     outcome = FAULT if fault else NOT_REACHED if one.event is not None and not reached else of_code(first)
     return outcome, f"{one.name}\n{fault}\n\n{first.code}: {first.words}\n\n{second.code}: {second.words}"
 
