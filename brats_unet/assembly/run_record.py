@@ -1,7 +1,8 @@
 """What a training writes into its run folder besides checkpoints: what it is made of, and how each start ended."""
 
 import time
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
@@ -115,9 +116,17 @@ class RunSession:
                 state = STOPPED
             elif problem is not None:
                 state, told = FAILED, {"sentence": short_text(str(problem) or type(problem).__name__)}
-            try:
+            with _told_unless(problem):
                 self.run.note("end", state=state, seconds=round(time.monotonic() - self.began, 1), **told)
-            except MachineError:
-                if problem is None:
-                    raise  # else the problem is told, which the full disk caused
-            self._finish(state)
+            with _told_unless(problem):
+                self._finish(state)
+
+
+@contextmanager
+def _told_unless(problem: BaseException | None) -> Iterator[None]:
+    """A full disk that ended the training is told once, with the file that it cut short."""
+    try:
+        yield
+    except MachineError:
+        if problem is None:
+            raise

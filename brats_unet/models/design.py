@@ -9,6 +9,7 @@ from brats_unet.models.network_shape import NetworkShape
 from brats_unet.spelling import suggestion
 
 NORMS = ("instance", "group", "batch", "none")
+MOST_CONVOLUTIONS, MOST_FEATURES = 100, 100_000  # of a stage: more is a typing error
 Sizes = Sequence[int | Sequence[int]] | None
 # Options of the U-Nets here that their contract tests cover, each beside those that make the network small.
 STYLES: tuple[dict[str, Any], ...] = (
@@ -56,10 +57,12 @@ class Design:
         return NetworkShape(self.rank, strides, heads, lowest_head=some)
 
 
-def _counts(option: str, value: int | Sequence[int], stages: int) -> tuple[int, ...]:
+def _counts(option: str, value: int | Sequence[int], stages: int, most: int) -> tuple[int, ...]:
     counts = (value,) * stages if isinstance(value, int) else tuple(value)
-    if len(counts) != stages or any(not isinstance(count, int) or count < 1 for count in counts):
-        raise SettingsError(f"model.{option} is {value}. Expected a whole number above 0, or {stages} of them.")
+    if len(counts) != stages or any(not isinstance(count, int) or not 1 <= count <= most for count in counts):
+        raise SettingsError(
+            f"model.{option} is {value}. Expected a whole number from 1 to {most}, or {stages} of them."
+        )
     return counts
 
 
@@ -102,7 +105,7 @@ def design(
     stages = len(features)
     if stages < 2:
         raise SettingsError(f"model.features is {list(features)}. Expected two stages or more, such as [16,32,64].")
-    per_stage = _counts(counted, convolutions, stages)
+    per_stage = _counts(counted, convolutions, stages, MOST_CONVOLUTIONS)
     if norm not in NORMS:
         raise SettingsError(f"model.norm is {norm}. {suggestion(str(norm), NORMS)}")
     if groups < 1:
@@ -116,12 +119,12 @@ def design(
         raise SettingsError(f"model.slope is {slope}. Expected at least 0 (ReLU) and less than 1.")
     described = Design(
         rank=rank,
-        features=_counts("features", features, stages),
+        features=_counts("features", features, stages, MOST_FEATURES),
         convolutions=per_stage,
         decoder_convolutions=(
             per_stage[:-1]
             if decoder_convolutions is None
-            else _counts("decoder_convolutions", decoder_convolutions, stages - 1)
+            else _counts("decoder_convolutions", decoder_convolutions, stages - 1, MOST_CONVOLUTIONS)
         ),
         kernels=_sizes("kernels", [3] * stages if kernels is None else kernels, stages, rank),
         strides=_sizes("strides", [1] + [2] * (stages - 1) if strides is None else strides, stages, rank),

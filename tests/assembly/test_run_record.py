@@ -42,12 +42,13 @@ def test_a_stop_and_a_failure_are_reported_as_the_journal_has_them(tmp_path):
 
 
 def test_a_full_disk_that_ended_the_training_is_told_and_not_that_its_end_cannot_be_noted(tmp_path, monkeypatch):
-    def full(self, event, **facts):
+    def full(*told, **facts):
         raise MachineError("journal.jsonl: cannot be written.")
 
     monkeypatch.setattr(Run, "note", full)
     with pytest.raises(MachineError, match="best.safetensors: cannot be written"), RunSession() as session:
         session.note_end_in(Run(tmp_path))
+        session.report_to(SimpleNamespace(start=str, finish=full), "about")
         raise MachineError("best.safetensors: cannot be written.")
     with pytest.raises(MachineError, match="journal.jsonl: cannot be written"), RunSession() as session:
         session.note_end_in(Run(tmp_path))

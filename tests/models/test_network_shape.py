@@ -93,6 +93,8 @@ def test_a_patch_of_two_numbers_is_refused():
         ("unet2d", {"features": [8, 8], "strides": [1, [2, 2, 2]]}, "or a list of 2"),
         ("unet3d", {"features": [8, 8], "kernels": [3, "3"]}, "model.kernels"),
         ("unet3d", {"features": [8, 8], "convolutions": [1, 2, 2]}, "model.convolutions .* 2 of them"),
+        ("unet3d", {"features": [8, 8], "convolutions": 10**20}, "Expected a whole number from 1 to 100, or 2 of"),
+        ("unet3d", {"features": [8, 10**9]}, "model.features .* Expected a whole number from 1 to 100000, or 2 of"),
         ("unet3d", {"features": [8, 8], "decoder_convolutions": [1, 1]}, "decoder_convolutions .* 1 of them"),
         ("unet3d", {"norm": "instanse"}, "Did you mean instance"),
         ("unet3d", {"norm": "group", "features": [8, 12], "groups": 8}, "multiple of model.groups"),
