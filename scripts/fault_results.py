@@ -11,7 +11,7 @@ import zipfile
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from fault_injection import KILL, TEMPORARY, plain_name
+from fault_injection import FULL, KILL, TEMPORARY, plain_name
 
 from brats_unet.errors import EXIT_CODES, STOPPED_AT_ONCE
 from brats_unet.json_files import SEAL
@@ -21,6 +21,7 @@ from brats_unet.run import Run
 CLOCKS = {"seconds", "patches_per_second", "date", "command", "blake2b", SEAL}
 # Files that hold clocks in their names or nowhere else: locks, events of TensorBoard, remembered hashes.
 LEFT_OUT = re.compile(r"(^|/)(\.lock|\.locks|tensorboard|hashes\.json|fingerprint\.pb)(/|$)")
+WRITTEN = "cannot be written"  # of any file: a full disk may be met first by another than the one that is disturbed
 TIMES = re.compile(r"\d+(\.\d+)? ?(s|ms|min|h|minutes?|seconds?)\b|\d{4}-\d\d-\d\d|\d\d:\d\d(:\d\d)?|[\d.]+ GiB free")
 
 
@@ -129,7 +130,7 @@ def fault_of_end(how: str, answer: Answer, path: str, usual: int) -> str:
         errors = [line for line in answer.words.splitlines() if line.startswith("error: ")]
         if len(errors) != 1:
             return f"it ended with {answer.code} and {len(errors)} sentences: {last[0]}"
-        if not names_file(answer.words, path):
+        if not names_file(answer.words, path) and not (how == FULL and WRITTEN in errors[0]):
             return f"it does not name {plain_name(path)}: {errors[0]}"
     return ""
 

@@ -101,10 +101,18 @@ def write(folder, **texts):
 
 def test_results_that_differ_in_clocks_only_are_equal(tmp_path):
     line = '{"event": "leave_out", "step": 1, "seconds": %s}\n'
-    one = write(tmp_path / "one", a_json='{"n": 1, "seconds": 1.5}', journal_jsonl=line % 1, page_md="made in 3 s")
+    one = write(
+        tmp_path / "one",
+        a_json='{"n": 1, "seconds": 1.5}',
+        journal_jsonl=line % 1,
+        page_md="made in 3 s with 2.5 GiB free",
+    )
     end = '{"event": "end", "state": "failed", "seconds": 1}\n'
     other = write(
-        tmp_path / "other", a_json='{"seconds": 2, "n": 1}', journal_jsonl=end + line % 2, page_md="made in 4.5 s"
+        tmp_path / "other",
+        a_json='{"seconds": 2, "n": 1}',
+        journal_jsonl=end + line % 2,
+        page_md="made in 4.5 s with 21 GiB free",
     )
     assert fault_results.differences(one, other) == []
 
@@ -119,6 +127,13 @@ def test_what_is_new_missing_different_or_left_over_is_named(tmp_path):
         "old.txt is missing",
         "a.json differs",
     ]
+
+
+def test_a_cache_that_was_deleted_need_not_be_whole(tmp_path):
+    one, other = write(tmp_path / "one", a_json="{}"), write(tmp_path / "other", a_json="{}")
+    write(other / "cache", b_json="{}")
+    assert fault_results.differences(one, other) == ["cache/b.json is missing"]
+    assert fault_results.differences(one, other, cache=False) == []
 
 
 @pytest.mark.parametrize(
@@ -137,6 +152,8 @@ def test_what_is_new_missing_different_or_left_over_is_named(tmp_path):
         ("ENOSPC", 0, "all well", ""),
         ("EACCES", 99, "Traceback (most recent call last)\nOSError", "it printed a traceback: OSError"),
         ("full", None, "", "it hung"),
+        ("full", 2, "error: runs/a/journal.jsonl: cannot be written (File too large).", ""),
+        ("full", 2, "error: File too large.", "it does not name out/x.json: error: File too large."),
         ("SIGTERM", 75, "Stopped.", ""),
         ("SIGINT", 2, "error: x", "it ended with 2: error: x"),
     ],
