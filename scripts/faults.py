@@ -29,6 +29,7 @@ from fault_results import Answer, differences, fault_of_end, fault_of_repetition
 
 NOTHING = "nothing"  # a disturbance: the command is run twice
 FAULT, NOT_REACHED = "fault", "not reached"
+RANDOM_SIGNALS = 102  # at random moments of a training, a third of each
 OUTCOMES = ("killed", "stopped", "refused", "went on", NOT_REACHED, FAULT)
 
 
@@ -67,7 +68,7 @@ def tries_of(name: str, events: dict[Event, int], seed: int, every: bool) -> lis
         errors = [*ERRORS, FULL] if event.operation == "open" else [*ERRORS]
         chosen = errors if every else [errors[number % len(errors)]]
         tries += [Try(name, how, event, nth) for how in (KILL, *chosen)]
-    numbers = ["SIGKILL", "SIGTERM", "SIGINT"] * (4 if COMMANDS[name].stops else 1)
+    numbers = ["SIGKILL", "SIGTERM", "SIGINT"] * (RANDOM_SIGNALS // 3 if COMMANDS[name].stops else 1)
     tries += [Try(name, number, moment=draw.uniform(0.02, 1)) for number in numbers]
     if COMMANDS[name].after is not None and any(event.kind.startswith("cache") for event in events):
         tries += [Try(name, "SIGKILL", moment=draw.uniform(0.3, 1), without_cache=True) for _ in range(2)]
