@@ -263,9 +263,7 @@ class Report:
 class Predict:
     """Settings of `brats-unet predict`."""
 
-    run: Optional[
-        Paths
-    ]  # run folder, exported network, .keras file with its recipe.json beside it, or a list (ensemble)
+    run: Optional[Paths]  # run folder, exported network, or .keras file with its recipe.json; a list is an ensemble
     input: Optional[str]
     files: Optional[Options]  # patterns by scan, as in Data
     spacing_mm: Optional[list[AboveZero]]  # voxel edge lengths of scans that do not hold them

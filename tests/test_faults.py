@@ -168,7 +168,9 @@ def test_every_event_is_tried_with_a_kill_and_the_errors_in_turn():
     assert [one.how for one in tries if one.event] == ["kill", "ENOSPC", "kill", "EACCES", "kill", "full"]
     assert all(1 <= one.nth <= events[one.event] for one in tries if one.event)
     assert tries == faults.tries_of("fuse", events, 0, every=False)
-    assert len({one.name for one in faults.tries_of("train", events, 0, every=True)}) == 1 + 3 * 4 + faults.RANDOM_SIGNALS
+    assert (
+        len({one.name for one in faults.tries_of("train", events, 0, every=True)}) == 1 + 3 * 4 + faults.RANDOM_SIGNALS
+    )
 
 
 @pytest.fixture

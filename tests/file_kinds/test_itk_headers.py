@@ -34,6 +34,7 @@ SOUND = [
     ("mha", META.replace("True", "t"), VOXELS),
     ("nrrd", NRRD, VOXELS),
     ("nrrd", NRRD.replace("raw", "ascii"), NUMBERS),
+    ("nrrd", NRRD.replace("raw", "hex"), VOXELS.hex().encode()),
     ("nrrd", NRRD.replace("raw", "gzip"), gzip.compress(VOXELS, mtime=0)),
     ("nrrd", NRRD.replace("short", "unsigned char").replace("2 3 4", "4 3 4"), VOXELS),
     ("nrrd", NRRD.replace("short", "int64_t").replace("2 3 4", "2 3 1"), VOXELS),
