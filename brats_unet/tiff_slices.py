@@ -119,7 +119,7 @@ def picture_size(path: Path) -> tuple[tuple[int, int], str]:
     try:
         with Image.open(path) as picture:
             return picture.size, picture.mode
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as problem:
+    except (OSError, ValueError, TypeError, SyntaxError, Image.DecompressionBombError) as problem:
         raise _unreadable(path, problem) from problem
 
 
@@ -141,7 +141,7 @@ def read_picture(path: Path, mode: str) -> np.ndarray:
             if picture.mode != mode:
                 raise DataError(f"{path}: channels {picture.mode}. Expected {mode}, with 8 bits a channel.")
             return np.array(picture)
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as problem:
+    except (OSError, ValueError, TypeError, SyntaxError, Image.DecompressionBombError) as problem:
         raise _unreadable(path, problem) from problem
 
 

@@ -70,6 +70,17 @@ def test_a_truncated_slice_is_named(tmp_path, cut):
         read_picture(file, SCANS)
 
 
+def test_a_slice_whose_place_in_the_file_is_a_fraction_is_named(tmp_path):
+    file = slice_file(patient(tmp_path), 2)
+    data = bytearray(file.read_bytes())
+    entries = int.from_bytes(data[4:8], "little") + 2
+    at = next(at for at in range(entries, len(data), 12) if int.from_bytes(data[at : at + 2], "little") == 273)
+    data[at + 2 : at + 4] = (5).to_bytes(2, "little")  # type of StripOffsets: RATIONAL
+    file.write_bytes(data)
+    with pytest.raises(DataError, match=r"_2\.tif: cannot be read as TIFF"):
+        read_picture(file, SCANS)
+
+
 def test_a_missing_slice_is_named(tmp_path):
     with pytest.raises(DataError, match=r"a_1\.tif: No such file or directory. Expected a readable TIFF file"):
         picture_size(tmp_path / "a_1.tif")

@@ -16,7 +16,7 @@ from brats_unet.scan_formats import broken, suffix_of, unreadable
 
 NRRD = (".nrrd", ".nhdr")
 HEADER_BYTES = 65536  # a header ends before
-LONGEST_LINE = 1000
+LONGEST_LINE, LONGEST_WORD = 1000, 255
 BLOCK = 2**20
 META_BYTES = {"CHAR": 1, "UCHAR": 1, "SHORT": 2, "USHORT": 2, "INT": 4, "UINT": 4, "LONG": 4, "ULONG": 4} | {
     "LONG_LONG": 8,
@@ -60,12 +60,14 @@ def _parsed(path: Path, head: bytes) -> tuple[dict[str, str], int]:
         end = len(head) if end < 0 else end
         line = head[at:end].rstrip(b"\r")
         at = end + 1
-        if len(line) > LONGEST_LINE or b"\0" in line:
+        if len(line) > LONGEST_LINE or b"\0" in line or any(len(word) > LONGEST_WORD for word in line.split()):
             raise broken(path, "its header is no text of short lines")
         if nrrd and not line:
             break
         name, mark, value = line.decode("utf-8", "replace").partition(":" if nrrd else "=")
         name = name.strip().lower() if nrrd else name.strip()
+        if name and not mark and not nrrd:
+            raise broken(path, f"its header: the line {name[:100]} gives no value")
         if mark and not (nrrd and name.startswith("#")):
             if name in fields:
                 raise broken(path, f"its header holds {name} twice")

@@ -59,6 +59,8 @@ def test_a_header_that_keeps_its_promise_passes(tmp_path, ending, header, data):
         ("nrrd", NRRD.replace("short", "block"), VOXELS, "type block"),
         ("nrrd", NRRD.replace("sizes", "size"), VOXELS, "its header: 'sizes'"),
         ("mha", META.replace("2 3 4", "2 -3 4"), VOXELS, "expected two to four lengths of 1 or more"),
+        ("mha", META.replace("DimSize = 2 3 4", "DimSize 2 3 4"), VOXELS, "the line DimSize 2 3 4 gives no value"),
+        ("mha", f"CompressedDataSize = {300 * '9'}\n" + META, VOXELS, "its header is no text of short lines"),
         ("mha", META.replace("True", "99"), VOXELS, "BinaryData 99; expected True or False"),
         ("mha", META.replace("True", "False"), NUMBERS[:-2] + b" " * 9, "promises 24 numbers as text"),
         ("mha", META.replace("True", "False"), NUMBERS.replace(b"3e4", b"3;4"), "promises 24 numbers as text"),
@@ -68,7 +70,7 @@ def test_a_header_that_keeps_its_promise_passes(tmp_path, ending, header, data):
         ("nrrd", NRRD.replace("2 3 4", "x" * 70_000), VOXELS, "its header is no text of short lines"),
         ("mha", "\0" + META, VOXELS, "its header is no text of short lines"),
     ],
-    ids=map(str, range(18)),
+    ids=map(str, range(20)),
 )
 def test_a_header_that_does_not_fit_is_refused(tmp_path, ending, header, data, words):
     with pytest.raises(DataError, match="cannot be read.*" + words):
