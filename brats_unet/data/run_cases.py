@@ -11,6 +11,7 @@ from brats_unet.data.readers.file_patterns import patterns_of
 from brats_unet.data.readers.naming import patient_of
 from brats_unet.data.recorded_cases import Changes
 from brats_unet.errors import DataError, SettingsError
+from brats_unet.files import exists
 from brats_unet.modality import named_scans
 from brats_unet.run import Run
 from brats_unet.volume import Case
@@ -29,8 +30,8 @@ def held_out_cases(run: Run) -> list[Case]:
             f"{run.folder} was trained on every case (data.fold=all) and has no held-out case to evaluate. Score "
             f"other cases with `brats-unet evaluate run={run.folder} data.root=…`."
         )
-    root = settings["validation_root"] or settings["root"]
-    if not Path(root).exists():
+    root = settings.get("validation_root") or settings["root"]
+    if root is None or not exists(Path(root)):
         raise DataError(
             f"{root}: there is no such folder, though {run.folder} was trained on it. If it has moved, give its new "
             f"place with data.root=…."
