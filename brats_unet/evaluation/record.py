@@ -31,6 +31,10 @@ TRIVIAL_SCORES = "trivial_scores.csv"  # scores of the trivial predictors, which
 CASES = "cases.csv"  # facts of the cases that are no scores; evaluations of earlier versions lack it
 PAGE = "report.html"
 PARTS = ("title", "cases", "regions", "trivial_predictors", "interval", "protocol", "versions")  # keys of summary.json
+KEYS = {  # of its parts
+    "interval": ("level", "method", "draws", "seed", "least_cases"),
+    "protocol": ("source", "metrics"),
+}
 EVALUATION_FILES = (SCORES, CASES, SUMMARY, TRIVIAL_SCORES, SEED_SCORES, FIGURES, PREDICTIONS, PAGE)
 
 
@@ -133,6 +137,9 @@ def _gaps_of_summary(summary: Mapping[str, Any], kinds: Iterable[tuple[str, str]
         for metric in ("dice", distance)
         if predictor != "left_out" and metric not in scored.get(region, {})
     ]
+    found += [f"{part}.{key}" for part, keys in KEYS.items() for key in keys if key not in summary[part]]
+    empty = ("empty_references", "empty_predictions")
+    found += [f"regions.{region}.{key}" for region, facts in regions.items() for key in empty if key not in facts]
     if "left_out" not in summary["trivial_predictors"]:
         found.append("trivial_predictors.left_out")
     if protocol.get("hd95_definition") not in HD95_MEANINGS:

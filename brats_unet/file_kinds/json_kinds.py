@@ -237,6 +237,8 @@ class _StatisticsKeys(TypedDict):
 
 class _RegionKeys(TypedDict):
     all_cases: dict[str, _StatisticsKeys]
+    empty_references: NotRequired[Count]
+    empty_predictions: NotRequired[Count]
 
 
 class EmptyRule(TypedDict):
@@ -281,9 +283,10 @@ class _PackageMetricKeys(TypedDict):
     version: str
 
 
-class _IntervalKeys(TypedDict):
+class _IntervalKeys(TypedDict, total=False):
     level: float
     method: str
+    draws: Count
     seed: int
     least_cases: Count
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from brats_unet.errors import CheckpointError, DataError
+from brats_unet.errors import DataError
 from brats_unet.evaluation.record import (
     open_evaluation,
     read_rows,
@@ -47,12 +47,13 @@ NEEDED = ("dice", "hd95", "volume_reference", "volume_prediction")
 def summary_of(rows):
     """A summary of one case that has all parts."""
     found = {"unit": "1", "n": 1, "undefined": 0, "mean": 0.9, "median": 0.9, "q1": 0.9, "q3": 0.9}
-    regions = {row.region: {"all_cases": {}} for row in rows}
+    regions = {row.region: {"all_cases": {}, "empty_references": 0, "empty_predictions": 0} for row in rows}
     for row in rows:
         regions[row.region]["all_cases"][row.metric] = found
     parts = {"title": "t", "cases": 1, "regions": regions, "trivial_predictors": {"left_out": {}}}
-    interval = {"level": 0.95, "method": "BCa", "seed": 0, "least_cases": 5}
-    return parts | {"interval": interval, "protocol": {"name": "p", "hd95_definition": "pooled"}, "versions": {}}
+    interval = {"level": 0.95, "method": "BCa", "draws": 9, "seed": 0, "least_cases": 5}
+    protocol = {"name": "p", "hd95_definition": "pooled", "source": "s", "metrics": []}
+    return parts | {"interval": interval, "protocol": protocol, "versions": {}}
 
 
 def test_a_summary_that_lacks_a_region_or_a_rule_is_refused(tmp_path):
@@ -71,7 +72,9 @@ def test_a_summary_that_lacks_a_region_or_a_rule_is_refused(tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda s: s["interval"].pop("level"), r"interval\.level is missing"),
+        (lambda s: s["interval"].pop("level"), "summary.json lacks interval.level"),
+        (lambda s: s["protocol"].pop("source"), "summary.json lacks protocol.source"),
+        (lambda s: s["regions"]["TC"].pop("empty_references"), "summary.json lacks regions.TC.empty_references"),
         (lambda s: s["trivial_predictors"].pop("left_out"), "summary.json lacks trivial_predictors.left_out"),
         (
             lambda s: s["regions"]["WT"]["all_cases"]["hd95"].update(q1=-2.0),
@@ -89,7 +92,7 @@ def test_a_summary_that_lacks_a_part_or_holds_an_impossible_score_is_refused(tmp
     summary = json.loads(json.dumps(summary_of(rows)))
     change(summary)
     (tmp_path / "summary.json").write_text(json.dumps(summary))
-    with pytest.raises((DataError, CheckpointError), match=message):
+    with pytest.raises(DataError, match=message):
         require_whole(open_evaluation(tmp_path))
 
 
