@@ -158,6 +158,8 @@ def _integers(whole: Mapping[str, Any]) -> Iterator[tuple[Key, str]]:
                     (*key, str(label)),
                     f"There is no label {label}. {suggestion(str(label), filter(_is_name, whole['labels']))}",
                 )
+            if not values:
+                yield (*key, str(label)), f"{label}: expected an integer or a list of some, found an empty list."
             for value in values:
                 if not _is_integer(value, LARGEST_INTEGER):
                     text = f"{label}: expected an integer from 1 to {LARGEST_INTEGER}, found {what_is(value)}."

@@ -108,6 +108,10 @@ def test_what_recorded_no_scheme_is_glioma() -> None:
             "labels: {A: 1, B: 2}\nregions: {R: [A], Q: [B]}\nintegers: {x: {A: 1, B: 1}}\n",
             ["line 3: 1 means A already."],
         ),
+        (
+            "labels: {A: 1}\nregions: {R: [A]}\nintegers: {x: {A: []}}\n",
+            ["line 3: A: expected an integer or a list of some, found an empty list."],
+        ),
         ("labels: {A: {value: 1, also: '('}}\nregions: {R: [A]}\n", ["line 1: ( is no regular expression"]),
         ("labels: {A: 1}\nregions: {R: [A]}\nsmall_total: [Q]\n", ["line 3: There is no predicted region Q."]),
         (
