@@ -49,7 +49,7 @@ class Try(NamedTuple):
         if self.how == NOTHING:
             return f"{self.command}: {NOTHING}"
         if self.event is None:
-            return f"{self.command}: {self.how} at {self.moment:.3f}{', cache deleted' if self.without_cache else ''}"
+            return f"{self.command}: {self.how} at {self.moment:.4f}{', cache deleted' if self.without_cache else ''}"
         return f"{self.command}: {self.how} at {' '.join(self.event)}, occurrence {self.nth}"
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from brats_unet.binding import value_of
 from brats_unet.errors import DataError, SettingsError, some
-from brats_unet.evaluation.case_facts import CaseFacts
+from brats_unet.evaluation.case_facts import NONE, CaseFacts
 from brats_unet.evaluation.score import Row
 from brats_unet.file_kinds.json_kinds import EmptyRule, SummaryFile
 from brats_unet.files import atomic_path
@@ -21,6 +21,7 @@ from brats_unet.metrics.glossary import (
     distance_of,
     meaning_of,
 )
+from brats_unet.modality import in_order
 from brats_unet.run import PREDICTIONS, Run
 from brats_unet.safe_text import csv_cell, csv_lines, text_of_csv_cell, write_csv
 from brats_unet.schemes.scheme import Scheme
@@ -214,6 +215,7 @@ def read_facts(path: Path) -> list[CaseFacts]:
         try:
             cells = {name: text_of_csv_cell(str(line[name])) for name in kinds}
             rows.append(CaseFacts(**{name: kind(cells[name]) for name, kind in kinds.items()}))
+            in_order(scan for scan in rows[-1].absent.split() if scan != NONE)  # refuses what is no name
         except (TypeError, ValueError) as problem:
             raise DataError(f"{path}: line {number} cannot be read ({problem}). Evaluate again.") from problem
     return rows

@@ -130,6 +130,9 @@ def test_written_facts_are_read_back_unchanged_and_a_broken_line_is_named(tmp_pa
     (tmp_path / CASES).write_text(text.replace(",20,", ",many,", 1))
     with pytest.raises(DataError, match=r"line 2 cannot be read \(invalid literal.*Evaluate again"):
         read_facts(tmp_path / CASES)
+    (tmp_path / CASES).write_text(text.replace("t1 t1ce", "t1 2d", 1))
+    with pytest.raises(DataError, match=r"line 2 cannot be read \('2d' is no name of a scan"):
+        read_facts(tmp_path / CASES)
     (tmp_path / CASES).write_text("case,region\na,WT\n")
     with pytest.raises(DataError, match="found the columns case, region, without stratum"):
         read_facts(tmp_path / CASES)
