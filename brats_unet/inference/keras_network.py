@@ -76,7 +76,10 @@ def keras_file(path: Path) -> keras.Model:
         raise CheckpointError(f"{path}: no such file. Expected the model.keras of a run folder.")
     refuse_unsafe_keras(path)
     try:
-        return keras.saving.load_model(path, compile=False, safe_mode=True)
+        model = keras.saving.load_model(path, compile=False, safe_mode=True)
+        for layer in model.layers:  # Keras takes any value
+            float(getattr(layer, "epsilon", 0))
+        return model
     except (ValueError, OSError, KeyError, TypeError) as problem:
         reason = next(iter(str(problem).splitlines()), type(problem).__name__)
         raise CheckpointError(

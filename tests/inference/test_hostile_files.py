@@ -520,6 +520,14 @@ def test_a_pickle_is_refused_as_an_onnx_file(trap, network):
     assert not trap[1].exists()
 
 
+def test_a_normalisation_whose_epsilon_is_no_number_is_refused(config_of):
+    def change(config):
+        norm = next(one for one in config["config"]["layers"] if "epsilon" in one["config"])
+        norm["config"]["epsilon"] = {"a": 1}
+
+    assert "model.keras: cannot be read as a Keras model" in refusal(opened, config_of(change))
+
+
 def test_an_onnx_file_with_a_name_that_is_no_text_is_refused(network):
     data = (network / "model.onnx").read_bytes()
     name = b"region_probabilities"
