@@ -46,22 +46,39 @@ def inputs(kind: str, seed: int, first: int, count: int, folder: Path) -> Iterat
         folder: An empty folder for the sound files.
     """
     from fuzz_mutations import DAMAGES
-    from fuzz_readers import KINDS, Seeds
 
-    folder.mkdir(exist_ok=True)
-    one, seeds = KINDS[kind], Seeds(folder)
-    with silenced():
-        files = {path: path.read_bytes() for path in one.files(seeds)}
-        one.reads(seeds)
-        shutil.rmtree(seeds.out, ignore_errors=True)
-        before = snapshot(folder)
+    readers = Readers(kind, folder)
     for number in range(first, first + count):
         draw = draw_of(seed, kind, number)
-        path = draw.choice(sorted(files))
-        path.write_bytes(DAMAGES[one.damage](files[path], draw))
-        yield number, *answer(lambda: one.reads(seeds))
-        shutil.rmtree(seeds.out, ignore_errors=True)
-        restore(folder, before)
+        path = draw.choice(sorted(readers.sound))
+        yield number, *readers.answer(path, DAMAGES[readers.kind.damage](readers.sound[path], draw))
+
+
+class Readers:
+    """The readers of one kind of files and a folder of sound ones, of which one at a time is damaged.
+
+    Attributes:
+        sound: Content of each file of the kind.
+    """
+
+    def __init__(self, kind: str, folder: Path) -> None:
+        from fuzz_readers import KINDS, Seeds
+
+        folder.mkdir(exist_ok=True)
+        self.folder, self.kind, self.seeds = folder, KINDS[kind], Seeds(folder)
+        with silenced():
+            self.sound = {path: path.read_bytes() for path in self.kind.files(self.seeds)}
+            self.kind.reads(self.seeds)
+            shutil.rmtree(self.seeds.out, ignore_errors=True)
+            self.before = snapshot(folder)
+
+    def answer(self, path: Path, content: bytes) -> tuple[str, str]:
+        """How the readers answer a file with this content; the folder is put back as it was."""
+        path.write_bytes(content)
+        found = answer(lambda: self.kind.reads(self.seeds))
+        shutil.rmtree(self.seeds.out, ignore_errors=True)
+        restore(self.folder, self.before)
+        return found
 
 
 def draw_of(seed: int, kind: str, number: int) -> random.Random:

@@ -12,7 +12,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from fuzz import FAULT, answer, place, silenced
+from fuzz import FAULT, Readers, place
 
 
 def main() -> int:
@@ -24,22 +24,16 @@ def main() -> int:
     import atheris
 
     with atheris.instrument_imports(include=["brats_unet"]):
-        from fuzz_readers import KINDS, Seeds
-    folder = Path(tempfile.mkdtemp(prefix="fuzz-"))
-    kind, seeds = KINDS[options.kind], Seeds(folder)
-    with silenced():
-        sound = {path: path.read_bytes() for path in kind.files(seeds)}
-        kind.reads(seeds)
+        import fuzz_readers  # noqa: F401  (its imports are instrumented)
+    readers = Readers(options.kind, Path(tempfile.mkdtemp(prefix="fuzz-")))
     corpus = Path(tempfile.mkdtemp(prefix="fuzz-corpus-"))
-    for number, content in enumerate(sound.values()):
+    for number, content in enumerate(readers.sound.values()):
         (corpus / str(number)).write_bytes(content)
     options.faults.mkdir(parents=True, exist_ok=True)
-    counts, seen, paths, ends = Counter[str](), set[str](), sorted(sound), time.monotonic() + options.seconds
+    counts, seen, paths, ends = Counter[str](), set[str](), sorted(readers.sound), time.monotonic() + options.seconds
 
     def one(data: bytes) -> None:
-        path = paths[len(data) % len(paths)]
-        path.write_bytes(data)
-        outcome, words = answer(lambda: kind.reads(seeds))
+        outcome, words = readers.answer(paths[len(data) % len(paths)], data)
         counts[outcome] += 1
         if outcome == FAULT and (where := place(words)) not in seen:
             seen.add(where)
@@ -47,7 +41,6 @@ def main() -> int:
             (options.faults / f"{name}.txt").write_text(words)
             (options.faults / f"{name}.input").write_bytes(data)
             print(f"  {where}\n    see {options.faults / name}.txt", flush=True)
-        path.write_bytes(sound[path])
         if time.monotonic() > ends:
             print(f"| {options.kind} | {sum(counts.values())} | {' | '.join(f'{k} {n}' for k, n in counts.items())} |")
             raise KeyboardInterrupt
