@@ -115,7 +115,8 @@ def tell(request: Request, done: Sweep) -> None:
     """Print on stderr how many jobs were done, and each that failed as it is typed alone."""
     failed = [one for one in done.outcomes if one.code not in (0, Interrupted.exit_code, STOPPED_AT_ONCE)]
     finished = sum(one.code == 0 for one in done.outcomes)
-    say(f"\n{finished} of {len(done.outcomes)} jobs done.")
+    jobs = f"{'started ' if done.stopped else ''}job{'s' if len(done.outcomes) != 1 else ''}"
+    say(f"\n{finished} of {len(done.outcomes)} {jobs} done.")
     for one in failed:
         say(f"failed (exit {one.code}): brats-unet {request.command} {hydra.typed(list(one.overrides))}")
     if done.lost:

@@ -72,7 +72,7 @@ def table_of(done: Sweep, file: Path | None, *, best: bool = True) -> None:
     runs = [_facts(one) for one in done.outcomes]
     runs = sorted_runs(runs, "best") if best else runs
     console = PlainConsole(stderr=True)
-    print_runs(console, runs, f"{len(runs)} trainings")
+    print_runs(console, runs, f"{len(runs)} training{'s' if len(runs) != 1 else ''}")
     for sentence in sentences_about(runs) if best else []:
         console.print(sentence, soft_wrap=True)
     if file is None:

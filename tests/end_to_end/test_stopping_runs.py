@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -214,7 +215,7 @@ def test_a_run_goes_on_with_another_number_of_devices(server, common, straight):
 
 
 def test_a_new_process_that_gets_sigterm_exits_75_and_a_sweep_starts_no_other_job(common, straight):
-    arguments = ["train", "-m", *common, "name=swept1,swept2"]
+    arguments = ["train", "-m", *common, "name=swept1,swept2", "steps=100000"]  # it never ends before the signal
     sweep = subprocess.Popen(
         [sys.executable, "-m", "brats_unet", *arguments], stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
@@ -223,8 +224,10 @@ def test_a_new_process_that_gets_sigterm_exits_75_and_a_sweep_starts_no_other_jo
     output, error = sweep.communicate(timeout=120)
     assert sweep.returncode == 75, error + output
     lines = error.splitlines()
-    assert any(line.startswith("Stopped by SIGTERM at step") for line in lines), error
+    where = r"Stopped by SIGTERM (at|in the validation after) step \d+ of 100000; the checkpoint is saved in "
+    assert any(re.match(where, line) for line in lines), error
     assert lines[-1].startswith("Stopped where nothing had to be saved")
+    assert "0 of 1 started job done." in lines and "1 training" in (line.strip() for line in lines)
     assert "job 2" not in error and not run_of(common, "swept2").folder.exists()
 
 
