@@ -17,10 +17,10 @@ nnU-Net its last epoch. Other settings or terms are refused; more folds, batches
 nnU-Net 2.8.1 (`make peers`) gets the same cases as its raw data, plans and preprocesses them by its defaults, trains
 with its own trainer and augmentation, and predicts by its defaults: overlapping tiles, mirrored along all axes. Its
 fingerprint is made from all cases, as it does in a cross-validation. --minutes are training alone; its number of
-steps comes from 20 timed steps after 3 others. Its rate reaches 0 within them. Where the machine is busy, give what the
-minutes hold on an idle one: --steps-ours and --steps-nnunet. Validating, preparing and predicting are measured beside;
-ours counts its validations as training, and its seconds are unknown (–) if it ended by its number of steps. Seconds of
-the last process are not all of a training that was resumed.
+steps comes from 20 timed steps after 3 others, in the first fold. Its rate reaches 0 within them. Where the machine is
+busy, give what the minutes hold on an idle one: --steps-ours and --steps-nnunet. Validating, preparing and predicting
+are measured beside; ours counts its validations as training, and its seconds are unknown (–) if it ended by its number
+of steps. Seconds of the last process are not all of a training that was resumed.
 Its planned batch of dozens of slices leaves it few steps on a CPU, so --nnunet-batch also trains with smaller ones; the
 verdict is against the variant that scores best. A variant is scored again with the largest components kept if nnU-Net
 decides so by its own rule, on these same cases, which favours it. Ours predicts as `brats-unet evaluate run=…` does.

@@ -136,7 +136,7 @@ class NnunetSide:
     def train_and_predict(self, fold: int, study: Study) -> dict[str, Any]:
         """Train and predict the held-out cases; what it cost."""
         name, fixed = f"{self.name}-fold{fold}", self.terms.steps_nnunet
-        timed = {} if fixed else self.stage(f"{name}-time", "time", results="timing", fold=fold)
+        timed = {} if fixed else self.stage(f"{self.name}-time", "time", results="timing", fold=fold)  # for all folds
         trained = self.stage(f"{name}-train", "train", fold=fold, steps=fixed or timed["steps"])
         chosen_by = "--steps-nnunet" if fixed else f"{timed['timed_steps']} timed steps"
         held_out = [study.cases[case_id] for case_id in study.split.validation]

@@ -40,6 +40,9 @@ COMMANDS = {
     "phantom": Command(PHANTOM),
     "check": Command(("check", *TINY[1:5], "report=check.json", "pictures=pictures"), "phantom"),
     "train": Command(("train", *TRAIN, "checkpoint.every_steps=1"), "phantom", stops=True),
+    "crossval": Command(
+        ("crossval", *TINY[:4], *TINY[5:], "folds=2", "runs=runs", "name=cv", "steps=2", "figures=false"), "phantom"
+    ),
     "plan": Command(("plan", *TINY[:5], "output=plan.yaml", "probe=false"), "phantom"),
     "evaluate": Command(("evaluate", "run=runs/a"), "train"),
     "evaluate best": Command(("evaluate", "run=runs/a", "checkpoint=best", "output=best"), "evaluate", disturbed=False),

@@ -15,9 +15,10 @@ import resource
 import signal
 import sys
 import traceback
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
+from types import FrameType, SimpleNamespace
 from typing import Any, NamedTuple
 
 KILL, FULL = "kill", "full"
@@ -97,8 +98,11 @@ def site_of(frame: FrameType | None) -> str:
 
 
 def watch(plan: Plan) -> None:
-    """Log and disturb the events of this process from now on, also in its threads; this cannot be undone."""
-    log = os.open(plan.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+    """Log and disturb the events of this process from now on, also in its threads but not in its jobs.
+
+    This cannot be undone.
+    """
+    own, log = os.getpid(), os.open(plan.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
     wanted, seen = (Event(*plan.event) if plan.event else None), [0]
     folder = os.path.join(os.path.realpath(plan.folder), "")  # noqa: PTH118  (a hook must be quick)
 
@@ -109,7 +113,7 @@ def watch(plan: Plan) -> None:
         elif name not in PATHS:
             return
         paths = [path for path in _paths(name, given) if path.startswith(folder)]
-        if not paths:
+        if not paths or os.getpid() != own:
             return
         event = Event(name, kind_of(paths[-1][len(folder) :]), site_of(sys._getframe(1)))
         if wanted is None:
@@ -148,11 +152,60 @@ def disturb(how: str, path: str) -> None:
         raise OSError(ERRORS[how], os.strerror(ERRORS[how]), path)
 
 
+class Job:
+    """A job of `crossval` in a fork of this process: one of its own would import TensorFlow again.
+
+    Args:
+        command: The interpreter, "-m", "brats_unet", and the arguments.
+        env: Variables of the process.
+    """
+
+    def __init__(self, command: list[str], env: Mapping[str, str]) -> None:
+        signals = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+        self.number = os.fork()
+        if self.number == 0:
+            signal.set_wakeup_fd(-1)
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+            for number in (signal.SIGTERM, signal.SIGUSR1):
+                signal.signal(number, signal.SIG_DFL)
+            signal.pthread_sigmask(signal.SIG_SETMASK, signals)
+            os._exit(_as_process(command[3:], env))
+        signal.pthread_sigmask(signal.SIG_SETMASK, signals)
+
+    def wait(self) -> int:
+        """The exit code, once it has ended."""
+        return os.waitstatus_to_exitcode(os.waitpid(self.number, 0)[1])
+
+    def send_signal(self, number: int) -> None:
+        """Send a signal to it."""
+        os.kill(self.number, number)
+
+
+def _as_process(arguments: list[str], env: Mapping[str, str]) -> int:
+    """Run the command of a job; returns the exit code, 99 after a traceback."""
+    from hydra.core.global_hydra import GlobalHydra
+
+    from brats_unet.cli.main import main
+
+    code = 99
+    try:
+        GlobalHydra.instance().clear()  # that of the sweep
+        os.environ.update(env)
+        code = main(arguments)
+        sys.stdout.flush()
+    except BaseException:  # noqa: BLE001  (said on stderr, as Python does)
+        traceback.print_exc()
+        sys.stderr.flush()
+    return code
+
+
 def run(arguments: list[str], plan: Plan | None) -> int:
     """Run one command line in this process, on one core, so that it starts no others; returns the exit code."""
+    from brats_unet.cli import sweep
     from brats_unet.cli.main import main
 
     sys.argv = ["brats-unet", *arguments]
+    setattr(sweep, "subprocess", SimpleNamespace(Popen=Job))  # noqa: B010  (a module, to mypy)
     if plan is not None:
         watch(plan)
     return main(arguments)

@@ -35,7 +35,7 @@ class Usual(NamedTuple):
 
 @dataclass(frozen=True)
 class Signal:
-    """A signal after some seconds; SIGKILL is sent to all processes of the command."""
+    """A signal after some seconds; SIGKILL and SIGINT (Ctrl-C) are sent to all processes of the command."""
 
     number: signal.Signals
     seconds: float
@@ -105,24 +105,24 @@ class Place:
         process = int(self._tell(json.dumps({**given, "plan": asdict(plan) if plan else None}), STARTUP_SECONDS))
         if after is not None:
             time.sleep(after.seconds)
-            if after.number == signal.SIGKILL:
-                self._kill(process)
+            if after.number in (signal.SIGKILL, signal.SIGINT):
+                self._send(process, after.number)
             else:
                 os.kill(process, after.number)
         try:
             code = int(self._tell("wait", self.limit))
         except TimeoutError:
-            self._kill(process)
+            self._send(process, signal.SIGKILL)
             self._answered(STARTUP_SECONDS)
             code = None
         return Answer(code, self.output.read_text(encoding="utf-8", errors="replace"))
 
-    def _kill(self, process: int) -> None:
-        """Kill a command, which has its number until the server is told to wait, and its children."""
+    def _send(self, process: int, number: signal.Signals) -> None:
+        """Send a signal to a command, which has its number until the server is told to wait, and to its jobs."""
         try:
-            os.killpg(process, signal.SIGKILL)
+            os.killpg(process, number)
         except ProcessLookupError:  # it has no group yet
-            os.kill(process, signal.SIGKILL)
+            os.kill(process, number)
 
     def _tell(self, line: str, limit: float) -> str:
         """Write a line to the server of commands, which is started first; returns the line that it answers."""

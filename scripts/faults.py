@@ -6,7 +6,8 @@
 
 A try disturbs one distinct event (operation, kind of file, place in the code) of one command, or sends a signal at a
 random moment. A fault is a traceback, an error that does not name the file, a hang, an unknown exit code, or that the
-same command, run again, does not make what an undisturbed one makes. Commands run on one core, in one process.
+same command, run again, does not make what an undisturbed one makes. Commands run on one core, in one process; the jobs
+of crossval are forks of it and not disturbed themselves.
 """
 
 import argparse

@@ -2,6 +2,8 @@
 
 import importlib
 import json
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -77,6 +79,37 @@ def test_on_a_full_disk_files_are_made_but_not_written(tmp_path):
     assert code == 1 and said.endswith("File too large\n")
     sizes = {path.name: path.stat().st_size for path in (tmp_path / "work").rglob("a*")}
     assert sizes == {"a1": 100, "a2": fault_injection.MOST_BYTES}
+
+
+JOB = """
+import json, signal, sys
+sys.path.insert(0, sys.argv[1])
+from fault_injection import Job, Plan, watch
+watch(Plan(**json.loads(sys.argv[2])))
+for cases, number in ((1, 0), (-1, 0), (900, signal.SIGTERM)):
+    job = Job(["python", "-m", "brats_unet", "phantom", f"cases={cases}", "grid=[24,24,16]", "spacing_mm=[10,10,10]"], {})
+    job.send_signal(number)
+    print(job.wait())
+open("end.txt", "w").close()
+"""
+
+
+def test_a_job_of_crossval_is_not_disturbed_and_its_signals_and_exit_codes_are_those_of_a_process(tmp_path):
+    (work := tmp_path / "work").mkdir()
+    plan = {"folder": str(work), "log": str(tmp_path / "log")}
+    done = subprocess.run(
+        [sys.executable, "-c", JOB, SCRIPTS, json.dumps(plan)],
+        cwd=work,
+        env={**os.environ, "PYTHONPATH": str(SCRIPTS.parent)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    first, refused, stopped = map(int, done.stdout.split()[-3:])
+    assert (first, refused) == (0, 2) and stopped in (75, -signal.SIGTERM)
+    events = [json.loads(line) for line in (tmp_path / "log").read_text().splitlines()]
+    assert [event[1] for event in events] == ["end.txt"]
 
 
 @pytest.mark.parametrize(
