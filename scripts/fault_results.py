@@ -3,6 +3,7 @@
 .venv/bin/python scripts/fault_results.py FOLDER FOLDER   # what differs between the results of two runs
 """
 
+import csv
 import gzip
 import json
 import re
@@ -18,7 +19,7 @@ from brats_unet.json_files import SEAL
 from brats_unet.run import Run
 
 # What may differ between two runs: clocks, free memory, and hashes of files that hold some.
-CLOCKS = {"seconds", "patches_per_second", "date", "command", "blake2b", SEAL}
+CLOCKS = {"seconds", "modified_ns", "patches_per_second", "date", "command", "blake2b", SEAL}
 # Files that hold clocks in their names or nowhere else: locks, events of TensorBoard, remembered hashes.
 LEFT_OUT = re.compile(r"(^|/)(\.lock|\.locks|tensorboard|hashes\.json|fingerprint\.pb)(/|$)")
 WRITTEN = "cannot be written"  # of any file: a full disk may be met first by another than the one that is disturbed
@@ -75,7 +76,9 @@ def same(one: Path, other: Path) -> bool:
             return members(one) == members(other)
         case ".onnx":
             return operations(one) == operations(other)
-        case ".csv" | ".html" | ".md" | ".yaml" | ".svg":
+        case ".csv":
+            return table(first.decode()) == table(second.decode())
+        case ".html" | ".md" | ".yaml" | ".svg":
             return TIMES.sub("", first.decode()) == TIMES.sub("", second.decode())
     return False
 
@@ -85,6 +88,13 @@ def without_clocks(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: without_clocks(inner) for key, inner in value.items() if key not in CLOCKS}
     return [without_clocks(inner) for inner in value] if isinstance(value, list) else value
+
+
+def table(text: str) -> list[list[str]]:
+    """The cells of a CSV file without clocks and their columns."""
+    rows = list(csv.reader(TIMES.sub("", text).splitlines()))
+    kept = [column for column, name in enumerate(rows[0] if rows else []) if name not in CLOCKS]
+    return [[row[column] for column in kept if column < len(row)] for row in rows]
 
 
 def journal(file: Path) -> list[dict[str, Any]]:

@@ -139,6 +139,7 @@ def test_results_that_differ_in_clocks_only_are_equal(tmp_path):
         a_json='{"n": 1, "seconds": 1.5}',
         journal_jsonl=line % 1,
         page_md="made in 3 s with 2.5 GiB free",
+        runs_csv="run,seconds,dice\na,1.5,0.5\n",
     )
     end = '{"event": "end", "state": "failed", "seconds": 1}\n'
     other = write(
@@ -146,19 +147,21 @@ def test_results_that_differ_in_clocks_only_are_equal(tmp_path):
         a_json='{"seconds": 2, "n": 1}',
         journal_jsonl=end + line % 2,
         page_md="made in 4.5 s with 21 GiB free",
+        runs_csv="run,seconds,dice\na,2,0.5\n",
     )
     assert fault_results.differences(one, other) == []
 
 
 def test_what_is_new_missing_different_or_left_over_is_named(tmp_path):
-    one = write(tmp_path / "one", a_json='{"n": 1}', new_txt="")
-    other = write(tmp_path / "other", a_json='{"n": 2}', old_txt="")
+    one = write(tmp_path / "one", a_json='{"n": 1}', b_csv="seconds,n\n1,1\n", new_txt="")
+    other = write(tmp_path / "other", a_json='{"n": 2}', b_csv="seconds,n\n1,2\n", old_txt="")
     (one / ".a.json.0123abcd.part").touch()
     assert fault_results.differences(one, other) == [
         ".a.json.0123abcd.part is a temporary that was left",
         "new.txt is new",
         "old.txt is missing",
         "a.json differs",
+        "b.csv differs",
     ]
 
 

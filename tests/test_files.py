@@ -334,3 +334,17 @@ def test_a_temporary_file_that_is_gone_does_not_hide_why_the_write_failed(tmp_pa
 
 def test_deleting_a_file_that_is_not_there_does_nothing(tmp_path):
     remove_file(tmp_path / "none")
+
+
+def test_the_folders_of_a_new_file_are_made(tmp_path):
+    for name in ("a", "b"):
+        write_json(tmp_path / "new" / "folder" / name, {})
+    assert names(tmp_path / "new" / "folder") == ["a", "b"]
+
+
+def test_a_file_and_a_folder_are_told_apart_and_a_name_that_is_too_long_is_neither(tmp_path):
+    (tmp_path / "file").touch()
+    asked = [tmp_path / "file", tmp_path, tmp_path / "none", tmp_path / ("x" * 5000)]
+    assert [files.is_file(path) for path in asked] == [True, False, False, False]
+    assert [files.is_folder(path) for path in asked] == [False, True, False, False]
+    assert [files.exists(path) for path in asked] == [True, True, False, False]

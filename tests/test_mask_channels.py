@@ -16,12 +16,20 @@ def test_channels_first_or_last_become_one_integer_a_voxel():
     np.testing.assert_array_equal(packed(np.moveaxis(first, 0, -1)), found)
 
 
+@pytest.mark.parametrize("channels", [2, 8])
+def test_two_to_eight_channels_are_packed(channels):
+    array = np.zeros((channels, 20, 21, 22), np.uint8)
+    array[-1] = 1
+    assert (packed(array) == 256 + 2 ** (channels - 1)).all()
+
+
 @pytest.mark.parametrize(
     ("array", "message"),
     [
         (np.zeros((20, 21, 22, 23)), "a mask of shape"),
         (np.zeros((3, 20, 20, 4)), "a mask of shape"),
         (np.zeros((1, 20, 20, 20)), "a mask of shape"),
+        (np.zeros((9, 20, 20, 20)), "a mask of shape"),
         (np.full((3, 20, 20, 20), 2), "a channel that holds 2"),
         (np.full((3, 20, 20, 20), 0.5), "a channel that holds 0.5"),
         (np.full((3, 20, 20, 20), np.nan), "a channel that holds nan"),

@@ -131,6 +131,8 @@ def test_a_shift_moves_every_corner_by_its_length_and_a_wrong_spacing_moves_the_
     assert corners_apart_mm((10, 10, 10), LPS, shifted) == pytest.approx(5)
     stretched = LPS @ np.diag([1.01, 1, 1, 1])
     assert corners_apart_mm((201, 10, 10), LPS, stretched) == pytest.approx(2)
+    stretched[0, 3] -= 200 * 0.01 * LPS[0, 0]  # now the last corner stays, and the first moves
+    assert corners_apart_mm((201, 10, 10), LPS, stretched) == pytest.approx(2)
 
 
 def test_a_case_without_a_known_patient_is_its_own_patient():

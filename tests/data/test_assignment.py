@@ -133,3 +133,9 @@ def test_a_stratum_is_spread_evenly_also_where_the_folds_have_become_unequal() -
     for seed in range(5):
         fold = assign(subjects, folds=2, seed=seed)
         assert fold["b"] != fold["c"] and fold["a5"] == fold["a6"] != fold["a0"]
+
+
+def test_a_smaller_stratum_does_not_move_the_cases_of_a_larger_one_whatever_their_names_are() -> None:
+    larger = [alone(f"h{n}", "Z") for n in range(7)]
+    alone_in_it = assign(larger, folds=3, seed=1)
+    assert assign([*larger, alone("l0", "A"), alone("l1", "A")], folds=3, seed=1).items() >= alone_in_it.items()

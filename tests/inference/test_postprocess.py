@@ -195,6 +195,9 @@ def test_a_lesion_of_a_small_total_becomes_background():
     for least, left in ((3, [1, 1, 0, 1, 0]), (3.1, [0, 0, 0, 0, 0])):
         rules = Postprocessing(least_total_mm3={"lesion": least})
         assert labels_of(shares, MM, rules, LESION)[:, 0, 0].tolist() == left
+    shares[1:] = 0
+    rules = Postprocessing(least_total_mm3={"lesion": 1.5})
+    assert not labels_of(shares, MM, rules, LESION).any()  # a single voxel of 1 mm3
 
 
 def test_a_small_total_takes_the_regions_inside_it_along():
@@ -251,6 +254,7 @@ def test_rules_of_files_from_before_there_were_schemes_are_read():
         ({"least_et_mm3": 3}, LESION, "least_total_mm3={'ET': 3}. Expected one value for each"),
         ({"least_et_mm3": -1}, GLIOMA, "numbers of 0 or more"),
         ({"least_et_mm3": "many"}, GLIOMA, "numbers of 0 or more"),
+        ({"threshold": {"WT": 0.4, "TC": -1}}, GLIOMA, "numbers of 0 or more"),
     ],
 )
 def test_invalid_rules_are_refused(plain, scheme, message):

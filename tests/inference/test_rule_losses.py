@@ -24,6 +24,7 @@ def case():
 def test_losses_by_hand(case):
     first = np.array([0])
     assert Losses([case], "dice", GLIOMA).of(first, [DEFAULT, LOW])[0, :, 0, 0] == pytest.approx([1 / 3, 0])
+    assert Losses([case], "dice", GLIOMA).of(first, [DEFAULT, LOW]).shape == (1, 2, 3, 1)
     assert Losses([case], "hd95", GLIOMA).of(first, [LOW])[0, 0].tolist() == [[0], [0], [0]]
     gains = Losses([case], "dice", GLIOMA).gains(np.array([[[0.5]]]), np.array([[[0.25]]]))
     assert gains.tolist() == [[0.25]]

@@ -78,3 +78,9 @@ def test_other_shapes_and_no_bins_are_refused():
 
 def test_the_records_have_the_names_by_which_scores_are_found():
     assert (BRIER.name, ECE.name) == ("brier", "ece")
+
+
+def test_one_voxel_is_enough_and_none_is_refused():
+    assert brier(np.array([True]), np.array([0.5])) == 0.25
+    with pytest.raises(ValueError, match="Expected a bool mask and probabilities of the same shape"):
+        brier(np.zeros(0, bool), np.zeros(0))

@@ -112,3 +112,11 @@ def test_without_a_spacing_the_metrics_that_need_one_give_way_to_those_in_pixels
     assert set(unknown) == {name for name, metric in known.items() if not EVERY[name].needs_spacing} | set(IN_PLANE)
     assert {"dice", "precision", "sensitivity", "iou", "volume_difference_relative"} <= set(unknown)
     assert not {metric.unit for metric in unknown.values()} & {"mm", "mm3"}
+
+
+@pytest.mark.parametrize(
+    ("score_range", "impossible"), [(SHARE, [-0.1, 1.1]), (POSITIVE, [-0.1]), (COUNT, [])], ids=["share", "mm", "count"]
+)
+def test_a_score_outside_the_range_of_its_metric_is_impossible_and_an_undefined_one_is_not(score_range, impossible):
+    metric = replace(EVERY["dice"], range=score_range)
+    assert [value for value in (-0.1, 0.0, 1.0, 1.1, float("nan")) if metric.out_of_range(value)] == impossible

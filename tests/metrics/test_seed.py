@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from brats_unet.metrics.seed import (
+    CLAIM,
     class_indices,
     hard_sums,
     one_hot,
@@ -171,3 +172,7 @@ def test_halving_takes_the_mean_of_two_neighbours():
 def test_classes_are_in_the_seeds_order_and_a_cavity_is_background():
     assert VALUES == (0, NCR, ED, ET)
     assert class_indices(np.array([0, 1, 2, 3, 4], np.uint8), VALUES).tolist() == [0, 1, 2, 0, 3]
+
+
+def test_every_number_of_the_page_but_its_dice_is_computed_under_its_name():
+    assert set(CLAIM) - NAMES == {"dice"}

@@ -151,3 +151,9 @@ def test_classes_lie_on_the_last_axis_as_regions_do() -> None:
 
 def test_the_protocols_that_a_scheme_may_name_are_those_that_score() -> None:
     assert tuple(sorted(PROTOCOLS)) == PROTOCOL_NAMES
+
+
+def test_in_plain_types_a_label_with_one_integer_has_no_list() -> None:
+    integers = builtin("glioma").as_dict()["integers"]
+    assert integers["brats2017"] == {"NCR": 1, "ED": 2, "ET": 4}
+    assert integers["brats2015"] == {"NCR": [1, 3], "ED": 2, "ET": 4}

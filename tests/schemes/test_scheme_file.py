@@ -77,6 +77,14 @@ def test_what_recorded_no_scheme_is_glioma() -> None:
             ["line 2: A: expected an integer from 1 to 254, found the number 255."],
         ),
         ("labels: {A: 1, B: 2}\nregions:\n  in: [A]\n  all: [A, B]\n", ["List all before in, which lies inside it."]),
+        (
+            "labels: {A: 1, B: 2}\nregions: {all: [A, B], in: [A]}\npredicted: [in, all]\n",
+            ["line 3: List all before in, which lies inside it."],
+        ),
+        (
+            "labels: {A: {words: background}}\nregions: {R: [A]}\n",
+            ["line 1: the background and A share the words “background”. Give each its own."],
+        ),
         ("labels: {A: 1, B: 2}\nregions:\n  R: [A, B]\n", ["B and A lie in the same predicted regions (R)"]),
         ("labels: {A: 1}\nregions:\n  R: [A]\n  Q: [A]\n", ["R and Q have the same labels. Predict one of them."]),
         (

@@ -310,6 +310,7 @@ def test_a_region_of_weight_3_takes_three_quarters_of_the_draws(drawn, region):
 
 def test_a_patch_is_read_with_its_margin_on_both_sides():
     assert replace(sampler([]), margin=(1, 0, 3)).read_shape == (10, 6, 10)
+    assert sampler([]).read_shape == sampler([]).patch
 
 
 def test_the_last_patch_of_each_share_is_the_forced_one():
