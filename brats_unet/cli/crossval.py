@@ -32,6 +32,7 @@ def crossval(request: Request, overrides: Sequence[Override], settings: Crossval
 
     Raises:
         SettingsError: Settings that do not fit a cross-validation, or a folder with other content or in use.
+        MachineError: A file cannot be written; the same command continues.
         Stopped: A signal came; the same command continues.
     """
     _refuse(request, overrides, settings)

@@ -30,6 +30,7 @@ def search(request: Request, settings_of: Callable[[Request, list[Override]], An
 
     Raises:
         SettingsError: No range is given, or a range, a drawn value or a rung does not fit.
+        MachineError: The table of the trials cannot be written.
         Stopped: A signal came; the same command goes on.
     """
     if request.multirun:

@@ -29,7 +29,7 @@ def sweep(request: Request, overrides: list[Override]) -> int:
         0, or 1 if any job failed or was lost.
 
     Raises:
-        MachineError: The package of the launcher is not installed.
+        MachineError: The package of the launcher is not installed, or the table of the trainings cannot be written.
         Stopped: A signal came to this process or to a job. The job has ended, and no other is started.
         KeyboardInterrupt: A second Ctrl-C came.
     """

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from brats_unet.errors import STOPPED_AT_ONCE, Interrupted, MachineError
+from brats_unet.errors import STOPPED_AT_ONCE, Interrupted
 from brats_unet.report.console import PlainConsole
 from brats_unet.report.run_facts import FAILED, STOPPED, RunFacts, facts_of
 from brats_unet.report.run_table import print_runs, sentences_about, sorted_runs, write_runs
@@ -68,6 +68,9 @@ def table_of(done: Sweep, file: Path | None, *, best: bool = True) -> None:
         done: The jobs.
         file: The CSV file, beside the run folders; None if no job has one.
         best: Whether to sort by Dice and to name the best; not for trainings with other held-out cases.
+
+    Raises:
+        MachineError: The file cannot be written. The runs themselves are there.
     """
     runs = [_facts(one) for one in done.outcomes]
     runs = sorted_runs(runs, "best") if best else runs
@@ -75,13 +78,8 @@ def table_of(done: Sweep, file: Path | None, *, best: bool = True) -> None:
     print_runs(console, runs, f"{len(runs)} training{'s' if len(runs) != 1 else ''}")
     for sentence in sentences_about(runs) if best else []:
         console.print(sentence, soft_wrap=True)
-    if file is None:
-        return
-    try:
+    if file is not None:
         write_runs(file, runs)
-    except MachineError as problem:  # the runs themselves are there
-        console.print(f"The table is not written: {problem}", soft_wrap=True)
-    else:
         console.print(f"Written to {file}.", soft_wrap=True)
 
 

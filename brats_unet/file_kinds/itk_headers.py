@@ -107,7 +107,10 @@ def refuse_false_promise(files: list[Path]) -> None:
             f"{path}: its header promises {promised:,} bytes, but {free:,} bytes of memory are free. Correct its "
             f"header, or use a machine with more memory."
         )
-    if encoding in PACKED and (found := _unpacked_bytes(data, size - held, promised)) < promised:
+    packed = int(fields.get("CompressedDataSize", "0")) or held  # MetaImage alone has it
+    if encoding in PACKED and not 0 < packed <= held:
+        raise broken(path, f"its header promises {packed:,} packed bytes, {held:,} are there")
+    if encoding in PACKED and (found := _unpacked_bytes(data, size - held, packed, promised)) < promised:
         raise broken(path, f"its header promises {promised:,} bytes, {found:,} are there")
     if encoding in TEXT and encoding != "hex" and not _numbers_in_text(data, size - held, (promised + 1) // 2):
         raise broken(path, f"its header promises {(promised + 1) // 2:,} numbers as text")
@@ -178,13 +181,18 @@ def _numbers_in_text(path: Path, start: int, expected: int) -> bool:
     return len(words) >= expected and all(re.fullmatch(rb"[-+0-9.eE]+", word) for word in words)
 
 
-def _unpacked_bytes(path: Path, start: int, most: int) -> int:
-    """Bytes that a zlib or gzip stream unpacks to, counted up to `most`, without keeping them."""
+def _unpacked_bytes(path: Path, start: int, packed: int, most: int) -> int:
+    """Bytes that a zlib or gzip stream of `packed` bytes unpacks to, counted up to `most`, without keeping them."""
     stream, found = zlib.decompressobj(wbits=47), 0  # 47: zlib or gzip
     with open(path, "rb") as file:
         file.seek(start)
         try:
-            while found < most and not stream.eof and (block := stream.unconsumed_tail or file.read(BLOCK)):
+            while found < most and not stream.eof:
+                if not (block := stream.unconsumed_tail):
+                    block = file.read(min(BLOCK, packed))
+                    packed -= len(block)
+                if not block:
+                    break
                 found += len(stream.decompress(block, BLOCK))
         except zlib.error:
             pass  # what follows is lost

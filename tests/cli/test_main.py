@@ -15,7 +15,7 @@ from brats_unet import job_report
 from brats_unet.cli import arguments, completion, implied, sweep, sweep_table
 from brats_unet.cli import main as cli
 from brats_unet.cli.conf_files import COMMANDS, Conf
-from brats_unet.errors import EXIT_CODES, Stopped
+from brats_unet.errors import EXIT_CODES, MachineError, Stopped
 from brats_unet.json_files import write_json
 from brats_unet.run import Run
 from brats_unet.stopping import SIGNALS
@@ -343,13 +343,14 @@ def test_a_sweep_of_trainings_ends_in_a_table_with_the_best_and_the_reasons_of_t
     assert [line.split(",")[0] for line in table.read_text().splitlines()] == ["run", "seed=3", "seed=2", "seed=1"]
 
 
-def test_a_table_that_cannot_be_written_is_said_and_the_runs_stay(empty_folder, capsys):
+def test_a_table_that_cannot_be_written_ends_the_sweep_with_an_error_and_the_runs_stay(empty_folder, capsys):
     run = Run(empty_folder / "runs" / "a")
     write_json(run.settings_file, {"steps": 1})
     (empty_folder / "runs" / "table.csv").mkdir()
     done = sweep_table.Sweep([sweep_table.Outcome([], {"seed": "1"}, 0, {"run": str(run.folder)})])
-    sweep_table.table_of(done, empty_folder / "runs" / "table.csv")
-    assert "The table is not written: " in capsys.readouterr().err and run.settings_file.is_file()
+    with pytest.raises(MachineError, match=r"table\.csv: cannot be written"):
+        sweep_table.table_of(done, empty_folder / "runs" / "table.csv")
+    assert "seed=1" in capsys.readouterr().err and run.settings_file.is_file()
 
 
 def test_multirun_starts_one_process_a_job_and_lists_the_failed(monkeypatch, capsys, empty_folder):

@@ -30,6 +30,7 @@ SOUND = [
         VOXELS,
     ),
     ("mha", PACKED, zlib.compress(VOXELS)),
+    ("mha", f"CompressedDataSize = {len(zlib.compress(VOXELS))}\n" + PACKED, zlib.compress(VOXELS) + b"more"),
     ("mha", META.replace("True", "False"), NUMBERS),
     ("mha", META.replace("True", "t"), VOXELS),
     ("nrrd", NRRD, VOXELS),
@@ -54,6 +55,9 @@ def test_a_header_that_keeps_its_promise_passes(tmp_path, ending, header, data):
         ("mha", META.replace("2 3 4", "99999 99999 99999"), VOXELS, "promises 1,999,940,000,599,998 bytes, 48"),
         ("mha", PACKED, zlib.compress(VOXELS[:20]), "promises 48 bytes, 20 are there"),
         ("mha", PACKED, zlib.compress(VOXELS)[:-20], "promises 48 bytes, "),
+        ("mha", "CompressedDataSize = 99\n" + PACKED, zlib.compress(VOXELS), "promises 99 packed bytes, 56 are there"),
+        ("mha", "CompressedDataSize = -1\n" + PACKED, zlib.compress(VOXELS), "promises -1 packed bytes, 56 are there"),
+        ("mha", "CompressedDataSize = 9\n" + PACKED, zlib.compress(VOXELS), "promises 48 bytes, 6 are there"),
         ("nrrd", NRRD.replace("raw", "gzip"), VOXELS, "promises 48 bytes, 0 are there"),
         ("nrrd", NRRD.replace("raw", "bzip2"), VOXELS, "encoding bzip2; expected numbers, raw or gzip"),
         ("nrrd", NRRD.replace("short", "block"), VOXELS, "type block"),
@@ -70,7 +74,7 @@ def test_a_header_that_keeps_its_promise_passes(tmp_path, ending, header, data):
         ("nrrd", NRRD.replace("2 3 4", "x" * 70_000), VOXELS, "its header is no text of short lines"),
         ("mha", "\0" + META, VOXELS, "its header is no text of short lines"),
     ],
-    ids=map(str, range(20)),
+    ids=map(str, range(23)),
 )
 def test_a_header_that_does_not_fit_is_refused(tmp_path, ending, header, data, words):
     with pytest.raises(DataError, match="cannot be read.*" + words):
