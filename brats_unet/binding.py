@@ -33,9 +33,13 @@ LONGEST = 200  # characters of a value in a message
 T = TypeVar("T")
 
 
+LARGEST = 10**18 - 1  # of whole numbers, in size: arrays and counters hold no others
+
+
 @dataclass(frozen=True)
 class Range:
-    """Limits of a number, for `Annotated[int, Range(1)]`. No number may be NaN or infinite, with or without limits.
+    """Limits of a number, for `Annotated[int, Range(1)]`. With or without limits, no number may be NaN or infinite, and
+    no whole number larger than `LARGEST`.
 
     Attributes:
         least: Lowest value.
@@ -174,6 +178,8 @@ def _plain(kind: Any, value: Any, key: str, expected: str) -> Any:
         return str(value)
     if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
         raise _misfit(key, value, expected)
+    if kind is int and not -LARGEST <= value <= LARGEST:
+        raise _misfit(key, value, expected.replace("a whole number", "a whole number of at most 18 digits", 1))
     return value
 
 

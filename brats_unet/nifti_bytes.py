@@ -1,4 +1,4 @@
-"""The bytes of a NIfTI file, unpacked only as far as its header promises; one that promises too much is refused."""
+"""The bytes of a NIfTI file that its header promises; one that promises too much, or whose checksum is wrong, is refused."""
 
 import math
 import struct
@@ -15,6 +15,7 @@ MGH = (1).to_bytes(4, "big")  # how FreeSurfer's files begin
 LONGEST_HEADER = 544  # of NIfTI-2, with the four bytes that say whether extensions follow
 # Offset of dim, its type, offsets of bitpix and of vox_offset, and its type, by the size of the header.
 MGH_VOXELS, MGH_BYTES = 284, {0: 1, 1: 4, 3: 4, 4: 2}  # where they begin; bytes of one by its type
+BLOCK = 2**24
 MGH_FOOTER = 65536  # at most, of FreeSurfer's remarks behind the voxels
 LAYOUTS = {348: (40, "8h", 72, 108, "f"), 540: (16, "8q", 14, 168, "q")}
 
@@ -25,7 +26,7 @@ def unpacked(path: Path) -> bytes:
     Raises:
         DataError: The header promises more bytes than there is memory.
         OSError: The file cannot be read.
-        EOFError: The header promises more bytes than the file can hold, or the gzip stream is cut short.
+        EOFError: The header promises more bytes than the file can hold, or the gzip stream is cut short or goes on.
         igzip_lib.IsalError: The gzip stream is broken.
     """
     data = path.read_bytes()
@@ -44,7 +45,7 @@ def unpacked(path: Path) -> bytes:
         )
     if not packed:
         return data
-    return _gunzipped(data, promised + (MGH_FOOTER if first[:4] == MGH else 1))  # so the end mark is checked too
+    return _gunzipped(data, promised + (MGH_FOOTER if first[:4] == MGH else 0), spare=promised + BLOCK)
 
 
 def promised_bytes(first: bytes) -> int | None:
@@ -72,8 +73,14 @@ def promised_bytes(first: bytes) -> int | None:
     return None
 
 
-def _gunzipped(data: bytes, most: int) -> bytes:
-    """At most so many bytes of a gzip file, which may hold several members."""
+def _gunzipped(data: bytes, most: int, spare: int | None = None) -> bytes:
+    """At most so many bytes of a gzip file, which may hold several members.
+
+    Args:
+        data: The file.
+        most: Bytes to return.
+        spare: Bytes that may follow them before the checksum, which is then compared; None looks no further.
+    """
     parts, left = [], most
     while left > 0 and data[:2] == GZIP:
         member = igzip_lib.IgzipDecompressor(flag=igzip_lib.DECOMP_GZIP)
@@ -81,5 +88,10 @@ def _gunzipped(data: bytes, most: int) -> bytes:
         left -= len(parts[-1])
         if not member.eof and left > 0:
             raise EOFError("the gzip stream ends before its end mark")
+        while spare is not None and not member.eof:  # a damaged stream may go on where the voxels should end
+            dropped = member.decompress(b"", BLOCK)
+            spare -= len(dropped)
+            if spare < 0 or (not dropped and not member.eof):
+                raise EOFError("the gzip stream does not end where the voxels do")
         data = member.unused_data
     return b"".join(parts)

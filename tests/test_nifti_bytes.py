@@ -43,10 +43,13 @@ def test_big_endian_files_and_several_members_are_unpacked(tmp_path):
     np.testing.assert_array_equal(read_volume(tmp_path / "a.nii.gz").array, SCAN)
 
 
-def test_a_bomb_is_unpacked_no_further_than_its_header_promises(tmp_path):
+def test_no_more_is_kept_than_the_header_promises_and_a_bomb_is_refused(tmp_path):
     data = plain()
+    (tmp_path / "a.nii.gz").write_bytes(gzip.compress(data + bytes(1_000_000)))
+    assert unpacked(tmp_path / "a.nii.gz") == data
     (tmp_path / "bomb.nii.gz").write_bytes(gzip.compress(data + bytes(50_000_000)))
-    assert len(unpacked(tmp_path / "bomb.nii.gz")) == len(data) + 1
+    with pytest.raises(EOFError, match="does not end where the voxels do"):
+        unpacked(tmp_path / "bomb.nii.gz")
 
 
 @pytest.mark.parametrize("pack", [bytes, gzip.compress])
@@ -90,6 +93,21 @@ def test_a_wrong_check_sum_is_noticed(tmp_path):
     (tmp_path / "a.nii.gz").write_bytes(packed)
     with pytest.raises(DataError, match="cannot be read as NIfTI"):
         read_volume(tmp_path / "a.nii.gz")
+
+
+@pytest.mark.parametrize("kind", [nibabel.Nifti1Image, nibabel.MGHImage])
+def test_no_changed_bit_of_a_packed_scan_goes_unnoticed(tmp_path, kind):
+    path = tmp_path / ("a.nii.gz" if kind is nibabel.Nifti1Image else "a.mgz")
+    voxels = np.random.default_rng(0).integers(0, 900, (6, 7, 8)).astype(np.int16)
+    nibabel.save(kind(voxels, np.eye(4)), path)
+    packed = path.read_bytes()
+    for place in range(10, len(packed)):  # before it are the name, date and system of the packer
+        path.write_bytes(packed[:place] + bytes([packed[place] ^ 1 << place % 8]) + packed[place + 1 :])
+        try:
+            found = read_volume(path).array
+        except DataError:
+            continue
+        np.testing.assert_array_equal(found, voxels)
 
 
 @pytest.mark.parametrize(("unit", "factor"), [("mm", 1), ("meter", 1000), ("micron", 0.001), ("unknown", 1)])

@@ -167,3 +167,18 @@ def test_the_mha_files_of_brats_2015_equal_the_converted_ones(real_scans):
         one, other = read_scan(ImageFile(mha)), read_scan(ImageFile(converted / f"{converted.name}_{part}.nii.gz"))
         assert np.array_equal(one.array, other.array), name
         np.testing.assert_allclose(one.affine, other.affine, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["a.mha", "a.nrrd", "a.mhd", "a.nhdr"])
+def test_no_changed_bit_of_packed_voxels_goes_unnoticed(tmp_path, name):
+    sitk.WriteImage(sitk.GetImageFromArray(SCAN), str(tmp_path / name), True)
+    data = next((path for path in tmp_path.iterdir() if path.name != name), tmp_path / name)
+    whole, expected = data.read_bytes(), read_array(ImageFile(tmp_path / name)).array
+    start = 0 if data.name != name else whole.index(b"LOCAL\n") + 6 if name == "a.mha" else whole.index(b"\n\n") + 2
+    for place in range(start, len(whole)):
+        data.write_bytes(whole[:place] + bytes([whole[place] ^ 1 << place % 8]) + whole[place + 1 :])
+        try:
+            found = read_array(ImageFile(tmp_path / name)).array
+        except DataError:
+            continue
+        np.testing.assert_array_equal(found, expected)

@@ -107,11 +107,13 @@ def refuse_false_promise(files: list[Path]) -> None:
             f"{path}: its header promises {promised:,} bytes, but {free:,} bytes of memory are free. Correct its "
             f"header, or use a machine with more memory."
         )
-    packed = int(fields.get("CompressedDataSize", "0")) or held  # MetaImage alone has it
-    if encoding in PACKED and not 0 < packed <= held:
-        raise broken(path, f"its header promises {packed:,} packed bytes, {held:,} are there")
-    if encoding in PACKED and (found := _unpacked_bytes(data, size - held, packed, promised)) < promised:
-        raise broken(path, f"its header promises {promised:,} bytes, {found:,} are there")
+    if encoding in PACKED:
+        given = fields.get("CompressedDataSize")  # MetaImage alone has it, and needs it where the voxels follow
+        if data == path and suffix_of(path) not in NRRD and given in (None, "0"):
+            raise broken(path, "its header gives no CompressedDataSize")
+        if not 0 < (packed := int(given or 0) or held) <= held:
+            raise broken(path, f"its header promises {packed:,} packed bytes, {held:,} are there")
+        _refuse_damaged(path, data, size - held, packed, promised)
     if encoding in TEXT and encoding != "hex" and not _numbers_in_text(data, size - held, (promised + 1) // 2):
         raise broken(path, f"its header promises {(promised + 1) // 2:,} numbers as text")
 
@@ -181,19 +183,32 @@ def _numbers_in_text(path: Path, start: int, expected: int) -> bool:
     return len(words) >= expected and all(re.fullmatch(rb"[-+0-9.eE]+", word) for word in words)
 
 
-def _unpacked_bytes(path: Path, start: int, packed: int, most: int) -> int:
-    """Bytes that a zlib or gzip stream of `packed` bytes unpacks to, counted up to `most`, without keeping them."""
-    stream, found = zlib.decompressobj(wbits=47), 0  # 47: zlib or gzip
-    with open(path, "rb") as file:
+def _refuse_damaged(path: Path, data: Path, start: int, packed: int, promised: int) -> None:
+    """Refuse a zlib or gzip stream whose checksum is wrong, or that does not unpack to what the header promises.
+
+    MetaImage compares nothing: it returns what it got before the error, and memory that nobody has written.
+
+    Args:
+        path: The file with the header.
+        data: The file with the stream.
+        start: Where the stream begins.
+        packed: Bytes of the stream.
+        promised: Bytes that it must unpack to.
+    """
+    stream, found, left = zlib.decompressobj(wbits=47), 0, packed  # 47: zlib or gzip
+    with open(data, "rb") as file:
         file.seek(start)
         try:
-            while found < most and not stream.eof:
+            while found <= promised and not stream.eof:
                 if not (block := stream.unconsumed_tail):
-                    block = file.read(min(BLOCK, packed))
-                    packed -= len(block)
+                    block = file.read(min(BLOCK, left))
+                    left -= len(block)
                 if not block:
                     break
                 found += len(stream.decompress(block, BLOCK))
         except zlib.error:
-            pass  # what follows is lost
-    return found
+            raise broken(path, "its packed voxels are damaged") from None
+    if found != promised:
+        raise broken(path, f"its header promises {promised:,} bytes, {found:,} are there")
+    if not stream.eof:
+        raise broken(path, "the checksum of its packed voxels is cut off")

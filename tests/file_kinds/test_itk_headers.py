@@ -22,6 +22,13 @@ def refuse(folder, ending, header, data=VOXELS):
 
 
 PACKED = META.replace("BinaryData", "CompressedData = True\nBinaryData")
+STREAM = zlib.compress(VOXELS)
+
+
+def packed(size=56):
+    return f"CompressedDataSize = {size}\n{PACKED}"
+
+
 SOUND = [
     ("mha", META, VOXELS),
     (
@@ -29,8 +36,8 @@ SOUND = [
         META.replace("MET_SHORT", "MET_UCHAR_ARRAY\nElementNumberOfChannels = 2").replace("= LOCAL", "= LOCAL"),
         VOXELS,
     ),
-    ("mha", PACKED, zlib.compress(VOXELS)),
-    ("mha", f"CompressedDataSize = {len(zlib.compress(VOXELS))}\n" + PACKED, zlib.compress(VOXELS) + b"more"),
+    ("mha", packed(), STREAM),
+    ("mha", packed(), STREAM + b"more"),
     ("mha", META.replace("True", "False"), NUMBERS),
     ("mha", META.replace("True", "t"), VOXELS),
     ("nrrd", NRRD, VOXELS),
@@ -53,12 +60,17 @@ def test_a_header_that_keeps_its_promise_passes(tmp_path, ending, header, data):
         ("mha", META, VOXELS[:-1], "its header promises 48 bytes, 47 are there"),
         ("nrrd", NRRD, VOXELS[:-1], "its header promises 48 bytes, 47 are there"),
         ("mha", META.replace("2 3 4", "99999 99999 99999"), VOXELS, "promises 1,999,940,000,599,998 bytes, 48"),
-        ("mha", PACKED, zlib.compress(VOXELS[:20]), "promises 48 bytes, 20 are there"),
-        ("mha", PACKED, zlib.compress(VOXELS)[:-20], "promises 48 bytes, "),
-        ("mha", "CompressedDataSize = 99\n" + PACKED, zlib.compress(VOXELS), "promises 99 packed bytes, 56 are there"),
-        ("mha", "CompressedDataSize = -1\n" + PACKED, zlib.compress(VOXELS), "promises -1 packed bytes, 56 are there"),
-        ("mha", "CompressedDataSize = 9\n" + PACKED, zlib.compress(VOXELS), "promises 48 bytes, 6 are there"),
-        ("nrrd", NRRD.replace("raw", "gzip"), VOXELS, "promises 48 bytes, 0 are there"),
+        ("mha", packed(28), zlib.compress(VOXELS[:20]), "promises 48 bytes, 20 are there"),
+        ("mha", packed(57), zlib.compress(bytes([*VOXELS, 1])), "promises 48 bytes, 49 are there"),
+        ("mha", packed(36), STREAM[:-20], "promises 48 bytes, "),
+        ("mha", packed(99), STREAM, "promises 99 packed bytes, 56 are there"),
+        ("mha", packed(-1), STREAM, "promises -1 packed bytes, 56 are there"),
+        ("mha", packed(9), STREAM, "promises 48 bytes, 6 are there"),
+        ("mha", packed(0), STREAM, "its header gives no CompressedDataSize"),
+        ("mha", PACKED, STREAM, "its header gives no CompressedDataSize"),
+        ("mha", packed(), STREAM[:-1] + bytes([STREAM[-1] ^ 1]), "its packed voxels are damaged"),
+        ("mha", packed(52), STREAM[:-4], "checksum of its packed voxels is cut off"),
+        ("nrrd", NRRD.replace("raw", "gzip"), VOXELS, "its packed voxels are damaged"),
         ("nrrd", NRRD.replace("raw", "bzip2"), VOXELS, "encoding bzip2; expected numbers, raw or gzip"),
         ("nrrd", NRRD.replace("short", "block"), VOXELS, "type block"),
         ("nrrd", NRRD.replace("sizes", "size"), VOXELS, "its header: 'sizes'"),
@@ -74,7 +86,7 @@ def test_a_header_that_keeps_its_promise_passes(tmp_path, ending, header, data):
         ("nrrd", NRRD.replace("2 3 4", "x" * 70_000), VOXELS, "its header is no text of short lines"),
         ("mha", "\0" + META, VOXELS, "its header is no text of short lines"),
     ],
-    ids=map(str, range(23)),
+    ids=map(str, range(28)),
 )
 def test_a_header_that_does_not_fit_is_refused(tmp_path, ending, header, data, words):
     with pytest.raises(DataError, match="cannot be read.*" + words):
