@@ -1,4 +1,4 @@
-"""The bytes of a NIfTI file that its header promises; one that promises too much, or whose checksum is wrong, is refused."""
+"""The bytes of a NIfTI file that its header promises; too large a promise and a wrong checksum are refused."""
 
 import math
 import struct

@@ -10,6 +10,7 @@ from isal import isal_zlib
 
 from brats_unet.data.readers.findings import Finding, error
 from brats_unet.errors import DataError
+from brats_unet.files import is_file
 from brats_unet.scan_formats import NIFTI, is_scan, stem, suffix_of
 from brats_unet.tiff_slices import is_tiff
 
@@ -108,7 +109,7 @@ def _collect_files(
     except OSError as problem:
         if depth == 0:
             raise DataError(f"{folder}: {problem.strerror or problem}. Give a readable folder.") from problem
-        tree.defects.append(error("", f"{folder}: {problem.strerror or problem}.", "Make the folder readable."))
+        tree.defects.append(_unreadable(folder, problem))
         return
     if (facts.st_dev, facts.st_ino) in seen:  # a link to a folder that was already visited
         return
@@ -117,7 +118,7 @@ def _collect_files(
         path = Path(entry.path)
         if entry.name.startswith(".") or entry.name == "__MACOSX":
             continue
-        if entry.is_dir():
+        if _is_folder(entry):
             if suffix_of(path):
                 _take_folder_as_file(tree, path, folder)
             elif skip(entry.name):
@@ -127,7 +128,7 @@ def _collect_files(
             else:
                 tree.deeper.append(path)
         elif is_scan(path):
-            if entry.is_file():
+            if is_file(path):
                 tree.files.append(NiftiFile(path, stem(path), folder))
             else:
                 tree.defects.append(
@@ -143,9 +144,25 @@ def _collect_files(
             tree.first.setdefault(kind, path)
 
 
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    """Whether an entry is a folder or a link to one; False for a link that leads in a circle or where none may look."""
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
+
+
+def _unreadable(folder: Path, problem: OSError) -> Finding:
+    return error("", f"{folder}: {problem.strerror or problem}.", "Make the folder readable.")
+
+
 def _take_folder_as_file(tree: Tree, folder: Path, parent: Path) -> None:
     """Add the only NIfTI file inside a folder named like a file: `X_t1.nii/any_name.nii` counts as X_t1.nii."""
-    inside = [path for path in sorted(folder.iterdir()) if is_scan(path) and path.is_file()]
+    try:
+        inside = [path for path in sorted(folder.iterdir()) if is_scan(path) and is_file(path)]
+    except OSError as problem:
+        tree.defects.append(_unreadable(folder, problem))
+        return
     if len(inside) == 1:
         tree.files.append(NiftiFile(inside[0], stem(folder), parent))
         return

@@ -65,6 +65,15 @@ def test_a_link_to_a_parent_folder_does_not_loop(tmp_path: Path) -> None:
     assert len(walk(tmp_path).files) == 1
 
 
+def test_links_that_lead_in_a_circle_are_no_folders_and_as_scans_a_defect(tmp_path: Path) -> None:
+    put(tmp_path / "a" / "y_t1.nii.gz")
+    for name in ("a/circle", "x_t1.nii.gz"):
+        (tmp_path / name).symlink_to(tmp_path / name)
+    tree = walk(tmp_path)
+    (defect,) = tree.defects
+    assert "x_t1.nii.gz: is a link to a missing file" in defect.found and [file.stem for file in tree.files] == ["y_t1"]
+
+
 def test_a_linked_folder_is_followed(tmp_path: Path) -> None:
     put(tmp_path / "elsewhere" / "x_t1.nii.gz")
     (tmp_path / "data").mkdir()
