@@ -75,7 +75,10 @@ def test_a_recipe_with_a_value_of_another_type_or_without_one_is_refused(tmp_pat
         ('{"step": 2}', "line 2: event is missing. Expected text. Delete it."),
         ('{"event": "step", "step": "two", "loss": 1}', "line 2: step=two does not fit. Expected a whole number, 0 or"),
         ('{"event": "validation", "step": 2, "dice": {"WT": 9}}', "line 2: dice.WT=9 does not fit"),
-        (f'{{"event": "step", "step": {10**18}, "loss": 1}}', "Expected a whole number of at most 18 digits, 0 or more"),
+        (
+            f'{{"event": "step", "step": {10**18}, "loss": 1}}',
+            "Expected a whole number of at most 18 digits, 0 or more",
+        ),
         ('{"event": "step", "step": 2, "loss": 1e300}', "line 2: loss=1e[+]300 does not fit"),
         ('{"event": "validation", "step": 2, "dice": [1]}', r"line 2: dice=\[1\] does not fit"),
     ],
