@@ -56,7 +56,7 @@ test: setup  ## Run the tests, a worker a core (5 minutes on 2 cores; 7 where th
 fuzz: setup  ## Damage 20,000 files of every kind and open them as the commands do (15 minutes on 2 cores)
 	@$(BIN)/python scripts/fuzz.py --count 20000 --jobs 2
 
-faults: setup  ## Kill every command and fill its disk at each file event, and run it again (35 minutes on 2 cores); RESUME=1 goes on
+faults: setup  ## Kill every command and fill its disk at each file event, and run it again (45 minutes on 2 cores); RESUME=1 goes on
 	@$(BIN)/python scripts/faults.py --jobs 2 $(if $(RESUME),--resume)
 
 mutants: setup  ## Change the source in 420 small ways and count how many of these mutants the tests notice
