@@ -172,14 +172,14 @@ def _plain(kind: Any, value: Any, key: str, expected: str) -> Any:
         if not abs(value) <= sys.float_info.max:  # NaN, infinity, or a whole number that no float can hold
             raise _misfit(key, value, expected.replace("a number", "a finite number", 1))
         return float(value)
+    if kind is int and is_number and abs(value) > LARGEST:
+        raise _misfit(key, value, expected.replace("a whole number", "a whole number of at most 18 digits", 1))
     if kind is int and isinstance(value, float) and value.is_integer():
         return int(value)
     if kind is str and is_number:
         return str(value)
     if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
         raise _misfit(key, value, expected)
-    if kind is int and not -LARGEST <= value <= LARGEST:
-        raise _misfit(key, value, expected.replace("a whole number", "a whole number of at most 18 digits", 1))
     return value
 
 

@@ -98,6 +98,8 @@ def test_a_misfit_is_told_with_key_value_and_expected_type(change, message):
         (Annotated[float, Range(0, 1, True)], 0, "key=0 does not fit. Expected a number above 0 and up to 1."),
         (Annotated[float, Range(0, 1, True, True)], 1, "key=1 does not fit. Expected a number above 0 and below 1."),
         (Annotated[int, Range(0, 2**31 - 1)], 2**31, "Expected a whole number from 0 to 2147483647."),
+        (Annotated[int, Range(1)], 10**18, "Expected a whole number of at most 18 digits, 1 or more."),
+        (int, -1e300, "key=-1e+300 does not fit. Expected a whole number of at most 18 digits."),
         (float, math.nan, "key=nan does not fit. Expected a finite number."),
         (Optional[AboveZero], math.inf, "key=inf does not fit. Expected a finite number above 0, or null."),
         (float, -math.inf, "key=-inf does not fit. Expected a finite number."),
