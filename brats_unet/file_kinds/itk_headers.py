@@ -108,10 +108,10 @@ def refuse_false_promise(files: list[Path]) -> None:
             f"header, or use a machine with more memory."
         )
     if encoding in PACKED:
-        given = fields.get("CompressedDataSize")  # MetaImage alone has it, and needs it where the voxels follow
-        if data == path and suffix_of(path) not in NRRD and given in (None, "0"):
+        packed = int(fields.get("CompressedDataSize", "0"))  # MetaImage needs it where the voxels follow
+        if packed == 0 and data == path and suffix_of(path) not in NRRD:
             raise broken(path, "its header gives no CompressedDataSize")
-        if not 0 < (packed := int(given or 0) or held) <= held:
+        if not 0 < (packed := packed or held) <= held:
             raise broken(path, f"its header promises {packed:,} packed bytes, {held:,} are there")
         _refuse_damaged(path, data, size - held, packed, promised)
     if encoding in TEXT and encoding != "hex" and not _numbers_in_text(data, size - held, (promised + 1) // 2):
