@@ -30,10 +30,9 @@ SECTIONS = (dict, Mapping)
 LISTS = (list, Sequence)
 LONGEST = 200  # characters of a value in a message
 
-T = TypeVar("T")
-
-
 LARGEST = 10**18 - 1  # of whole numbers, in size: arrays and counters hold no others
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)

@@ -153,7 +153,7 @@ def disturb(how: str, path: str) -> None:
 
 
 class Job:
-    """A job of `crossval` in a fork of this process: one of its own would import TensorFlow again.
+    """A job of `crossval` in a fork of this process; a new one would import TensorFlow again.
 
     Args:
         command: The interpreter, "-m", "brats_unet", and the arguments.
