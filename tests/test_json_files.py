@@ -5,7 +5,7 @@ import json
 import pytest
 
 from brats_unet.errors import CheckpointError
-from brats_unet.json_files import SEAL, read_json, recorded_json, write_json
+from brats_unet.json_files import SEAL, read_json, recorded_json, without_hashes, write_json
 
 CONTENT = {"step": 7, "rate": 0.1, "names": ["é", "b"], "inside": {"b": None, "a": True}}
 
@@ -73,3 +73,11 @@ def test_keys_that_are_numbers_and_tuples_are_hashed_as_they_are_read(tmp_path):
 def test_a_list_has_no_hash(tmp_path):
     write_json(tmp_path / "a.json", [1, 2])
     assert json.loads((tmp_path / "a.json").read_text()) == [1, 2]
+
+
+def test_files_of_earlier_versions_without_a_hash_are_named_by_their_folder(file, tmp_path):
+    assert without_hashes([file]) == without_hashes([]) == ""
+    (old := tmp_path / "old" / "recipe.json").parent.mkdir()
+    old.write_text("{}")
+    found = without_hashes([file, old])
+    assert found.startswith(f"{old.parent}: an earlier version wrote these files, without hashes")
