@@ -172,7 +172,7 @@ def _plain(kind: Any, value: Any, key: str, expected: str) -> Any:
             raise _misfit(key, value, expected.replace("a number", "a finite number", 1))
         return float(value)
     if kind is int and is_number and abs(value) > LARGEST:
-        raise _misfit(key, value, expected.replace("a whole number", "a whole number of at most 18 digits", 1))
+        raise _misfit(key, value, expected)
     if kind is int and isinstance(value, float) and value.is_integer():
         return int(value)
     if kind is str and is_number:
@@ -235,6 +235,8 @@ def _refuse_gaps(section: Mapping[str, Any], key: str) -> None:
 def _misfit(key: str, value: Any, expected: str) -> SettingsError:
     shown = _shown(value)
     short = shown if len(shown) <= LONGEST else shown[:LONGEST] + "…"
+    if isinstance(value, (int, float)) and LARGEST < abs(value):
+        expected = expected.replace("a whole number", "a whole number of at most 18 digits", 1)
     return SettingsError(f"{f'{key}=' if key else ''}{short} does not fit. Expected {expected}.")
 
 
