@@ -235,7 +235,7 @@ def _refuse_gaps(section: Mapping[str, Any], key: str) -> None:
 def _misfit(key: str, value: Any, expected: str) -> SettingsError:
     shown = _shown(value)
     short = shown if len(shown) <= LONGEST else shown[:LONGEST] + "…"
-    if isinstance(value, (int, float)) and LARGEST < abs(value):
+    if isinstance(value, (int, float)) and abs(value) > LARGEST:
         expected = expected.replace("a whole number", "a whole number of at most 18 digits", 1)
     return SettingsError(f"{f'{key}=' if key else ''}{short} does not fit. Expected {expected}.")
 
