@@ -5,6 +5,7 @@ Columns of a picture run from the patient's right to the left, rows from anterio
 to superior, as in most scans of the data set: an array (X, Y, Z) of a folder has L-P-S axes.
 """
 
+import logging
 import re
 import warnings
 from collections.abc import Mapping, Sequence
@@ -17,6 +18,7 @@ from brats_unet.errors import DataError
 
 SUFFIXES = (".tif", ".tiff")
 NAME = re.compile(r"(?P<name>.+)_(?P<number>\d+)(?P<mask>_mask)?\.tiff?", re.IGNORECASE)
+BROKEN = (OSError, ValueError, TypeError, SyntaxError)  # what Pillow raises for a broken file
 SCANS, MASK = "RGB", "L"  # Pillow's names of three and of one channel of 8 bits
 
 
@@ -115,11 +117,11 @@ def picture_size(path: Path) -> tuple[tuple[int, int], str]:
     """
     from PIL import Image
 
-    _ignore_tag_warnings()
+    _silence_pillow()
     try:
         with Image.open(path) as picture:
             return picture.size, picture.mode
-    except (OSError, ValueError, TypeError, SyntaxError, Image.DecompressionBombError) as problem:
+    except (*BROKEN, Image.DecompressionBombError, Image.DecompressionBombWarning) as problem:
         raise _unreadable(path, problem) from problem
 
 
@@ -135,22 +137,27 @@ def read_picture(path: Path, mode: str) -> np.ndarray:
     """
     from PIL import Image
 
-    _ignore_tag_warnings()
+    _silence_pillow()
     try:
         with Image.open(path) as picture:
             if picture.mode != mode:
                 raise DataError(f"{path}: channels {picture.mode}. Expected {mode}, with 8 bits a channel.")
             return np.array(picture)
-    except (OSError, ValueError, TypeError, SyntaxError, Image.DecompressionBombError) as problem:
+    except (*BROKEN, Image.DecompressionBombError, Image.DecompressionBombWarning) as problem:
         raise _unreadable(path, problem) from problem
 
 
-def _ignore_tag_warnings() -> None:
-    """Ignore Pillow's warnings about broken tags, such as EXIF blocks: its pixels are read, or it raises an error.
+def _silence_pillow() -> None:
+    """Ignore what Pillow says of broken tags, such as EXIF blocks: its pixels are read, or it raises an error.
 
-    Pillow warns where a tag is read. A filter is the same for all threads, unlike `warnings.catch_warnings`.
+    A picture of 89 million pixels and more, of which it only warns, is an error. Pillow warns where a tag is read; a
+    filter is the same for all threads, unlike `warnings.catch_warnings`.
     """
+    from PIL import Image
+
+    logging.getLogger("PIL.TiffImagePlugin").disabled = True
     warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.TiffImagePlugin")
+    warnings.filterwarnings("error", category=Image.DecompressionBombWarning)
 
 
 def _stacked(folder: Path, paths: Mapping[int, Path], mode: str) -> np.ndarray:

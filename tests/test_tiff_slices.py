@@ -1,5 +1,7 @@
 """Folders of TIFF slices: order, axes and broken files."""
 
+import struct
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -119,3 +121,21 @@ def test_a_slice_with_a_broken_exif_block_is_read_without_a_warning(tmp_path):
     file.write_bytes(content.replace(private, exif))  # now an EXIF block beyond the end of the file
     assert picture_size(file) == ((8, 8), SCANS)
     assert np.array_equal(read_picture(file, SCANS), picture(1))
+
+
+@pytest.mark.parametrize(
+    "tags", [{256: 12_000, 257: 11_000}, {277: 18_691}], ids=["132 million pixels", "18,691 channels"]
+)
+def test_a_slice_of_a_wrong_size_is_refused_and_pillow_says_nothing_beside(tmp_path, caplog, tags):
+    Image.fromarray(picture(1)).save(file := tmp_path / "a_1.tif")
+    content = bytearray(file.read_bytes())
+    (start,) = struct.unpack_from("<I", content, 4)
+    (count,) = struct.unpack_from("<H", content, start)
+    for at in range(start + 2, start + 2 + 12 * count, 12):
+        if (tag := struct.unpack_from("<H", content, at)[0]) in tags:
+            struct.pack_into("<HII", content, at + 2, 4, 1, tags[tag])  # one number of 32 bits
+    file.write_bytes(content)
+    for read in (picture_size, lambda path: read_picture(path, SCANS)):
+        with pytest.raises(DataError, match="cannot be read as TIFF"):
+            read(file)
+    assert not caplog.records
