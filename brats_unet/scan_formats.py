@@ -149,8 +149,8 @@ def broken(path: Path, reason: str, *, format: str = "") -> DataError:
     size = path.stat().st_size if path.exists() else 0
     read_as = f" as {format}" if format else ""
     return DataError(
-        f"{path}: cannot be read{read_as} ({size:,} bytes; {reason}). It is probably truncated: copy or download it "
-        f"again."
+        f"{path}: cannot be read{read_as} ({size:,} bytes; {reason}). It is probably damaged or cut short: copy or "
+        f"download it again."
     )
 
 

@@ -5,11 +5,14 @@ Columns of a picture run from the patient's right to the left, rows from anterio
 to superior, as in most scans of the data set: an array (X, Y, Z) of a folder has L-P-S axes.
 """
 
+import ctypes
 import logging
 import re
 import warnings
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -155,9 +158,19 @@ def _silence_pillow() -> None:
     """
     from PIL import Image
 
+    _silence_libtiff()
     logging.getLogger("PIL.TiffImagePlugin").disabled = True
     warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.TiffImagePlugin")
     warnings.filterwarnings("error", category=Image.DecompressionBombWarning)
+
+
+@cache
+def _silence_libtiff() -> None:
+    """Let libtiff print nothing on stderr: Pillow, which offers no setting for it, raises an error as well."""
+    from PIL import Image
+
+    with suppress(OSError, AttributeError):  # a Pillow that hides or lacks libtiff
+        ctypes.CDLL(Image.core.__file__).TIFFSetErrorHandler(None)
 
 
 def _stacked(folder: Path, paths: Mapping[int, Path], mode: str) -> np.ndarray:
@@ -187,5 +200,6 @@ def _unreadable(path: Path, problem: Exception) -> DataError:
         return DataError(f"{path}: {problem.strerror}. Expected a readable TIFF file.")
     size = path.stat().st_size if path.exists() else 0
     return DataError(
-        f"{path}: cannot be read as TIFF ({size:,} bytes). It is probably truncated: copy or download it again."
+        f"{path}: cannot be read as TIFF ({size:,} bytes). It is probably damaged or cut short: copy or download it "
+        f"again."
     )

@@ -68,7 +68,9 @@ def test_names_are_sorted_into_slices_masks_doubles_and_others(tmp_path):
 def test_a_truncated_slice_is_named(tmp_path, cut):
     file = slice_file(patient(tmp_path), 2)
     file.write_bytes(file.read_bytes()[:cut])
-    with pytest.raises(DataError, match=rf"_2\.tif: cannot be read as TIFF \({cut} bytes\). It is probably truncated"):
+    with pytest.raises(
+        DataError, match=rf"_2\.tif: cannot be read as TIFF \({cut} bytes\). It is probably damaged or cut short"
+    ):
         read_picture(file, SCANS)
 
 
@@ -139,3 +141,16 @@ def test_a_slice_of_a_wrong_size_is_refused_and_pillow_says_nothing_beside(tmp_p
         with pytest.raises(DataError, match="cannot be read as TIFF"):
             read(file)
     assert not caplog.records
+
+
+@pytest.mark.parametrize("compression", ["tiff_lzw", "tiff_adobe_deflate"])
+def test_a_damaged_packed_slice_is_refused_and_libtiff_says_nothing_beside(tmp_path, capfd, compression):
+    Image.fromarray(picture(1)).save(file := tmp_path / "a_1.tif", compression=compression)
+    content, refused = file.read_bytes(), 0
+    for place in range(8, len(content)):
+        file.write_bytes(content[:place] + bytes([content[place] ^ 255]) + content[place + 1 :])
+        try:
+            read_picture(file, SCANS)
+        except DataError:
+            refused += 1
+    assert refused > 9 and capfd.readouterr() == ("", "")

@@ -463,7 +463,7 @@ def test_a_bomb_and_a_cut_file_are_listed_under_failed_and_the_others_are_predic
     found = json.loads(capsys.readouterr().out)
     assert (list(found["failed"]), found["cases"]) == (CASES[:2], CASES[2:])
     assert "its header promises 54,000,000,000,352 bytes" in found["failed"][CASES[0]]
-    assert "It is probably truncated: copy or download it again." in found["failed"][CASES[1]]
+    assert "It is probably damaged or cut short: copy or download it again." in found["failed"][CASES[1]]
 
 
 def test_a_folder_of_any_names_is_predicted_by_patterns(settings, phantom_root, tmp_path):
