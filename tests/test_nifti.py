@@ -80,7 +80,7 @@ def test_a_truncated_file_is_refused_wherever_it_ends_and_the_message_names_it(t
     path = image_file(tmp_path / f"BraTS20_Training_007_seg.{ending}", noise)
     path.write_bytes(path.read_bytes()[:keep])
     with pytest.raises(
-        DataError, match=r"BraTS20_Training_007_seg\.nii.*truncated: copy or download it again"
+        DataError, match=r"BraTS20_Training_007_seg\.nii.*damaged or cut short: copy or download it again"
     ) as caught:
         read(path)
     assert "\n" not in str(caught.value)
@@ -371,5 +371,5 @@ def test_a_truncated_freesurfer_file_is_refused(tmp_path, keep):
     path = tmp_path / "scan.mgh"
     write_volume(path, Volume(SCAN, AFFINE))
     path.write_bytes(path.read_bytes()[:keep])
-    with pytest.raises(DataError, match=r"scan\.mgh.*truncated: copy or download it again"):
+    with pytest.raises(DataError, match=r"scan\.mgh.*damaged or cut short: copy or download it again"):
         read_volume(path)

@@ -112,7 +112,9 @@ def test_a_picture_is_no_scan(tmp_path):
 def test_a_truncated_file_is_refused_in_one_line(tmp_path, ending, keep):
     path = by_simpleitk(tmp_path, ending)
     path.write_bytes(path.read_bytes()[:keep])
-    with pytest.raises(DataError, match=rf"scan\.{ending}: cannot be read .*truncated: copy or download it") as caught:
+    with pytest.raises(
+        DataError, match=rf"scan\.{ending}: cannot be read .*damaged or cut short: copy or download it"
+    ) as caught:
         read_scan(ImageFile(path))
     assert "\n" not in str(caught.value) and "0x" not in str(caught.value)
 
