@@ -88,7 +88,7 @@ def test_a_truncated_file_is_refused_wherever_it_ends_and_the_message_names_it(t
 
 def test_a_truncated_header_is_refused(tmp_path):
     (tmp_path / "scan.nii").write_bytes(bytes(100))
-    with pytest.raises(DataError, match="truncated"):
+    with pytest.raises(DataError, match="damaged or cut short"):
         read_header(tmp_path / "scan.nii")
 
 
