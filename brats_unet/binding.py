@@ -29,7 +29,6 @@ NAMES = {str: "text", int: "a whole number", float: "a number", bool: "true or f
 SECTIONS = (dict, Mapping)
 LISTS = (list, Sequence)
 LONGEST = 200  # characters of a value in a message
-
 LARGEST = 10**18 - 1  # of whole numbers, in size: arrays and counters hold no others
 
 T = TypeVar("T")

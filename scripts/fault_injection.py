@@ -15,7 +15,7 @@ import resource
 import signal
 import sys
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType, SimpleNamespace
@@ -169,7 +169,7 @@ class Job:
             for number in (signal.SIGTERM, signal.SIGUSR1):
                 signal.signal(number, signal.SIG_DFL)
             signal.pthread_sigmask(signal.SIG_SETMASK, signals)
-            os._exit(_as_process(command[3:], env))
+            os._exit(exit_code(_job, command[3:], env))
         signal.pthread_sigmask(signal.SIG_SETMASK, signals)
 
     def wait(self) -> int:
@@ -181,17 +181,22 @@ class Job:
         os.kill(self.number, number)
 
 
-def _as_process(arguments: list[str], env: Mapping[str, str]) -> int:
-    """Run the command of a job; returns the exit code, 99 after a traceback."""
+def _job(arguments: list[str], env: Mapping[str, str]) -> int:
+    """Run the command of a job in this process; returns the exit code."""
     from hydra.core.global_hydra import GlobalHydra
 
     from brats_unet.cli.main import main
 
+    GlobalHydra.instance().clear()  # that of the sweep
+    os.environ.update(env)
+    return main(arguments)
+
+
+def exit_code(work: Callable[..., int], *arguments: Any) -> int:
+    """The exit code that the work of a forked process returns; 99 after a traceback, which is printed."""
     code = 99
     try:
-        GlobalHydra.instance().clear()  # that of the sweep
-        os.environ.update(env)
-        code = main(arguments)
+        code = work(*arguments)
         sys.stdout.flush()
     except BaseException:  # noqa: BLE001  (said on stderr, as Python does)
         traceback.print_exc()
@@ -229,7 +234,7 @@ def serve(modules: list[str]) -> None:
             os.close(writing)
             os._exit(_keep(reading, given["output"]))
         if (child := os.fork()) == 0:
-            os._exit(_in_child(given, writing))
+            os._exit(exit_code(_in_child, given, writing))
         os.close(reading), os.close(writing)
         print(child, flush=True)
         sys.stdin.readline()  # until then the number of a command that has ended is not used again
@@ -247,20 +252,13 @@ def _keep(reading: int, output: str) -> int:
 
 
 def _in_child(given: dict[str, Any], writing: int) -> int:
-    """Run the command of a line, and print into a pipe; returns the exit code, 99 after a traceback."""
-    code = 99
-    try:
-        os.setsid()
-        os.chdir(given["folder"])
-        os.sched_setaffinity(0, {given["core"]})
-        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-        os.dup2(writing, 1), os.dup2(writing, 2)
-        code = run(given["arguments"], Plan(**given["plan"]) if given["plan"] else None)
-        sys.stdout.flush()
-    except BaseException:  # noqa: BLE001  (said on stderr, as Python does)
-        traceback.print_exc()
-        sys.stderr.flush()
-    return code
+    """Run the command of a line, and print into a pipe; returns the exit code."""
+    os.setsid()
+    os.chdir(given["folder"])
+    os.sched_setaffinity(0, {given["core"]})
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    os.dup2(writing, 1), os.dup2(writing, 2)
+    return run(given["arguments"], Plan(**given["plan"]) if given["plan"] else None)
 
 
 def main() -> int:

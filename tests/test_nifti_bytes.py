@@ -11,6 +11,7 @@ from brats_unet import nifti_bytes
 from brats_unet.errors import DataError
 from brats_unet.nifti import read_header, read_volume
 from brats_unet.nifti_bytes import promised_bytes, unpacked
+from tests.changed_bytes import each_byte_changed
 
 SCAN = np.arange(4 * 5 * 6, dtype=np.int16).reshape(4, 5, 6)
 
@@ -100,9 +101,8 @@ def test_no_changed_bit_of_a_packed_scan_goes_unnoticed(tmp_path, kind):
     path = tmp_path / ("a.nii.gz" if kind is nibabel.Nifti1Image else "a.mgz")
     voxels = np.random.default_rng(0).integers(0, 900, (6, 7, 8)).astype(np.int16)
     nibabel.save(kind(voxels, np.eye(4)), path)
-    packed = path.read_bytes()
-    for place in range(10, len(packed)):  # before it are the name, date and system of the packer
-        path.write_bytes(packed[:place] + bytes([packed[place] ^ 1 << place % 8]) + packed[place + 1 :])
+    for changed in each_byte_changed(path.read_bytes(), first=10):  # before it are date and system of the packer
+        path.write_bytes(changed)
         try:
             found = read_volume(path).array
         except DataError:

@@ -20,6 +20,7 @@ from brats_unet.scan_files import (
 )
 from brats_unet.sitk_files import write_volume
 from brats_unet.volume import ImageFile, Volume
+from tests.changed_bytes import each_byte_changed
 
 sitk = pytest.importorskip("SimpleITK")
 
@@ -177,8 +178,8 @@ def test_no_changed_bit_of_packed_voxels_goes_unnoticed(tmp_path, name):
     data = next((path for path in tmp_path.iterdir() if path.name != name), tmp_path / name)
     whole, expected = data.read_bytes(), read_array(ImageFile(tmp_path / name)).array
     start = 0 if data.name != name else whole.index(b"LOCAL\n") + 6 if name == "a.mha" else whole.index(b"\n\n") + 2
-    for place in range(start, len(whole)):
-        data.write_bytes(whole[:place] + bytes([whole[place] ^ 1 << place % 8]) + whole[place + 1 :])
+    for changed in each_byte_changed(whole, start):
+        data.write_bytes(changed)
         try:
             found = read_array(ImageFile(tmp_path / name)).array
         except DataError:

@@ -18,6 +18,7 @@ from brats_unet.tiff_slices import (
     size_in,
     slices_in,
 )
+from tests.changed_bytes import each_byte_changed
 from tests.slices import patient, picture, slice_file, tumour
 
 
@@ -146,9 +147,9 @@ def test_a_slice_of_a_wrong_size_is_refused_and_pillow_says_nothing_beside(tmp_p
 @pytest.mark.parametrize("compression", ["tiff_lzw", "tiff_adobe_deflate"])
 def test_a_damaged_packed_slice_is_refused_and_libtiff_says_nothing_beside(tmp_path, capfd, compression):
     Image.fromarray(picture(1)).save(file := tmp_path / "a_1.tif", compression=compression)
-    content, refused = file.read_bytes(), 0
-    for place in range(8, len(content)):
-        file.write_bytes(content[:place] + bytes([content[place] ^ 255]) + content[place + 1 :])
+    refused = 0
+    for changed in each_byte_changed(file.read_bytes(), first=8, mask=255):
+        file.write_bytes(changed)
         try:
             read_picture(file, SCANS)
         except DataError:

@@ -118,7 +118,7 @@ def _collect_files(
         path = Path(entry.path)
         if entry.name.startswith(".") or entry.name == "__MACOSX":
             continue
-        if _is_folder(entry):
+        if _leads_to(entry.is_dir):
             if suffix_of(path):
                 _take_folder_as_file(tree, path, folder)
             elif skip(entry.name):
@@ -128,7 +128,7 @@ def _collect_files(
             else:
                 tree.deeper.append(path)
         elif is_scan(path):
-            if is_file(path):
+            if _leads_to(entry.is_file):
                 tree.files.append(NiftiFile(path, stem(path), folder))
             else:
                 tree.defects.append(
@@ -144,10 +144,14 @@ def _collect_files(
             tree.first.setdefault(kind, path)
 
 
-def _is_folder(entry: os.DirEntry[str]) -> bool:
-    """Whether an entry is a folder or a link to one; False for a link that leads in a circle or where none may look."""
+def _leads_to(kind: Callable[[], bool]) -> bool:
+    """Whether an entry is of a kind or a link to one; False for a link that leads in a circle or where none may look.
+
+    Args:
+        kind: `is_dir` or `is_file` of the entry, which ask the disk for links only.
+    """
     try:
-        return entry.is_dir()
+        return kind()
     except OSError:
         return False
 
