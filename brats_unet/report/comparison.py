@@ -17,6 +17,7 @@ from brats_unet.safe_text import visible
 WIDEST = 6  # characters of a bar for all cases, on either side
 SIGNIFICANT = 0.05  # below this corrected p, a row is bold
 NAMED_CASES = 3  # cases with the largest differences that are listed per region
+NARROW = 80  # characters of a terminal below which the bars are left out
 SHORTEST_NAME = 16  # characters of a run's name that are always shown
 BESIDE_NAMES = 30  # characters of a title beside two names
 FEWEST_CASES = 6  # with fewer cases, no signed-rank test reaches p < 0.05
@@ -28,7 +29,7 @@ def print_comparison(console: Console, found: Comparison) -> None:
     found = renamed(found, dict(zip(found.names, short, strict=True)))
     for second in found.names[1:]:
         console.print()
-        console.print(_differences(found, second))
+        console.print(_differences(found, second, bars=console.width >= NARROW))
         console.print(Padding(_moved(found, second), (0, 2)))
     other = "the other run" if len(found.names) > 2 else found.names[1]
     sentences = [
@@ -71,13 +72,14 @@ def balance(wins: int, losses: int, n: int) -> Text:
     return text.append(" " * (WIDEST - right))
 
 
-def _differences(found: Comparison, second: str) -> Table:
+def _differences(found: Comparison, second: str, *, bars: bool) -> Table:
     table = plain_table(f"{found.names[0]} → {second} · {_cases(len(found.cases))}")
-    table.add_column("", no_wrap=True)
+    table.add_column("", overflow="fold")  # the only one that gives way: no number is cut
     table.add_column("change", justify="right", no_wrap=True)
     table.add_column("95 % interval", justify="right", no_wrap=True)
     table.add_column("p", justify="right", no_wrap=True)
-    table.add_column("worse │ better", justify="center", no_wrap=True)
+    if bars:
+        table.add_column("worse │ better", justify="center", no_wrap=True)
     table.add_column("W T L", justify="right", no_wrap=True)
     for metric in found.metrics:
         for one in (one for one in found.differences if (one.second, one.metric) == (second, metric)):
@@ -87,7 +89,7 @@ def _differences(found: Comparison, second: str) -> Table:
                 "–" if one.mean is None else f"{one.mean:+.{_decimals(one)}f}",
                 "" if one.interval is None else " to ".join(f"{end:+.{_decimals(one)}f}" for end in one.interval),
                 "" if one.p_holm is None else _p(one.p_holm),
-                balance(one.wins, one.losses, one.n),
+                *([balance(one.wins, one.losses, one.n)] if bars else []),
                 f"{one.wins} {one.ties} {one.losses}",
                 style=style,
             )
@@ -141,7 +143,7 @@ def _name(one: Difference) -> str:
 
 
 def _decimals(one: Difference) -> int:
-    return 1 if one.unit == "mm" else 3
+    return 1 if one.unit in ("mm", "px") else 3
 
 
 def _number(value: float, one: Difference) -> str:

@@ -5,6 +5,7 @@ import math
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
 from rich.console import Console
 
 from brats_unet.evaluation.paired import compare
@@ -49,6 +50,26 @@ def test_80_columns_are_enough_and_cases_left_out_are_named():
     assert "…" not in text
     assert "  ET HD95, mm        –" in text
     assert "Left out because a score is undefined: ET HD95, mm in 8 cases." in " ".join(text.split())
+
+
+def in_slices(name, shift):
+    """An evaluation of slices, whose distances have the longest name of all metrics."""
+    rows = [
+        Row(f"TCGA_{index:03}", "lesion", metric, size + factor * (shift + index % 3), unit)
+        for index in range(40)
+        for metric, size, factor, unit in (("dice", 0.5, 0.1, "1"), ("hd95_slice_px", 100.0, 40.0, "px"))
+    ]
+    return Evaluation(name, Path(name) / "scores.csv", tuple(rows), {"protocol": {"name": "p"}})
+
+
+@pytest.mark.parametrize("width", [60, 70, 80, 100])
+def test_no_number_is_cut_however_long_the_name_of_a_metric_is(width):
+    console = Console(file=io.StringIO(), width=width, highlight=False)
+    print_comparison(console, compare([in_slices("a", 0.0), in_slices("b", 3.0)]))
+    text = console.file.getvalue()
+    assert "…" not in text
+    assert "+120.0   +120.0 to +120.0   < 0.001" in text and " 0 0 40 " in text
+    assert ("worse │ better" in text) == (width >= 80)
 
 
 def test_too_few_cases_for_significance_are_reported():
