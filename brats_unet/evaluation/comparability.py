@@ -26,7 +26,8 @@ def regions_in_all(evaluations: Sequence[Evaluation], names: Sequence[str]) -> t
 
     Returns:
         The regions, and sentences that name those that are left out. Evaluations of one scheme keep all of their
-        regions, so that `refuse_incomparable` finds missing scores.
+        regions, so that `refuse_incomparable` finds missing scores. A scores.csv without a summary records no scheme:
+        its regions are taken by their names.
 
     Raises:
         DataError: Two schemes give one region different labels, or no region is in all evaluations.
@@ -35,6 +36,12 @@ def regions_in_all(evaluations: Sequence[Evaluation], names: Sequence[str]) -> t
     regions = list(dict.fromkeys(row.region for evaluation in evaluations for row in evaluation.rows))
     notes, problems = [], []
     for evaluation, name in zip(evaluations[1:], names[1:], strict=True):
+        pair = {names[0]: evaluations[0], name: evaluation}
+        if unknown := [one for one, scored in pair.items() if not scored.summary]:
+            notes.append(f"{' and '.join(unknown)}: no scheme is recorded, so regions of the same name were compared.")
+            named = [{row.region for row in scored.rows} for scored in pair.values()]
+            regions = [region for region in regions if all(region in one for one in named)]
+            continue
         scheme = evaluation.scheme
         problems += [
             f"{region} is {' '.join(sorted(first.regions[region].labels))} in {names[0]} ({first.name}), but "

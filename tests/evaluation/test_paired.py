@@ -253,6 +253,15 @@ def test_evaluations_of_two_schemes_are_compared_on_their_common_regions_and_the
     assert compare([of_scheme("a", builtin()), of_scheme("b", alike)]).notes == ()
 
 
+def test_scores_without_a_summary_are_compared_in_the_regions_of_the_same_name():
+    lesion = of_scheme("a", builtin("lesion"))
+    found = compare([lesion, replace(of_scheme("b", builtin("lesion")), summary={})])
+    assert found.regions == ("lesion",)
+    assert "b: no scheme is recorded, so regions of the same name were compared." in found.notes
+    with pytest.raises(DataError, match="No region is scored in all of a, b"):
+        compare([lesion, replace(of_scheme("b", builtin()), summary={})])
+
+
 def test_schemes_without_a_common_region_or_with_other_labels_in_one_region_cannot_be_compared():
     with pytest.raises(DataError, match="No region is scored in all of a, b"):
         compare([of_scheme("a", builtin()), of_scheme("b", builtin("lesion"))])
