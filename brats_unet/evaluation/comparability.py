@@ -56,7 +56,7 @@ def regions_in_all(evaluations: Sequence[Evaluation], names: Sequence[str]) -> t
         problems = [f"No region is scored in all of {', '.join(names)}."]
     if problems:
         raise DataError("\n".join([*problems, "Only evaluations with common regions can be compared."]))
-    return regions, notes
+    return regions, list(dict.fromkeys(notes))
 
 
 def refuse_incomparable(

@@ -258,6 +258,8 @@ def test_scores_without_a_summary_are_compared_in_the_regions_of_the_same_name()
     found = compare([lesion, replace(of_scheme("b", builtin("lesion")), summary={})])
     assert found.regions == ("lesion",)
     assert "b: no scheme is recorded, so regions of the same name were compared." in found.notes
+    others = [of_scheme(name, builtin("lesion")) for name in "bc"]
+    assert compare([replace(lesion, summary={}), *others]).notes.count(found.notes[0].replace("b:", "a:")) == 1
     with pytest.raises(DataError, match="No region is scored in all of a, b"):
         compare([lesion, replace(of_scheme("b", builtin()), summary={})])
 
