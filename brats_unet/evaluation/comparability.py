@@ -32,31 +32,29 @@ def regions_in_all(evaluations: Sequence[Evaluation], names: Sequence[str]) -> t
     Raises:
         DataError: Two schemes give one region different labels, or no region is in all evaluations.
     """
-    first = evaluations[0].scheme
     regions = list(dict.fromkeys(row.region for evaluation in evaluations for row in evaluation.rows))
     notes, problems = [], []
-    for evaluation, name in zip(evaluations[1:], names[1:], strict=True):
-        pair = {names[0]: evaluations[0], name: evaluation}
-        if unknown := [one for one, scored in pair.items() if not scored.summary]:
-            notes.append(f"{' and '.join(unknown)}: no scheme is recorded, so regions of the same name were compared.")
-            named = [{row.region for row in scored.rows} for scored in pair.values()]
-            regions = [region for region in regions if all(region in one for one in named)]
-            continue
-        scheme = evaluation.scheme
+    if unknown := [name for evaluation, name in zip(evaluations, names, strict=True) if not evaluation.summary]:
+        notes.append(f"{some(unknown)}: no scheme is recorded, so regions of the same name were compared.")
+        scored = [{row.region for row in evaluation.rows} for evaluation in evaluations]
+        regions = [region for region in regions if all(region in of_one for of_one in scored)]
+    recorded = [(name, file.scheme) for file, name in zip(evaluations, names, strict=True) if file.summary]
+    for name, scheme in recorded[1:]:
+        one, first = recorded[0]
         problems += [
-            f"{region} is {' '.join(sorted(first.regions[region].labels))} in {names[0]} ({first.name}), but "
+            f"{region} is {' '.join(sorted(first.regions[region].labels))} in {one} ({first.name}), but "
             f"{' '.join(sorted(scheme.regions[region].labels))} in {name} ({scheme.name})."
             for region in first.scored
             if region in scheme.scored and set(first.regions[region].labels) != set(scheme.regions[region].labels)
         ]
         if alone := sorted(set(first.scored) ^ set(scheme.scored)):
-            notes.append(f"{names[0]} has the scheme {first.name}, {name} {scheme.name}: {', '.join(alone)} left out.")
+            notes.append(f"{one} has the scheme {first.name}, {name} {scheme.name}: {', '.join(alone)} left out.")
             regions = [region for region in regions if region not in alone]
     if not problems and not regions:
         problems = [f"No region is scored in all of {', '.join(names)}."]
     if problems:
         raise DataError("\n".join([*problems, "Only evaluations with common regions can be compared."]))
-    return regions, list(dict.fromkeys(notes))
+    return regions, notes
 
 
 def refuse_incomparable(

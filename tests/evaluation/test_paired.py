@@ -270,6 +270,8 @@ def test_schemes_without_a_common_region_or_with_other_labels_in_one_region_cann
     other = scheme_of({"name": "mine", "labels": {"NCR": 1, "ED": 2}, "regions": {"WT": ["NCR", "ED"], "NCR": ["NCR"]}})
     with pytest.raises(DataError, match=r"WT is ED ET NCR in a \(glioma\), but ED NCR in b \(mine\)"):
         compare([of_scheme("a", builtin()), of_scheme("b", other)])
+    with pytest.raises(DataError, match=r"WT is ED ET NCR in b \(glioma\), but ED NCR in c \(mine\)"):
+        compare([replace(of_scheme("a", builtin()), summary={}), of_scheme("b", builtin()), of_scheme("c", other)])
 
 
 def test_a_region_that_one_of_two_evaluations_of_one_scheme_lacks_is_a_missing_score():
